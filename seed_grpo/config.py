@@ -1,0 +1,413 @@
+"""The configuration: one typed tree, read from YAML and dotted overrides, checked whole when it is built.
+
+Consumes a YAML file and strings like `rollout.num_workers=4`; produces a frozen `Config`. Each section belongs to one
+folder of the package. It imports no torch, touches no device and opens no file but the YAML; what needs the
+machine (cores, data, models) is checked by `seed_grpo.runtime.preflight`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from seed_grpo.errors import ConfigError
+
+Positive = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys fail, nothing edits a value after it was built."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunConfig(Section):
+    """The run as a whole."""
+
+    directory: Path
+    """run directory; a run that is started again with the same directory goes on from its last checkpoint"""
+    seed: NonNegative = 0
+    steps: Positive
+    """optimiser steps"""
+    deterministic: bool = False
+    """deterministic algorithms everywhere; with the CPU engines, runs are then equal to the bit"""
+    checkpoint_every: Positive = 20
+    """steps between checkpoints; the last step always makes one"""
+    keep_checkpoints: Positive = 2
+    wandb_project: str | None = None
+    """also log to Weights & Biases, if it is installed"""
+
+
+class ModelConfig(Section):
+    """The policy."""
+
+    path: str
+    """local folder of a Hugging Face model, or its hub id"""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    trust_remote_code: bool = False
+    """run code that comes with the model"""
+
+
+class ColumnsConfig(Section):
+    """Where a record's fields are found."""
+
+    problem: str = "problem"
+    answer: str = "answer"
+    id: str | None = "id"
+    """None, or a column that a record lacks: `<source>-<record number>` is the id"""
+    alternatives: str | None = "alt_answers"
+    """list of further right answers, where a record has it"""
+
+
+class DataConfig(Section):
+    """The prompts."""
+
+    source: str
+    """a named set (`seed-grpo doctor` lists them), a .jsonl or .parquet file (also .gz), or a hub data set id"""
+    split: str = "train"
+    """of a hub data set; `train` or `test` of the generated task"""
+    directory: Path | None = None
+    """where named sets are looked for before the hub; else the environment variable SEED_GRPO_DATA"""
+    columns: ColumnsConfig | None = None
+    """column names; None takes those of the named set, or the defaults"""
+    template: Literal["qwen_math", "r1", "none", "chat"] = "qwen_math"
+    max_prompt_tokens: Positive = 1024
+    """longer prompts are left out, and counted"""
+    on_bad_record: Literal["fail", "skip"] = "fail"
+    limit: Positive | None = None
+    """only the first so many records"""
+    shuffle: bool = True
+    """a new order each epoch, by `run.seed`"""
+
+
+class RolloutConfig(Section):
+    """Sampling, and the pool of vLLM engines."""
+
+    num_workers: Positive = 1
+    tensor_parallel_size: Positive = 1
+    cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
+    threads: Positive = 1
+    """compute threads of one engine on CPU"""
+    prompts_per_step: Positive = 128
+    completions_per_prompt: Annotated[int, Field(ge=2)] = 8
+    """G"""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_completion_tokens: Positive = 3000
+    stop: tuple[str, ...] = ()
+    """strings that end a completion, besides the end-of-sequence token"""
+    request_timeout: Seconds = 600.0
+    """seconds until a completion is aborted"""
+    max_concurrent_sequences: Positive = 256
+    """per engine"""
+    memory_fraction: Annotated[float, Field(gt=0, le=1)] = 0.85
+    """of a GPU's memory, for weights and cache"""
+    cpu_cache_gib: Positive = 1
+    """key-value cache of one engine on CPU"""
+    enforce_eager: bool = False
+    """no compilation, no CUDA graphs"""
+    prefix_caching: bool = True
+    start_timeout: Seconds = 600.0
+    """seconds for an engine to come up"""
+
+
+class VerifierConfig(Section):
+    """Judging and partitioning."""
+
+    num_workers: Positive = 1
+    cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
+    relation: Literal["math", "exact"] = "math"
+    """when two answers mean the same"""
+    extraction: Literal["boxed", "answer_tag", "last_number", "auto"] = "boxed"
+    """where the final answer stands in a completion"""
+    no_answer: Literal["one_class", "one_each", "none"] = "one_class"
+    """completions without an answer form one meaning class, one each, or are left out of the partition"""
+    judge_timeout: Seconds = 2.0
+    """seconds for one comparison, after which it is `timed_out`"""
+    memory_mib: Positive = 1024
+    """of the bounded worker process"""
+    group_timeout: Seconds = 120.0
+    """seconds for a whole group"""
+
+
+class SemanticEntropyConfig(Section):
+    """Section 4 of the design. `paper` over `likelihood` by mean is the closest sound form of Eq. 5."""
+
+    mass: Literal["likelihood", "counts"] = "likelihood"
+    likelihood: Literal["mean", "sum"] = "mean"
+    """of a completion's log-probabilities; `sum` collapses on long completions: one sample takes all the mass"""
+    functional: Literal["paper", "shannon"] = "paper"
+
+
+class ScaleConfig(Section):
+    """The factor that semantic entropy puts on the advantage, with x = alpha * SE / SE_max."""
+
+    kind: Literal["linear", "exponential", "focal", "reciprocal", "none"] = "linear"
+    alpha: Annotated[float, Field(ge=0)] = 0.02
+    gamma: Annotated[float, Field(ge=0)] = 1.0
+    """exponent of `focal`"""
+    control: Literal["none", "mean_matched", "shuffled"] = "none"
+    """`mean_matched`: every prompt gets the batch mean; `shuffled`: scales permuted over the prompts"""
+
+    @model_validator(mode="after")
+    def _scale_stays_in_unit_interval(self) -> ScaleConfig:
+        if self.kind in ("linear", "focal") and self.alpha > 1:
+            raise ValueError(f"alpha={self.alpha} lets the {self.kind} scale leave [0, 1]; its bound is alpha <= 1")
+        return self
+
+
+class LossConfig(Section):
+    """The clipped surrogate and its denominators."""
+
+    aggregation: Literal["constant", "per_completion", "per_token"] = "constant"
+    """Dr.GRPO (divide by the completion tokens allowed), GRPO, DAPO"""
+    clip_low: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    clip_high: Annotated[float, Field(ge=0)] = 0.2
+    kl_coefficient: Annotated[float, Field(ge=0)] = 0.0
+    """weight of the KL divergence to the frozen initial policy"""
+    importance_correction: Literal["none", "truncated", "masked"] = "truncated"
+    """for the gap between the engine's and the trainer's log-probabilities"""
+    importance_cap: Annotated[float, Field(ge=1)] = 2.0
+
+
+class AlgoConfig(Section):
+    """What makes a gradient of judged groups."""
+
+    semantic_entropy: SemanticEntropyConfig = SemanticEntropyConfig()
+    scale: ScaleConfig = ScaleConfig()
+    advantage: Literal["centered", "standardized", "leave_one_out"] = "centered"
+    """Dr.GRPO, GRPO, RLOO"""
+    loss: LossConfig = LossConfig()
+
+
+class TrainerConfig(Section):
+    """The DeepSpeed trainer."""
+
+    num_workers: Positive = 1
+    """ranks"""
+    cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
+    threads: Positive = 1
+    """compute threads of one rank on CPU"""
+    zero_stage: Literal[0, 1, 2, 3] = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
+    schedule: Literal["constant", "linear"] = "constant"
+    """`linear` falls to 0 at the last step"""
+    warmup_steps: NonNegative = 0
+    adam_betas: tuple[float, float] = (0.9, 0.95)
+    adam_eps: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    tokens_per_micro_batch: Positive = 16384
+    """padded tokens that one forward pass may hold"""
+    gradient_checkpointing: bool = False
+    start_timeout: Seconds = 600.0
+    step_timeout: Seconds = 1800.0
+
+
+class WeightSyncConfig(Section):
+    """How weights reach the rollout workers."""
+
+    transport: Literal["auto", "nccl", "ipc", "gloo"] = "auto"
+    """auto: gloo on CPU, nccl on GPU"""
+    bucket_mib: Positive = 256
+    """weights are gathered and sent in buckets of at most this size (one tensor at the least)"""
+    timeout: Seconds = 300.0
+    tolerance: Annotated[float, Field(gt=0)] | None = None
+    """largest log-probability difference of the canary; None: 1e-4 in float32, 0.2 in bfloat16"""
+
+
+class EvaluationConfig(Section):
+    """Held-out accuracy before and after training."""
+
+    data: DataConfig
+    num_problems: Positive = 500
+    """greedy accuracy is measured on so many"""
+    entropy_problems: NonNegative = 100
+    """mean semantic entropy over G samples is measured on the first so many of them"""
+    every: Positive | None = None
+    """steps between evaluations; None: only before and after"""
+
+
+class ClusterConfig(Section):
+    """Where the run takes place."""
+
+    device: Literal["cpu", "cuda"] = "cuda"
+    address: str | None = None
+    """of a running Ray cluster; None starts one on this machine, or joins the one a Ray job runs in"""
+    dashboard: bool = True
+    queue_capacity: Positive = 512
+    """judged groups that may wait for the trainer"""
+    object_store_mib: Positive | None = None
+    """of a Ray cluster that is started here; None leaves it to Ray"""
+
+
+class WarmStartConfig(Section):
+    """The small model that `seed-grpo warm-start` makes for the generated task."""
+
+    steps: Positive = 400
+    batch_size: Positive = 128
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    hidden_size: Positive = 128
+    layers: Positive = 3
+    heads: Positive = 4
+    tie_word_embeddings: bool = True
+    seed: NonNegative = 0
+    threads: Positive = 2
+    right_share: Annotated[float, Field(ge=0, le=1)] = 0.4
+    """share of demonstrations that are right; the others have a bad habit"""
+
+
+class Config(Section):
+    """A run."""
+
+    run: RunConfig
+    model: ModelConfig
+    data: DataConfig
+    rollout: RolloutConfig = RolloutConfig()
+    verifier: VerifierConfig = VerifierConfig()
+    algo: AlgoConfig = AlgoConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    weight_sync: WeightSyncConfig = WeightSyncConfig()
+    evaluation: EvaluationConfig | None = None
+    cluster: ClusterConfig = ClusterConfig()
+    warm_start: WarmStartConfig | None = None
+
+    @property
+    def transport(self) -> str:
+        """The transport of weights, `auto` resolved."""
+        if self.weight_sync.transport != "auto":
+            return self.weight_sync.transport
+        return "gloo" if self.cluster.device == "cpu" else "nccl"
+
+    @property
+    def canary_tolerance(self) -> float:
+        """Largest difference in nats between the trainer's and an engine's log-probabilities of the probe."""
+        if self.weight_sync.tolerance is not None:
+            return self.weight_sync.tolerance
+        return 1e-4 if self.model.dtype == "float32" else 0.2
+
+    @property
+    def completions_per_step(self) -> int:
+        """Rows of one optimiser step."""
+        return self.rollout.prompts_per_step * self.rollout.completions_per_prompt
+
+    @model_validator(mode="after")
+    def _sections_fit_together(self) -> Config:
+        trainer, rollout = self.trainer, self.rollout
+        problems = []
+        if self.completions_per_step % trainer.num_workers:
+            problems.append(
+                f"rollout.prompts_per_step x rollout.completions_per_prompt = {rollout.prompts_per_step} x "
+                f"{rollout.completions_per_prompt} = {self.completions_per_step} completions do not divide over "
+                f"trainer.num_workers={trainer.num_workers}; change one of the three"
+            )
+        longest = self.data.max_prompt_tokens + rollout.max_completion_tokens
+        if trainer.tokens_per_micro_batch < longest:
+            problems.append(
+                f"trainer.tokens_per_micro_batch={trainer.tokens_per_micro_batch} cannot hold one completion of "
+                f"data.max_prompt_tokens + rollout.max_completion_tokens = {longest} tokens; raise it to {longest}"
+            )
+        if self.cluster.queue_capacity < rollout.prompts_per_step:
+            problems.append(
+                f"cluster.queue_capacity={self.cluster.queue_capacity} is less than "
+                f"rollout.prompts_per_step={rollout.prompts_per_step}; raise it to at least that"
+            )
+        if trainer.schedule == "linear" and trainer.warmup_steps >= self.run.steps:
+            problems.append(
+                f"trainer.warmup_steps={trainer.warmup_steps} leaves no step of run.steps={self.run.steps} "
+                "for the linear schedule; lower it"
+            )
+        on_cpu = self.cluster.device == "cpu"
+        if on_cpu and self.weight_sync.transport in ("nccl", "ipc"):
+            problems.append(
+                f"weight_sync.transport={self.weight_sync.transport} needs cluster.device=cuda; "
+                "use auto or gloo on CPU"
+            )
+        if not on_cpu and self.weight_sync.transport == "gloo":
+            problems.append("weight_sync.transport=gloo needs cluster.device=cpu; use auto, nccl or ipc on GPU")
+        if self.weight_sync.transport == "ipc" and (trainer.num_workers, rollout.num_workers) != (1, 1):
+            problems.append(
+                f"weight_sync.transport=ipc shares one GPU between one trainer and one rollout worker, "
+                f"not {trainer.num_workers} and {rollout.num_workers}; use nccl, or set both num_workers to 1"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+    """Reads a YAML file, applies dotted overrides, and checks the whole.
+
+    Args:
+        path: YAML file.
+        overrides: strings `section.key=value`; the value is read as YAML.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, a key is unknown, or a value does not fit; one line that
+            names every fault.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; name an existing YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} holds {type(tree).__name__}, not sections of settings")
+    for override in overrides:
+        _apply_override(tree, override)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        faults = "; ".join(_describe(fault) for fault in error.errors())
+        raise ConfigError(f"{path}: {faults}") from error
+
+
+def dump_config(config: Config) -> str:
+    """The configuration as YAML that `load_config` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    dotted, equals, text = override.partition("=")
+    if not equals or not all(dotted.split(".")):
+        raise ConfigError(f"the override {override!r} is not of the form section.key=value")
+    *parents, leaf = dotted.split(".")
+    node = tree
+    for parent in parents:
+        child = node.get(parent)
+        if child is None:
+            child = node[parent] = {}
+        if not isinstance(child, dict):
+            raise ConfigError(f"the override {override!r} goes into {parent!r}, which is a value, not a section")
+        node = child
+    try:
+        node[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the value of the override {override!r} is not YAML") from error
+    if isinstance(node[leaf], str):
+        node[leaf] = _number_or_text(node[leaf])
+
+
+def _number_or_text(text: str) -> float | str:
+    """YAML 1.1 reads `1e-6` as text; people mean a number."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _describe(fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {key!r}"
+    if fault["type"] == "missing":
+        return f"{key} is missing"
+    return f"{key}: {message} (got {fault['input']!r})" if key and fault["type"] != "value_error" else message
