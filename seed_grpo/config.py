@@ -391,16 +391,6 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
         node[leaf] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"the value of the override {override!r} is not YAML") from error
-    if isinstance(node[leaf], str):
-        node[leaf] = _number_or_text(node[leaf])
-
-
-def _number_or_text(text: str) -> float | str:
-    """YAML 1.1 reads `1e-6` as text; people mean a number."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _describe(fault: Any) -> str:

@@ -1,0 +1,1 @@
+"""The algorithm: scale, advantage, loss and micro-batching as pure functions on numpy and torch."""

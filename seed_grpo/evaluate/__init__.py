@@ -1,0 +1,1 @@
+"""Evaluation: accuracy with intervals, semantic entropy, reports and plots."""

@@ -1,0 +1,1 @@
+"""Meaning: the partition of answers into meaning classes, and the semantic entropy of a partition."""

@@ -1,0 +1,1 @@
+"""Training: the engine interface, the DeepSpeed engine behind it, log-probabilities, and checkpoints."""

@@ -1,0 +1,73 @@
+"""What the program asks of a training engine. Implementations: `deepspeed_engine.DeepSpeedEngine`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from seed_grpo.messages import Sample, StepResult
+
+if TYPE_CHECKING:
+    import torch
+
+
+class WeightInfo(NamedTuple):
+    """Name in the Hugging Face checkpoint, dtype name (`float32`, `bfloat16`) and full shape of one weight."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Weights(Protocol):
+    """The policy's weights as a Hugging Face checkpoint has them, tied output matrix included by its own name.
+
+    `metadata` gathers nothing. Iteration is a collective over all ranks: every rank must go through it to the end;
+    it gathers bucket by bucket, and a tensor is valid only until the next is asked for.
+    """
+
+    def metadata(self) -> list[WeightInfo]: ...
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]: ...
+
+
+class TrainEngine(Protocol):
+    """One rank of the trainer. Every method is a collective: all ranks call it with the same arguments."""
+
+    rank: int
+    world_size: int
+
+    def step(self, samples: Sequence[Sample]) -> StepResult:
+        """One optimiser step on the samples of the whole step; each rank picks its share.
+
+        Raises:
+            TrainerError: the loss or the gradient norm is not finite; the weights are then as before.
+        """
+        ...
+
+    def score(self, token_ids_T: np.ndarray) -> np.ndarray:
+        """Log-probabilities [T-1] of tokens 1..T-1 given their predecessors, under the present weights."""
+        ...
+
+    def weights(self) -> Weights:
+        """The present weights."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Writes policy, optimiser, schedule and random states into an existing empty folder."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Restores what `save` wrote, to the bit.
+
+        Raises:
+            CheckpointError: the folder is incomplete, or of another model or world size.
+        """
+        ...
+
+    def export(self, folder: Path) -> None:
+        """Writes the policy as a Hugging Face model with its tokenizer."""
+        ...

@@ -1,0 +1,1 @@
+"""Judging: answer extraction, parsing, equivalence, verdicts, and the bounded process in which they run."""
