@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Sets up what is missing and runs the tests; arguments go to pytest. The long ones: tests/run.sh -m long
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+docker/setup.sh cpu
+.venv/bin/ruff check .
+.venv/bin/mypy
+if [[ " $* " == *" -m "* ]]; then exec .venv/bin/python -m pytest "$@"; fi
+exec .venv/bin/python -m pytest -m "not long" "$@"
