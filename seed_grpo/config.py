@@ -355,7 +355,7 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     try:
         tree = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; name an existing YAML file") from error
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; name a YAML file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):

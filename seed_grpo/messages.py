@@ -150,8 +150,7 @@ class JudgedGroup:
     def summary(self) -> GroupSummary:
         """The small part, for the controller."""
         completions = self.group.completions_G
-        versions = [int(v) for c in completions for v in (c.versions_T.min(initial=2**31 - 1), c.versions_T.max(initial=-1))]
-        seen = [v for v in versions if 0 <= v < 2**31 - 1]
+        versions = np.concatenate([completion.versions_T for completion in completions])
         return GroupSummary(
             group_id=self.group.task.group_id,
             problem_id=self.group.task.problem.id,
@@ -164,8 +163,8 @@ class JudgedGroup:
             entropy_clipped=self.entropy_clipped,
             lengths_G=np.array([len(c.token_ids_T) for c in completions], dtype=np.int32),
             truncated_G=np.array([c.finish_reason is FinishReason.LENGTH for c in completions], dtype=bool),
-            version_min=min(seen, default=-1),
-            version_max=max(seen, default=-1),
+            version_min=int(versions.min()) if len(versions) else -1,
+            version_max=int(versions.max(initial=-1)),
             rollout_worker=self.group.worker,
             rollout_seconds=self.group.seconds,
             verify_seconds=self.seconds,

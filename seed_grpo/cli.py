@@ -1,0 +1,82 @@
+"""The command line: `seed-grpo train | warm-start | doctor | export`. Errors of the program end it with one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from seed_grpo.config import Config, load_config
+from seed_grpo.errors import ConfigError, SeedGrpoError
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Returns:
+        exit status: 0 done, 1 an error that the program names, 2 wrong usage, 130 stopped before the end.
+    """
+    parsed = _parser().parse_args(arguments)
+    try:
+        return parsed.command(parsed, load_config(parsed.config, parsed.overrides))
+    except SeedGrpoError as error:
+        print(f"seed-grpo: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("seed-grpo: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _train(parsed: argparse.Namespace, config: Config) -> int:
+    from seed_grpo.runtime.session import train
+
+    return 0 if train(config) else INTERRUPTED
+
+
+def _warm_start(parsed: argparse.Namespace, config: Config) -> int:
+    from seed_grpo.train.warm_start import warm_start
+
+    if config.warm_start is None:
+        raise ConfigError(f"{parsed.config} has no section warm_start, which describes the model to make")
+    print(f"the model is in {warm_start(config, print)}")
+    return 0
+
+
+def _doctor(parsed: argparse.Namespace, config: Config) -> int:
+    from seed_grpo.runtime.preflight import diagnose
+
+    page, well = diagnose(config)
+    print(f"{parsed.config}\n{page}")
+    return 0 if well else 1
+
+
+def _export(parsed: argparse.Namespace, config: Config) -> int:
+    from seed_grpo.runtime.session import export
+
+    export(config, parsed.folder)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="seed-grpo", description="SEED-GRPO on Ray, vLLM and DeepSpeed")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, command, text in (
+        ("train", _train, "train, going on from the last checkpoint of the run directory"),
+        ("warm-start", _warm_start, "make the small model of the generated task, unless it is there"),
+        ("doctor", _doctor, "check versions, devices, batch, placement, model and data; start nothing"),
+        ("export", _export, "write the policy of the last checkpoint as a Hugging Face model"),
+    ):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        sub.add_argument("config", type=Path, help="YAML file, such as those in jobs/")
+        if name == "export":
+            sub.add_argument("folder", type=Path, help="folder to write the model into")
+        sub.add_argument("overrides", nargs="*", help="settings to change: section.key=value")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,280 @@
+"""The loop of SEED-GRPO: sample, estimate, train, sync; on interfaces only.
+
+Consumes prompts; produces a trained policy and, through the recorder, everything that is known of how it came about.
+It holds no payloads, no tensors and no Ray: groups are summaries with an opaque reference. One step is
+
+    prompts -> [rollout -> verify -> partition -> entropy] -> advantage x scale -> optimiser step -> weight sync
+
+and on-policy: the groups of a step are sampled by the weights that the step updates (staleness 0). Judging runs while
+generation goes on. State changes only between steps, so a checkpoint is a step number and what each
+part says of itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from seed_grpo.algo.advantage import advantages_G
+from seed_grpo.algo.scale import scales_P
+from seed_grpo.config import Config
+from seed_grpo.data.ledger import Ledger
+from seed_grpo.data.seeds import Use, derive_seed
+from seed_grpo.errors import TrainerError
+from seed_grpo.messages import GroupSummary, GroupTask, Problem, Sampling, StepResult
+
+TOO_FEW_VALID = "fewer than 2 valid completions"
+
+
+class Ready(Protocol):
+    """A judged group: its summary, and a reference that only the runtime reads."""
+
+    @property
+    def summary(self) -> GroupSummary: ...
+
+    @property
+    def payload(self) -> Any: ...
+
+
+class Prompts(Protocol):
+    """The prompt source; see `data.cursor.PromptSource`."""
+
+    def take(self, count: int) -> Sequence[tuple[Problem, tuple[int, ...]]]: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+class Pipeline(Protocol):
+    """From prompts to judged groups; see `runtime.pipeline.Pipeline`."""
+
+    def submit(self, tasks: Sequence[GroupTask]) -> None: ...
+
+    def collect(self) -> Iterable[Ready]: ...
+
+
+class Queue(Protocol):
+    """Where judged groups wait; see `runtime.queue.GroupQueue`."""
+
+    def __len__(self) -> int: ...
+
+    def put(self, group: Any) -> None: ...
+
+    def take(self, count: int) -> list[Any]: ...
+
+
+class Trainer(Protocol):
+    """All trainer ranks; see `runtime.trainer_pool.TrainerPool`."""
+
+    def step(self, groups: Sequence[Any], advantages_PG: Sequence[np.ndarray]) -> StepResult: ...
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
+
+class WeightSync(Protocol):
+    """See `runtime.sync.ProvenSync`."""
+
+    def push(self, version: int) -> float:
+        """Brings the trainer's weights to every rollout worker as `version`; returns the canary's difference."""
+        ...
+
+
+class Evaluator(Protocol):
+    """See `evaluate.evaluator.Evaluator`."""
+
+    def evaluate(self, step: int) -> None: ...
+
+
+class Recorder(Protocol):
+    """See `runtime.recorder.Recorder`."""
+
+    def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None: ...
+
+    def truncate_after(self, step: int) -> None: ...
+
+
+class Checkpoints(Protocol):
+    """See `train.checkpoint`."""
+
+    def save(self, step: int, state: dict[str, Any], trainer: Trainer) -> None: ...
+
+    def load(self, trainer: Trainer) -> dict[str, Any] | None: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one optimiser step is made of."""
+
+    step: int
+    """from 1"""
+    version: int
+    """weight version that the step starts from"""
+    groups: list[Ready]
+    """[P] trained"""
+    dropped: list[tuple[Ready, str]]
+    """with their reasons"""
+    scale_P: np.ndarray
+    """[P] in [0, 1]"""
+    advantages_PG: list[np.ndarray]
+    """[P] arrays [G], scaled"""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the controller drives."""
+
+    prompts: Prompts
+    pipeline: Pipeline
+    queue: Queue
+    trainer: Trainer
+    sync: WeightSync
+    evaluator: Evaluator | None
+    recorder: Recorder
+    checkpoints: Checkpoints
+
+
+class Controller:
+    """Runs the steps of a run, from its last checkpoint if there is one."""
+
+    def __init__(self, config: Config, parts: Parts) -> None:
+        self._config = config
+        self._parts = parts
+        self.ledger = Ledger()
+        self.step = 0
+        """optimiser steps done; also the weight version"""
+        self._stop = False
+
+    def request_stop(self) -> None:
+        """Ends the run after the present step, with a checkpoint."""
+        self._stop = True
+
+    def run(self) -> None:
+        """Trains to `run.steps`, or until a stop is requested."""
+        steps = self._config.run.steps
+        self._begin()
+        while self.step < steps and not self._stop:
+            self._train_step()
+            if self.step % self._config.run.checkpoint_every == 0 or self.step == steps or self._stop:
+                self._checkpoint()
+            self._evaluate_if_due()
+
+    def _begin(self) -> None:
+        state = self._parts.checkpoints.load(self._parts.trainer)
+        if state is not None:
+            self.step = state["step"]
+            self.ledger.restore(state["ledger"])
+            self._parts.prompts.restore(state["prompts"])
+        self._parts.recorder.truncate_after(self.step)
+        self._parts.sync.push(self.step)
+        self._evaluate_if_due()
+
+    def _train_step(self) -> None:
+        clock = Clock()
+        with clock.stage("rollout"):
+            groups = self._sample()
+        batch = self._estimate(groups)
+        with clock.stage("train"):
+            result = self._parts.trainer.step(batch.groups, batch.advantages_PG)
+        self._close(batch)
+        with clock.stage("weight_sync"):
+            difference = self._parts.sync.push(self.step)
+        metrics = {**result.metrics, "canary_logprob_difference": difference}
+        seconds = {**clock.seconds, **{f"train/{name}": value for name, value in result.seconds.items()}}
+        self._parts.recorder.step(batch, metrics, seconds | {"total": clock.total})
+
+    def _sample(self) -> list[Ready]:
+        """G completions of each of the step's prompts, judged, partitioned, with their semantic entropy."""
+        rollout = self._config.rollout
+        tasks = []
+        for problem, prompt_ids in self._parts.prompts.take(rollout.prompts_per_step):
+            group_id = self.ledger.issue()
+            sampling = Sampling(
+                num_completions=rollout.completions_per_prompt,
+                temperature=rollout.temperature,
+                top_p=rollout.top_p,
+                max_tokens=rollout.max_completion_tokens,
+                seed=derive_seed(self._config.run.seed, Use.GROUP, group_id),
+            )
+            tasks.append(GroupTask(group_id, problem, tuple(prompt_ids), sampling))
+        self._parts.pipeline.submit(tasks)
+        for group in self._parts.pipeline.collect():
+            self.ledger.ready(group.summary.group_id)
+            self._parts.queue.put(group)
+        return self._parts.queue.take(rollout.prompts_per_step)
+
+    def _estimate(self, ready: Sequence[Ready]) -> Batch:
+        """Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346."""
+        algo = self._config.algo
+        groups, dropped = [], []
+        for group in ready:
+            if group.summary.valid_G.sum() < 2:
+                dropped.append((group, TOO_FEW_VALID))
+            else:
+                groups.append(group)
+        if not groups:
+            raise TrainerError(
+                f"step {self.step + 1}: all {len(dropped)} groups had {TOO_FEW_VALID}; the verdicts in the ledger say "
+                "why: raise verifier.judge_timeout or rollout.request_timeout"
+            )
+        summaries = [group.summary for group in groups]
+        scale_P = scales_P(
+            np.array([summary.semantic_entropy for summary in summaries]),
+            np.array([summary.entropy_max for summary in summaries]),
+            algo.scale,
+            np.random.default_rng(derive_seed(self._config.run.seed, Use.CONTROL, self.step)),
+        )
+        advantages_PG = [
+            scale * advantages_G(summary.rewards_G, summary.valid_G, algo.advantage)
+            for scale, summary in zip(scale_P, summaries, strict=True)
+        ]
+        return Batch(self.step + 1, self.step, groups, dropped, scale_P, advantages_PG)
+
+    def _close(self, batch: Batch) -> None:
+        for group in batch.groups:
+            self.ledger.train(group.summary.group_id)
+        for group, reason in batch.dropped:
+            self.ledger.drop(group.summary.group_id, reason)
+        self.ledger.check()
+        self.step = batch.step
+
+    def _checkpoint(self) -> None:
+        assert not len(self._parts.queue), "a checkpoint between steps finds the queue empty"
+        state = {"step": self.step, "ledger": self.ledger.state(), "prompts": self._parts.prompts.state()}
+        self._parts.checkpoints.save(self.step, state, self._parts.trainer)
+
+    def _evaluate_if_due(self) -> None:
+        evaluation = self._config.evaluation
+        if self._parts.evaluator is None or evaluation is None:
+            return
+        at_an_end = self.step in (0, self._config.run.steps)
+        if at_an_end or (evaluation.every is not None and self.step % evaluation.every == 0):
+            self._parts.evaluator.evaluate(self.step)
+
+
+class Clock:
+    """Wall-clock of one step by stage."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a stage."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - started
+
+    @property
+    def total(self) -> float:
+        """Seconds since the step began."""
+        return time.perf_counter() - self._started

@@ -1,0 +1,131 @@
+"""The Ray cluster of a run, and the one place where plain classes become Ray actors."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.util.placement_group import PlacementGroup, placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from seed_grpo.config import Config
+from seed_grpo.errors import PlacementError
+from seed_grpo.runtime.placement import Plan, Pool, check_plan, machine_cpus
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that this process is connected to."""
+
+    dashboard: str | None
+    """address of the Ray dashboard, for people"""
+    cpus: float
+    gpus: float
+    loopback: bool
+    """whether all is on this machine, so that nothing need listen beyond loopback"""
+
+
+@contextlib.contextmanager
+def connected(config: Config) -> Iterator[Cluster]:
+    """Connects to the cluster of the configuration, of the Ray job this process runs in, or starts one here; leaves it
+    (and ends what was started) when done.
+
+    Raises:
+        PlacementError: no cluster answers at the address.
+    """
+    address = config.cluster.address or os.environ.get("RAY_ADDRESS")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        context = ray.init(address=address, **({} if address else _own_cluster(config)), **_quiet())
+    except ConnectionError as error:
+        raise PlacementError(
+            f"no Ray cluster answers at {address}: {error}; start one, or leave cluster.address out to start one here"
+        ) from error
+    try:
+        resources = ray.cluster_resources()
+        url = context.dashboard_url
+        yield Cluster(
+            dashboard=f"http://{url}" if url else None,
+            cpus=resources.get("CPU", 0.0),
+            gpus=resources.get("GPU", 0.0),
+            loopback=address is None,
+        )
+    finally:
+        ray.shutdown()
+
+
+def _own_cluster(config: Config) -> dict[str, Any]:
+    memory = config.cluster.object_store_mib
+    return {
+        "num_cpus": machine_cpus(),
+        "include_dashboard": config.cluster.dashboard,
+        "dashboard_host": "127.0.0.1",
+        "_node_ip_address": "127.0.0.1",
+        "object_store_memory": memory * 2**20 if memory else None,
+    }
+
+
+def _quiet() -> dict[str, Any]:
+    # The workers' own words are in Ray's log files and in its dashboard; the console is for the run's progress.
+    return {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+
+
+def check_cluster(plan: Plan, cluster: Cluster) -> None:
+    """Refuses a plan that the cluster cannot hold; see `check_plan`."""
+    where = "this machine" if cluster.loopback else "the Ray cluster"
+    check_plan(plan, cluster.cpus, cluster.gpus, where)
+
+
+def place_gang(plan: Plan, timeout: float) -> PlacementGroup:
+    """Reserves one bundle for each trainer rank, all at once, close together. Where the rollout worker shares the
+    trainer's GPU, it has its place in the same bundle.
+
+    Raises:
+        PlacementError: the bundles cannot be had in time, since others hold the machines.
+    """
+    members = [plan.trainer, plan.rollout] if plan.colocated else [plan.trainer]
+    need = {"CPU": sum(pool.cpus for pool in members), "GPU": sum(pool.gpus for pool in members)}
+    bundle = {resource: amount for resource, amount in need.items() if amount}
+    gang = placement_group([bundle] * plan.trainer.num_workers, strategy="PACK", name="trainer")
+    if not gang.wait(timeout_seconds=timeout):
+        raise PlacementError(
+            f"{plan.trainer.num_workers} trainer ranks of {bundle} could not be placed within {timeout:g} s: "
+            "other jobs hold the machines; wait for them, or add machines"
+        )
+    return gang
+
+
+def spawn(
+    cls: type,
+    pool: Pool,
+    name: str,
+    *arguments: Any,
+    gang: PlacementGroup | None = None,
+    bundle: int = -1,
+    max_concurrency: int | None = None,
+) -> ray.actor.ActorHandle:
+    """Starts a plain class as a Ray actor of a pool.
+
+    Args:
+        name: of the worker, as the Ray dashboard shows it.
+        arguments: of the class.
+        gang, bundle: the placement group and the bundle in it, for workers that are placed together.
+        max_concurrency: calls at once, for classes with async methods.
+    """
+    options: dict[str, Any] = {
+        "name": name,
+        "num_cpus": pool.cpus,
+        "num_gpus": pool.gpus,
+        "runtime_env": {"env_vars": pool.environment},
+        "max_restarts": 0,
+    }
+    if gang is not None:
+        options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(gang, placement_group_bundle_index=bundle)
+    if max_concurrency is not None:
+        options["max_concurrency"] = max_concurrency
+    return ray.remote(cls).options(**options).remote(*arguments)

@@ -1,0 +1,142 @@
+"""The placement plan: which workers a run has, what each needs, and whether the machines have it.
+
+Consumes the configuration and the resources of a cluster; produces a `Plan` or a `PlacementError` with all its
+numbers. It starts nothing and imports no Ray, so `seed-grpo doctor` can show it anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from seed_grpo.config import Config
+from seed_grpo.errors import PlacementError
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Workers of one kind, e.g. `Pool("rollout", 4, cpus=1.0, gpus=2.0)`."""
+
+    kind: str
+    """rollout, verifier or trainer"""
+    num_workers: int
+    cpus: float
+    """of one worker"""
+    gpus: float
+    """of one worker; the devices of one worker are on one machine"""
+    environment: dict[str, str]
+    """environment variables of the worker's process, set before anything is imported"""
+
+    def names(self) -> list[str]:
+        """Names of the workers, as in messages and in the Ray dashboard."""
+        return [f"{self.kind}-{i}" for i in range(self.num_workers)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All pools of a run."""
+
+    rollout: Pool
+    verifier: Pool
+    trainer: Pool
+    colocated: bool
+    """whether the rollout worker shares the trainer's GPU"""
+
+    @property
+    def pools(self) -> tuple[Pool, Pool, Pool]:
+        """In the order of the data flow."""
+        return (self.rollout, self.verifier, self.trainer)
+
+    @property
+    def cpus(self) -> float:
+        """CPU cores of all workers."""
+        return sum(pool.num_workers * pool.cpus for pool in self.pools)
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of all workers."""
+        return sum(pool.num_workers * pool.gpus for pool in self.pools)
+
+
+def make_plan(config: Config) -> Plan:
+    """The plan that the configuration asks for. One trainer rank has one GPU; with the `ipc` transport the rollout
+    worker and the trainer share one."""
+    on_gpu = config.cluster.device == "cuda"
+    share = 0.5 if config.transport == "ipc" else 1.0
+    rollout, verifier, trainer = config.rollout, config.verifier, config.trainer
+    return Plan(
+        rollout=Pool(
+            "rollout",
+            rollout.num_workers,
+            rollout.cpus_per_worker,
+            share * rollout.tensor_parallel_size if on_gpu else 0.0,
+            _environment(config, rollout.threads),
+        ),
+        verifier=Pool(
+            "verifier", verifier.num_workers, verifier.cpus_per_worker, 0.0, {"OMP_NUM_THREADS": "1"}
+        ),
+        trainer=Pool(
+            "trainer",
+            trainer.num_workers,
+            trainer.cpus_per_worker,
+            share if on_gpu else 0.0,
+            _environment(config, trainer.threads),
+        ),
+        colocated=on_gpu and config.transport == "ipc",
+    )
+
+
+def check_plan(plan: Plan, cpus: float, gpus: float, where: str) -> None:
+    """Refuses a plan that cannot be placed.
+
+    Args:
+        cpus, gpus: of the cluster, free or not.
+        where: for the message: "this machine" or the address of a cluster.
+
+    Raises:
+        PlacementError: one line with the demand of every pool and the setting to change.
+    """
+    faults = []
+    for unit, needed, there in (("CPU cores", plan.cpus, cpus), ("GPUs", plan.gpus, gpus)):
+        if needed > there + 1e-9:
+            attribute = "cpus" if unit == "CPU cores" else "gpus"
+            parts = " + ".join(
+                f"{pool.kind} {pool.num_workers} x {getattr(pool, attribute):g}"
+                for pool in plan.pools
+                if getattr(pool, attribute)
+            )
+            faults.append(f"{unit}: {parts} = {needed:g} are needed, {where} has {there:g}")
+    if faults:
+        change = "lower rollout.num_workers, verifier.num_workers, trainer.num_workers or their cpus_per_worker"
+        raise PlacementError(f"{'; '.join(faults)}; {change}, or add machines")
+
+
+def machine_cpus() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def machine_gpus() -> int:
+    """GPUs of this machine, as the NVIDIA driver lists them."""
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+def _environment(config: Config, threads: int) -> dict[str, str]:
+    environment = {
+        "TOKENIZERS_PARALLELISM": "false",
+        # what is here is enough: no process of a run asks the internet how we are
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    if config.cluster.device == "cpu":
+        # Spinning threads of one worker would slow down the others: every worker has its own number and waits asleep.
+        environment |= {
+            "OMP_NUM_THREADS": str(threads),
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "KMP_BLOCKTIME": "0",
+            "DS_ACCELERATOR": "cpu",
+        }
+    if config.run.deterministic and config.cluster.device == "cuda":
+        environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    return environment

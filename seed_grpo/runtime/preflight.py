@@ -1,0 +1,178 @@
+"""What is checked before anything starts, and the page of `seed-grpo doctor` about it.
+
+Consumes the configuration; produces the prompts of the run, or the first error. Versions, model, data and placement
+are looked at; no device is touched, no worker started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from seed_grpo.config import Config, DataConfig
+from seed_grpo.data import load_prompts
+from seed_grpo.data.prompts import PromptSet
+from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
+from seed_grpo.runtime.placement import check_plan, machine_cpus, machine_gpus, make_plan
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run needs of the outside world."""
+
+    tokenizer: Any
+    train: PromptSet
+    held_out: PromptSet | None
+
+
+def prepare(config: Config) -> Prepared:
+    """Checks everything that can be checked without starting anything, and reads the data.
+
+    Raises:
+        SeedGrpoError: the first fault.
+    """
+    check_versions(config)
+    check_machine(config)
+    tokenizer = load_tokenizer(config)
+    train = load_prompts(config.data, tokenizer)
+    check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
+    held_out = None
+    if config.evaluation is not None:
+        evaluation = config.evaluation
+        data = evaluation.data.model_copy(update={"limit": evaluation.data.limit or evaluation.num_problems})
+        held_out = load_prompts(data, tokenizer)
+        check_prompts(data, held_out, 1, "a single problem")
+    return Prepared(tokenizer, train, held_out)
+
+
+def check_versions(config: Config) -> str:
+    """The packages that the program is pinned to.
+
+    Raises:
+        ConfigError: one of them is missing or of another version.
+    """
+    extra = "cpu" if config.cluster.device == "cpu" else "gpu"
+    found, faults = [], []
+    for line in metadata.requires("seed-grpo") or []:
+        requirement = Requirement(line)
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            faults.append(f"{requirement.name} is missing")
+            continue
+        if requirement.specifier:
+            found.append(f"{requirement.name} {version}")
+            if not requirement.specifier.contains(version, prereleases=True):
+                faults.append(f"{requirement.name} is {version}, {requirement.specifier} is needed")
+    if faults:
+        raise ConfigError(f"{'; '.join(faults)}; run docker/setup.sh {extra}")
+    return ", ".join(found)
+
+
+def check_machine(config: Config) -> str:
+    """The placement plan against this machine, unless the run goes to a cluster elsewhere.
+
+    Raises:
+        PlacementError: it does not fit.
+    """
+    plan = make_plan(config)
+    workers = ", ".join(f"{p.num_workers} {p.kind} ({p.cpus:g} CPU, {p.gpus:g} GPU each)" for p in plan.pools)
+    needs = f"{workers}; {plan.cpus:g} CPU and {plan.gpus:g} GPU in all"
+    if config.cluster.address is not None:
+        return f"{needs}; on the cluster at {config.cluster.address}, checked when the run starts"
+    cpus, gpus = machine_cpus(), machine_gpus()
+    check_plan(plan, cpus, gpus, "this machine")
+    return f"{needs}; this machine has {cpus} and {gpus}"
+
+
+def load_tokenizer(config: Config) -> Any:
+    """The policy's tokenizer.
+
+    Raises:
+        ModelError: the model is not where the configuration says; names what to change.
+    """
+    path = Path(config.model.path).expanduser()
+    looks_local = path.is_absolute() or config.model.path.startswith(".") or config.model.path.count("/") != 1
+    if (looks_local or path.exists()) and not (path / "config.json").is_file():
+        made = "make it with `seed-grpo warm-start CONFIG`, or " if config.warm_start is not None else ""
+        raise ModelError(
+            f"model.path={config.model.path} holds no model (no config.json there); {made}name the folder of a "
+            "Hugging Face model or a hub id"
+        )
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(config.model.path, trust_remote_code=config.model.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"model.path={config.model.path}: its tokenizer cannot be loaded: {' '.join(str(error).split())[:300]}; "
+            "name the folder of a Hugging Face model or a hub id"
+        ) from error
+
+
+def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) -> str:
+    """Whether a data set is large enough.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    facts = (
+        f"{data.source}: {len(prompts.prompts)} prompts, {prompts.skipped} malformed records left out, "
+        f"{prompts.too_long} longer than {data.max_prompt_tokens} tokens left out"
+    )
+    if len(prompts.prompts) < needed:
+        raise ConfigError(f"{facts}; {what} asks for {needed}: take more data, or lower it")
+    return facts
+
+
+def check_batch(config: Config) -> str:
+    """The arithmetic of a step; the configuration has checked that it works out."""
+    rollout, trainer = config.rollout, config.trainer
+    rows = config.completions_per_step
+    longest = config.data.max_prompt_tokens + rollout.max_completion_tokens
+    least = trainer.tokens_per_micro_batch // longest
+    return (
+        f"{rollout.prompts_per_step} prompts x {rollout.completions_per_prompt} completions = {rows} rows a step, "
+        f"{rows // trainer.num_workers} a trainer rank; a row has at most {longest} tokens, "
+        f"a micro-batch of {trainer.tokens_per_micro_batch} tokens holds at least {least}"
+    )
+
+
+def diagnose(config: Config) -> tuple[str, bool]:
+    """The page of `seed-grpo doctor`, and whether all is well."""
+    evaluation = config.evaluation
+    sections: list[tuple[str, Callable[[], str]]] = [
+        ("versions", lambda: check_versions(config)),
+        ("placement", lambda: check_machine(config)),
+        ("batch", lambda: check_batch(config)),
+        ("weights", lambda: f"over {config.transport}, canary within {config.canary_tolerance:g} nats"),
+        ("model", lambda: _describe_tokenizer(config)),
+        ("data", lambda: _describe_data(config, config.data, config.rollout.prompts_per_step)),
+    ]
+    if evaluation is not None:
+        sections.append(("evaluation", lambda: _describe_data(config, evaluation.data, 1)))
+    lines, well = [], True
+    for name, section in sections:
+        try:
+            lines.append(f"  ok     {name:<10} {section()}")
+        except SeedGrpoError as error:
+            well = False
+            lines.append(f"  FAULT  {name:<10} {error}")
+    return "\n".join(lines), well
+
+
+def _describe_tokenizer(config: Config) -> str:
+    return f"{config.model.path}, {config.model.dtype}, {len(load_tokenizer(config))} tokens in the vocabulary"
+
+
+def _describe_data(config: Config, data: DataConfig, needed: int) -> str:
+    prompts = load_prompts(data, load_tokenizer(config))
+    longest = max((len(prompt_ids) for _, prompt_ids in prompts.prompts), default=0)
+    return f"{check_prompts(data, prompts, needed, 'a step')}; the longest prompt has {longest} tokens"

@@ -1,0 +1,162 @@
+"""A whole run: builds every part from the configuration, on Ray, and drives the controller to the end.
+
+The one place where parts are put together; what each does is told where it lives.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from seed_grpo.config import Config
+from seed_grpo.controller import Controller, Parts
+from seed_grpo.data import PromptSource
+from seed_grpo.errors import CheckpointError
+from seed_grpo.evaluate.accuracy import EvaluationResult
+from seed_grpo.evaluate.evaluator import Evaluator
+from seed_grpo.evaluate.plots import write_plots
+from seed_grpo.runtime.checkpoints import Checkpoints
+from seed_grpo.runtime.cluster import Cluster, check_cluster, connected, place_gang
+from seed_grpo.runtime.console import Console, Report
+from seed_grpo.runtime.pipeline import Pipeline
+from seed_grpo.runtime.placement import make_plan
+from seed_grpo.runtime.preflight import Prepared, check_machine, prepare
+from seed_grpo.runtime.queue import GroupQueue
+from seed_grpo.runtime.recorder import Recorder
+from seed_grpo.runtime.run_directory import RunDirectory, check_same_run
+from seed_grpo.runtime.sync import ProvenSync
+from seed_grpo.runtime.trainer_pool import TrainerPool
+from seed_grpo.weight_sync.canary import probe_token_ids
+
+PROBE_TOKENS = 64
+
+
+def train(config: Config) -> bool:
+    """Trains, from the last checkpoint if the run directory has one, and exports the policy at the end.
+
+    Returns:
+        whether the run is complete; False where a stop was requested before.
+
+    Raises:
+        SeedGrpoError: with what to change.
+    """
+    path = config.run.directory
+    prepared = prepare(config)
+    check_same_run(path, config)
+    with ExitStack() as stack:
+        console = stack.enter_context(Console(config.run.steps))
+        with console.waiting("Ray to start"):
+            cluster = stack.enter_context(connected(config))
+        _announce(console, config, cluster)
+        directory = RunDirectory(path, config)
+        stack.callback(directory.close)
+        controller, trainer, recorder = _assemble(config, prepared, cluster, console, directory)
+        with _stopping_on_signals(controller, console):
+            controller.run()
+        complete = controller.step == config.run.steps
+        if complete:
+            trainer.export(path.resolve() / "policy")
+        write_plots(path)
+        _report(console, config, directory, recorder)
+        if not complete:
+            console.say(f"stopped at step {controller.step} of {config.run.steps}; the same command goes on from there")
+    return complete
+
+
+def export(config: Config, folder: Path) -> None:
+    """Writes the policy of the run's last checkpoint as a Hugging Face model.
+
+    Raises:
+        CheckpointError: there is no checkpoint.
+    """
+    check_machine(config)
+    with Console(config.run.steps) as console, connected(config) as cluster:
+        plan = make_plan(config)
+        check_cluster(plan, cluster)
+        gang = place_gang(plan, config.trainer.start_timeout)
+        trainer = TrainerPool(config, plan, gang, cluster.loopback, console.say)
+        trainer.wait_started()
+        checkpoints = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints)
+        state = checkpoints.load(trainer)
+        if state is None:
+            raise CheckpointError(f"{config.run.directory} has no checkpoint yet; train first")
+        trainer.export(folder.resolve())
+        console.say(f"the policy of step {state['step']} is in {folder}")
+
+
+def _announce(console: Console, config: Config, cluster: Cluster) -> None:
+    plan = make_plan(config)
+    check_cluster(plan, cluster)
+    console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
+    workers = ", ".join(f"{pool.num_workers} {pool.kind}" for pool in plan.pools)
+    console.say(f"workers: {workers}; run directory: {config.run.directory}")
+
+
+def _assemble(
+    config: Config, prepared: Prepared, cluster: Cluster, console: Console, directory: RunDirectory
+) -> tuple[Controller, TrainerPool, Recorder]:
+    plan = make_plan(config)
+    gang = place_gang(plan, config.trainer.start_timeout)
+    pipeline = Pipeline(config, plan, gang, console.say)
+    trainer = TrainerPool(config, plan, gang, cluster.loopback, console.say)
+    with console.waiting("the workers to load the model", every=10.0):
+        trainer.wait_started()
+        pipeline.wait_started()
+    probe_ids_T = probe_token_ids(len(prepared.tokenizer), PROBE_TOKENS, config.run.seed)
+    recorder = Recorder(directory, console, pipeline.fetch)
+    evaluator = None
+    if config.evaluation is not None and prepared.held_out is not None:
+        prompts = prepared.held_out.prompts[: config.evaluation.num_problems]
+        evaluator = Evaluator(
+            config.evaluation, config.rollout, config.run.seed, prompts, pipeline, directory, console.say
+        )
+    parts = Parts(
+        prompts=PromptSource(prepared.train.prompts, config.run.seed, config.data.shuffle),
+        pipeline=pipeline,
+        queue=GroupQueue(config.cluster.queue_capacity),
+        trainer=trainer,
+        sync=ProvenSync(config, trainer, pipeline, probe_ids_T, console.say),
+        evaluator=evaluator,
+        recorder=recorder,
+        checkpoints=Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints),
+    )
+    return Controller(config, parts), trainer, recorder
+
+
+def _report(console: Console, config: Config, directory: RunDirectory, recorder: Recorder) -> None:
+    results = {step: EvaluationResult.from_metrics(metrics) for step, metrics in directory.evaluations().items()}
+    console.report(
+        Report(
+            before=results.get(0),
+            after=results.get(config.run.steps),
+            steps=recorder.steps,
+            samples=recorder.samples,
+            tokens=recorder.tokens,
+            seconds=dict(recorder.seconds) or {"total": 0.0},
+            directory=config.run.directory,
+        )
+    )
+
+
+@contextmanager
+def _stopping_on_signals(controller: Controller, console: Console) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM ends the run after the present step, with a checkpoint; the second at once."""
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = {name: signal.getsignal(name) for name in names}
+
+    def stop(number: int, _frame: object) -> None:
+        for name in names:
+            signal.signal(name, before[name])
+        name = signal.Signals(number).name
+        console.say(f"{name}: stopping after this step, with a checkpoint; once more stops at once")
+        controller.request_stop()
+
+    for name in names:
+        signal.signal(name, stop)
+    try:
+        yield
+    finally:
+        for name in names:
+            signal.signal(name, before[name])

@@ -1,0 +1,66 @@
+"""Weight sync with proof: after every sync the canary must show the trainer's log-probabilities in every engine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seed_grpo.config import Config
+from seed_grpo.errors import RolloutError, WeightSyncError
+from seed_grpo.messages import Probe
+from seed_grpo.runtime.pipeline import Pipeline
+from seed_grpo.runtime.trainer_pool import TrainerPool
+from seed_grpo.runtime.waiting import Say, gather
+from seed_grpo.weight_sync.canary import compare_probe
+
+ATTEMPTS = 2
+
+
+class ProvenSync:
+    """Invariant 3: no engine whose probe differs from the trainer's gets a prompt."""
+
+    def __init__(
+        self, config: Config, trainer: TrainerPool, pipeline: Pipeline, probe_ids_T: np.ndarray, say: Say
+    ) -> None:
+        """Opens the transport.
+
+        Args:
+            probe_ids_T: [T] the fixed text.
+        """
+        self._config = config
+        self._trainer = trainer
+        self._pipeline = pipeline
+        self._probe_ids_T = probe_ids_T
+        self._say = say
+        trainer.connect(pipeline.rollout)
+
+    def push(self, version: int) -> float:
+        """Sends the trainer's weights to every rollout worker as `version`, and proves that they are there. An engine
+        that fails the proof is sent the weights once more; nothing was sampled in between.
+
+        Returns:
+            largest |difference| of a log-probability of the probe, in nats, over all engines.
+
+        Raises:
+            WeightSyncError: an engine failed the proof twice; names it, with the difference.
+        """
+        tolerance = self._config.canary_tolerance
+        for _ in range(ATTEMPTS):
+            self._trainer.sync(version)
+            differences = self._differences()
+            failed = {name: value for name, value in differences.items() if not value <= tolerance}
+            if not failed:
+                return max(differences.values())
+            self._say(f"weights of version {version} did not arrive whole ({failed}); sending them again")
+        worst = max(failed, key=lambda name: failed[name])
+        raise WeightSyncError(
+            f"{worst} does not have the trainer's weights after {ATTEMPTS} syncs of version {version}: the "
+            f"log-probabilities of the probe differ by {failed[worst]:.3g}, {tolerance:g} is allowed; if the engine is "
+            "right and merely less precise, raise weight_sync.tolerance"
+        )
+
+    def _differences(self) -> dict[str, float]:
+        calls = {name: worker.score.remote(self._probe_ids_T) for name, worker in self._pipeline.rollout.items()}
+        probe = Probe(self._probe_ids_T, self._trainer.score(self._probe_ids_T))
+        timeout = self._config.weight_sync.timeout
+        scores = gather(calls, "the rollout workers to score the probe", timeout, RolloutError, self._say)
+        return {name: compare_probe(probe, score_T) for name, score_T in zip(calls, scores, strict=True)}

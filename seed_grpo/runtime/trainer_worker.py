@@ -1,0 +1,97 @@
+"""One rank of the trainer: a training engine, the sender of its weights, and the way from judged groups to samples."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+
+from seed_grpo.config import Config
+from seed_grpo.messages import JudgedGroup, Sample, StepResult
+from seed_grpo.train.deepspeed_engine import DeepSpeedEngine
+from seed_grpo.weight_sync import make_sender
+from seed_grpo.weight_sync.interface import Receivers, WeightSender
+
+
+class TrainerWorker:
+    """A plain class, wrapped as a Ray actor by the trainer pool. Methods are called on all ranks alike."""
+
+    def __init__(self, config: Config, rank: int) -> None:
+        self._config = config
+        self._rank = rank
+        self._engine: DeepSpeedEngine | None = None
+        self._sender: WeightSender | None = None
+
+    @staticmethod
+    def endpoint(loopback: bool) -> tuple[str, int]:
+        """An address of this machine and a free port there, for a process group to meet at."""
+        address = "127.0.0.1" if loopback else ray.util.get_node_ip_address()
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+            return address, probe.getsockname()[1]
+
+    def start(self, address: str, port: int) -> None:
+        """Loads the model and joins the other ranks, which meet at the address.
+
+        Raises:
+            ModelError: the model cannot be used.
+        """
+        self._engine = DeepSpeedEngine(self._config, self._rank, self._config.trainer.num_workers, address, port)
+
+    def connect(self, receivers: Receivers, address: str, port: int) -> None:
+        """Opens the transport to the engines, which meet the sending rank at the address."""
+        if self._sender is not None:
+            self._sender.close()
+        self._sender = make_sender(self._config, self._rank, self.engine.weights(), receivers, address, port)
+
+    def sync(self, version: int) -> None:
+        """Sends the present weights to the engines, as `version`."""
+        assert self._sender is not None, "connect() comes before sync()"
+        self._sender.send(version)
+
+    def step(self, payloads: Sequence[Any], advantages_PG: Sequence[np.ndarray]) -> StepResult:
+        """One optimiser step on judged groups, given as references, with the advantages of their completions."""
+        return self.engine.step(samples_of(ray.get(list(payloads)), advantages_PG))
+
+    def score(self, token_ids_T: np.ndarray) -> np.ndarray:
+        """See `TrainEngine.score`."""
+        return self.engine.score(token_ids_T)
+
+    def save(self, folder: Path) -> None:
+        """See `TrainEngine.save`."""
+        self.engine.save(folder)
+
+    def load(self, folder: Path) -> None:
+        """See `TrainEngine.load`."""
+        self.engine.load(folder)
+
+    def export(self, folder: Path) -> None:
+        """See `TrainEngine.export`."""
+        self.engine.export(folder)
+
+    @property
+    def engine(self) -> DeepSpeedEngine:
+        """The engine, once started."""
+        assert self._engine is not None, "start() comes first"
+        return self._engine
+
+
+def samples_of(groups: Sequence[JudgedGroup], advantages_PG: Sequence[np.ndarray]) -> list[Sample]:
+    """The valid completions of the groups that have tokens, with their scaled advantages."""
+    return [
+        Sample(
+            prompt_ids_T=np.asarray(judged.group.task.prompt_ids, dtype=np.int32),
+            completion_ids_T=completion.token_ids_T,
+            rollout_logprobs_T=completion.logprobs_T,
+            advantage=float(advantage),
+        )
+        for judged, advantages_G in zip(groups, advantages_PG, strict=True)
+        for completion, valid, advantage in zip(
+            judged.group.completions_G, judged.valid_G, advantages_G, strict=True
+        )
+        if valid and len(completion.token_ids_T)
+    ]

@@ -1,0 +1,78 @@
+"""Waiting for Ray calls: always with a deadline, always saying what for, and naming the culprit when it gives up.
+
+This is the one place where a Ray failure becomes one of our errors (invariant 8).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+
+from seed_grpo.errors import DeadlineError, SeedGrpoError
+
+SAY_EVERY_SECONDS = 10.0
+
+Say = Callable[[str], None]
+
+
+def gather(
+    calls: Mapping[str, ray.ObjectRef],
+    what: str,
+    timeout: float,
+    error: type[SeedGrpoError],
+    say: Say = lambda _: None,
+) -> list[Any]:
+    """Results of the calls, in their order.
+
+    Args:
+        calls: worker name -> reference; all run at once.
+        what: for messages, e.g. "the rollout workers to start".
+        timeout: seconds for all of them together.
+        error: class to raise where a worker died or failed with an error that is not ours.
+        say: told every few seconds what is waited for.
+
+    Raises:
+        DeadlineError: names the workers that did not answer.
+        SeedGrpoError: the first failure; the others are left to finish or die.
+    """
+    started = said = time.monotonic()
+    names = {ref: name for name, ref in calls.items()}
+    results = {}
+    pending = list(names)
+    while pending:
+        left = timeout - (time.monotonic() - started)
+        if left <= 0:
+            late = ", ".join(sorted(names[ref] for ref in pending))
+            raise DeadlineError(f"{late} did not answer: waited {timeout:g} s for {what}")
+        done, pending = ray.wait(pending, num_returns=len(pending), timeout=min(left, 1.0), fetch_local=False)
+        for ref in done:
+            results[ref] = result(names[ref], ref, what, error)  # the first failure ends the wait
+        if pending and time.monotonic() - said > SAY_EVERY_SECONDS:
+            said = time.monotonic()
+            late = ", ".join(sorted(names[ref] for ref in pending))
+            say(f"waiting for {what}: {late} ({said - started:.0f} s of {timeout:g})")
+    return [results[ref] for ref in names]
+
+
+def result(name: str, ref: ray.ObjectRef, what: str, error: type[SeedGrpoError]) -> Any:
+    """The result of a call that is done.
+
+    Raises:
+        SeedGrpoError: the worker's own error, or `error` naming the worker where it died or failed otherwise.
+    """
+    try:
+        return ray.get(ref, timeout=60)
+    except RayTaskError as failure:
+        cause = failure.cause
+        if isinstance(cause, SeedGrpoError):
+            raise cause from failure
+        raise error(f"{name} failed in {what}: {type(cause).__name__}: {cause}") from failure
+    except RayActorError as failure:
+        reason = " ".join(str(failure).split())
+        raise error(f"{name} died in {what}: {reason}") from failure
+    except GetTimeoutError as failure:
+        raise DeadlineError(f"the result of {name} did not arrive within 60 s ({what})") from failure
