@@ -1,0 +1,61 @@
+"""Loads the policy and its tokenizer from a Hugging Face folder or hub id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from seed_grpo.config import ModelConfig
+from seed_grpo.errors import ModelError
+
+
+def load_model(config: ModelConfig) -> PreTrainedModel:
+    """The causal language model in `config.dtype` on the CPU, with all dropout off: the policy that samples has none.
+
+    Raises:
+        ModelError: it is not there, or is not a causal language model.
+    """
+    _check_path(config.path)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            config.path, dtype=getattr(torch, config.dtype), trust_remote_code=config.trust_remote_code
+        )
+    except (OSError, ValueError) as error:
+        raise _cannot_load("model", config, error) from error
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.0  # type: ignore[assignment]
+    return model
+
+
+def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
+    """The tokenizer that comes with the model.
+
+    Raises:
+        ModelError: it is not there.
+    """
+    _check_path(config.path)
+    try:
+        return AutoTokenizer.from_pretrained(config.path, trust_remote_code=config.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise _cannot_load("tokenizer", config, error) from error
+
+
+def _check_path(path: str) -> None:
+    """Tells a missing folder from a hub id at once: a hub id has at most one slash, and no dot or slash in front."""
+    looks_local = path.startswith(("/", ".", "~")) or path.count("/") > 1
+    if looks_local and not Path(path).is_dir():
+        raise ModelError(f"there is no folder {path} with a model; set model.path to one, or to a hub id like org/name")
+
+
+def _cannot_load(what: str, config: ModelConfig, error: Any) -> ModelError:
+    reason = " ".join(str(error).split())[:300]
+    return ModelError(
+        f"cannot load the {what} of model.path={config.path} ({reason}); name a folder with a Hugging Face causal "
+        "language model or a hub id, and set model.trust_remote_code if the model brings its own code"
+    )

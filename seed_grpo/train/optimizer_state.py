@@ -1,0 +1,81 @@
+"""What a rank must keep to go on to the bit: its part of the float32 weights, of the optimiser state, and the random
+states; in files that are read without running code (safetensors and JSON).
+
+Consumes DeepSpeed's optimiser objects, whose inner names (of DeepSpeed 0.19) stand here and nowhere else. DeepSpeed's
+own checkpoints would be read by pickle.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def tensors(optimizer: Any) -> dict[str, torch.Tensor]:
+    """This rank's float32 weights and optimiser states, as `<number>.weights`, `<number>.exp_avg` and so on."""
+    states = _inner(optimizer).state
+    content = {}
+    for number, weights in enumerate(_float32_weights(optimizer)):
+        content[f"{number}.weights"] = weights.detach()
+        content |= {f"{number}.{name}": tensor for name, tensor in states.get(weights, {}).items()}
+    return content
+
+
+@torch.no_grad()
+def restore(optimizer: Any, content: dict[str, torch.Tensor]) -> None:
+    """Puts back what `tensors` gave, and derives the model's parameters from it; a collective over the ranks."""
+    for number, weights in enumerate(_float32_weights(optimizer)):
+        mine = {name.partition(".")[2]: t for name, t in content.items() if name.startswith(f"{number}.")}
+        weights.copy_(mine.pop("weights"))
+        state = _inner(optimizer).state
+        state.pop(weights, None)
+        for name, tensor in mine.items():  # AdamW keeps its step count on the CPU
+            state[weights][name] = tensor if name == "step" else tensor.to(weights.device)
+    if hasattr(optimizer, "fp32_partitioned_groups_flat"):
+        optimizer._partition_all_parameters()
+        for number in range(len(optimizer.fp32_partitioned_groups_flat)):
+            optimizer._reassign_or_swap_out_partitioned_parameters(number)
+        optimizer._post_step(set())
+    elif not isinstance(optimizer, torch.optim.Optimizer):
+        optimizer.update_lp_params()
+
+
+def shapes(optimizer: Any) -> list[list[int]]:
+    """Shapes of this rank's float32 weights, which tell another model or division from this one."""
+    return [list(weights.shape) for weights in _float32_weights(optimizer)]
+
+
+def random_states() -> dict[str, Any]:
+    """The states of Python's, numpy's and torch's generators, as JSON can hold them."""
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": [name, np.asarray(keys).tolist(), *rest],
+        "torch": torch.get_rng_state().tolist(),
+        "cuda": torch.cuda.get_rng_state().tolist() if torch.cuda.is_initialized() else None,
+    }
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Puts back what `random_states` gave."""
+    version, keys, gauss = states["python"]
+    random.setstate((version, tuple(keys), gauss))
+    name, numpy_keys, *rest = states["numpy"]
+    np.random.set_state((name, np.array(numpy_keys, dtype=np.uint32), *rest))
+    torch.set_rng_state(torch.tensor(states["torch"], dtype=torch.uint8))
+    if states["cuda"] is not None:
+        torch.cuda.set_rng_state(torch.tensor(states["cuda"], dtype=torch.uint8))
+
+
+def _float32_weights(optimizer: Any) -> list[torch.Tensor]:
+    for name in ("fp32_partitioned_groups_flat", "single_partition_of_fp32_groups", "fp32_groups_flat_partition"):
+        if hasattr(optimizer, name):  # ZeRO 3; ZeRO 1 and 2; ZeRO 0 in bfloat16
+            return list(getattr(optimizer, name))
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _inner(optimizer: Any) -> torch.optim.Optimizer:
+    return optimizer if isinstance(optimizer, torch.optim.Optimizer) else optimizer.optimizer

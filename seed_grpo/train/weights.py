@@ -1,0 +1,91 @@
+"""The policy's weights as a Hugging Face checkpoint names them, gathered bucket by bucket under ZeRO-3.
+
+Consumes the model; produces names, shapes and tensors, and writes them as a Hugging Face folder. It sends nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from seed_grpo.train.interface import WeightInfo
+
+Gather = Callable[[list[torch.nn.Parameter]], AbstractContextManager[Any]]
+SHARD_BYTES = 4 * 2**30
+
+
+class PolicyWeights:
+    """Implements `train.interface.Weights`; tied matrices appear under each of their names unless `tied` is False."""
+
+    def __init__(self, model: torch.nn.Module, gather: Gather, bucket_bytes: int, tied: bool = True) -> None:
+        self._parameters = list(model.named_parameters(remove_duplicate=not tied))
+        self._gather = gather
+        self._bucket_bytes = bucket_bytes
+
+    def metadata(self) -> list[WeightInfo]:
+        return [
+            WeightInfo(name, str(parameter.dtype).removeprefix("torch."), tuple(_full_shape(parameter)))
+            for name, parameter in self._parameters
+        ]
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for bucket in buckets(self._parameters, [_full_bytes(p) for _, p in self._parameters], self._bucket_bytes):
+            distinct = list({id(parameter): parameter for _, parameter in bucket}.values())
+            with self._gather(distinct):
+                for name, parameter in bucket:
+                    yield name, parameter.detach()
+
+
+def buckets(items: list[Any], sizes: list[int], limit: int) -> list[list[Any]]:
+    """Consecutive pieces of `items`, each of at most `limit` in all, or of one item."""
+    pieces: list[list[Any]] = []
+    filled = 0
+    for item, size in zip(items, sizes, strict=True):
+        if not pieces or filled + size > limit:
+            pieces.append([])
+            filled = 0
+        pieces[-1].append(item)
+        filled += size
+    return pieces
+
+
+def write_safetensors(weights: PolicyWeights, folder: Path, writes: bool) -> None:
+    """Writes weights as the shards and the index of a Hugging Face checkpoint; a collective over the ranks.
+
+    Args:
+        weights: without the second names of tied matrices.
+        writes: whether this rank writes; the others only take part in gathering.
+    """
+    metadata = weights.metadata()
+    sizes = [getattr(torch, info.dtype).itemsize * torch.Size(info.shape).numel() for info in metadata]
+    shards = buckets([info.name for info in metadata], sizes, SHARD_BYTES)
+    names = [f"model-{number + 1:05d}-of-{len(shards):05d}.safetensors" for number in range(len(shards))]
+    tensors = iter(weights)
+    for shard, name in zip(shards, names, strict=True):
+        content = {}
+        for weight_name in shard:
+            _, tensor = next(tensors)
+            if writes:
+                content[weight_name] = tensor.detach().to("cpu", copy=True).contiguous()
+        if writes:
+            save_file(content, folder / name, metadata={"format": "pt"})
+    assert next(tensors, None) is None  # and the last bucket is let go
+    if writes:
+        index = {weight: name for shard, name in zip(shards, names, strict=True) for weight in shard}
+        content_index = {"metadata": {"total_size": sum(sizes)}, "weight_map": index}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(content_index, indent=1))
+
+
+def _full_shape(parameter: torch.nn.Parameter) -> torch.Size:
+    """The whole shape, also where ZeRO-3 keeps only this rank's part."""
+    return getattr(parameter, "ds_shape", parameter.shape)
+
+
+def _full_bytes(parameter: torch.nn.Parameter) -> int:
+    return _full_shape(parameter).numel() * parameter.element_size()
