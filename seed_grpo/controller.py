@@ -30,6 +30,7 @@ from seed_grpo.errors import TrainerError
 from seed_grpo.messages import GroupSummary, GroupTask, Problem, Sampling, StepResult
 
 TOO_FEW_VALID = "fewer than 2 valid completions"
+STALE = "sampled by older weights"
 
 
 class Ready(Protocol):
@@ -216,14 +217,15 @@ class Controller:
         algo = self._config.algo
         groups, dropped = [], []
         for group in ready:
-            if group.summary.valid_G.sum() < 2:
-                dropped.append((group, TOO_FEW_VALID))
-            else:
+            reason = self._reason_to_drop(group.summary)
+            if reason is None:
                 groups.append(group)
+            else:
+                dropped.append((group, reason))
         if not groups:
             raise TrainerError(
-                f"step {self.step + 1}: all {len(dropped)} groups had {TOO_FEW_VALID}; the verdicts in the ledger say "
-                "why: raise verifier.judge_timeout or rollout.request_timeout"
+                f"step {self.step + 1}: all {len(dropped)} groups were dropped ({dropped[0][1]}): if verdicts time "
+                "out, raise verifier.judge_timeout; if completions do, raise rollout.request_timeout"
             )
         summaries = [group.summary for group in groups]
         scale_P = scales_P(
@@ -237,6 +239,13 @@ class Controller:
             for scale, summary in zip(scale_P, summaries, strict=True)
         ]
         return Batch(self.step + 1, self.step, groups, dropped, scale_P, advantages_PG)
+
+    def _reason_to_drop(self, summary: GroupSummary) -> str | None:
+        if summary.valid_G.sum() < 2:
+            return TOO_FEW_VALID
+        if 0 <= summary.version_min < self.step:  # invariant 2; -1 where no token was sampled
+            return STALE
+        return None
 
     def _close(self, batch: Batch) -> None:
         for group in batch.groups:

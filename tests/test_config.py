@@ -1,0 +1,89 @@
+"""Configuration: every fault is found when it is built, and named with what to change."""
+
+from pathlib import Path
+
+import pytest
+
+from seed_grpo.config import Config, ScaleConfig, dump_config, load_config
+from seed_grpo.errors import ConfigError
+
+MINIMAL = "run: {directory: runs/x, steps: 3}\nmodel: {path: m}\ndata: {source: gsm8k_train}\n"
+
+
+@pytest.fixture
+def minimal(tmp_path: Path) -> Path:
+    file = tmp_path / "minimal.yaml"
+    file.write_text(MINIMAL)
+    return file
+
+
+def test_overrides_reach_their_leaf_and_read_numbers_as_people_write_them(minimal: Path) -> None:
+    config = load_config(minimal, ["trainer.learning_rate=3e-5", "rollout.num_workers=4", "algo.scale.kind=focal"])
+    assert config.trainer.learning_rate == 3e-5
+    assert config.rollout.num_workers == 4
+    assert config.algo.scale.kind == "focal"
+
+
+def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) -> None:
+    config = load_config(minimal, ["algo.scale.alpha=0.5", "cluster.device=cpu"])
+    file = tmp_path / "dumped.yaml"
+    file.write_text(dump_config(config))
+    assert load_config(file) == config
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("rollout.num_wrokers=4", r"unknown key 'rollout\.num_wrokers'"),
+        ("nonsense.key=1", r"unknown key 'nonsense'"),
+        ("rollout.num_workers=0", r"rollout\.num_workers: .*greater than or equal to 1 \(got 0\)"),
+        ("trainer.num_workers=7", r"128 x 8 = 1024 completions do not divide over trainer\.num_workers=7"),
+        ("trainer.tokens_per_micro_batch=100", r"cannot hold one completion of .* = 4024 tokens; raise it to 4024"),
+        ("cluster.queue_capacity=10", r"queue_capacity=10 is less than rollout\.prompts_per_step=128"),
+        ("weight_sync.transport=gloo", r"gloo needs cluster\.device=cpu"),
+        ("algo.scale.alpha=1.5", r"alpha=1\.5 lets the linear scale leave \[0, 1\]; its bound is alpha <= 1"),
+        ("rollout.temperature=hot", r"rollout\.temperature: .*number"),
+        ("rollout", r"not of the form section\.key=value"),
+        ("run.steps.more=1", r"goes into 'steps', which is a value"),
+    ],
+)
+def test_a_nonsense_setting_is_one_clear_line(minimal: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(minimal, [override])
+    assert "\n" not in str(caught.value)
+
+
+def test_all_faults_are_named_at_once(minimal: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(minimal, ["foo=1", "rollout.num_workers=-1", "trainer.zero_stage=9"])
+    assert all(word in str(caught.value) for word in ("foo", "rollout.num_workers", "trainer.zero_stage"))
+
+
+@pytest.mark.parametrize("text", ["[1, 2", "just text", "- a\n- b\n"])
+def test_a_file_that_is_no_configuration(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"bad\.yaml"):
+        load_config(file)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: No such file"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_reciprocal_and_exponential_scales_have_no_upper_bound_on_alpha() -> None:
+    # 1/(1+x) and exp(-x) lie in [0, 1] for every x >= 0
+    assert ScaleConfig(kind="reciprocal", alpha=40.0).alpha == 40.0
+    assert ScaleConfig(kind="exponential", alpha=40.0).alpha == 40.0
+
+
+@pytest.mark.parametrize("job", sorted((Path(__file__).parents[1] / "jobs").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_job_file_is_a_valid_configuration(job: Path) -> None:
+    assert isinstance(load_config(job), Config)
+
+
+def test_nothing_edits_a_configuration(minimal: Path) -> None:
+    config = load_config(minimal)
+    with pytest.raises(ValueError, match="frozen"):
+        config.run.steps = 5  # type: ignore[misc]
