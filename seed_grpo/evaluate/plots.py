@@ -147,6 +147,8 @@ def _draw_semantic_entropy(axes: Axes, records: Records) -> bool:
         _curve(axes, records.metrics, "semantic_entropy", GREEN, "training problems")
     _evaluation_points(axes, records.evaluations, "semantic_entropy", "held-out problems (95% interval)")
     axes.set(title="Semantic entropy of the policy's answers", ylabel="semantic entropy (nats)")
+    axes.margins(y=0.1)
+    axes.autoscale_view()
     axes.set_ylim(bottom=0)
     _step_axis(axes)
     axes.legend()
@@ -154,6 +156,8 @@ def _draw_semantic_entropy(axes: Axes, records: Records) -> bool:
 
 
 def _draw_entropy_against_accuracy(axes: Axes, records: Records) -> bool:
+    from matplotlib.ticker import MaxNLocator
+
     ledger = records.ledger
     measured = np.isfinite(ledger["semantic_entropy"]) & np.isfinite(ledger["mean_reward"])
     steps, entropy, reward = (ledger[name][measured] for name in ("step", "semantic_entropy", "mean_reward"))
@@ -165,11 +169,12 @@ def _draw_entropy_against_accuracy(axes: Axes, records: Records) -> bool:
         entropy[thin], (reward + jitter)[thin], c=steps[thin], s=9, alpha=0.45, linewidths=0, cmap="viridis"
     )
     _binned_mean(axes, entropy, reward)
-    bar = axes.get_figure().colorbar(points, ax=axes, label="optimiser step", pad=0.02)  # type: ignore[union-attr]
+    ticks = MaxNLocator(integer=True)
+    bar = axes.get_figure().colorbar(points, ax=axes, label="optimiser step", ticks=ticks)  # type: ignore[union-attr]
     bar.solids.set_alpha(1.0)  # type: ignore[union-attr]
-    axes.set(title="Uncertain prompts are the hard ones?", xlabel="semantic entropy of a group (nats)")
+    axes.set(title="Semantic entropy against accuracy, by prompt group", xlabel="semantic entropy of a group (nats)")
     axes.set(ylabel="mean reward of the group", ylim=(-0.04, 1.04))
-    axes.legend()
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0))
     return True
 
 
@@ -186,6 +191,8 @@ def _binned_mean(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def _draw_scales(axes: Axes, records: Records) -> bool:
+    from matplotlib.ticker import MaxNLocator
+
     scale = records.ledger["scale"][np.isfinite(records.ledger["scale"])]
     if not len(scale):
         return False
@@ -193,6 +200,7 @@ def _draw_scales(axes: Axes, records: Records) -> bool:
     axes.hist(scale, bins=30 if spread else 1, color=BLUE, alpha=0.85)
     axes.axvline(scale.mean(), color=ORANGE, linewidth=2, label=f"mean {scale.mean():.4f}")
     axes.set(title="Scales of the advantages", xlabel="scale (factor)", ylabel="prompt groups")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="x", visible=False)
     axes.ticklabel_format(axis="x", useOffset=False)
     axes.legend()
@@ -208,7 +216,8 @@ def _draw_time(axes: Axes, records: Records) -> bool:
     stages = {name: np.nan_to_num(_column(trained, name)) for name in names}
     stages["other"] = np.maximum(0.0, total - sum(stages.values()))
     bottom = np.zeros(len(steps))
-    for i, name in enumerate(sorted(stages, key=lambda name: (name == "other", -stages[name].sum()))):
+    used = [name for name in stages if stages[name].any()]
+    for i, name in enumerate(sorted(used, key=lambda name: (name == "other", -stages[name].sum()))):
         colour = GREY if name == "other" else STAGE_COLOURS[i % len(STAGE_COLOURS)]
         share = stages[name].sum() / total.sum() if total.sum() else 0.0
         label = f"{name.replace('_', ' ')} ({share:.0%})"

@@ -53,7 +53,7 @@ def group_metrics(
         ValueError: there is no group, or not one scale for each.
     """
     if not summaries_P or len(summaries_P) != len(scale_P):
-        raise ValueError(f"{len(summaries_P)} groups and {len(scale_P)} scales; a step has groups, and a scale for each")
+        raise ValueError(f"{len(summaries_P)} groups and {len(scale_P)} scales; a step has groups, and as many scales")
     scale_P = np.asarray(scale_P, dtype=np.float64)
     lengths = np.concatenate([summary.lengths_G for summary in summaries_P])
     return {
