@@ -106,9 +106,9 @@ def spawn(
     name: str,
     *arguments: Any,
     gang: PlacementGroup | None = None,
-    bundle: int = -1,
+    bundle: int = 0,
     max_concurrency: int | None = None,
-) -> ray.actor.ActorHandle:
+) -> Any:
     """Starts a plain class as a Ray actor of a pool.
 
     Args:

@@ -64,9 +64,11 @@ class Pipeline:
         """
         self._config = config
         self._say = say
-        place = {"gang": gang, "bundle": 0} if plan.colocated else {}
+        shared = gang if plan.colocated else None
         self.rollout = {
-            name: spawn(VllmEngine, plan.rollout, name, config, name, max_concurrency=CALLS_AT_ONCE, **place)
+            name: spawn(
+                VllmEngine, plan.rollout, name, config, name, gang=shared, bundle=0, max_concurrency=CALLS_AT_ONCE
+            )
             for name in plan.rollout.names()
         }
         self._verifiers = {
@@ -105,7 +107,7 @@ class Pipeline:
             self._call_rollout("pause")
         for task in tasks:
             name = next(self._next_rollout)
-            group = self.rollout[name].generate.remote(task)
+            group: ray.ObjectRef = self.rollout[name].generate.remote(task)
             deadline = time.monotonic() + self._generation_seconds
             self._generating[group] = Generating(task.group_id, name, group, deadline)
         if self._config.run.deterministic:
@@ -138,7 +140,8 @@ class Pipeline:
 
     def _judge(self, generated: Generating) -> None:
         name = next(self._next_verifier)
-        summary, payload = self._verifiers[name].judge.options(num_returns=2).remote(generated.group)
+        refs: list[ray.ObjectRef] = self._verifiers[name].judge.options(num_returns=2).remote(generated.group)
+        summary, payload = refs
         deadline = time.monotonic() + self._config.verifier.group_timeout * (1 + len(self._judging))
         self._judging[summary] = Judging(generated, name, payload, deadline)
 

@@ -149,8 +149,8 @@ def _stopping_on_signals(controller: Controller, console: Console) -> Iterator[N
     def stop(number: int, _frame: object) -> None:
         for name in names:
             signal.signal(name, before[name])
-        name = signal.Signals(number).name
-        console.say(f"{name}: stopping after this step, with a checkpoint; once more stops at once")
+        received = signal.Signals(number).name
+        console.say(f"{received}: stopping after this step, with a checkpoint; once more stops at once")
         controller.request_stop()
 
     for name in names:
