@@ -1,0 +1,72 @@
+"""The prompt source: an endless sequence of prompts, epoch after epoch, that resumes to the record.
+
+Consumes encoded prompts; produces any number of them at a time. The order of an epoch depends on the seed and the
+epoch's number alone, so that two numbers are the whole state.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from seed_grpo.errors import CheckpointError
+from seed_grpo.messages import Problem
+
+Prompt = tuple[Problem, tuple[int, ...]]
+"""a problem with its prompt's token ids, [T]"""
+
+
+class PromptSource:
+    """Hands out every prompt once an epoch.
+
+    Invariant: `restore(state())` of another source over the same prompts, seed and shuffling goes on with the very
+    prompts that this one would hand out next.
+    """
+
+    def __init__(self, prompts: Sequence[Prompt], seed: int, shuffle: bool = True) -> None:
+        """Starts before the first prompt of epoch 0.
+
+        Args:
+            prompts: at least one.
+            seed: of the orders.
+            shuffle: a new order each epoch; else always that of `prompts`.
+        """
+        assert prompts, "a prompt source needs prompts"
+        self._prompts, self._seed, self._shuffle = prompts, seed, shuffle
+        self._begin_epoch(0)
+
+    def take(self, number: int) -> list[Prompt]:
+        """The next prompts, going over into the next epoch where this one ends."""
+        taken: list[Prompt] = []
+        while len(taken) < number:
+            if self._position == len(self._order):
+                self._begin_epoch(self._epoch + 1)
+            indices = self._order[self._position : self._position + number - len(taken)]
+            self._position += len(indices)
+            taken += [self._prompts[index] for index in indices]
+        return taken
+
+    def state(self) -> dict[str, int]:
+        """Where it stands, fit for JSON."""
+        return {"epoch": self._epoch, "position": self._position, "num_prompts": len(self._prompts)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes to where `state` was taken.
+
+        Raises:
+            CheckpointError: the state is of a source over another number of prompts.
+        """
+        if state["num_prompts"] != len(self._prompts):
+            raise CheckpointError(
+                f"the checkpoint's data cursor counts {state['num_prompts']} prompts, the data set now gives "
+                f"{len(self._prompts)}; resume with the data section that the run was started with"
+            )
+        self._begin_epoch(state["epoch"])
+        self._position = state["position"]
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self._epoch, self._position = epoch, 0
+        self._order = list(range(len(self._prompts)))
+        if self._shuffle:
+            random.Random(f"{self._seed} {epoch}").shuffle(self._order)

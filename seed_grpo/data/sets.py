@@ -1,0 +1,155 @@
+"""The named data sets, and `load_problems`, which finds whatever `data.source` names.
+
+A source is the generated task, a named set, a file, or a hub data set. A named set is a file in `data.directory` or in
+the folder that the environment variable SEED_GRPO_DATA names, or else is loaded from the hub. It neither renders
+prompts nor orders them: see `templates` and `cursor`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seed_grpo.config import ColumnsConfig, DataConfig
+from seed_grpo.data import arithmetic
+from seed_grpo.data.records import SUFFIXES, ProblemSet, Reading, read_file, read_rows
+from seed_grpo.errors import DataError
+
+DIRECTORY_VARIABLE = "SEED_GRPO_DATA"
+HUB_TIMEOUT = 10.0
+"""seconds for the hub to say whether it has a set"""
+
+
+@dataclass(frozen=True)
+class NamedSet:
+    """Where a set is found; a local file has the default columns."""
+
+    stem: str
+    """of the local file, which ends in one of `records.SUFFIXES`"""
+    hub: str
+    """hub id, with `:<configuration>` where it needs one"""
+    split: str
+    columns: ColumnsConfig
+    """on the hub"""
+    about: str
+    answer_after: str = ""
+    """on the hub, the mark before the answer"""
+
+
+_DR_GRPO_SUITE = "lkevinzc/math-eval"  # its answers are lists, any one counts
+_NO_ID = ColumnsConfig(id=None)
+
+NAMED_SETS: dict[str, NamedSet] = {
+    "math_lvl3to5": NamedSet(
+        "math_lvl3to5_8k",
+        "pe-nlp/math_level3to5_data_processed_with_qwen_prompt",
+        "train",
+        ColumnsConfig(problem="question", answer="gt_answer", id=None),
+        "MATH, levels 3 to 5: the training set of the paper and of Dr.GRPO",
+    ),
+    "math_12k": NamedSet(
+        "math_12k",
+        "nlile/hendrycks-MATH-benchmark",
+        "train",
+        ColumnsConfig(id="unique_id"),
+        "MATH without MATH500",
+    ),
+    "gsm8k_train": NamedSet(
+        "gsm8k_train",
+        "openai/gsm8k:main",
+        "train",
+        ColumnsConfig(problem="question", id=None),
+        "GSM8K, training problems",
+        answer_after="####",
+    ),
+    "gsm8k_test": NamedSet(
+        "gsm8k_test",
+        "openai/gsm8k:main",
+        "test",
+        ColumnsConfig(problem="question", id=None),
+        "GSM8K, test problems",
+        answer_after="####",
+    ),
+    "aime24": NamedSet("aime24", _DR_GRPO_SUITE, "aime", _NO_ID, "AIME 2024"),
+    "amc": NamedSet("amc", _DR_GRPO_SUITE, "amc", _NO_ID, "AMC 12 of 2022 and 2023"),
+    "math500": NamedSet(
+        "math500",
+        "HuggingFaceH4/MATH-500",
+        "test",
+        ColumnsConfig(id="unique_id"),
+        "MATH500, of MATH's test split",
+    ),
+    "minerva": NamedSet("minerva", _DR_GRPO_SUITE, "minerva", _NO_ID, "Minerva Math: undergraduate science"),
+    "olympiadbench": NamedSet(
+        "olympiadbench", _DR_GRPO_SUITE, "olympiad_bench", _NO_ID, "OlympiadBench: open-ended, English, text only"
+    ),
+}
+"""besides these there is the generated task, `arithmetic`"""
+
+
+def load_problems(config: DataConfig) -> ProblemSet:
+    """Loads the problems that `config.source` names, in the order of the source.
+
+    Raises:
+        DataError: nothing is found (says where it was looked for), or a record is malformed.
+    """
+    if config.source == arithmetic.NAME:
+        return ProblemSet(arithmetic.problems(config.split)[: config.limit], skipped=0)
+    if config.source in NAMED_SETS:
+        return _load_named(config, NAMED_SETS[config.source])
+    columns = config.columns or ColumnsConfig()
+    if config.source.endswith(SUFFIXES):
+        path = Path(config.source).expanduser()
+        return read_file(path, _reading(config, path.name.partition(".")[0], columns))
+    rows = _hub_rows(config.source, config.split, config.source)
+    return read_rows(rows, f"{config.source} ({config.split})", _reading(config, Path(config.source).name, columns))
+
+
+def find_file(config: DataConfig, stem: str) -> Path | None:
+    """The local file of a named set; None where there is none."""
+    directory = _directory(config)
+    if directory is None:
+        return None
+    candidates = (directory / f"{stem}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _load_named(config: DataConfig, named: NamedSet) -> ProblemSet:
+    path = find_file(config, named.stem)
+    if path is not None:
+        return read_file(path, _reading(config, config.source, config.columns or ColumnsConfig()))
+    reading = _reading(config, config.source, config.columns or named.columns, named.answer_after)
+    looked = f"{config.source} ({named.stem}.jsonl in {_directory(config) or 'no local folder, none is set'})"
+    return read_rows(_hub_rows(named.hub, named.split, looked), f"{named.hub} ({named.split})", reading)
+
+
+def _hub_rows(hub: str, split: str, looked_for: str) -> Iterable[Mapping[str, Any]]:
+    """Rows of a hub data set, or of a local folder that is laid out as one."""
+    import datasets
+    from huggingface_hub import HfApi, constants
+
+    name, _, configuration = hub.partition(":")
+    try:
+        if not Path(name).is_dir() and not constants.HF_HUB_OFFLINE:
+            HfApi().dataset_info(name, timeout=HUB_TIMEOUT)  # asked once: load_dataset retries for half a minute
+        return datasets.load_dataset(name, configuration or None, split=split)
+    except Exception as error:  # the hub's clients have no common base of errors; each means that there is no data
+        raise DataError(
+            f"found no problems for {looked_for}: the hub data set {hub} (split {split}) did not load "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:300]}); set data.source to a named set "
+            f"({', '.join([arithmetic.NAME, *NAMED_SETS])}), a file ({', '.join(SUFFIXES)}) or a hub id, and "
+            f"data.directory or {DIRECTORY_VARIABLE} to the folder of the named sets; without a network, "
+            "HF_HUB_OFFLINE=1 takes what the hub's cache holds"
+        ) from error
+
+
+def _reading(config: DataConfig, name: str, columns: ColumnsConfig, answer_after: str = "") -> Reading:
+    return Reading(name, columns, config.on_bad_record == "skip", config.limit, answer_after)
+
+
+def _directory(config: DataConfig) -> Path | None:
+    named = config.directory or os.environ.get(DIRECTORY_VARIABLE)
+    return Path(named).expanduser() if named else None
