@@ -1,0 +1,238 @@
+"""A vLLM engine behind `rollout.interface.RolloutEngine`.
+
+Consumes `GroupTask`s and weight updates; produces `Group`s, and log-probabilities of given tokens. The engine runs in
+processes of its own, which this module starts and ends. It judges nothing and imports no Ray: a rollout worker wraps it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from vllm import AsyncEngineArgs, SamplingParams
+from vllm.config import WeightTransferConfig
+from vllm.distributed.weight_transfer.base import WeightTransferInitRequest, WeightTransferUpdateRequest
+from vllm.inputs import TokensPrompt
+from vllm.outputs import CompletionOutput, RequestOutput
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.async_llm import AsyncLLM
+
+from seed_grpo.config import Config
+from seed_grpo.errors import RolloutError
+from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Sampling
+from seed_grpo.weight_sync.factory import TRANSPORTS
+
+FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "abort": FinishReason.TIMEOUT}
+"""only a deadline aborts a request here"""
+
+
+class VllmEngine:
+    """One engine. `start` must be awaited first; all methods belong to the event loop that it ran on."""
+
+    def __init__(self, config: Config, name: str) -> None:
+        """Keeps the configuration; starts nothing.
+
+        Args:
+            name: of the rollout worker, as groups and errors carry it.
+        """
+        self._config = config
+        self._name = name
+        self._requests = itertools.count()
+        self._engine: AsyncLLM
+
+    async def start(self) -> None:
+        """Starts the engine's processes, which blocks the event loop, and loads the model as weight version 0.
+
+        Raises:
+            RolloutError: the model does not load, or the engine is not up within `rollout.start_timeout`.
+        """
+        os.environ.update(_environment(self._config))
+        with self._named("starting the engine"):
+            self._engine = AsyncLLM.from_engine_args(_engine_args(self._config))
+            await self._engine.update_weight_version("0")
+
+    async def generate(self, task: GroupTask) -> Group:
+        started = time.monotonic()
+        requests = [asyncio.create_task(self._complete(task, i)) for i in range(task.sampling.num_completions)]
+        try:
+            completions = await asyncio.gather(*requests)
+        finally:
+            for request in requests:
+                request.cancel()  # those that are left when one of them failed
+        return Group(task, tuple(completions), self._name, time.monotonic() - started)
+
+    async def score(self, token_ids_T: np.ndarray) -> np.ndarray:
+        """As the interface says; the tokens and one more must fit `data.max_prompt_tokens` +
+        `rollout.max_completion_tokens`. Waits while the engine is paused, up to `rollout.request_timeout`.
+
+        Raises:
+            RolloutError: the engine is dead, or gave no answer in time.
+        """
+        # vLLM neither reads the prefix cache nor returns the last chunk alone where prompt log-probabilities are asked
+        # for, so they are of the present weights, and whole.
+        parameters = SamplingParams(
+            max_tokens=1,
+            temperature=0.0,
+            prompt_logprobs=0,
+            flat_logprobs=True,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        output = await self._run(token_ids_T.tolist(), parameters, "score")
+        flat: Any = output.prompt_logprobs
+        if flat is None or output.outputs[0].finish_reason == "abort":
+            raise RolloutError(
+                f"rollout worker {self._name}: scoring {len(token_ids_T)} tokens took more than "
+                f"{self._config.rollout.request_timeout} s (rollout.request_timeout)"
+            )
+        return _sampled(flat)[1:]
+
+    async def pause(self) -> None:
+        await self._control("pausing", self._engine.pause_generation(mode="keep", clear_cache=False))
+
+    async def resume(self) -> None:
+        await self._control("resuming", self._engine.resume_generation())
+
+    async def init_weight_transfer(self, init_info: dict[str, Any]) -> None:
+        request = WeightTransferInitRequest(init_info=init_info)
+        await self._control("joining the weight transfer", self._engine.init_weight_transfer_engine(request))
+
+    async def start_weight_update(self) -> None:
+        """As the interface says. All cached keys and values are dropped: prefixes must not outlive their weights, and a
+        running request is computed anew up to its present token, so that each further token is of one version only."""
+        await self._control("pausing for new weights", self._engine.pause_generation(mode="keep", clear_cache=True))
+        await self._control("starting a weight update", self._engine.start_weight_update())
+
+    async def update_weights(self, update_info: dict[str, Any]) -> None:
+        request = WeightTransferUpdateRequest(update_info=update_info)
+        await self._control("receiving weights", self._engine.update_weights(request))
+
+    async def finish_weight_update(self, version: int) -> None:
+        await self._control("finishing a weight update", self._engine.finish_weight_update(str(version)))
+        await self.resume()
+
+    async def shutdown(self) -> None:
+        self._engine.shutdown()
+
+    async def _complete(self, task: GroupTask, index: int) -> Completion:
+        output = await self._run(
+            list(task.prompt_ids),
+            _sampling_params(task.sampling, index, self._config.rollout.stop),
+            f"group {task.group_id} completion {index}",
+        )
+        return _completion(output.outputs[0])
+
+    async def _run(self, prompt_ids: list[int], parameters: SamplingParams, what: str) -> RequestOutput:
+        """Runs one request to its end or its deadline; at the deadline vLLM returns what there is, as aborted."""
+        request_id = f"{next(self._requests)} ({what})"
+        deadline = asyncio.create_task(self._abort_at_deadline(request_id))
+        with self._named(f"request {what} of {len(prompt_ids)} prompt tokens"):
+            try:
+                stream = self._engine.generate(TokensPrompt(prompt_token_ids=prompt_ids), parameters, request_id)
+                (output,) = [output async for output in stream]
+                return output
+            finally:
+                deadline.cancel()
+
+    async def _abort_at_deadline(self, request_id: str) -> None:
+        await asyncio.sleep(self._config.rollout.request_timeout)
+        await self._engine.abort(request_id)
+
+    async def _control(self, doing: str, call: Awaitable[None]) -> None:
+        limit = self._config.weight_sync.timeout
+        with self._named(doing, f"no answer in {limit} s (weight_sync.timeout)"):
+            await asyncio.wait_for(call, limit)
+
+    @contextmanager
+    def _named(self, doing: str, on_timeout: str = "time is up") -> Iterator[None]:
+        """Turns what goes wrong into a `RolloutError` that names the worker. vLLM raises a bare Exception for an error
+        inside its processes, so no narrower class would do."""
+        try:
+            yield
+        except Exception as error:
+            why = on_timeout if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+            raise RolloutError(f"rollout worker {self._name}: {doing} failed: {why}") from error
+
+
+def _environment(config: Config) -> dict[str, str]:
+    """What vLLM reads from the environment, here and in the processes it starts."""
+    environment = {
+        "VLLM_NO_USAGE_STATS": "1",  # else it reports to its makers
+        "VLLM_ENGINE_READY_TIMEOUT_S": str(int(config.rollout.start_timeout) + 1),
+        **TRANSPORTS[config.transport].engine_environment,
+    }
+    if config.cluster.device == "cpu":
+        environment |= {
+            "VLLM_CPU_KVCACHE_SPACE": str(config.rollout.cpu_cache_gib),
+            "OMP_NUM_THREADS": str(config.rollout.threads),
+            # By default each engine binds its threads to the first cores, and two engines spin on the same ones. A
+            # placement plan may give cores instead.
+            "VLLM_CPU_OMP_THREADS_BIND": os.environ.get("VLLM_CPU_OMP_THREADS_BIND", "nobind"),
+            # The engine's processes are on one machine: their gloo groups need not listen on its network.
+            "GLOO_SOCKET_IFNAME": "lo",
+        }
+    return environment
+
+
+def _engine_args(config: Config) -> AsyncEngineArgs:
+    rollout = config.rollout
+    return AsyncEngineArgs(
+        model=config.model.path,
+        dtype=config.model.dtype,
+        trust_remote_code=config.model.trust_remote_code,
+        seed=config.run.seed,
+        max_model_len=config.data.max_prompt_tokens + rollout.max_completion_tokens,
+        max_num_seqs=rollout.max_concurrent_sequences,
+        tensor_parallel_size=rollout.tensor_parallel_size,
+        # Not left to vLLM, which inside a Ray placement group would start Ray actors of its own.
+        distributed_executor_backend="mp",
+        gpu_memory_utilization=rollout.memory_fraction,
+        enforce_eager=rollout.enforce_eager,
+        # A cached prefix is computed in other batch shapes than a fresh one, so its values may differ in the last bit.
+        enable_prefix_caching=rollout.prefix_caching and not config.run.deterministic,
+        logprobs_mode="raw_logprobs",  # at temperature 1, before top-p
+        weight_transfer_config=WeightTransferConfig(backend=config.transport),
+        disable_log_stats=True,
+    )
+
+
+def _sampling_params(sampling: Sampling, index: int, stop: tuple[str, ...]) -> SamplingParams:
+    (seed,) = np.random.SeedSequence((sampling.seed, index)).generate_state(1, np.uint64)
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=sampling.max_tokens,
+        seed=int(seed >> np.uint64(1)),  # vLLM's seeds are signed
+        stop=list(stop),
+        logprobs=0,  # of the sampled token alone
+        flat_logprobs=True,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _completion(output: CompletionOutput) -> Completion:
+    versions_T = np.full(len(output.token_ids), -1, dtype=np.int32)
+    for span in output.weight_versions or ():
+        versions_T[span.start : span.end] = int(span.version)
+    assert (versions_T >= 0).all(), "vLLM labels every token with a weight version"
+    assert output.finish_reason is not None
+    return Completion(
+        text=output.text,
+        token_ids_T=np.array(output.token_ids, dtype=np.int32),
+        logprobs_T=_sampled(output.logprobs),
+        versions_T=versions_T,
+        finish_reason=FINISH_REASONS[output.finish_reason],
+    )
+
+
+def _sampled(flat: Any) -> np.ndarray:
+    """Log-probability of the token itself at each position of vLLM's FlatLogprobs; a position may have none (the first of
+    a prompt), which then counts as nan."""
+    logprobs = np.array([*flat.logprobs, np.nan], dtype=np.float32)
+    starts, ends = np.array(flat.start_indices, dtype=int), np.array(flat.end_indices, dtype=int)
+    return np.where(starts < ends, logprobs[starts], np.float32(np.nan))
