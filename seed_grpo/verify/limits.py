@@ -14,10 +14,10 @@ MAX_DEPTH = 40
 """of nested brackets, fractions, powers"""
 MAX_BITS = 8192
 """of a numerator or denominator"""
-MAX_TERMS = 250
-"""of an expanded sum, and items of a list"""
-MAX_PRODUCTS = 40_000
-"""products of two terms, while one answer is parsed"""
+MAX_TERMS = 100
+"""of an expanded sum"""
+MAX_ITEMS = 500
+"""of a list, set, tuple or matrix"""
 
 
 class BoundReachedError(SeedGrpoError):

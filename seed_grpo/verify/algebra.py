@@ -1,0 +1,208 @@
+"""Exact canonical forms of expressions: sums of terms with rational coefficients, equal when and only when written alike.
+
+A form is a sorted tuple of (monomial, coefficient); a monomial is a sorted tuple of (atom, exponent). Atoms:
+
+    ("symbol", name)        ("prime", n)  n > 1, exponent in (0, 1): what is left of a root
+    ("constant", "e"|"pi"|"i"|"infinity")
+    ("call", name, form)    ("sum", form)  a sum that is not expanded: roots, reciprocals, high powers
+    ("power", base, exponent)              with an exponent that is no number
+
+Rationals, surds, polynomials and their products are canonical: their forms are equal exactly when they are. Quotients by
+sums and nested roots are not reduced further; there equal values may have different forms. Sizes are bounded
+by `seed_grpo.verify.limits`; nothing here is evaluated to floating point and nothing is text.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import comb, isqrt
+
+from seed_grpo.verify.limits import MAX_BITS, MAX_TERMS, BoundReachedError
+
+Atom = tuple
+Monomial = tuple[tuple[Atom, Fraction], ...]
+Form = tuple[tuple[Monomial, Fraction], ...]
+
+ONE_HALF = Fraction(1, 2)
+TRIAL_DIVISORS = 1000
+POSITIVE = {("constant", "e"), ("constant", "pi")}
+
+
+def number(value: Fraction | int) -> Form:
+    """A rational number."""
+    value = Fraction(value)
+    if max(abs(value.numerator), value.denominator).bit_length() > MAX_BITS:
+        raise BoundReachedError(f"a number has over {MAX_BITS} bits")
+    return (((), value),) if value else ()
+
+
+def atom(*parts: object) -> Form:
+    """One atom, e.g. `atom("symbol", "x")`."""
+    return ((((parts, Fraction(1)),), Fraction(1)),)
+
+
+def as_number(form: Form) -> Fraction | None:
+    """The rational that the form is, or None."""
+    if not form:
+        return Fraction(0)
+    return form[0][1] if len(form) == 1 and form[0][0] == () else None
+
+
+def add(*forms: Form) -> Form:
+    total: dict[Monomial, Fraction] = {}
+    for form in forms:
+        for monomial, coefficient in form:
+            total[monomial] = total.get(monomial, Fraction(0)) + coefficient
+    return _sorted(total)
+
+
+def scale(form: Form, factor: Fraction) -> Form:
+    """The form times a rational."""
+    return mul(form, number(factor))
+
+
+def mul(first: Form, second: Form) -> Form:
+    if len(first) * len(second) > 10 * MAX_TERMS:
+        raise BoundReachedError(f"a product has over {10 * MAX_TERMS} terms before it is collected")
+    plain: dict[Monomial, Fraction] = {}
+    others: list[Form] = []
+    for left, left_coefficient in first:
+        for right, right_coefficient in second:
+            exponents = dict(left)
+            for base, exponent in right:
+                exponents[base] = exponents.get(base, Fraction(0)) + exponent
+            coefficient = left_coefficient * right_coefficient
+            if left and right:
+                others.append(_settle(coefficient, exponents))
+            else:
+                monomial = left or right
+                plain[monomial] = plain.get(monomial, Fraction(0)) + coefficient
+    return add(_sorted(plain), *others)
+
+
+def power(base: Form, exponent: Form) -> Form:
+    """base ** exponent. A rational number to a rational power is reduced, a sum is expanded where that stays small.
+
+    Raises:
+        ZeroDivisionError: zero to a power that is not positive.
+    """
+    rational = as_number(exponent)
+    if rational is None:
+        return atom("power", base, exponent)
+    if not base:
+        if rational <= 0:
+            raise ZeroDivisionError("zero to a power that is not positive")
+        return ()
+    if rational == 1:
+        return base
+    if len(base) == 1:
+        return _power_of_term(base, rational)
+    whole = rational.denominator == 1 and 0 <= rational <= 50
+    if whole and comb(len(base) + int(rational) - 1, len(base) - 1) <= MAX_TERMS:
+        result = number(1)
+        for _ in range(int(rational)):
+            result = mul(result, base)
+        return result
+    # what is taken out is positive, so that a root's sign stays inside; of an integer power the sign goes out too
+    content = abs(base[0][1]) if rational.denominator > 1 else base[0][1]
+    inner = scale(base, 1 / content)
+    return mul(_power_of_term(number(content), rational), _raised(inner, rational))
+
+
+def _raised(base: Form, exponent: Fraction) -> Form:
+    """base ** exponent as one atom."""
+    return ((((("sum", base), exponent),), Fraction(1)),)
+
+
+def _power_of_term(base: Form, rational: Fraction) -> Form:
+    monomial, coefficient = base[0]
+    if rational.denominator > 1 and any(
+        exponent.numerator % 2 == 0 and symbol[0] != "prime" and symbol not in POSITIVE for symbol, exponent in monomial
+    ):
+        return _raised(base, rational)  # the root of x^2 is not x
+    result = _power_of_number(coefficient, rational)
+    exponents = {symbol: exponent * rational for symbol, exponent in monomial}
+    return mul(result, _settle(Fraction(1), exponents))
+
+
+def _power_of_number(value: Fraction, rational: Fraction) -> Form:
+    if rational.denominator == 1:
+        bits = max(abs(value.numerator), value.denominator).bit_length() - (abs(value) == 1)
+        if bits * abs(rational) > MAX_BITS:
+            raise BoundReachedError(f"a power has over {MAX_BITS} bits")
+        if bits == 0:  # a power of 1 or -1
+            return number(value if rational % 2 else 1)
+        return number(value ** int(rational))
+    sign = number(1)
+    if value < 0:
+        # the real root where there is one, the principal square root otherwise
+        if rational.denominator % 2:
+            sign = number(-1 if rational.numerator % 2 else 1)
+        elif rational.denominator == 2:
+            sign = _settle(Fraction(1), {("constant", "i"): 2 * rational})
+        else:
+            return atom("power", number(value), number(rational))
+    exponents: dict[Atom, Fraction] = {}
+    for part, direction in ((abs(value.numerator), 1), (value.denominator, -1)):
+        for prime, multiplicity in _factors(part):
+            exponents[("prime", prime)] = exponents.get(("prime", prime), Fraction(0)) + direction * multiplicity * rational
+    return mul(sign, _settle(Fraction(1), exponents))
+
+
+def _settle(coefficient: Fraction, exponents: dict[Atom, Fraction]) -> Form:
+    """One term with its exponents brought to canonical form."""
+    monomial: dict[Atom, Fraction] = {}
+    expanded: list[tuple[Form, Fraction]] = []
+    for base, exponent in exponents.items():
+        if base[0] == "prime":
+            whole = exponent.numerator // exponent.denominator
+            if whole:
+                factor = as_number(_power_of_number(Fraction(base[1]), Fraction(whole)))
+                assert factor is not None
+                coefficient *= factor
+            exponent -= whole
+        elif base == ("constant", "i") and exponent.denominator == 1:
+            turns = int(exponent % 4)
+            coefficient, exponent = coefficient * (-1 if turns >= 2 else 1), Fraction(turns % 2)
+        elif base[0] == "sum" and exponent.denominator == 1 and exponent > 0:
+            expanded.append((base[1], exponent))
+            continue
+        if exponent:
+            monomial[base] = exponent
+    number(coefficient)  # its bound
+    form: Form = ((tuple(sorted(monomial.items(), key=repr)), coefficient),)
+    for base_form, exponent in expanded:
+        grown = power(base_form, number(exponent))
+        is_atom = len(grown) == 1 and len(grown[0][0]) == 1 and grown[0][0][0][0][0] == "sum"
+        form = _times_atom(form, grown) if is_atom else mul(form, grown)
+    return form
+
+
+def _times_atom(term: Form, opaque: Form) -> Form:
+    """A term times a power that stays unexpanded; `mul` would settle it again without end."""
+    ((left, left_coefficient),), ((right, right_coefficient),) = term, opaque
+    return ((tuple(sorted((*left, *right), key=repr)), left_coefficient * right_coefficient),)
+
+
+def _factors(value: int) -> list[tuple[int, int]]:
+    """Prime factors by trial division; what is left over counts as one factor, its square root taken if it is whole."""
+    found = []
+    for divisor in range(2, TRIAL_DIVISORS):
+        if divisor * divisor > value:
+            break
+        multiplicity = 0
+        while value % divisor == 0:
+            value //= divisor
+            multiplicity += 1
+        if multiplicity:
+            found.append((divisor, multiplicity))
+    root = isqrt(value)
+    if value > 1:
+        found.append((root, 2) if root * root == value else (value, 1))
+    return found
+
+
+def _sorted(total: dict[Monomial, Fraction]) -> Form:
+    if len(total) > MAX_TERMS:
+        raise BoundReachedError(f"a sum has over {MAX_TERMS} terms")
+    return tuple(sorted(((m, c) for m, c in total.items() if c), key=lambda term: repr(term[0])))
