@@ -1,7 +1,7 @@
 """A vLLM engine behind `rollout.interface.RolloutEngine`.
 
 Consumes `GroupTask`s and weight updates; produces `Group`s, and log-probabilities of given tokens. The engine runs in
-processes of its own, which this module starts and ends. It judges nothing and imports no Ray: a rollout worker wraps it.
+processes of its own, which this module starts and ends. It judges nothing and imports no Ray.
 """
 
 from __future__ import annotations
@@ -231,8 +231,8 @@ def _completion(output: CompletionOutput) -> Completion:
 
 
 def _sampled(flat: Any) -> np.ndarray:
-    """Log-probability of the token itself at each position of vLLM's FlatLogprobs; a position may have none (the first of
-    a prompt), which then counts as nan."""
+    """Log-probability of the token itself at each position of vLLM's FlatLogprobs; a position may have none (the first
+    of a prompt), which then counts as nan."""
     logprobs = np.array([*flat.logprobs, np.nan], dtype=np.float32)
     starts, ends = np.array(flat.start_indices, dtype=int), np.array(flat.end_indices, dtype=int)
     return np.where(starts < ends, logprobs[starts], np.float32(np.nan))

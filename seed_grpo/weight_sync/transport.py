@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TransferPlan:
-    """Who takes part and how, e.g. `TransferPlan(0, 3, "127.0.0.1", 29600, 2**28, 300.0)` for rank 0 of a trainer and two
+    """Who takes part and how, e.g. `TransferPlan(0, 3, "127.0.0.1", 29600, 2**28, 300.0)` for one sending rank and two
     engines of one device each."""
 
     rank: int
