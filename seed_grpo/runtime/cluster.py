@@ -100,6 +100,15 @@ def place_gang(plan: Plan, timeout: float) -> PlacementGroup:
     return gang
 
 
+def call_engine(worker: Any, method: str, *arguments: Any) -> Any:
+    """Calls a method of a rollout worker's engine; the Ray dashboard shows the call by the method's name.
+
+    Returns:
+        reference to the result.
+    """
+    return worker.call.options(name=method).remote(method, *arguments)
+
+
 def spawn(
     cls: type,
     pool: Pool,

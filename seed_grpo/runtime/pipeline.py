@@ -19,8 +19,8 @@ from ray.util.placement_group import PlacementGroup
 from seed_grpo.config import Config
 from seed_grpo.errors import DeadlineError, RolloutError, SeedGrpoError, VerifierError
 from seed_grpo.messages import GroupTask, JudgedGroup
-from seed_grpo.rollout.vllm_engine import VllmEngine
-from seed_grpo.runtime.cluster import spawn
+from seed_grpo.rollout.worker import RolloutWorker
+from seed_grpo.runtime.cluster import call_engine, spawn
 from seed_grpo.runtime.placement import Plan
 from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.verifier_worker import VerifierWorker
@@ -67,7 +67,7 @@ class Pipeline:
         shared = gang if plan.colocated else None
         self.rollout = {
             name: spawn(
-                VllmEngine, plan.rollout, name, config, name, gang=shared, bundle=0, max_concurrency=CALLS_AT_ONCE
+                RolloutWorker, plan.rollout, name, config, name, gang=shared, max_concurrency=CALLS_AT_ONCE
             )
             for name in plan.rollout.names()
         }
@@ -107,7 +107,7 @@ class Pipeline:
             self._call_rollout("pause")
         for task in tasks:
             name = next(self._next_rollout)
-            group: ray.ObjectRef = self.rollout[name].generate.remote(task)
+            group: ray.ObjectRef = call_engine(self.rollout[name], "generate", task)
             deadline = time.monotonic() + self._generation_seconds
             self._generating[group] = Generating(task.group_id, name, group, deadline)
         if self._config.run.deterministic:
@@ -157,7 +157,7 @@ class Pipeline:
             raise
 
     def _call_rollout(self, method: str) -> None:
-        calls = {name: getattr(worker, method).remote() for name, worker in self.rollout.items()}
+        calls = {name: call_engine(worker, method) for name, worker in self.rollout.items()}
         gather(calls, f"the rollout workers to {method}", 60.0, RolloutError, self._say)
 
     @property

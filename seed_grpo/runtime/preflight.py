@@ -15,8 +15,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from seed_grpo.config import Config, DataConfig
-from seed_grpo.data import load_prompts
-from seed_grpo.data.prompts import PromptSet
+from seed_grpo.data.prompts import PromptSet, load_prompts
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
 from seed_grpo.runtime.placement import check_plan, machine_cpus, machine_gpus, make_plan
 
@@ -38,7 +37,7 @@ def prepare(config: Config) -> Prepared:
     """
     check_versions(config)
     check_machine(config)
-    tokenizer = load_tokenizer(config)
+    tokenizer = load_policy_tokenizer(config)
     train = load_prompts(config.data, tokenizer)
     check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
     held_out = None
@@ -92,29 +91,17 @@ def check_machine(config: Config) -> str:
     return f"{needs}; this machine has {cpus} and {gpus}"
 
 
-def load_tokenizer(config: Config) -> Any:
+def load_policy_tokenizer(config: Config) -> Any:
     """The policy's tokenizer.
 
     Raises:
         ModelError: the model is not where the configuration says; names what to change.
     """
-    path = Path(config.model.path).expanduser()
-    looks_local = path.is_absolute() or config.model.path.startswith(".") or config.model.path.count("/") != 1
-    if (looks_local or path.exists()) and not (path / "config.json").is_file():
-        made = "make it with `seed-grpo warm-start CONFIG`, or " if config.warm_start is not None else ""
-        raise ModelError(
-            f"model.path={config.model.path} holds no model (no config.json there); {made}name the folder of a "
-            "Hugging Face model or a hub id"
-        )
-    from transformers import AutoTokenizer
+    if config.warm_start is not None and not Path(config.model.path, "config.json").is_file():
+        raise ModelError(f"model.path={config.model.path} holds no model yet; make it with `seed-grpo warm-start`")
+    from seed_grpo.train.model import load_tokenizer  # loads torch, which takes seconds
 
-    try:
-        return AutoTokenizer.from_pretrained(config.model.path, trust_remote_code=config.model.trust_remote_code)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"model.path={config.model.path}: its tokenizer cannot be loaded: {' '.join(str(error).split())[:300]}; "
-            "name the folder of a Hugging Face model or a hub id"
-        ) from error
+    return load_tokenizer(config.model)
 
 
 def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) -> str:
@@ -169,10 +156,10 @@ def diagnose(config: Config) -> tuple[str, bool]:
 
 
 def _describe_tokenizer(config: Config) -> str:
-    return f"{config.model.path}, {config.model.dtype}, {len(load_tokenizer(config))} tokens in the vocabulary"
+    return f"{config.model.path}, {config.model.dtype}, {len(load_policy_tokenizer(config))} tokens in the vocabulary"
 
 
 def _describe_data(config: Config, data: DataConfig, needed: int) -> str:
-    prompts = load_prompts(data, load_tokenizer(config))
+    prompts = load_prompts(data, load_policy_tokenizer(config))
     longest = max((len(prompt_ids) for _, prompt_ids in prompts.prompts), default=0)
     return f"{check_prompts(data, prompts, needed, 'a step')}; the longest prompt has {longest} tokens"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seed_grpo.config import Config
 from seed_grpo.controller import Controller, Parts
-from seed_grpo.data import PromptSource
+from seed_grpo.data.cursor import PromptSource
 from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.accuracy import EvaluationResult
 from seed_grpo.evaluate.evaluator import Evaluator

@@ -7,6 +7,7 @@ import numpy as np
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError, WeightSyncError
 from seed_grpo.messages import Probe
+from seed_grpo.runtime.cluster import call_engine
 from seed_grpo.runtime.pipeline import Pipeline
 from seed_grpo.runtime.trainer_pool import TrainerPool
 from seed_grpo.runtime.waiting import Say, gather
@@ -43,24 +44,21 @@ class ProvenSync:
         Raises:
             WeightSyncError: an engine failed the proof twice; names it, with the difference.
         """
-        tolerance = self._config.canary_tolerance
-        for _ in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             self._trainer.sync(version)
-            differences = self._differences()
-            failed = {name: value for name, value in differences.items() if not value <= tolerance}
-            if not failed:
-                return max(differences.values())
-            self._say(f"weights of version {version} did not arrive whole ({failed}); sending them again")
-        worst = max(failed, key=lambda name: failed[name])
-        raise WeightSyncError(
-            f"{worst} does not have the trainer's weights after {ATTEMPTS} syncs of version {version}: the "
-            f"log-probabilities of the probe differ by {failed[worst]:.3g}, {tolerance:g} is allowed; if the engine is "
-            "right and merely less precise, raise weight_sync.tolerance"
-        )
+            try:
+                return self._prove()
+            except WeightSyncError as error:
+                if attempt == ATTEMPTS:
+                    raise
+                self._say(f"{error}; sending version {version} again")
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _differences(self) -> dict[str, float]:
-        calls = {name: worker.score.remote(self._probe_ids_T) for name, worker in self._pipeline.rollout.items()}
+    def _prove(self) -> float:
+        workers = self._pipeline.rollout
+        calls = {name: call_engine(worker, "score", self._probe_ids_T) for name, worker in workers.items()}
         probe = Probe(self._probe_ids_T, self._trainer.score(self._probe_ids_T))
         timeout = self._config.weight_sync.timeout
         scores = gather(calls, "the rollout workers to score the probe", timeout, RolloutError, self._say)
-        return {name: compare_probe(probe, score_T) for name, score_T in zip(calls, scores, strict=True)}
+        tolerance = self._config.canary_tolerance
+        return max(compare_probe(probe, score_T, tolerance, name) for name, score_T in zip(calls, scores, strict=True))

@@ -14,7 +14,7 @@ from ray.util.placement_group import PlacementGroup
 from seed_grpo.config import Config
 from seed_grpo.errors import SeedGrpoError, TrainerError, WeightSyncError
 from seed_grpo.messages import StepResult
-from seed_grpo.runtime.cluster import spawn
+from seed_grpo.runtime.cluster import call_engine, spawn
 from seed_grpo.runtime.placement import Plan
 from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.trainer_worker import TrainerWorker
@@ -33,7 +33,7 @@ class RayReceivers:
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         """Calls a method on all, each with its own arguments."""
         calls = {
-            name: getattr(worker, method).remote(*own)
+            name: call_engine(worker, method, *own)
             for (name, worker), own in zip(self._workers.items(), arguments, strict=True)
         }
         try:

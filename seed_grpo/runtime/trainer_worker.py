@@ -13,7 +13,6 @@ import ray
 from seed_grpo.config import Config
 from seed_grpo.messages import JudgedGroup, Sample, StepResult
 from seed_grpo.train.deepspeed_engine import DeepSpeedEngine
-from seed_grpo.weight_sync import make_sender
 from seed_grpo.weight_sync.interface import Receivers, WeightSender
 
 
@@ -46,7 +45,12 @@ class TrainerWorker:
         """Opens the transport to the engines, which meet the sending rank at the address."""
         if self._sender is not None:
             self._sender.close()
-        self._sender = make_sender(self._config, self._rank, self.engine.weights(), receivers, address, port)
+        from seed_grpo.weight_sync.factory import make_sender  # loads vLLM, which takes seconds
+
+        weights = self.engine.weights()
+        self._sender = make_sender(
+            self._config.transport, self._rank, weights, receivers, address, port, self._config
+        )
 
     def sync(self, version: int) -> None:
         """Sends the present weights to the engines, as `version`."""

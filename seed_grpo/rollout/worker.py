@@ -1,0 +1,41 @@
+"""The rollout worker: a plain class around one engine, wrapped as a Ray actor by the runtime.
+
+The engine's module is imported when the worker starts, in its own process: nobody else pays for vLLM.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seed_grpo.config import Config
+from seed_grpo.rollout.interface import RolloutEngine
+
+
+class RolloutWorker:
+    """One engine. Calls run at once, on one event loop."""
+
+    def __init__(self, config: Config, name: str) -> None:
+        """Starts nothing.
+
+        Args:
+            name: of this worker, as groups and errors carry it.
+        """
+        self._config = config
+        self._name = name
+        self._engine: RolloutEngine
+
+    async def start(self) -> None:
+        """Loads the model.
+
+        Raises:
+            RolloutError: the engine does not come up.
+        """
+        from seed_grpo.rollout.vllm_engine import VllmEngine
+
+        engine = VllmEngine(self._config, self._name)
+        await engine.start()
+        self._engine = engine
+
+    async def call(self, method: str, *arguments: Any) -> Any:
+        """Calls a method of `RolloutEngine`; which of them, its interface tells."""
+        return await getattr(self._engine, method)(*arguments)
