@@ -257,6 +257,7 @@ def _deepspeed_engine(config: Config, policy: PolicyLogprobs) -> Any:
     import deepspeed
 
     trainer = config.trainer
+    in_bfloat16 = config.model.dtype == "bfloat16"
     bucket_elements = min(5 * 10**7, sum(parameter.numel() for parameter in policy.parameters()))
     optimizer = torch.optim.AdamW(
         policy.parameters(),
@@ -270,7 +271,8 @@ def _deepspeed_engine(config: Config, policy: PolicyLogprobs) -> Any:
         "gradient_accumulation_steps": 1,
         "gradient_clipping": trainer.max_grad_norm,
         "zero_optimization": {
-            "stage": trainer.zero_stage,
+            # without ZeRO, DeepSpeed would add bfloat16 gradients up in bfloat16
+            "stage": max(trainer.zero_stage, 1) if in_bfloat16 else trainer.zero_stage,
             "reduce_bucket_size": bucket_elements,
             "allgather_bucket_size": bucket_elements,
             # Hugging Face's rule: biases and norms stay whole on every rank
@@ -278,7 +280,7 @@ def _deepspeed_engine(config: Config, policy: PolicyLogprobs) -> Any:
         },
         "steps_per_print": 10**9,
     }
-    if config.model.dtype == "bfloat16":
+    if in_bfloat16:
         settings["bf16"] = {"enabled": True}
         settings["data_types"] = {"grad_accum_dtype": "fp32"}
     engine, *_ = deepspeed.initialize(model=policy, optimizer=optimizer, config=settings, dist_init_required=False)

@@ -72,7 +72,7 @@ def restore_random_states(states: dict[str, Any]) -> None:
 
 def _float32_weights(optimizer: Any) -> list[torch.Tensor]:
     for name in ("fp32_partitioned_groups_flat", "single_partition_of_fp32_groups", "fp32_groups_flat_partition"):
-        if hasattr(optimizer, name):  # ZeRO 3; ZeRO 1 and 2; ZeRO 0 in bfloat16
+        if hasattr(optimizer, name):  # ZeRO 3; ZeRO 1 and 2; ZeRO 1 in bfloat16
             return list(getattr(optimizer, name))
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 

@@ -1,0 +1,78 @@
+"""Run-level checkpoints: whole or absent, the last few kept, older ones safe whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from seed_grpo.errors import CheckpointError
+from seed_grpo.train.checkpoint import MANIFEST, latest, step_of, writing
+
+
+def write(directory, step, keep=2, content="state"):
+    with writing(directory, step, keep) as folder:
+        (folder / "trainer").mkdir()
+        (folder / "trainer" / "rank_0.bin").write_text(content)
+        (folder / "controller.json").write_text("{}")
+
+
+def names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_the_last_ones_are_kept_and_the_newest_is_found(tmp_path):
+    assert latest(tmp_path / "absent") is None
+    for step in (9, 10, 100):
+        write(tmp_path, step)
+    assert names(tmp_path) == ["step_00000010", "step_00000100"]
+    newest = latest(tmp_path)
+    assert step_of(newest) == 100  # sorted as text without padding, 9 would be newer than 100
+    assert (newest / "trainer" / "rank_0.bin").read_text() == "state"
+
+
+def test_an_error_while_writing_leaves_the_older_ones(tmp_path):
+    write(tmp_path, 1, keep=1)
+    with pytest.raises(RuntimeError, match="killed"), writing(tmp_path, 2, 1) as folder:
+        (folder / "half").write_text("half")
+        raise RuntimeError("killed")
+    assert names(tmp_path) == ["step_00000001"]
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_the_older_ones(tmp_path):
+    write(tmp_path, 1, keep=1)
+    message = r"step 2 .*the disk is full.*run\.keep_checkpoints \(now 1\)"
+    with pytest.raises(CheckpointError, match=message), writing(tmp_path, 2, 1):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert names(tmp_path) == ["step_00000001"] and latest(tmp_path) is not None
+
+
+def test_what_a_kill_leaves_behind_is_ignored_and_overwritten(tmp_path):
+    write(tmp_path, 1)
+    leftover = tmp_path / ".step_00000002.partial"
+    leftover.mkdir()
+    (leftover / "stale").write_text("stale")
+    assert step_of(latest(tmp_path)) == 1
+    write(tmp_path, 2)
+    assert not (latest(tmp_path) / "stale").exists() and step_of(latest(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove", "manifest"])
+def test_a_damaged_checkpoint_is_passed_over_loudly(tmp_path, caplog, damage):
+    write(tmp_path, 1)
+    write(tmp_path, 2)
+    target = tmp_path / "step_00000002" / ("trainer/rank_0.bin" if damage != "manifest" else MANIFEST)
+    if damage == "truncate":
+        target.write_text("stat")
+    else:
+        target.unlink()
+    assert step_of(latest(tmp_path)) == 1
+    assert "step_00000002 is passed over" in caplog.text
+
+
+def test_the_same_step_is_replaced(tmp_path):
+    write(tmp_path, 3)
+    write(tmp_path, 3, content="new")
+    assert names(tmp_path) == ["step_00000003"]
+    assert (latest(tmp_path) / "trainer" / "rank_0.bin").read_text() == "new"
