@@ -206,6 +206,7 @@ def test_evaluation_rows_have_no_advantage_and_a_second_evaluation_replaces_the_
     for accuracy in (0.25, 0.5):
         directory.write_evaluation(0, {"accuracy": accuracy}, 1.0, [judged_group(7)])
     assert directory.evaluations() == {0: {"accuracy": 0.5}}
+    assert (tmp_path / "evaluations.jsonl").read_text() == '{"step": 0, "accuracy": 0.5}\n'
     rows = pq.read_table(tmp_path / "evaluations/step_000000.parquet").to_pylist()
     assert [row["advantage"] for row in rows] == [None] * 3
 

@@ -123,7 +123,8 @@ def _evaluation_points(axes: Axes, evaluations: list[dict[str, Any]], name: str,
         return
     values = _column(measured, name)
     # a mean of one problem has no interval: its bar has no length
-    bars = [np.nan_to_num(np.abs(_column(measured, f"{name}_{end}") - values)) for end in ("low", "high")]
+    ends = np.stack([_column(measured, f"{name}_{end}") for end in ("low", "high")])
+    bars = np.nan_to_num(np.abs(ends - values))
     style: dict[str, Any] = {"fmt": "D", "color": ORANGE, "markersize": 6, "capsize": 4, "linewidth": 1.5, "zorder": 3}
     axes.errorbar(_column(measured, "step"), values, yerr=bars, label=label, **style)
 
