@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
 
 from seed_grpo import __version__
 from seed_grpo.config import Config, WarmStartConfig
@@ -76,7 +76,7 @@ def warm_start(config: Config, progress: Callable[[str], None] = print) -> Path:
 
 
 def train(
-    settings: WarmStartConfig, tokenizer: PreTrainedTokenizerFast, progress: Callable[[str], None]
+    settings: WarmStartConfig, tokenizer: Qwen2Tokenizer, progress: Callable[[str], None]
 ) -> Qwen2ForCausalLM:
     """Trains a new model on demonstrations; AdamW, the learning rate rising over 5% of the steps, then falling to 0."""
     model = build_model(
@@ -109,7 +109,7 @@ def train(
 
 
 @torch.inference_mode()
-def greedy_accuracy(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> float:
+def greedy_accuracy(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer) -> float:
     """Share of the first held-out problems that the model answers rightly without sampling, in [0, 1]."""
     problems = arithmetic.problems("test")[:NUM_CHECKED]
     prompts = tokenizer([p.text for p in problems], padding=True, return_tensors="pt")  # on the left
@@ -124,7 +124,7 @@ def greedy_accuracy(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast)
 
 
 def _batch(
-    demonstrations: list[arithmetic.Demonstration], tokenizer: PreTrainedTokenizerFast
+    demonstrations: list[arithmetic.Demonstration], tokenizer: Qwen2Tokenizer
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and labels, [B, T], padded on the right, so that positions and the causal mask need no more."""
     prompts = tokenizer([d.prompt for d in demonstrations])["input_ids"]
