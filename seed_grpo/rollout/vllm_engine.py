@@ -18,7 +18,7 @@ import numpy as np
 from vllm import AsyncEngineArgs, SamplingParams
 from vllm.config import WeightTransferConfig
 from vllm.distributed.weight_transfer.base import WeightTransferInitRequest, WeightTransferUpdateRequest
-from vllm.inputs import TokensPrompt
+from vllm.inputs.engine import tokens_input
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -133,7 +133,7 @@ class VllmEngine:
         deadline = asyncio.create_task(self._abort_at_deadline(request_id))
         with self._named(f"request {what} of {len(prompt_ids)} prompt tokens"):
             try:
-                stream = self._engine.generate(TokensPrompt(prompt_token_ids=prompt_ids), parameters, request_id)
+                stream = self._engine.generate(tokens_input(prompt_ids), parameters, request_id)
                 (output,) = [output async for output in stream]
                 return output
             finally:
@@ -176,6 +176,9 @@ def _environment(config: Config) -> dict[str, str]:
             # The engine's processes are on one machine: their gloo groups need not listen on its network.
             "GLOO_SOCKET_IFNAME": "lo",
         }
+        if config.rollout.enforce_eager:
+            # vLLM compiles a helper of its sampler even so, which takes longer than it ever gives back.
+            environment["TORCHDYNAMO_DISABLE"] = "1"
     return environment
 
 

@@ -28,12 +28,7 @@ class Slot:
     @property
     def stop(self) -> int:
         """One past the last byte."""
-        return self.start + self.shape_numel * self.dtype.itemsize
-
-    @property
-    def shape_numel(self) -> int:
-        """Number of elements."""
-        return torch.Size(self.shape).numel()
+        return self.start + torch.Size(self.shape).numel() * self.dtype.itemsize
 
     def view(self, buffer: torch.Tensor) -> torch.Tensor:
         """The weight inside the buffer [bytes, uint8], sharing its memory."""

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from threading import Thread
 from typing import Any, ClassVar, Self
 
 import torch
@@ -33,6 +36,7 @@ from seed_grpo.weight_sync.buckets import Bucket, pack, plan_buckets, unpack
 from seed_grpo.weight_sync.transport import TransferPlan, Transport
 
 POLL_SECONDS = 0.0005
+ENDED = "the transfer was ended, since an engine failed or the sender is closed"
 
 
 class GlooGroup:
@@ -115,6 +119,19 @@ class GlooUpdateInfo(WeightTransferUpdateInfo):
         return list(plan_buckets(zip(self.names, dtypes, self.shapes, strict=True), bucket_bytes))
 
 
+def receive(group: GlooGroup, buckets: list[Bucket]) -> Iterator[list[tuple[str, torch.Tensor]]]:
+    """The weights, bucket by bucket, in the order in which rank 0 sends them. They stay valid: the layerwise reload keeps
+    them until their layer is complete, so each bucket has a buffer of its own.
+
+    Raises:
+        RuntimeError: rank 0 is gone, or sent nothing in the group's timeout.
+    """
+    for bucket in buckets:
+        buffer = torch.empty(bucket.num_bytes, dtype=torch.uint8)
+        group.broadcast(buffer).wait()
+        yield unpack(bucket, buffer)
+
+
 class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
     """The receiving end, one in each worker process of a rollout engine."""
 
@@ -143,11 +160,8 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         if self._group is None:
             raise WeightSyncError("update_weights before init_weight_transfer: this engine has not joined a sender")
         load_weights: Any = self.model.load_weights
-        for bucket in update_info.buckets(self._bucket_bytes):
-            # A new buffer each time: the reload keeps views of it until their layer is complete.
-            buffer = torch.empty(bucket.num_bytes, dtype=torch.uint8)
-            self._group.broadcast(buffer).wait()
-            load_weights(unpack(bucket, buffer))
+        for weights in receive(self._group, update_info.buckets(self._bucket_bytes)):
+            load_weights(weights)
 
     def finish_weight_update(self) -> None:
         finalize_layerwise_reload(self.model, self.model_config)
@@ -216,20 +230,27 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
     def _broadcast(self, buckets: list[Bucket]) -> None:
         tensors = iter(self.source)
         for bucket in buckets:
-            group, buffer = self._group, pack(bucket, tensors)
+            buffer, group = pack(bucket, tensors), self._group
             if group is None:
-                raise WeightSyncError("the transfer was ended: an engine failed, or the sender is closed")
+                raise WeightSyncError(ENDED)
             work = group.broadcast(buffer)
-            # `wait` alone would not notice that an engine failed, which closes the group through `shutdown`.
-            while not work.is_completed() and self._group is not None:
+            while not work.is_completed():  # `wait` alone would not notice that an engine failed
+                if self._group is None:
+                    # Closing a group waits for what it is about, so the waiting is left to a thread of its own.
+                    Thread(target=_wait_out, args=(work, group), daemon=True).start()
+                    raise WeightSyncError(ENDED)
                 time.sleep(POLL_SECONDS)
-            if self._group is not None:
-                work.wait()
+            work.wait()
         if next(tensors, None) is not None:
             raise ValueError(f"the weights differ from their metadata: more came than the {len(buckets)} buckets hold")
 
     def shutdown(self) -> None:
         self._group = None
+
+
+def _wait_out(work: torch.distributed.Work, group: GlooGroup) -> None:
+    with suppress(RuntimeError):  # it failed already; this is only the end of it
+        work.wait()
 
 
 def _init_info(plan: TransferPlan) -> GlooTrainerInitInfo:

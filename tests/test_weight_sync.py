@@ -1,0 +1,350 @@
+"""Weight sync without an engine: buckets, ranks, the gloo transport between threads, its failures, the canary."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory, WeightTransferTrainerFactory
+from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
+from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+
+from seed_grpo.config import Config
+from seed_grpo.errors import WeightSyncError
+from seed_grpo.messages import Probe
+from seed_grpo.train.interface import WeightInfo
+from seed_grpo.weight_sync import plugin
+from seed_grpo.weight_sync.buckets import pack, plan_buckets, unpack
+from seed_grpo.weight_sync.canary import compare_probe, probe_token_ids
+from seed_grpo.weight_sync.client import EngineClient
+from seed_grpo.weight_sync.factory import TRANSPORTS, TransportSender, make_sender
+from seed_grpo.weight_sync.gloo import GlooGroup, GlooUpdateInfo, receive
+from seed_grpo.weight_sync.transport import TransferPlan
+
+TIMEOUT = 40.0
+"""far above what any of these tests takes: a test that waits it out fails"""
+
+
+def make_config(**weight_sync: Any) -> Config:
+    return Config.model_validate(
+        {
+            "run": {"directory": "unused", "steps": 1},
+            "model": {"path": "unused", "dtype": "float32"},
+            "data": {"source": "arithmetic"},
+            "cluster": {"device": "cpu"},
+            "weight_sync": {"bucket_mib": 1, "timeout": TIMEOUT, **weight_sync},
+        }
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class FakeWeights:
+    """Implements `train.interface.Weights`; counts what was gathered, and invalidates a tensor when the next is asked."""
+
+    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
+        self.tensors = tensors
+        self.gathered = 0
+
+    def metadata(self) -> list[WeightInfo]:
+        return [WeightInfo(n, str(t.dtype).removeprefix("torch."), tuple(t.shape)) for n, t in self.tensors.items()]
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, tensor in self.tensors.items():
+            self.gathered += 1
+            lent = tensor.clone()
+            yield name, lent
+            lent.zero_()
+
+
+class FakeEngine:
+    """A rollout engine of several devices, each of which joins the gloo group and keeps what it receives."""
+
+    def __init__(self, devices: int, fails_in: str = "") -> None:
+        self.devices = devices
+        self.fails_in = fails_in
+        self.groups: list[GlooGroup] = []
+        self.received: list[dict[str, torch.Tensor]] = []
+        self.calls: list[str] = []
+        self.version = -1
+
+    def init_weight_transfer(self, info: dict[str, Any]) -> None:
+        self.bucket_bytes = info["bucket_bytes"]
+
+        def join(device: int) -> GlooGroup:
+            rank = info["rank_offset"] + device
+            return GlooGroup(info["master_address"], info["master_port"], rank, info["world_size"], info["timeout"])
+
+        with ThreadPoolExecutor() as pool:
+            self.groups = list(pool.map(join, range(self.devices)))
+
+    def start_weight_update(self) -> None:
+        self.received = []
+
+    def update_weights(self, info: dict[str, Any]) -> None:
+        buckets = GlooUpdateInfo(**info).buckets(self.bucket_bytes)
+        with ThreadPoolExecutor() as pool:
+            per_device = pool.map(lambda group: dict(sum(receive(group, buckets), [])), self.groups)
+            self.received = list(per_device)
+
+    def finish_weight_update(self, version: int) -> None:
+        self.version = version
+
+
+class FakeReceivers:
+    """Implements `weight_sync.interface.Receivers` with threads."""
+
+    def __init__(self, *engines: FakeEngine) -> None:
+        self.engines = engines
+        self.names = [f"rollout-{i}" for i in range(len(engines))]
+        self.world_sizes = [engine.devices for engine in engines]
+        self.arguments: list[tuple[str, Sequence[tuple[Any, ...]]]] = []
+
+    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> None:
+        self.arguments.append((method, arguments))
+        with ThreadPoolExecutor() as pool:
+            for name, engine in zip(self.names, self.engines, strict=True):
+                if engine.fails_in == method:
+                    raise WeightSyncError(f"{name} is dead")
+            for future in [pool.submit(getattr(e, method), *a) for e, a in zip(self.engines, arguments, strict=True)]:
+                future.result()
+
+
+def some_tensors(seed: int, kib: int = 600) -> dict[str, torch.Tensor]:
+    """Three tensors of `kib` KiB, a small one in bfloat16 between them, and an odd scalar."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (kib, 256)
+    return {
+        "a": torch.randn(shape, generator=generator),
+        "norm": torch.randn(7, generator=generator).bfloat16(),
+        "b": torch.randn(shape, generator=generator),
+        "scalar": torch.randn((), generator=generator),
+        "c": torch.randn(shape, generator=generator),
+    }
+
+
+def assert_same(received: dict[str, torch.Tensor], sent: dict[str, torch.Tensor]) -> None:
+    assert list(received) == list(sent)
+    for name, tensor in sent.items():
+        assert received[name].dtype == tensor.dtype
+        assert torch.equal(received[name], tensor), name
+
+
+@pytest.fixture
+def open_sender() -> Iterator[Any]:
+    senders: list[TransportSender] = []
+
+    def opened(weights: FakeWeights, receivers: FakeReceivers, **weight_sync: Any) -> TransportSender:
+        config = make_config(**weight_sync)
+        senders.append(make_sender("gloo", 0, weights, receivers, "127.0.0.1", free_port(), config))
+        return senders[-1]
+
+    yield opened
+    for sender in senders:
+        sender.close()
+
+
+def test_buckets_by_hand() -> None:
+    # float32 (3,) is 12 bytes, at 0; bfloat16 (5,) is 10 bytes and starts at the next multiple of 16, ending at 26;
+    # float32 (2, 2) would start at 32 and end at 48 > 40, so it opens the second bucket, of 16 bytes; (20,) float32 is
+    # 80 bytes, larger than a bucket, and goes alone. Without alignment the bfloat16 tensor would start at 12.
+    weights = [
+        ("a", torch.float32, (3,)),
+        ("b", torch.bfloat16, (5,)),
+        ("c", torch.float32, (2, 2)),
+        ("d", torch.float32, (20,)),
+        ("e", torch.float32, ()),
+    ]
+    buckets = list(plan_buckets(weights, 40))
+    layout = [[(slot.name, slot.start, slot.stop) for slot in bucket.slots] for bucket in buckets]
+    assert layout == [[("a", 0, 12), ("b", 16, 26)], [("c", 0, 16)], [("d", 0, 80)], [("e", 0, 4)]]
+    assert [bucket.num_bytes for bucket in buckets] == [26, 16, 80, 4]
+
+
+def test_packing_and_unpacking_gives_the_weights_back() -> None:
+    tensors = {"a": torch.arange(3.0), "b": torch.arange(5).bfloat16(), "c": torch.arange(12.0).view(4, 3).T}
+    (bucket,) = plan_buckets([(n, t.dtype, t.shape) for n, t in tensors.items()], 1000)
+    assert_same(dict(unpack(bucket, pack(bucket, iter(tensors.items())))), tensors)
+
+
+def test_weights_that_differ_from_their_metadata_are_refused() -> None:
+    (bucket,) = plan_buckets([("a", torch.float32, (2,)), ("b", torch.float32, (2,))], 1000)
+    with pytest.raises(ValueError, match=r"b torch.float32 \(2,\) was declared, c torch.float32 \(2,\) came"):
+        pack(bucket, iter([("a", torch.zeros(2)), ("c", torch.zeros(2))]))
+
+
+def test_each_engine_has_its_own_ranks() -> None:
+    # World: sender 0, then engines of 1, 2 and 1 devices at ranks 1, 2-3 and 4. Without the shift all would join at 1.
+    receivers = FakeReceivers(FakeEngine(1), FakeEngine(2), FakeEngine(1))
+    calls: list[Any] = []
+    receivers.call = lambda method, arguments: calls.append((method, arguments))  # type: ignore[method-assign]
+    client = EngineClient(receivers)
+    client.init_weight_transfer_engine({"rank_offset": 1, "world_size": 5})
+    client.init_weight_transfer_engine({"packed": True})
+    client.version = 9
+    client.finish_weight_update()
+    assert [info["rank_offset"] for (info,) in calls[0][1]] == [1, 2, 4]
+    assert calls[1] == ("init_weight_transfer", [({"packed": True},)] * 3)
+    assert calls[2] == ("finish_weight_update", [(9,)] * 3)
+
+
+@pytest.mark.parametrize("name", TRANSPORTS)
+def test_every_transport_is_known_to_vllm_at_both_ends(name: str) -> None:
+    plugin.register()
+    plugin.register()  # a second time changes nothing
+    plan = TransferPlan(rank=0, world_size=4, address="127.0.0.1", port=29600, bucket_bytes=2**20, timeout=5.0)
+    info = TRANSPORTS[name].init_info(plan)
+    assert (info.backend, info.rank, info.is_sender) == (name, 0, True)
+    trainer_end = WeightTransferTrainerFactory._registry[name]()
+    assert trainer_end.init_info_cls is type(info)
+    assert WeightTransferEngineFactory._registry[name]().__name__.lower().startswith(name)
+
+
+def test_gpu_transports_are_packed_in_our_buckets() -> None:
+    plan = TransferPlan(rank=2, world_size=4, address="10.0.0.7", port=29600, bucket_bytes=123, timeout=5.0)
+    nccl, ipc = TRANSPORTS["nccl"].init_info(plan), TRANSPORTS["ipc"].init_info(plan)
+    assert isinstance(nccl, NCCLTrainerInitInfo)
+    assert isinstance(ipc, IPCTrainerInitInfo)
+    assert (nccl.master_address, nccl.master_port, nccl.world_size, nccl.rank) == ("10.0.0.7", 29600, 4, 2)
+    assert (nccl.packed, nccl.packed_buffer_size_bytes) == (True, 123)
+    assert (ipc.packed, ipc.packed_buffer_size_bytes, ipc.rank) == (True, 123, 2)
+
+
+def test_weights_reach_every_device_of_every_engine(open_sender: Any) -> None:
+    one, two = FakeEngine(1), FakeEngine(2)
+    weights = FakeWeights(some_tensors(0))
+    receivers = FakeReceivers(one, two)
+    sender = open_sender(weights, receivers)
+    sender.send(1)
+    first = dict(one.received[0])
+    for received in (*one.received, *two.received):
+        assert_same(received, weights.tensors)
+    weights.tensors = some_tensors(1)
+    sender.send(2)
+    for received in (*one.received, *two.received):
+        assert_same(received, weights.tensors)
+    assert_same(first, some_tensors(0))  # an engine may keep what it received
+    assert (one.version, two.version) == (2, 2)
+    methods = ["init_weight_transfer", *["start_weight_update", "update_weights", "finish_weight_update"] * 2]
+    assert [method for method, _ in receivers.arguments] == methods
+
+
+def test_other_ranks_gather_and_send_nothing() -> None:
+    weights, receivers = FakeWeights(some_tensors(0, kib=1)), FakeReceivers(FakeEngine(1))
+    sender = make_sender("gloo", 1, weights, receivers, "127.0.0.1", 1, make_config())
+    sender.send(1)
+    assert weights.gathered == len(weights.tensors)
+    assert receivers.arguments == []
+
+
+@pytest.mark.parametrize("phase", ["start_weight_update", "update_weights", "finish_weight_update"])
+def test_an_engine_that_fails_ends_the_sending_soon_and_by_name(open_sender: Any, phase: str) -> None:
+    # 20 MB a tensor is more than the sockets buffer: the broadcast waits for the engine that never calls receive.
+    healthy, failing = FakeEngine(1), FakeEngine(1, fails_in=phase)
+    weights = FakeWeights(some_tensors(0, kib=20_000))
+    sender = open_sender(weights, FakeReceivers(healthy, failing), timeout=5.0)
+    started = time.monotonic()
+    with pytest.raises(WeightSyncError, match=f"version 1 failed in {phase}: rollout-1 is dead"):
+        sender.send(1)
+    assert time.monotonic() - started < 4.0
+    # Left in the middle, the trainer's other ranks would wait in the gathering of the next weight for ever.
+    assert weights.gathered == len(weights.tensors)
+
+
+def test_an_engine_that_cannot_join_is_named_at_once() -> None:
+    receivers = FakeReceivers(FakeEngine(1, fails_in="init_weight_transfer"))
+    started = time.monotonic()
+    with pytest.raises(
+        WeightSyncError, match="joining the transport failed in init_weight_transfer: rollout-0 is dead"
+    ):
+        make_sender(
+            "gloo", 0, FakeWeights(some_tensors(0, 1)), receivers, "127.0.0.1", free_port(), make_config(timeout=5)
+        )
+    assert time.monotonic() - started < 4.0
+
+
+def test_an_engine_that_never_joins_is_given_up() -> None:
+    class Idle(FakeEngine):
+        def init_weight_transfer(self, info: dict[str, Any]) -> None:
+            time.sleep(2.0)
+
+    with pytest.raises(WeightSyncError, match="joining the transport|not all rollout engines joined"):
+        make_sender(
+            "gloo",
+            0,
+            FakeWeights(some_tensors(0, 1)),
+            FakeReceivers(Idle(1)),
+            "127.0.0.1",
+            free_port(),
+            make_config(timeout=1),
+        )
+
+
+def test_nothing_listens_beyond_loopback(open_sender: Any) -> None:
+    before = listening_addresses()
+    open_sender(FakeWeights(some_tensors(0, 1)), FakeReceivers(FakeEngine(1)))
+    opened = listening_addresses() - before
+    assert len(opened) >= 3  # the store, and both ends of gloo
+    assert {address for address, _, _ in opened} <= {"0100007F"}
+
+
+def listening_addresses() -> set[tuple[str, str, str]]:
+    """(address, port, inode) of this process's listening sockets, as /proc has them: 127.0.0.1 is 0100007F."""
+    own = set()
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            own.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+        except OSError:
+            continue  # the descriptor of the listing itself
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(table) as lines:
+            for line in list(lines)[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
+                    address, _, port = fields[1].partition(":")
+                    found.add((address, port, fields[9]))
+    return found
+
+
+def probe(*logprobs: float) -> Probe:
+    return Probe(np.arange(len(logprobs) + 1, dtype=np.int32), np.array(logprobs, dtype=np.float32))
+
+
+def test_canary_reports_the_largest_difference_of_either_sign() -> None:
+    # |-1 - -1.25| = 0.25, |-2 - -1.5| = 0.5, |-3 - -3| = 0. The mean would be 0.25, the signed maximum 0.25.
+    difference = compare_probe(probe(-1.0, -2.0, -3.0), np.array([-1.25, -1.5, -3.0], np.float32), 0.5, "rollout-3")
+    assert difference == 0.5
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "message"),
+    [
+        ([-1.0, -2.6], "rollout-3: log-probabilities of the probe differ by 0.6 nats .* more than 0.5"),
+        ([-1.0, np.nan], "differ by nan nats"),
+        ([-1.0], "1 log-probabilities came back for the 2 of the probe"),
+    ],
+)
+def test_canary_fails(logprobs: list[float], message: str) -> None:
+    with pytest.raises(WeightSyncError, match=message):
+        compare_probe(probe(-1.0, -2.0), np.array(logprobs, np.float32), 0.5, "rollout-3")
+
+
+def test_probe_tokens_are_fixed_and_spread_over_the_vocabulary() -> None:
+    ids = probe_token_ids(1000, 256, seed=0)
+    assert ids.dtype == np.int32
+    assert (ids == probe_token_ids(1000, 256, seed=0)).all()
+    assert (ids != probe_token_ids(1000, 256, seed=1)).any()
+    assert 0 <= ids.min() < 50
+    assert 950 < ids.max() < 1000
