@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
-from seed_grpo.messages import Completion, FinishReason, Group, JudgedGroup, Judgement, Verdict
+from seed_grpo.messages import Completion, FinishReason, Group, GroupSummary, JudgedGroup, Judgement, Verdict
 from seed_grpo.semantics.entropy import log_likelihood, semantic_entropy
 from seed_grpo.semantics.partition import partition
 from seed_grpo.verify.bounded import WorkerCrashError
@@ -60,6 +60,11 @@ class VerifierWorker:
             seconds=time.monotonic() - started,
         )
 
+    def judge(self, group: Group) -> tuple[GroupSummary, JudgedGroup]:
+        """`judge_group` with the summary in front: two results, so that the payload can stay in the object store."""
+        judged = self.judge_group(group)
+        return judged.summary, judged
+
     def close(self) -> None:
         """Ends the bounded process."""
         self._judge.close()
@@ -74,7 +79,8 @@ class VerifierWorker:
         keys: list[Hashable | None] = []
         for index, (judgement, form) in enumerate(judged_G):
             if judgement.verdict is Verdict.NO_ANSWER:
-                keys.append({"one_class": "no answer", "one_each": f"no answer {index}", "none": None}[self._config.no_answer])
+                without = {"one_class": "no answer", "one_each": f"no answer {index}", "none": None}
+                keys.append(without[self._config.no_answer])
             else:
                 keys.append(form if judgement.verdict.is_valid else None)
         return keys

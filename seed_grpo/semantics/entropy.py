@@ -56,7 +56,7 @@ def class_log_mass(class_ids_G: np.ndarray, log_likelihoods_G: np.ndarray, mass:
         mass: `counts` or `likelihood`.
     """
     if class_ids_G.shape != log_likelihoods_G.shape or class_ids_G.ndim != 1:
-        raise ValueError(f"class ids {class_ids_G.shape} and log-likelihoods {log_likelihoods_G.shape} must both be [G]")
+        raise ValueError(f"class ids {class_ids_G.shape} and likelihoods {log_likelihoods_G.shape} must both be [G]")
     if mass not in ("counts", "likelihood"):
         raise ValueError(f"class masses are by counts or likelihood, not {mass!r}")
     inside = class_ids_G >= 0

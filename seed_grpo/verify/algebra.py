@@ -1,4 +1,4 @@
-"""Exact canonical forms of expressions: sums of terms with rational coefficients, equal when and only when written alike.
+"""Exact canonical forms of expressions: sums of terms with rational coefficients, equal by hash.
 
 A form is a sorted tuple of (monomial, coefficient); a monomial is a sorted tuple of (atom, exponent). Atoms:
 
@@ -7,9 +7,9 @@ A form is a sorted tuple of (monomial, coefficient); a monomial is a sorted tupl
     ("call", name, form)    ("sum", form)  a sum that is not expanded: roots, reciprocals, high powers
     ("power", base, exponent)              with an exponent that is no number
 
-Rationals, surds, polynomials and their products are canonical: their forms are equal exactly when they are. Quotients by
-sums and nested roots are not reduced further; there equal values may have different forms. Sizes are bounded
-by `seed_grpo.verify.limits`; nothing here is evaluated to floating point and nothing is text.
+Rationals, surds, polynomials and their products are canonical: their forms are equal exactly when they are.
+Quotients by sums and nested roots are not reduced further; there equal values may have different forms. Sizes are
+bounded by `seed_grpo.verify.limits`; nothing here is evaluated to floating point and nothing is text.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _power_of_number(value: Fraction, rational: Fraction) -> Form:
     exponents: dict[Atom, Fraction] = {}
     for part, direction in ((abs(value.numerator), 1), (value.denominator, -1)):
         for prime, multiplicity in _factors(part):
-            exponents[("prime", prime)] = exponents.get(("prime", prime), Fraction(0)) + direction * multiplicity * rational
+            exponents[("prime", prime)] = direction * multiplicity * rational
     return mul(sign, _settle(Fraction(1), exponents))
 
 

@@ -10,6 +10,7 @@ closes, that is with its owner, and the kernel's timer ends it should it be comp
 
 from __future__ import annotations
 
+import contextlib
 import json
 import selectors
 import subprocess
@@ -125,10 +126,8 @@ class BoundedProcess:
         status = process.wait()
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
-            try:
+            with contextlib.suppress(BrokenPipeError):  # what was still to be written has nobody to read it
                 pipe.close()
-            except BrokenPipeError:
-                pass  # what was still to be written has nobody to read it
         return status
 
     def _send(self, request: dict[str, str | float]) -> None:

@@ -16,7 +16,7 @@ _BRACES = re.compile(r"(?P<box>\\f?boxed\s{0,8}\{)|(?P<bare>\\boxed\s{1,8}(?P<to
 _TAG = re.compile(r"</?answer>", re.I)
 _PHRASE = re.compile(r"####|\banswer(?: is|\s?:)(?: :)?", re.I)
 _MATH = re.compile(r"\$\$?([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]")
-_NUMBER = re.compile(r"(?<![\w.)\]}])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|/\d+)?%?|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+_NUMBER = re.compile(r"(?:(?<![\w.)\]}])-)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|/\d+)?%?", re.A)
 
 
 def boxed(text: str) -> str | None:

@@ -79,7 +79,7 @@ class Judge:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise BoundReachedError(
-                    f"the group took over {self._config.group_timeout:g} s; raise verifier.group_timeout if this is frequent"
+                    f"a group took over {self._config.group_timeout:g} s; raise verifier.group_timeout if frequent"
                 )
             timeout = min(self._config.judge_timeout, left)
             self._decided[pair] = self._process.same(first.text, second.text, timeout)
@@ -131,6 +131,6 @@ class Judge:
             return self._relation.parse(text)
         except BoundReachedError as error:
             return Judgement(Verdict.TIMED_OUT, text, rule=str(error))
-        except Exception as error:  # a fault of ours on one text must not end a run: a typed verdict, counted and logged
+        except Exception as error:  # a fault of ours on one text must not end a run: it is logged and counted
             logger.exception("the parser failed on %r", text[:200])
             return Judgement(Verdict.VERIFIER_ERROR, text, rule=f"the parser raised {type(error).__name__}")

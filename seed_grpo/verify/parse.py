@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from seed_grpo.verify.grammar import GrammarError, read_answer
+from seed_grpo.verify.extract import boxed
+from seed_grpo.verify.grammar import read_answer
+from seed_grpo.verify.token_reader import GrammarError
 from seed_grpo.verify.tokens import tidy, tokenize
 
 
@@ -39,6 +41,7 @@ def parse_answer(text: str) -> Parsed:
         BoundReachedError: the text is too long, too deep, or a number in it too large.
     """
     tidied = tidy(text)
+    tidied = (boxed(tidied) or tidied).strip()
     try:
         kind, value = read_answer(tokenize(tidied))
     except GrammarError:

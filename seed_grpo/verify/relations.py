@@ -4,8 +4,8 @@ A relation makes a parsed form of each text, once. Equal forms mean the same, by
 different forms `compare` says yes, no, or that it cannot tell, in process and quickly; what it cannot tell goes to the
 relation's oracle, in the bounded process. A further relation is one entry of `RELATIONS`.
 
-Every relation is symmetric and reflexive. `math` is not transitive in one place: 28% means what 28 means (which benchmarks
-ask for) and what 0.28 means (which it is).
+Every relation is symmetric and reflexive. `math` is not transitive in one place: 28% means what 28 means (which
+benchmarks ask for) and what 0.28 means (which it is).
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from seed_grpo.verify.grammar import Node, as_form
 from seed_grpo.verify.parse import Parsed, parse_answer
 
 FORMS = ("number", "expression")
-CONTAINERS = ("tuple", "union", "matrix", "based", "inequality", "chain")
+COLLECTIONS = ("set", "tuple", "matrix", "based")
+RELATIONAL = ("equation", "inequality", "chain")
+KINDS = (FORMS, COLLECTIONS, RELATIONAL)
+"""no answer of one group means what an answer of another means; unions, strings and percentages are in none"""
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,10 @@ def _compare(first: Node, second: Node) -> bool | None:
     if kind in FORMS and other_kind in FORMS:
         # agreement at points is no proof: the oracle has the word
         return False if numeric.differ(as_form(first), as_form(second)) else None
-    if "number" in (kind, other_kind) and (kind in CONTAINERS or other_kind in CONTAINERS):
-        return False
-    return None
+    groups = [next((group for group in KINDS if each in group), None) for each in (kind, other_kind)]
+    if None not in groups and groups[0] != groups[1]:
+        return False  # a number is no tuple, and the value of an equation's side is not the equation
+    return False if {kind, other_kind} == {"set", "tuple"} else None
 
 
 def _compare_tuples(first: tuple[str, tuple[Node, ...], str], second: tuple[str, tuple[Node, ...], str]) -> bool | None:

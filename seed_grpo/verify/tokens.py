@@ -13,10 +13,10 @@ from seed_grpo.verify.limits import MAX_CHARS, MAX_DIGITS, BoundReachedError
 
 _CHARACTERS = str.maketrans(
     {
-        **{mark: "-" for mark in "\u2212\u2013\u2014"},
-        **{mark: r"\times " for mark in "\u00d7\u22c5\u00b7"},
-        **{mark: " " for mark in "\u00a0\u2009\u202f\t\r\n\v\f"},
-        **{mark: "" for mark in "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff\x00"},
+        **dict.fromkeys("\u2212\u2013\u2014", "-"),
+        **dict.fromkeys("\u00d7\u22c5\u00b7", r"\times "),
+        **dict.fromkeys("\xa0\u2009\u202f\t\r\n\x0b\x0c", " "),
+        **dict.fromkeys("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff\x00", ""),
         "\u00b2": "^2", "\u00b3": "^3", "\u00bd": r"\frac12 ", "\u00bc": r"\frac14 ", "\u00be": r"\frac34 ",
         "\u00f7": "/", "\u03c0": r"\pi ", "\u221e": r"\infty ", "\u221a": r"\sqrt ", "\u00b0": r"^\circ ",
         "\u2264": r"\le ", "\u2265": r"\ge ", "\u2260": r"\ne ", "\u222a": r"\cup ", "\u2205": r"\emptyset ",
@@ -45,7 +45,7 @@ _INSIDE = re.compile(_TOKENS.replace("GROUPED", _GROUPED_IN_BRACKETS), re.A)
 _SYNONYMS = {
     r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\cdot": "*", r"\times": "*", r"\ast": "*",
     r"\div": "/", "**": "^", r"\leq": "<=", r"\le": "<=", r"\leqslant": "<=", r"\geq": ">=", r"\ge": ">=",
-    r"\geqslant": ">=", r"\lt": "<", r"\gt": ">", r"\neq": "!=", r"\ne": "!=", r"\%": "%", r"\{": r"\{", r"\lbrace": r"\{",
+    r"\geqslant": ">=", r"\lt": "<", r"\gt": ">", r"\neq": "!=", r"\ne": "!=", r"\%": "%", r"\lbrace": r"\{",
     r"\rbrace": r"\}", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\mid": "|", r"\varnothing": r"\emptyset",
     r"\approx": "=", r"\infin": r"\infty", r"\degree": r"\circ", r"\tbinom": r"\binom", r"\dbinom": r"\binom",
 }  # fmt: skip

@@ -1,0 +1,75 @@
+"""A position in a list of tokens: what both halves of the grammar read through.
+
+Consumes tokens of `seed_grpo.verify.tokens`; it knows brackets and separators and no mathematics.
+"""
+
+from __future__ import annotations
+
+from seed_grpo.verify.limits import MAX_DEPTH, BoundReachedError
+from seed_grpo.verify.tokens import Token
+
+END = Token("end", "")
+OPENING = ("(", "[", "{", r"\{")
+CLOSING = (")", "]", "}", r"\}")
+
+
+class GrammarError(ValueError):
+    """The tokens are no answer that the grammar knows; the answer stays a string."""
+
+
+class TokenReader:
+    """A list of tokens, the next one to read, and how deep the reading is nested."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self._tokens = tokens
+        self._next = 0
+        self._depth = 0
+
+    def _peek(self, ahead: int = 0) -> Token:
+        index = self._next + ahead
+        return self._tokens[index] if index < len(self._tokens) else END
+
+    def _take(self) -> Token:
+        token = self._peek()
+        self._next += 1
+        return token
+
+    def _accept(self, value: str) -> bool:
+        if self._peek().value != value or self._peek() == END:
+            return False
+        self._next += 1
+        return True
+
+    def _expect(self, value: str) -> None:
+        if not self._accept(value):
+            raise GrammarError(f"{self._peek().value!r} where {value!r} should be")
+
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep")
+
+    def _has_comma(self) -> bool:
+        """Whether the bracket that comes next holds a list."""
+        depth = 0
+        for token in self._tokens[self._next :]:
+            depth += (token.value in OPENING) - (token.value in CLOSING)
+            if depth == 0:
+                return False
+            if depth == 1 and token.value in (",", ";"):
+                return True
+        return False
+
+    def _raw(self) -> str:
+        """A subscript as it stands."""
+        if not self._accept("{"):
+            return self._take().value
+        parts = []
+        while not self._accept("}"):
+            if self._peek() == END:
+                raise GrammarError("a subscript is not closed")
+            parts.append(self._take().value)
+        return "".join(parts)
+
+    def _is_separator(self, token: Token) -> bool:
+        return token.value in (",", ";") or (token.kind in ("text", "word") and token.value.strip() in ("and", "or"))
