@@ -104,7 +104,9 @@ def _assemble(
     with console.waiting("the workers to load the model", every=10.0):
         trainer.wait_started()
         pipeline.wait_started()
-    probe_ids_T = probe_token_ids(len(prepared.tokenizer), PROBE_TOKENS, config.run.seed)
+    # with the one token that scoring samples, the probe must fit the engine
+    probe_tokens = min(PROBE_TOKENS, config.data.max_prompt_tokens + config.rollout.max_completion_tokens - 1)
+    probe_ids_T = probe_token_ids(len(prepared.tokenizer), probe_tokens, config.run.seed)
     recorder = Recorder(directory, console, pipeline.fetch)
     evaluator = None
     if config.evaluation is not None and prepared.held_out is not None:
