@@ -21,7 +21,7 @@ class Parsed:
     """E.g. `Parsed("number", Fraction(1, 2), "exact form", r"\\frac12")`; equal by kind and value."""
 
     kind: str
-    """of `seed_grpo.verify.grammar`, or string"""
+    """of `seed_grpo.verify.grammar`, or string, or undefined where it divides by zero"""
     value: Hashable
     rule: str = field(compare=False)
     """how the form came about"""
@@ -47,5 +47,5 @@ def parse_answer(text: str) -> Parsed:
     except GrammarError:
         return Parsed("string", tidied.replace(" ", ""), "string", tidied)
     except ZeroDivisionError:
-        return Parsed("string", tidied.replace(" ", ""), "undefined", tidied)
+        return Parsed("undefined", tidied.replace(" ", ""), "division by zero", tidied)
     return Parsed(kind, value, "exact form", tidied)

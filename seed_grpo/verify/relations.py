@@ -21,7 +21,7 @@ from seed_grpo.verify.parse import Parsed, parse_answer
 FORMS = ("number", "expression")
 COLLECTIONS = ("set", "tuple", "matrix", "based")
 RELATIONAL = ("equation", "inequality", "chain")
-KINDS = (FORMS, COLLECTIONS, RELATIONAL)
+KINDS = (FORMS, COLLECTIONS, RELATIONAL, ("undefined",))
 """no answer of one group means what an answer of another means; unions, strings and percentages are in none"""
 
 
