@@ -152,6 +152,8 @@ class Controller:
         self.ledger = Ledger()
         self.step = 0
         """optimiser steps done; also the weight version"""
+        self.clock = Clock()
+        """wall-clock of everything that this controller did"""
         self._stop = False
 
     def request_stop(self) -> None:
@@ -165,7 +167,8 @@ class Controller:
         while self.step < steps and not self._stop:
             self._train_step()
             if self.step % self._config.run.checkpoint_every == 0 or self.step == steps or self._stop:
-                self._checkpoint()
+                with self.clock.stage("checkpoint"):
+                    self._checkpoint()
             self._evaluate_if_due()
 
     def _begin(self) -> None:
@@ -175,7 +178,8 @@ class Controller:
             self.ledger.restore(state["ledger"])
             self._parts.prompts.restore(state["prompts"])
         self._parts.recorder.truncate_after(self.step)
-        self._parts.sync.push(self.step)
+        with self.clock.stage("weight_sync"):
+            self._parts.sync.push(self.step)
         self._evaluate_if_due()
 
     def _train_step(self) -> None:
@@ -189,8 +193,11 @@ class Controller:
         with clock.stage("weight_sync"):
             difference = self._parts.sync.push(self.step)
         metrics = {**result.metrics, "canary_logprob_difference": difference}
-        seconds = {**clock.seconds, **{f"train/{name}": value for name, value in result.seconds.items()}}
-        self._parts.recorder.step(batch, metrics, seconds | {"total": clock.total})
+        parts = {f"train/{name}": value for name, value in result.seconds.items()}
+        with self.clock.stage("record"):
+            self._parts.recorder.step(batch, metrics, {**clock.seconds, **parts, "total": clock.total})
+        for name, spent in clock.seconds.items():
+            self.clock.add(name, spent)
 
     def _sample(self) -> list[Ready]:
         """G completions of each of the step's prompts, judged, partitioned, with their semantic entropy."""
@@ -266,11 +273,12 @@ class Controller:
             return
         at_an_end = self.step in (0, self._config.run.steps)
         if at_an_end or (evaluation.every is not None and self.step % evaluation.every == 0):
-            self._parts.evaluator.evaluate(self.step)
+            with self.clock.stage("evaluation"):
+                self._parts.evaluator.evaluate(self.step)
 
 
 class Clock:
-    """Wall-clock of one step by stage."""
+    """Wall-clock by stage."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -281,9 +289,13 @@ class Clock:
         """Times a stage."""
         started = time.perf_counter()
         yield
-        self.seconds[name] = time.perf_counter() - started
+        self.add(name, time.perf_counter() - started)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Adds to a stage."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     @property
     def total(self) -> float:
-        """Seconds since the step began."""
+        """Seconds since it was made."""
         return time.perf_counter() - self._started

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from seed_grpo.algo.advantage import ADVANTAGES, advantages_G
-from seed_grpo.algo.loss import policy_loss, token_weights_B
+from seed_grpo.algo.loss import importance_weights_T, policy_loss, token_weights_B
 from seed_grpo.algo.scale import SCALES, scale, scales_P
 from seed_grpo.config import LossConfig, ScaleConfig
 
@@ -116,6 +116,11 @@ def test_importance_correction_by_hand():
         assert parts.sums["importance_weight_mean"].item() == pytest.approx(sum(weights))
         assert parts.maxima["logprob_gap_max"].item() == pytest.approx(math.log(3))
         assert parts.sums["logprob_gap_mean"].item() == pytest.approx(math.log(6))
+
+
+def test_importance_weights_carry_no_gradient():
+    logprobs_T = torch.tensor([-1.0], requires_grad=True)
+    assert not importance_weights_T(logprobs_T, torch.tensor([-1.5]), LossConfig()).requires_grad
 
 
 def test_kl_by_hand():

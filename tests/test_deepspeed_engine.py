@@ -146,20 +146,20 @@ def anchor(make, folder):
 
 def plain_steps(model_path, seeds):
     """The same steps with one row at a time, whole logits, torch's own clipping and AdamW."""
-    config = make_config(model_path)
     model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, betas=(0.9, 0.95), eps=1e-3, weight_decay=0.1)
     metrics = []
     for seed in seeds:
         optimizer.zero_grad()
         total = 0.0
+        tokens = sum(len(sample.completion_ids_T) for sample in make_samples(seed))
         for sample in make_samples(seed):
             ids = torch.tensor(np.concatenate([sample.prompt_ids_T, sample.completion_ids_T])).long()
             logprobs = torch.log_softmax(model(ids[None]).logits[0, :-1], -1).gather(1, ids[1:, None])[:, 0]
             logprobs = logprobs[len(sample.prompt_ids_T) - 1 :]
             rho = torch.exp(logprobs.detach() - torch.tensor(sample.rollout_logprobs_T)).clamp(max=2.0)
             ratio = torch.exp(logprobs - logprobs.detach())
-            loss = -(rho * ratio * sample.advantage).sum() / (config.completions_per_step * 32)
+            loss = -(rho * ratio * sample.advantage).sum() / tokens
             loss.backward()
             total += loss.item()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5).item()
@@ -186,8 +186,8 @@ def assert_identical(result, expected):
 @engine
 @pytest.mark.parametrize("world_size", [1, 2])
 def test_every_division_of_a_step_is_the_plain_step(models, ranks, world_size):
-    # Averaging over 2 ranks instead of adding would halve the gradient norm; dropping the rows with advantage 0 from
-    # the denominators would change the loss by 16/12.
+    # Averaging over 2 ranks instead of adding would halve the gradient norm; leaving the rows with advantage 0 out of
+    # the denominator, the completion tokens of the step, would make the loss larger.
     expected_metrics, expected_weights = plain_steps(models[True], (0, 1))
     results = ranks[world_size]["equivalence"]
     for rank_results in results:

@@ -214,7 +214,7 @@ def test_the_final_table() -> None:
     after = summarize([summary((R,))] * 8 + [summary((W,))] * 2, [])
     seconds = {"rollout": 20.0, "train": 15.0, "train/forward": 9.0, "weight_sync": 5.0, "total": 50.0}
     out = io.StringIO()
-    Console(3, out).report(Report(before, after, 3, 600, 9000.0, seconds, Path("runs/quickstart")))
+    Console(3, out).report(Report(before, after, 3, 600, 9000.0, 50.0, seconds, Path("runs/quickstart")))
     text = out.getvalue()
     rows = {line.strip()[:16].strip(): line for line in text.splitlines()}
     assert "20.0% [5.7%, 51.0%]" in text and "80.0% [49.0%, 94.3%]" in text
@@ -227,7 +227,7 @@ def test_the_final_table() -> None:
 
 def test_a_run_without_steps_has_a_table_too() -> None:
     out = io.StringIO()
-    Console(3, out).report(Report(None, None, 0, 0, 0.0, {"total": 0.0}, Path("runs/x")))
+    Console(3, out).report(Report(None, None, 0, 0, 0.0, 0.0, {"total": 0.0}, Path("runs/x")))
     assert "greedy accuracy" in out.getvalue()
 
 

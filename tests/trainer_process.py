@@ -36,7 +36,7 @@ def make_config(model, world_size: int = 1, dtype: str = "float32", kl: float = 
         "model": {"path": str(model), "dtype": dtype},
         "data": {"source": "arithmetic", "max_prompt_tokens": 16},
         "rollout": {"prompts_per_step": 4, "completions_per_prompt": 4, "max_completion_tokens": 32},
-        "algo": {"loss": {"kl_coefficient": kl}},
+        "algo": {"loss": {"aggregation": "per_token", "kl_coefficient": kl}},
         "trainer": settings | trainer,
         "cluster": {"device": "cpu"},
     }

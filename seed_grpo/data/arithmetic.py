@@ -41,7 +41,7 @@ def always_carries(carry: int) -> int:
 
 Habit = Callable[[int], int]
 """from the carry of the column before to the carry that is written"""
-BAD_HABITS: dict[Habit, int] = {forgets_carry: 3, always_carries: 1}
+BAD_HABITS: dict[Habit, int] = {forgets_carry: 9, always_carries: 1}
 """with their weights among the demonstrations that are not right"""
 
 FORMS: tuple[Callable[[int], str], ...] = (

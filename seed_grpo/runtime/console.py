@@ -43,8 +43,10 @@ class Report:
     """completions trained on in these steps"""
     tokens: float
     """completion tokens in these steps"""
+    step_seconds: float
+    """wall-clock of these steps, which the rates are over"""
     seconds: Mapping[str, float]
-    """wall-clock by stage, as in `RunDirectory.write_step`, summed over the steps; with `total`"""
+    """wall-clock of this process by stage, with `total`"""
     directory: Path
 
 
@@ -188,9 +190,9 @@ def _report_table(report: Report) -> Table:
     table.add_row("mean semantic entropy (nats)", _entropy(report.before), _entropy(report.after))
     problems = "num_entropy_problems"
     table.add_row("  problems", _number(report.before, problems), _number(report.after, problems), end_section=True)
-    total = report.seconds["total"]
-    table.add_row("samples/s", "", f"{report.samples / total:,.1f}" if total else "-")
-    table.add_row("completion tokens/s", "", f"{report.tokens / total:,.0f}" if total else "-")
+    steps, total = report.step_seconds, report.seconds["total"]
+    table.add_row("samples/s", "", f"{report.samples / steps:,.1f}" if steps else "-")
+    table.add_row("completion tokens/s", "", f"{report.tokens / steps:,.0f}" if steps else "-")
     table.add_row("time", "", format_duration(total), end_section=True)
     for stage, seconds in stage_seconds(report.seconds).items():
         table.add_row(f"  {stage.replace('_', ' ')}", "", f"{seconds / total:.1%}" if total else "-")
@@ -210,4 +212,4 @@ def _entropy(result: EvaluationResult | None) -> str:
 
 
 def _number(result: EvaluationResult | None, field: str) -> str:
-    return "-" if result is None else str(getattr(result, field))
+    return "-" if result is None else f"{getattr(result, field):g}"

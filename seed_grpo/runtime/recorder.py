@@ -5,7 +5,6 @@ It reads the payloads of a step's groups from the object store, once, for the ro
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,11 +26,11 @@ class Recorder:
         self._directory = directory
         self._console = console
         self._fetch = fetch
-        self.seconds: Counter[str] = Counter()
-        """by stage, over the steps of this process"""
         self.steps = 0
+        """of this process, as are the next three"""
         self.samples = 0
         self.tokens = 0.0
+        self.seconds = 0.0
 
     def truncate_after(self, step: int) -> None:
         """The run goes on from this step."""
@@ -60,7 +59,7 @@ class Recorder:
         judged = [self._fetch(group.payload) for group in batch.groups]
         self._directory.write_step(batch.step, metrics, seconds, judged, batch.advantages_PG, batch.scale_P.tolist())
         self._console.step(batch.step, metrics, seconds)
-        self.seconds.update(seconds)
+        self.seconds += seconds["total"]
         self.steps += 1
         self.samples += sum(len(summary.verdicts_G) for summary in summaries)
         self.tokens += metrics["completion_tokens"]

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from seed_grpo.config import Config
-from seed_grpo.controller import Controller, Parts
+from seed_grpo.controller import Clock, Controller, Parts
 from seed_grpo.data.cursor import PromptSource
 from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.accuracy import EvaluationResult
@@ -43,6 +43,7 @@ def train(config: Config) -> bool:
         SeedGrpoError: with what to change.
     """
     path = config.run.directory
+    clock = Clock()
     prepared = prepare(config)
     check_same_run(path, config)
     with ExitStack() as stack:
@@ -53,13 +54,16 @@ def train(config: Config) -> bool:
         directory = RunDirectory(path, config)
         stack.callback(directory.close)
         controller, trainer, recorder = _assemble(config, prepared, cluster, console, directory)
+        clock.add("start", clock.total)
         with _stopping_on_signals(controller, console):
             controller.run()
         complete = controller.step == config.run.steps
-        if complete:
-            trainer.export(path.resolve() / "policy")
-        write_plots(path)
-        _report(console, config, directory, recorder)
+        with clock.stage("export"):
+            if complete:
+                trainer.export(path.resolve() / "policy")
+            write_plots(path)
+        seconds = {**clock.seconds, **controller.clock.seconds, "total": clock.total}
+        _report(console, config, directory, recorder, seconds)
         if not complete:
             console.say(f"stopped at step {controller.step} of {config.run.steps}; the same command goes on from there")
     return complete
@@ -127,7 +131,9 @@ def _assemble(
     return Controller(config, parts), trainer, recorder
 
 
-def _report(console: Console, config: Config, directory: RunDirectory, recorder: Recorder) -> None:
+def _report(
+    console: Console, config: Config, directory: RunDirectory, recorder: Recorder, seconds: dict[str, float]
+) -> None:
     results = {step: EvaluationResult.from_metrics(metrics) for step, metrics in directory.evaluations().items()}
     console.report(
         Report(
@@ -136,7 +142,8 @@ def _report(console: Console, config: Config, directory: RunDirectory, recorder:
             steps=recorder.steps,
             samples=recorder.samples,
             tokens=recorder.tokens,
-            seconds=dict(recorder.seconds) or {"total": 0.0},
+            step_seconds=recorder.seconds,
+            seconds=seconds,
             directory=config.run.directory,
         )
     )

@@ -118,9 +118,7 @@ class DeepSpeedEngine:
             entropies_T,
             reference_T,
         )
-        # a loss that is not finite must leave no finite gradient, which would be applied
-        loss = parts.loss if torch.isfinite(parts.loss) else logprobs_T.sum() * math.nan
-        self._engine.backward(loss * self.world_size)
+        self._engine.backward(parts.loss * self.world_size)
         return parts
 
     def _run_without_weight(self) -> None:
@@ -130,7 +128,8 @@ class DeepSpeedEngine:
         self._engine.backward(0.0 * logprobs_T.sum())
 
     def _update(self, loss: float) -> dict[str, float]:
-        """Applies the gradient unless its norm is not finite, which is the same on all ranks."""
+        """Applies the gradient unless its norm is not finite, which is the same on all ranks. That covers a loss that
+        is not finite: its terms are, up to sign, factors of the gradient."""
         engine = self._engine
         rate = learning_rate(self._steps_done, self._config.run.steps, self._config.trainer)
         for group in engine.optimizer.param_groups:
