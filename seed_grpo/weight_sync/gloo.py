@@ -120,8 +120,8 @@ class GlooUpdateInfo(WeightTransferUpdateInfo):
 
 
 def receive(group: GlooGroup, buckets: list[Bucket]) -> Iterator[list[tuple[str, torch.Tensor]]]:
-    """The weights, bucket by bucket, in the order in which rank 0 sends them. They stay valid: the layerwise reload keeps
-    them until their layer is complete, so each bucket has a buffer of its own.
+    """The weights, bucket by bucket, in the order in which rank 0 sends them. They stay valid, each bucket in a buffer of its
+    own: the layerwise reload keeps weights until their layer is complete.
 
     Raises:
         RuntimeError: rank 0 is gone, or sent nothing in the group's timeout.
