@@ -22,15 +22,21 @@ fi
 free_gb=$(df -Pk . | awk 'NR==2 {print int($4 / 1048576)}')
 [ "$free_gb" -ge 8 ] || { echo "setup: $free_gb GB free here, 8 are needed; free some, or clone elsewhere" >&2; exit 2; }
 
-echo "setup: installing $(wc -l <"$lock") packages into .venv (about two minutes and 4 GB for cpu)"
+packages=$(wc -l <"$lock")
+echo "setup: installing $packages packages into .venv (about two minutes and 4 GB for cpu)"
 [ -x .venv/bin/pip ] || "$python" -m venv .venv
-pip() { .venv/bin/pip --disable-pip-version-check --quiet "$@"; }
+pip() { .venv/bin/pip --disable-pip-version-check "$@"; }
+progress() {
+  awk -v all="$packages" '
+    /^(Collecting|Requirement already)/ && ++n % 50 == 0 { print "setup: " n " of " all " packages found"; fflush() }
+    /^Installing collected/ { print "setup: all found, unpacking them (about a minute)"; fflush() }'
+}
 torch=$(grep '^torch==' "$lock")
 # --no-deps: the lock file is complete, and leaves out what breaks the environment (see requirements/overrides.txt)
-if ! pip install --no-deps "$torch" 2>/dev/null; then
+if ! pip install --quiet --no-deps "$torch" 2>/dev/null; then
   echo "setup: $torch comes from PyTorch's own index"
-  pip install --no-deps --index-url "https://download.pytorch.org/whl/${torch##*+}" "$torch"
+  pip install --quiet --no-deps --index-url "https://download.pytorch.org/whl/${torch##*+}" "$torch"
 fi
-pip install --no-deps -r "$lock"
-pip install --no-deps --no-build-isolation -e .
+pip install --no-deps -r "$lock" | progress
+pip install --quiet --no-deps --no-build-isolation -e .
 echo "$wanted" >"$stamp"
