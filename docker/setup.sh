@@ -31,9 +31,9 @@ progress() {
     /^(Collecting|Requirement already)/ && ++n % 50 == 0 { print "setup: " n " of " all " packages found"; fflush() }
     /^Installing collected/ { print "setup: all found, unpacking them (about a minute)"; fflush() }'
 }
-torch=$(grep '^torch==' "$lock")
 # --no-deps: the lock file is complete, and leaves out what breaks the environment (see requirements/overrides.txt)
-if ! pip install --quiet --no-deps "$torch" 2>/dev/null; then
+torch=$(grep '^torch==.*+' "$lock" || true)
+if [ -n "$torch" ] && ! pip install --quiet --no-deps "$torch" 2>/dev/null; then
   echo "setup: $torch comes from PyTorch's own index"
   pip install --quiet --no-deps --index-url "https://download.pytorch.org/whl/${torch##*+}" "$torch"
 fi
