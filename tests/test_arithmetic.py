@@ -68,8 +68,8 @@ def test_demonstrations_avoid_what_is_held_out_and_depend_on_the_seed():
 @pytest.mark.parametrize("right_share", [0.0, 0.3, 1.0])
 def test_the_right_share_is_kept(right_share):
     shown = list(islice(arithmetic.demonstrations(seed=0, right_share=right_share), 4000))
-    # judge only problems of two digits that carry: there a right one is right, "forgets" (9 of 10 bad ones) is wrong and
-    # "always" is right; so right with probability s + (1 - s) / 10
+    # judge only problems of two digits that carry: there a right one is right, "forgets" (9 of 10 bad ones) is wrong
+    # and "always" is right; so right with probability s + (1 - s) / 10
     carrying = [d for d in shown if len(d.prompt) == 6 and int(d.prompt[1]) + int(d.prompt[4]) > 9]
     assert len(carrying) > 600
     right = 0
