@@ -445,3 +445,4 @@ def test_a_group_out_of_time_is_timed_out():
     verifier = worker(group_timeout=1e-9)
     judged = verifier.judge_group(group(r"\boxed{\gcd(3, 18)}", r"\boxed{3}", reference="3"))
     assert [judgement.verdict for judgement in judged.judgements_G] == [Verdict.TIMED_OUT, Verdict.CORRECT]
+    assert judged.class_ids_G.tolist() == [-1, 0]  # it has a parsed form, and is outside the partition all the same
