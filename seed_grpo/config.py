@@ -249,16 +249,16 @@ class ClusterConfig(Section):
 class WarmStartConfig(Section):
     """The small model that `seed-grpo warm-start` makes for the generated task."""
 
-    steps: Positive = 400
-    batch_size: Positive = 128
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    steps: Positive = 600
+    batch_size: Positive = 64
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     hidden_size: Positive = 128
     layers: Positive = 3
     heads: Positive = 4
     tie_word_embeddings: bool = True
     seed: NonNegative = 0
     threads: Positive = 2
-    right_share: Annotated[float, Field(ge=0, le=1)] = 0.4
+    right_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """share of demonstrations that are right; the others have a bad habit"""
 
 
