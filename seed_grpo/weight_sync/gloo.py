@@ -120,8 +120,8 @@ class GlooUpdateInfo(WeightTransferUpdateInfo):
 
 
 def receive(group: GlooGroup, buckets: list[Bucket]) -> Iterator[list[tuple[str, torch.Tensor]]]:
-    """The weights, bucket by bucket, in the order in which rank 0 sends them. They stay valid, each bucket in a buffer of its
-    own: the layerwise reload keeps weights until their layer is complete.
+    """The weights, bucket by bucket, in the order in which rank 0 sends them. They stay valid, each bucket in a buffer
+    of its own: the layerwise reload keeps weights until their layer is complete.
 
     Raises:
         RuntimeError: rank 0 is gone, or sent nothing in the group's timeout.
@@ -160,8 +160,14 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         if self._group is None:
             raise WeightSyncError("update_weights before init_weight_transfer: this engine has not joined a sender")
         load_weights: Any = self.model.load_weights
-        for weights in receive(self._group, update_info.buckets(self._bucket_bytes)):
-            load_weights(weights)
+        try:
+            for weights in receive(self._group, update_info.buckets(self._bucket_bytes)):
+                load_weights(weights)
+        except Exception:
+            # The model is now a mixture of old, new and undefined weights, but whole layers again: the next update can
+            # start, where an unfinished reload would refuse it.
+            self.finish_weight_update()
+            raise
 
     def finish_weight_update(self) -> None:
         finalize_layerwise_reload(self.model, self.model_config)

@@ -1,0 +1,311 @@
+"""The vLLM engine with a real model: sampling, log-probabilities, versions, deadlines, and weights over gloo.
+
+One engine per kind of model (tied and untied embeddings) serves all tests; each test leaves it with the weights that
+the next one states.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from test_weight_sync import free_port
+from tiny_model import EOS, make_tiny_model, make_tokenizer
+from transformers import AutoModelForCausalLM
+
+from seed_grpo.config import Config
+from seed_grpo.errors import RolloutError, WeightSyncError
+from seed_grpo.messages import FinishReason, Group, GroupTask, Probe, Problem, Sampling
+from seed_grpo.rollout.vllm_engine import VllmEngine
+from seed_grpo.train.interface import WeightInfo
+from seed_grpo.weight_sync.canary import compare_probe, probe_token_ids
+from seed_grpo.weight_sync.factory import TransportSender, make_sender
+
+pytestmark = pytest.mark.engine
+
+TOKENIZER = make_tokenizer()
+PROBE_IDS = probe_token_ids(len(TOKENIZER), 96, seed=0)
+PROMPT = tuple(TOKENIZER("Compute 47+85.\nAnswer: ")["input_ids"])
+
+
+def make_config(model: Path) -> Config:
+    return Config.model_validate(
+        {
+            "run": {"directory": "unused", "steps": 1, "deterministic": True},
+            "model": {"path": str(model), "dtype": "float32"},
+            "data": {"source": "arithmetic", "max_prompt_tokens": 100},
+            "rollout": {
+                "max_completion_tokens": 400,
+                "max_concurrent_sequences": 64,
+                "enforce_eager": True,
+                "stop": ["++"],
+            },
+            "weight_sync": {"timeout": 60.0},
+            "cluster": {"device": "cpu"},
+        }
+    )
+
+
+class Model:
+    """Weights on disk and the Transformers model that is the measure of all log-probabilities."""
+
+    def __init__(self, folder: Path, tied: bool, seed: int) -> None:
+        self.folder = make_tiny_model(folder, tied=tied, seed=seed)
+        self.module = AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32).eval()
+
+    def logprobs(self, token_ids: Sequence[int]) -> np.ndarray:
+        """[T-1], of tokens 1..T-1."""
+        ids = torch.tensor(token_ids)
+        with torch.inference_mode():
+            logprobs = torch.log_softmax(self.module(ids[None]).logits[0], dim=-1)
+        return logprobs[:-1].gather(1, ids[1:, None])[:, 0].numpy()
+
+    def probe(self) -> Probe:
+        return Probe(PROBE_IDS, self.logprobs(PROBE_IDS.tolist()))
+
+
+class ModuleWeights:
+    """Implements `train.interface.Weights` over a module; `without` leaves a weight out, as a broken sync would."""
+
+    def __init__(self, module: torch.nn.Module, without: str = "") -> None:
+        named = module.named_parameters(remove_duplicate=False)
+        self.parameters = [(name, parameter.detach()) for name, parameter in named if name != without]
+
+    def metadata(self) -> list[WeightInfo]:
+        return [WeightInfo(name, "float32", tuple(tensor.shape)) for name, tensor in self.parameters]
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        return iter(self.parameters)
+
+
+class RunningEngine:
+    """The engine on an event loop of its own, as in a worker; also the `Receivers` of one engine."""
+
+    def __init__(self, model: Model, other: Model) -> None:
+        self.model, self.other = model, other
+        self.config = make_config(model.folder)
+        self.names: Sequence[str] = ["rollout-0"]
+        self.world_sizes: Sequence[int] = [1]
+        self.loop = asyncio.new_event_loop()
+        Thread(target=self.loop.run_forever, daemon=True).start()
+        self.engine = VllmEngine(self.config, "rollout-0")
+        self.do(self.engine.start())
+
+    def do(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(120)
+
+    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> None:
+        try:
+            self.do(getattr(self.engine, method)(*arguments[0]))
+        except RolloutError as error:
+            raise WeightSyncError(str(error)) from error
+
+    def generate(self, *tasks: GroupTask) -> list[Group]:
+        async def together() -> list[Group]:
+            return await asyncio.gather(*(self.engine.generate(task) for task in tasks))
+
+        return self.do(together())
+
+    def generate_after_pause(self, task: GroupTask) -> Group:
+        """Hands the requests in while the engine is paused, so that all of them start in one batch."""
+
+        async def paused() -> Group:
+            await self.engine.pause()
+            generating = asyncio.create_task(self.engine.generate(task))
+            await asyncio.sleep(0.3)
+            assert not generating.done()
+            await self.engine.resume()
+            return await generating
+
+        return self.do(paused())
+
+    def sender(self, weights: ModuleWeights) -> TransportSender:
+        return make_sender("gloo", 0, weights, self, "127.0.0.1", free_port(), self.config)
+
+    def send(self, model: Model, version: int, without: str = "") -> None:
+        sender = self.sender(ModuleWeights(model.module, without))
+        sender.send(version)
+        sender.close()
+
+    def canary(self, model: Model) -> float:
+        logprobs_T = self.do(self.engine.score(PROBE_IDS))
+        return compare_probe(model.probe(), logprobs_T, self.config.canary_tolerance, "rollout-0")
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    folder = tmp_path_factory.mktemp("models")
+    model, other = (Model(folder / str(seed), request.param, seed) for seed in (0, 1))
+    engine = RunningEngine(model, other)
+    yield engine
+    engine.do(engine.engine.shutdown())
+
+
+def task(group_id: int = 0, **sampling: Any) -> GroupTask:
+    values = {"num_completions": 6, "temperature": 1.0, "top_p": 1.0, "max_tokens": 60, "seed": 11, **sampling}
+    return GroupTask(group_id, Problem("p", "Compute 47+85.", ("132",)), PROMPT, Sampling(**values))
+
+
+def assert_equal_to_the_bit(one: Group, other: Group) -> None:
+    for a, b in zip(one.completions_G, other.completions_G, strict=True):
+        assert a.text == b.text
+        assert a.token_ids_T.tolist() == b.token_ids_T.tolist()
+        assert a.logprobs_T.tobytes() == b.logprobs_T.tobytes()
+
+
+def test_completions_and_their_logprobs(running: RunningEngine) -> None:
+    (group,) = running.generate(task(num_completions=8, max_tokens=120, top_p=0.9, temperature=0.7))
+    assert group.worker == "rollout-0"
+    assert len({c.text for c in group.completions_G}) == 8  # each has a seed of its own
+    for completion in group.completions_G:
+        ids = completion.token_ids_T.tolist()
+        # At temperature 1 and before top-p: those of the processed distribution would be off by tenths of a nat.
+        expected_T = running.model.logprobs([*PROMPT, *ids])[len(PROMPT) - 1 :]
+        np.testing.assert_allclose(completion.logprobs_T, expected_T, atol=1e-5)
+        assert completion.logprobs_T.dtype == np.float32
+        assert set(completion.versions_T.tolist()) == {0}
+        whole = TOKENIZER.decode(ids, skip_special_tokens=True)
+        if completion.finish_reason is FinishReason.LENGTH:
+            assert len(ids) == 120
+            assert completion.text == whole
+        elif ids[-1] == TOKENIZER.convert_tokens_to_ids(EOS):
+            assert completion.text == whole
+        else:  # the stop string is not part of the text, its tokens are
+            assert whole.startswith(completion.text + "++")
+    reasons = {c.finish_reason for c in group.completions_G}
+    ends = {c.token_ids_T[-1] == TOKENIZER.convert_tokens_to_ids(EOS) for c in group.completions_G}
+    assert FinishReason.STOP in reasons
+    assert True in ends, "one of these completions should end with the end-of-sequence token: choose another seed"
+
+
+def test_score_agrees_with_the_model(running: RunningEngine) -> None:
+    assert running.canary(running.model) < 1e-5
+    again_T = running.do(running.engine.score(PROBE_IDS))
+    assert again_T.shape == (len(PROBE_IDS) - 1,)
+
+
+def test_same_seeds_give_the_same_bits_whatever_else_runs(running: RunningEngine) -> None:
+    first, second = running.generate(task(0), task(1, seed=12))
+    other_order = running.generate(task(1, seed=12), task(2, seed=13), task(0))
+    assert_equal_to_the_bit(first, other_order[2])
+    assert_equal_to_the_bit(second, other_order[0])
+    more = running.generate_after_pause(task(3, num_completions=9))
+    assert_equal_to_the_bit(first, Group(more.task, more.completions_G[:6], more.worker, 0.0))  # by index alone
+    assert first.completions_G[0].text != second.completions_G[0].text
+
+
+def test_a_request_past_its_deadline_returns_what_it_has(
+    running: RunningEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 0.15
+    rollout = running.config.rollout.model_copy(update={"request_timeout": limit})
+    monkeypatch.setattr(running.engine, "_config", running.config.model_copy(update={"rollout": rollout}))
+    running.do(running.engine.pause())
+    (group,) = running.generate(task(num_completions=2))  # paused all the while
+    running.do(running.engine.resume())
+    for completion in group.completions_G:
+        assert completion.finish_reason is FinishReason.TIMEOUT
+        assert len(completion.token_ids_T) == len(completion.logprobs_T) == 0
+    (group,) = running.generate(task(num_completions=60, max_tokens=400))
+    late = [c for c in group.completions_G if c.finish_reason is FinishReason.TIMEOUT]
+    assert late
+    assert any(0 < len(c.token_ids_T) < 400 for c in late)
+    for completion in late[:3]:
+        expected_T = running.model.logprobs([*PROMPT, *completion.token_ids_T.tolist()])[len(PROMPT) - 1 :]
+        np.testing.assert_allclose(completion.logprobs_T, expected_T, atol=1e-5)
+
+
+def test_a_prompt_that_does_not_fit_is_refused_by_name(running: RunningEngine) -> None:
+    too_long = GroupTask(4, task().problem, PROMPT * 30, task().sampling)
+    with pytest.raises(RolloutError, match=r"rollout-0: request group 4 completion \d of 690 prompt tokens failed"):
+        running.generate(too_long)
+    running.generate(task())  # and the engine goes on
+
+
+def test_new_weights_arrive_whole(running: RunningEngine) -> None:
+    assert running.do(running.engine.score(PROBE_IDS)).shape == (95,)
+    sender = running.sender(ModuleWeights(running.other.module))
+    for version in (1, 2):  # a second update goes the same way as the first
+        sender.send(version)
+        assert running.canary(running.other) < 1e-5
+    with pytest.raises(WeightSyncError, match="canary of rollout-0"):
+        running.canary(running.model)
+    (group,) = running.generate(task())
+    assert {v for c in group.completions_G for v in c.versions_T.tolist()} == {2}
+    sender.close()
+    running.send(running.model, 0)  # a new sender, as after a trainer's restart
+    assert running.canary(running.model) < 1e-5
+
+
+def test_a_sync_without_the_output_matrix_does_not_pass_the_canary(running: RunningEngine) -> None:
+    running.send(running.other, 1, without="lm_head.weight")
+    with pytest.raises(WeightSyncError, match="canary of rollout-0: log-probabilities of the probe differ by"):
+        running.canary(running.other)
+    running.send(running.model, 0)
+    assert running.canary(running.model) < 1e-5
+
+
+def test_requests_go_on_under_new_weights(running: RunningEngine) -> None:
+    sender = running.sender(ModuleWeights(running.other.module))
+
+    async def update_in_the_middle() -> Group:
+        generating = asyncio.create_task(running.engine.generate(task(num_completions=16, max_tokens=400)))
+        await asyncio.sleep(0.3)
+        await asyncio.get_running_loop().run_in_executor(None, sender.send, 5)
+        return await generating
+
+    group = running.do(update_in_the_middle())
+    sender.close()
+    mixed = [c for c in group.completions_G if len(set(c.versions_T.tolist())) == 2]
+    assert mixed
+    for completion in mixed:
+        ids, versions_T = [*PROMPT, *completion.token_ids_T.tolist()], completion.versions_T
+        assert set(versions_T.tolist()) == {0, 5}
+        assert (np.diff(versions_T) >= 0).all()
+        # Each token has the log-probability that its own version gives it after all that precedes it: nothing of the
+        # old weights is left in the cache.
+        old_T, new_T = (m.logprobs(ids)[len(PROMPT) - 1 :] for m in (running.model, running.other))
+        np.testing.assert_allclose(completion.logprobs_T, np.where(versions_T == 0, old_T, new_T), atol=1e-5)
+    running.send(running.model, 0)
+
+
+def test_a_failed_update_is_reported_and_can_be_repeated(running: RunningEngine) -> None:
+    weights = ModuleWeights(running.other.module)
+    weights.parameters[3] = ("no.such.weight", weights.parameters[3][1])
+    with pytest.raises(WeightSyncError, match="version 7 failed in update_weights: rollout worker rollout-0"):
+        running.sender(weights).send(7)
+    running.send(running.other, 8)
+    assert running.canary(running.other) < 1e-5
+    running.send(running.model, 0)
+
+
+def test_the_engine_listens_on_loopback_only(running: RunningEngine) -> None:
+    sender = running.sender(ModuleWeights(running.model.module))
+    listening = [
+        connection.laddr.ip
+        for process in psutil.Process(os.getpid()).children(recursive=True)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    sender.close()
+    assert listening
+    assert set(listening) <= {"127.0.0.1", "::1"}
+
+
+def test_a_dead_engine_is_named(running: RunningEngine) -> None:
+    """Last: the engine does not survive it."""
+    for process in psutil.Process(os.getpid()).children(recursive=True):
+        if "EngineCore" in " ".join(process.cmdline()) or "EngineCore" in process.name():
+            process.kill()
+    with pytest.raises(RolloutError, match="rollout worker rollout-0"):
+        running.generate(task())
+    with pytest.raises(RolloutError, match="rollout worker rollout-0"):
+        running.do(running.engine.start_weight_update())
