@@ -35,10 +35,9 @@ def restore(optimizer: Any, content: dict[str, torch.Tensor]) -> None:
         for name, tensor in mine.items():  # AdamW keeps its step count on the CPU
             state[weights][name] = tensor if name == "step" else tensor.to(weights.device)
     if hasattr(optimizer, "fp32_partitioned_groups_flat"):
-        optimizer._partition_all_parameters()
+        optimizer._partition_all_parameters()  # the next forward pass gathers the restored ones
         for number in range(len(optimizer.fp32_partitioned_groups_flat)):
             optimizer._reassign_or_swap_out_partitioned_parameters(number)
-        optimizer._post_step(set())
     elif not isinstance(optimizer, torch.optim.Optimizer):
         optimizer.update_lp_params()
 
