@@ -1,7 +1,6 @@
 """The vLLM engine with a real model: sampling, log-probabilities, versions, deadlines, and weights over gloo.
 
-One engine per kind of model (tied and untied embeddings) serves all tests; each test leaves it with the weights that
-the next one states.
+One engine per kind of model (tied and untied embeddings) serves all tests; after each, it gets its first weights back.
 """
 
 from __future__ import annotations
@@ -34,12 +33,14 @@ pytestmark = pytest.mark.engine
 TOKENIZER = make_tokenizer()
 PROBE_IDS = probe_token_ids(len(TOKENIZER), 96, seed=0)
 PROMPT = tuple(TOKENIZER("Compute 47+85.\nAnswer: ")["input_ids"])
+LONG_PROMPT = PROMPT * 7  # 161 tokens: more than the 128 of a block of the prefix cache
 
 
-def make_config(model: Path) -> Config:
+def make_config(model: Path, deterministic: bool) -> Config:
+    """The deterministic engine has no prefix cache, the other has."""
     return Config.model_validate(
         {
-            "run": {"directory": "unused", "steps": 1, "deterministic": True},
+            "run": {"directory": "unused", "steps": 1, "deterministic": deterministic},
             "model": {"path": str(model), "dtype": "float32"},
             "data": {"source": "arithmetic", "max_prompt_tokens": 100},
             "rollout": {
@@ -89,9 +90,9 @@ class ModuleWeights:
 class RunningEngine:
     """The engine on an event loop of its own, as in a worker; also the `Receivers` of one engine."""
 
-    def __init__(self, model: Model, other: Model) -> None:
+    def __init__(self, model: Model, other: Model, deterministic: bool) -> None:
         self.model, self.other = model, other
-        self.config = make_config(model.folder)
+        self.config = make_config(model.folder, deterministic)
         self.names: Sequence[str] = ["rollout-0"]
         self.world_sizes: Sequence[int] = [1]
         self.loop = asyncio.new_event_loop()
@@ -141,17 +142,30 @@ class RunningEngine:
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
     folder = tmp_path_factory.mktemp("models")
     model, other = (Model(folder / str(seed), request.param, seed) for seed in (0, 1))
-    engine = RunningEngine(model, other)
+    engine = RunningEngine(model, other, deterministic=request.param)
     yield engine
     engine.do(engine.engine.shutdown())
+
+
+@pytest.fixture
+def running(started: RunningEngine) -> Iterator[RunningEngine]:
+    yield started
+    started.send(started.model, 0)
 
 
 def task(group_id: int = 0, **sampling: Any) -> GroupTask:
     values = {"num_completions": 6, "temperature": 1.0, "top_p": 1.0, "max_tokens": 60, "seed": 11, **sampling}
     return GroupTask(group_id, Problem("p", "Compute 47+85.", ("132",)), PROMPT, Sampling(**values))
+
+
+def assert_logprobs_are_those_of(model: Model, group: Group) -> None:
+    prompt = group.task.prompt_ids
+    for completion in group.completions_G:
+        expected_T = model.logprobs([*prompt, *completion.token_ids_T.tolist()])[len(prompt) - 1 :]
+        np.testing.assert_allclose(completion.logprobs_T, expected_T, atol=1e-5)
 
 
 def assert_equal_to_the_bit(one: Group, other: Group) -> None:
@@ -165,14 +179,13 @@ def test_completions_and_their_logprobs(running: RunningEngine) -> None:
     (group,) = running.generate(task(num_completions=8, max_tokens=120, top_p=0.9, temperature=0.7))
     assert group.worker == "rollout-0"
     assert len({c.text for c in group.completions_G}) == 8  # each has a seed of its own
+    # At temperature 1 and before top-p: those of the processed distribution would be off by tenths of a nat.
+    assert_logprobs_are_those_of(running.model, group)
     for completion in group.completions_G:
         ids = completion.token_ids_T.tolist()
-        # At temperature 1 and before top-p: those of the processed distribution would be off by tenths of a nat.
-        expected_T = running.model.logprobs([*PROMPT, *ids])[len(PROMPT) - 1 :]
-        np.testing.assert_allclose(completion.logprobs_T, expected_T, atol=1e-5)
         assert completion.logprobs_T.dtype == np.float32
         assert set(completion.versions_T.tolist()) == {0}
-        whole = TOKENIZER.decode(ids, skip_special_tokens=True)
+        whole = str(TOKENIZER.decode(ids, skip_special_tokens=True))
         if completion.finish_reason is FinishReason.LENGTH:
             assert len(ids) == 120
             assert completion.text == whole
@@ -205,8 +218,7 @@ def test_same_seeds_give_the_same_bits_whatever_else_runs(running: RunningEngine
 def test_a_request_past_its_deadline_returns_what_it_has(
     running: RunningEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit = 0.15
-    rollout = running.config.rollout.model_copy(update={"request_timeout": limit})
+    rollout = running.config.rollout.model_copy(update={"request_timeout": 0.15})
     monkeypatch.setattr(running.engine, "_config", running.config.model_copy(update={"rollout": rollout}))
     running.do(running.engine.pause())
     (group,) = running.generate(task(num_completions=2))  # paused all the while
@@ -218,9 +230,7 @@ def test_a_request_past_its_deadline_returns_what_it_has(
     late = [c for c in group.completions_G if c.finish_reason is FinishReason.TIMEOUT]
     assert late
     assert any(0 < len(c.token_ids_T) < 400 for c in late)
-    for completion in late[:3]:
-        expected_T = running.model.logprobs([*PROMPT, *completion.token_ids_T.tolist()])[len(PROMPT) - 1 :]
-        np.testing.assert_allclose(completion.logprobs_T, expected_T, atol=1e-5)
+    assert_logprobs_are_those_of(running.model, group)
 
 
 def test_a_prompt_that_does_not_fit_is_refused_by_name(running: RunningEngine) -> None:
@@ -231,17 +241,21 @@ def test_a_prompt_that_does_not_fit_is_refused_by_name(running: RunningEngine) -
 
 
 def test_new_weights_arrive_whole(running: RunningEngine) -> None:
-    assert running.do(running.engine.score(PROBE_IDS)).shape == (95,)
+    long_task = GroupTask(0, task().problem, LONG_PROMPT, task().sampling)
+    for _ in range(2):  # where there is a prefix cache, the second time uses it
+        (group,) = running.generate(long_task)
+        assert_logprobs_are_those_of(running.model, group)
     sender = running.sender(ModuleWeights(running.other.module))
     for version in (1, 2):  # a second update goes the same way as the first
         sender.send(version)
         assert running.canary(running.other) < 1e-5
     with pytest.raises(WeightSyncError, match="canary of rollout-0"):
         running.canary(running.model)
-    (group,) = running.generate(task())
+    (group,) = running.generate(long_task)
+    assert_logprobs_are_those_of(running.other, group)  # and not those after a prefix that the old weights computed
     assert {v for c in group.completions_G for v in c.versions_T.tolist()} == {2}
     sender.close()
-    running.send(running.model, 0)  # a new sender, as after a trainer's restart
+    running.send(running.model, 3)  # a new sender, as after a trainer's restart
     assert running.canary(running.model) < 1e-5
 
 
@@ -249,8 +263,6 @@ def test_a_sync_without_the_output_matrix_does_not_pass_the_canary(running: Runn
     running.send(running.other, 1, without="lm_head.weight")
     with pytest.raises(WeightSyncError, match="canary of rollout-0: log-probabilities of the probe differ by"):
         running.canary(running.other)
-    running.send(running.model, 0)
-    assert running.canary(running.model) < 1e-5
 
 
 def test_requests_go_on_under_new_weights(running: RunningEngine) -> None:
@@ -274,7 +286,6 @@ def test_requests_go_on_under_new_weights(running: RunningEngine) -> None:
         # old weights is left in the cache.
         old_T, new_T = (m.logprobs(ids)[len(PROMPT) - 1 :] for m in (running.model, running.other))
         np.testing.assert_allclose(completion.logprobs_T, np.where(versions_T == 0, old_T, new_T), atol=1e-5)
-    running.send(running.model, 0)
 
 
 def test_a_failed_update_is_reported_and_can_be_repeated(running: RunningEngine) -> None:
@@ -284,7 +295,6 @@ def test_a_failed_update_is_reported_and_can_be_repeated(running: RunningEngine)
         running.sender(weights).send(7)
     running.send(running.other, 8)
     assert running.canary(running.other) < 1e-5
-    running.send(running.model, 0)
 
 
 def test_the_engine_listens_on_loopback_only(running: RunningEngine) -> None:
@@ -300,12 +310,12 @@ def test_the_engine_listens_on_loopback_only(running: RunningEngine) -> None:
     assert set(listening) <= {"127.0.0.1", "::1"}
 
 
-def test_a_dead_engine_is_named(running: RunningEngine) -> None:
+def test_a_dead_engine_is_named(started: RunningEngine) -> None:
     """Last: the engine does not survive it."""
     for process in psutil.Process(os.getpid()).children(recursive=True):
         if "EngineCore" in " ".join(process.cmdline()) or "EngineCore" in process.name():
             process.kill()
     with pytest.raises(RolloutError, match="rollout worker rollout-0"):
-        running.generate(task())
+        started.generate(task())
     with pytest.raises(RolloutError, match="rollout worker rollout-0"):
-        running.do(running.engine.start_weight_update())
+        started.do(started.engine.start_weight_update())
