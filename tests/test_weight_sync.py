@@ -27,6 +27,7 @@ from seed_grpo.weight_sync.canary import compare_probe, probe_token_ids
 from seed_grpo.weight_sync.client import EngineClient
 from seed_grpo.weight_sync.factory import TRANSPORTS, TransportSender, make_sender
 from seed_grpo.weight_sync.gloo import GlooGroup, GlooUpdateInfo, receive
+from seed_grpo.weight_sync.source import PolicySource
 from seed_grpo.weight_sync.transport import TransferPlan
 
 TIMEOUT = 40.0
@@ -239,6 +240,15 @@ def test_weights_reach_every_device_of_every_engine(open_sender: Any) -> None:
     assert (one.version, two.version) == (2, 2)
     methods = ["init_weight_transfer", *["start_weight_update", "update_weights", "finish_weight_update"] * 2]
     assert [method for method, _ in receivers.arguments] == methods
+
+
+def test_the_source_outlives_what_the_trainer_lends() -> None:
+    # vLLM collects several tensors before it packs them; without copies all but the last would be zero here.
+    weights = FakeWeights(some_tensors(0, kib=1))
+    source = PolicySource(weights)
+    source.begin()
+    assert_same(dict(list(source)), weights.tensors)
+    assert [meta.dtype for meta in source.metadata()] == [t.dtype for t in weights.tensors.values()]
 
 
 def test_other_ranks_gather_and_send_nothing() -> None:

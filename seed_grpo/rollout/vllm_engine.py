@@ -55,7 +55,7 @@ class VllmEngine:
         os.environ.update(_environment(self._config))
         with self._named("starting the engine"):
             self._engine = AsyncLLM.from_engine_args(_engine_args(self._config))
-            await self._engine.update_weight_version("0")
+            await asyncio.wait_for(self._engine.update_weight_version("0"), self._config.rollout.start_timeout)
 
     async def generate(self, task: GroupTask) -> Group:
         started = time.monotonic()
@@ -117,7 +117,8 @@ class VllmEngine:
         await self.resume()
 
     async def shutdown(self) -> None:
-        self._engine.shutdown()
+        # vLLM's workers do not end by themselves, whatever time they are given; then they are killed.
+        self._engine.shutdown(timeout=1.0)
 
     async def _complete(self, task: GroupTask, index: int) -> Completion:
         output = await self._run(
