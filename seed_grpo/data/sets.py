@@ -122,8 +122,10 @@ def _load_named(config: DataConfig, named: NamedSet) -> ProblemSet:
     if path is not None:
         return read_file(path, _reading(config, config.source, config.columns or ColumnsConfig()))
     reading = _reading(config, config.source, config.columns or named.columns, named.answer_after)
-    looked = f"{config.source} ({named.stem}.jsonl in {_directory(config) or 'no local folder, none is set'})"
-    return read_rows(_hub_rows(named.hub, named.split, looked), f"{named.hub} ({named.split})", reading)
+    directory = _directory(config)
+    looked = f"no {named.stem}.jsonl or the like in {directory}" if directory else "no local folder of sets is given"
+    rows = _hub_rows(named.hub, named.split, f"{config.source} ({looked})")
+    return read_rows(rows, f"{named.hub} ({named.split})", reading)
 
 
 def _hub_rows(hub: str, split: str, looked_for: str) -> Iterable[Mapping[str, Any]]:
