@@ -159,7 +159,8 @@ def test_a_file_without_a_usable_record_is_an_error(tmp_path):
 def test_what_is_missing_is_named_with_what_to_set(tmp_path):
     assert "no.jsonl does not exist; set data.source" in refused(tmp_path / "no.jsonl")
     message = refused("math500", directory=tmp_path)
-    for part in (f"no math500.jsonl or the like in {tmp_path}", "HuggingFaceH4/MATH-500", "data.directory", DIRECTORY_VARIABLE):
+    looked = f"no math500.jsonl or the like in {tmp_path}"
+    for part in (looked, "HuggingFaceH4/MATH-500", "data.directory", DIRECTORY_VARIABLE):
         assert part in message, message
     assert "arithmetic" in refused("some/set")
 
