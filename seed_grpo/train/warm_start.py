@@ -21,7 +21,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
 
-from seed_grpo import __version__
+import seed_grpo
 from seed_grpo.config import Config, WarmStartConfig
 from seed_grpo.data import arithmetic
 from seed_grpo.errors import ConfigError, ModelError
@@ -54,7 +54,7 @@ def warm_start(config: Config, progress: Callable[[str], None] = print) -> Path:
     if settings is None:
         raise ConfigError("the configuration has no warm_start section; add one (`warm_start: {}` takes the defaults)")
     folder = Path(config.model.path)
-    wanted = {"settings": settings.model_dump(mode="json"), "version": __version__}
+    wanted = {"settings": settings.model_dump(mode="json"), "version": seed_grpo.__version__}
     if _made_with(folder) == wanted:
         progress(f"{folder} was made with these settings already; delete it to make it anew")
         return folder
