@@ -29,7 +29,6 @@ from vllm.distributed.weight_transfer.base import (
     WeightTransferInitInfo,
     WeightTransferUpdateInfo,
 )
-from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.weight_sync.buckets import Bucket, pack, plan_buckets, unpack
@@ -154,6 +153,9 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         )
 
     def start_weight_update(self) -> None:
+        # Imported here, since the trainer loads this module too and has no use for vLLM's models.
+        from vllm.model_executor.model_loader.reload import initialize_layerwise_reload
+
         initialize_layerwise_reload(self.model)
 
     def receive_weights(self, update_info: GlooUpdateInfo) -> None:
@@ -170,6 +172,8 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
             raise
 
     def finish_weight_update(self) -> None:
+        from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
+
         finalize_layerwise_reload(self.model, self.model_config)
 
     def shutdown(self) -> None:
