@@ -28,6 +28,8 @@ from seed_grpo.errors import RolloutError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Sampling
 from seed_grpo.weight_sync.factory import TRANSPORTS
 
+CPU_STEP_TOKENS = 8192
+"""tokens that an engine on CPU computes in one step, or one prompt if that is longer"""
 FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "abort": FinishReason.TIMEOUT}
 """only a deadline aborts a request here"""
 
@@ -185,12 +187,18 @@ def _environment(config: Config) -> dict[str, str]:
 
 def _engine_args(config: Config) -> AsyncEngineArgs:
     rollout = config.rollout
+    longest = config.data.max_prompt_tokens + rollout.max_completion_tokens
+    on_cpu: dict[str, Any] = {}
+    if config.cluster.device == "cpu":
+        # Where vLLM 0.32 splits a prompt over two steps, it takes back the request's seeded generator, which the
+        # generators of a CPU cannot do: the engine dies. So no prompt is split.
+        on_cpu = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(CPU_STEP_TOKENS, longest)}
     return AsyncEngineArgs(
         model=config.model.path,
         dtype=config.model.dtype,
         trust_remote_code=config.model.trust_remote_code,
         seed=config.run.seed,
-        max_model_len=config.data.max_prompt_tokens + rollout.max_completion_tokens,
+        max_model_len=longest,
         max_num_seqs=rollout.max_concurrent_sequences,
         tensor_parallel_size=rollout.tensor_parallel_size,
         # Not left to vLLM, which inside a Ray placement group would start Ray actors of its own.
@@ -202,6 +210,7 @@ def _engine_args(config: Config) -> AsyncEngineArgs:
         logprobs_mode="raw_logprobs",  # at temperature 1, before top-p
         weight_transfer_config=WeightTransferConfig(backend=config.transport),
         disable_log_stats=True,
+        **on_cpu,
     )
 
 
