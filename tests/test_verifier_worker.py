@@ -1,0 +1,85 @@
+"""The verifier worker: from a group to verdicts, rewards, meaning classes and semantic entropy."""
+
+import random
+
+import numpy as np
+import pytest
+
+from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
+from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling, Verdict
+from seed_grpo.runtime.verifier_worker import VerifierWorker
+
+
+def group(*texts, reference="132", reasons=None, lengths=None):
+    sampling = Sampling(len(texts), 1.0, 1.0, 64, 0)
+    task = GroupTask(0, Problem("p", "47+85=", (reference,)), (1,), sampling)
+    completions = []
+    for index, text in enumerate(texts):
+        length = lengths[index] if lengths else 4
+        tokens = np.zeros(length, dtype=np.int32)
+        reason = reasons[index] if reasons else FinishReason.STOP
+        completions.append(Completion(text, tokens, np.full(length, -0.5, dtype=np.float32), tokens, reason))
+    return Group(task, tuple(completions), "rollout-0", 1.0)
+
+
+def worker(**verifier):
+    return VerifierWorker(VerifierConfig(**verifier), SemanticEntropyConfig())
+
+
+def test_a_group_is_judged_partitioned_and_measured():
+    judged = worker().judge_group(group(r"\boxed{132}", r"\boxed{122}", r"\boxed{132.0}", r"\boxed{\frac{132}{1}}"))
+    assert judged.rewards_G.tolist() == [1, 0, 1, 1] and judged.rewards_G.dtype == np.float32
+    assert judged.class_ids_G.tolist() == [0, 1, 0, 0] and judged.class_ids_G.dtype == np.int32
+    assert judged.valid_G.all()
+    # equal likelihoods: p = 3/4, 1/4 and Eq. 5 gives -(ln 3/4 + ln 1/4)/2 = 0.836988
+    assert judged.semantic_entropy == pytest.approx(0.836988, abs=1e-6)
+    assert judged.entropy_max == pytest.approx(np.log(4)) and not judged.entropy_clipped
+
+
+def test_invalid_completions_leave_partition_and_reward():
+    reasons = [FinishReason.STOP, FinishReason.TIMEOUT, FinishReason.LENGTH, FinishReason.STOP]
+    judged = worker().judge_group(
+        group(r"\boxed{9^{9^{9}}}", r"\boxed{132}", r"\boxed{132}", r"\boxed{1}", reasons=reasons)
+    )
+    verdicts = [judgement.verdict for judgement in judged.judgements_G]
+    assert verdicts == [Verdict.TIMED_OUT, Verdict.TIMED_OUT, Verdict.CORRECT, Verdict.INCORRECT]
+    assert judged.judgements_G[1].rule == "request_timeout"
+    assert judged.valid_G.tolist() == [False, False, True, True]
+    assert judged.rewards_G.tolist() == [0, 0, 1, 0]
+    assert judged.class_ids_G.tolist() == [-1, -1, 0, 1]
+    assert judged.entropy_max == pytest.approx(np.log(2))  # of the two inside; log 4 would count the invalid ones
+
+
+@pytest.mark.parametrize(
+    ("no_answer", "classes"),
+    [("one_class", [0, 1, 0, 2]), ("one_each", [0, 1, 2, 3]), ("none", [-1, 0, -1, 1])],
+)
+def test_no_answer(no_answer, classes):
+    judged = worker(no_answer=no_answer).judge_group(group("cut", r"\boxed{132}", "off", r"\boxed{no answer}"))
+    assert judged.class_ids_G.tolist() == classes
+    assert judged.valid_G.all() and judged.rewards_G.tolist() == [0, 1, 0, 0]
+
+
+def test_empty_completions_have_finite_entropy():
+    judged = worker().judge_group(group("", r"\boxed{132}", "", lengths=[0, 4, 0]))
+    assert np.isfinite(judged.semantic_entropy) and judged.summary.num_classes == 2
+
+
+def test_classes_do_not_depend_on_the_order_of_the_completions():
+    texts = [rf"\boxed{{{answer}}}" for answer in (r"28\%", "28", "0.28", "7", r"\sqrt{49}", "(1,2)")] + ["none"]
+    verifier = worker()
+    expected = {frozenset(texts[:3]), frozenset(texts[3:5]), frozenset(texts[5:6]), frozenset(texts[6:])}
+    shuffle = random.Random(0).sample
+    for _ in range(10):
+        permuted = shuffle(texts, len(texts))
+        classes = verifier.judge_group(group(*permuted)).class_ids_G
+        pairs = list(zip(permuted, classes, strict=True))
+        assert {frozenset(text for text, each in pairs if each == name) for name in classes} == expected
+    verifier.close()
+
+
+def test_a_group_out_of_time_is_timed_out():
+    verifier = worker(group_timeout=1e-9)
+    judged = verifier.judge_group(group(r"\boxed{\gcd(3, 18)}", r"\boxed{3}", reference="3"))
+    assert [judgement.verdict for judgement in judged.judgements_G] == [Verdict.TIMED_OUT, Verdict.CORRECT]
+    assert judged.class_ids_G.tolist() == [-1, 0]  # it has a parsed form, and is outside the partition all the same
