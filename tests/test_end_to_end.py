@@ -15,7 +15,7 @@ from tiny_model import make_tiny_model
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "seed_grpo.cli"]
-STEPS = 3
+STEPS = 4
 
 SMALL = [
     f"run.steps={STEPS}",
@@ -70,6 +70,19 @@ def succeed(arguments: list[str]) -> str:
     return done.stdout
 
 
+def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("w") as stream:
+        return subprocess.Popen([*PROGRAM, *arguments], stdout=stream, stderr=stream, start_new_session=True)
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+
+
 def metrics(directory: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
 
@@ -84,7 +97,7 @@ def undisturbed(settings: Callable[..., list[str]], tmp_path_factory: pytest.Tem
 
 def test_a_run_leaves_everything_that_the_readme_names(undisturbed: Path) -> None:
     records = metrics(undisturbed)
-    assert [record["step"] for record in records] == [1, 2, 3]
+    assert [record["step"] for record in records] == [1, 2, 3, 4]
     rollouts = pq.read_table(undisturbed / "rollouts/step_000001.parquet").to_pylist()
     assert len(rollouts) == 16  # 4 prompts x 4 completions
     assert {row["version_max"] for row in rollouts} == {0}  # sampled by the weights before the step
@@ -124,19 +137,30 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_metrics_to_the_bit(
     """Invariant 7. SIGKILL after the first step is on record; then the same command again."""
     directory = tmp_path / "killed"
     arguments = settings(directory)
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen([*PROGRAM, *arguments], stdout=log, stderr=log, start_new_session=True)
-    deadline = time.monotonic() + 200
-    while not list((directory / "checkpoints").glob("step_*")):
-        assert process.poll() is None, (tmp_path / "log").read_text()
-        assert time.monotonic() < deadline, "no checkpoint within 200 s"
-        time.sleep(0.05)
+    process = start(arguments, tmp_path / "log")
+    wait_for(lambda: any((directory / "checkpoints").glob("step_*")), process, tmp_path / "log")
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert len(metrics(directory)) < STEPS or not (directory / "policy").exists()
     succeed(arguments)
     for name in ("metrics.jsonl", "evaluations.jsonl"):
         assert (directory / name).read_bytes() == (undisturbed / name).read_bytes(), name
+
+
+def test_ctrl_c_ends_the_run_after_the_step_with_a_checkpoint(
+    settings: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """As a terminal does it: to every process of the group, Ray's and vLLM's too."""
+    directory = tmp_path / "stopped"
+    process = start(settings(directory, "run.steps=500", "run.checkpoint_every=500"), tmp_path / "log")
+    records = directory / "metrics.jsonl"
+    wait_for(lambda: records.exists() and records.stat().st_size > 0, process, tmp_path / "log")
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 130, (tmp_path / "log").read_text()
+    (checkpoint,) = (directory / "checkpoints").iterdir()
+    done = metrics(directory)[-1]["step"]
+    assert checkpoint.name == f"step_{done:08d}"
+    assert f"stopped at step {done} of 500; the same command goes on from there" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize(
