@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seed_grpo.config import Config, load_config
-from seed_grpo.errors import ConfigError, SeedGrpoError
+from seed_grpo.errors import SeedGrpoError
 
 INTERRUPTED = 130
 
@@ -39,8 +39,6 @@ def _train(parsed: argparse.Namespace, config: Config) -> int:
 def _warm_start(parsed: argparse.Namespace, config: Config) -> int:
     from seed_grpo.train.warm_start import warm_start
 
-    if config.warm_start is None:
-        raise ConfigError(f"{parsed.config} has no section warm_start, which describes the model to make")
     print(f"the model is in {warm_start(config, print)}")
     return 0
 

@@ -17,13 +17,14 @@ from seed_grpo.errors import ConfigError
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
     """Base of all sections: unknown keys fail, nothing edits a value after it was built."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class RunConfig(Section):
@@ -198,7 +199,7 @@ class TrainerConfig(Section):
     schedule: Literal["constant", "linear"] = "constant"
     """`linear` falls to 0 at the last step"""
     warmup_steps: NonNegative = 0
-    adam_betas: tuple[float, float] = (0.9, 0.95)
+    adam_betas: tuple[Beta, Beta] = (0.9, 0.95)
     adam_eps: Annotated[float, Field(gt=0)] = 1e-8
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
@@ -330,10 +331,18 @@ class Config(Section):
             )
         if not on_cpu and self.weight_sync.transport == "gloo":
             problems.append("weight_sync.transport=gloo needs cluster.device=cpu; use auto, nccl or ipc on GPU")
-        if self.weight_sync.transport == "ipc" and (trainer.num_workers, rollout.num_workers) != (1, 1):
+        sharers = (trainer.num_workers, rollout.num_workers, rollout.tensor_parallel_size)
+        if self.weight_sync.transport == "ipc" and sharers != (1, 1, 1):
             problems.append(
-                f"weight_sync.transport=ipc shares one GPU between one trainer and one rollout worker, "
-                f"not {trainer.num_workers} and {rollout.num_workers}; use nccl, or set both num_workers to 1"
+                "weight_sync.transport=ipc shares one GPU between one trainer and one rollout worker, not between "
+                f"trainer.num_workers={sharers[0]} and rollout.num_workers={sharers[1]} of "
+                f"rollout.tensor_parallel_size={sharers[2]}; use nccl, or set all three to 1"
+            )
+        held_out = self.evaluation.data.max_prompt_tokens if self.evaluation is not None else 0
+        if held_out > self.data.max_prompt_tokens:
+            problems.append(
+                f"evaluation.data.max_prompt_tokens={held_out} exceeds data.max_prompt_tokens="
+                f"{self.data.max_prompt_tokens}, which the engines are made for; lower the one or raise the other"
             )
         if problems:
             raise ValueError("; ".join(problems))

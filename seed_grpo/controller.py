@@ -26,7 +26,7 @@ from seed_grpo.algo.scale import scales_P
 from seed_grpo.config import Config
 from seed_grpo.data.ledger import Ledger
 from seed_grpo.data.seeds import Use, derive_seed
-from seed_grpo.errors import TrainerError
+from seed_grpo.errors import ConfigError, TrainerError
 from seed_grpo.messages import GroupSummary, GroupTask, Problem, Sampling, StepResult
 
 TOO_FEW_VALID = "fewer than 2 valid completions"
@@ -169,12 +169,18 @@ class Controller:
             if self.step % self._config.run.checkpoint_every == 0 or self.step == steps or self._stop:
                 with self.clock.stage("checkpoint"):
                     self._checkpoint()
-            self._evaluate_if_due()
+            if not self._stop:
+                self._evaluate_if_due()
 
     def _begin(self) -> None:
         state = self._parts.checkpoints.load(self._parts.trainer)
         if state is not None:
             self.step = state["step"]
+            if self.step > self._config.run.steps:
+                raise ConfigError(
+                    f"the run is at step {self.step} already, past run.steps={self._config.run.steps}; raise "
+                    "run.steps, or choose another run.directory"
+                )
             self.ledger.restore(state["ledger"])
             self._parts.prompts.restore(state["prompts"])
         self._parts.recorder.truncate_after(self.step)
@@ -193,7 +199,11 @@ class Controller:
         with clock.stage("weight_sync"):
             difference = self._parts.sync.push(self.step)
         metrics = {**result.metrics, "canary_logprob_difference": difference}
-        parts = {f"train/{name}": value for name, value in result.seconds.items()}
+        summaries = [group.summary for group in groups]
+        parts = {f"train/{name}": value for name, value in result.seconds.items()} | {
+            "rollout/slowest_group": max(summary.rollout_seconds for summary in summaries),
+            "rollout/judging": sum(summary.verify_seconds for summary in summaries),  # while others are generated
+        }
         with self.clock.stage("record"):
             self._parts.recorder.step(batch, metrics, {**clock.seconds, **parts, "total": clock.total})
         for name, spent in clock.seconds.items():

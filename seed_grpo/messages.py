@@ -165,7 +165,6 @@ class JudgedGroup:
             truncated_G=np.array([c.finish_reason is FinishReason.LENGTH for c in completions], dtype=bool),
             version_min=int(versions.min()) if len(versions) else -1,
             version_max=int(versions.max(initial=-1)),
-            rollout_worker=self.group.worker,
             rollout_seconds=self.group.seconds,
             verify_seconds=self.seconds,
         )
@@ -194,9 +193,10 @@ class GroupSummary:
     version_min: int
     """oldest weight version that sampled a token of the group; -1 where no token was sampled"""
     version_max: int
-    rollout_worker: str
     rollout_seconds: float
+    """wall-clock of its generation"""
     verify_seconds: float
+    """wall-clock of its judging and partitioning"""
 
     @property
     def num_classes(self) -> int:

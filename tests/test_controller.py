@@ -9,7 +9,7 @@ import pytest
 
 from seed_grpo.config import Config
 from seed_grpo.controller import STALE, TOO_FEW_VALID, Batch, Controller, Parts
-from seed_grpo.errors import TrainerError
+from seed_grpo.errors import ConfigError, TrainerError
 from seed_grpo.messages import GroupSummary, GroupTask, Problem, StepResult, Verdict
 from seed_grpo.runtime.queue import GroupQueue, ReadyGroup
 
@@ -85,7 +85,6 @@ class FakeEngine:
             truncated_G=np.array([False, False]),
             version_min=version,
             version_max=version,
-            rollout_worker="rollout-0",
             rollout_seconds=0.1,
             verify_seconds=0.1,
         )
@@ -273,6 +272,14 @@ def test_a_requested_stop_ends_after_the_step_with_a_checkpoint() -> None:
     world.controller.run()
     assert world.controller.step == 1
     assert [state["step"] for state, _ in world.checkpoints.saved] == [1]
+
+
+def test_a_run_past_its_last_step_says_so() -> None:
+    world = World()
+    world.controller.run()
+    shorter = World(world.checkpoints, run={"directory": "x", "steps": 2})
+    with pytest.raises(ConfigError, match=r"at step 4 already, past run\.steps=2; raise run\.steps"):
+        shorter.controller.run()
 
 
 def test_seeds_depend_on_run_seed_and_group_alone() -> None:

@@ -45,7 +45,6 @@ def summary(
         truncated_G=np.array(lengths or [1] * count) >= 10,
         version_min=versions[0],
         version_max=versions[1],
-        rollout_worker="rollout-0",
         rollout_seconds=1.0,
         verify_seconds=1.0,
     )

@@ -23,7 +23,6 @@ def ready(group_id: int, version: int = 0) -> ReadyGroup:
         truncated_G=np.array([False, False]),
         version_min=version,
         version_max=version,
-        rollout_worker="rollout-0",
         rollout_seconds=0.1,
         verify_seconds=0.1,
     )
@@ -39,13 +38,6 @@ def test_groups_leave_in_the_order_of_their_issue_whatever_order_they_came_in() 
     assert len(queue) == 0
 
 
-def test_room_counts_what_waits_and_what_is_on_its_way() -> None:
-    queue = GroupQueue(capacity=4)
-    queue.put(ready(0))
-    assert queue.room(in_flight=1) == 2  # 4 - 1 waiting - 1 on its way
-    assert queue.room(in_flight=9) == 0
-
-
 def test_a_group_enters_once_and_capacity_holds() -> None:
     queue = GroupQueue(capacity=1)
     queue.put(ready(0))
@@ -53,13 +45,6 @@ def test_a_group_enters_once_and_capacity_holds() -> None:
         queue.put(ready(0))
     with pytest.raises(AssertionError, match="over its capacity of 1"):
         queue.put(ready(1))
-
-
-def test_ages_are_in_weight_versions() -> None:
-    queue = GroupQueue(capacity=2)
-    queue.put(ready(0, version=3))
-    queue.put(ready(1, version=5))
-    assert queue.ages(version=5) == [2, 0]
 
 
 def test_the_life_of_a_group() -> None:

@@ -10,12 +10,10 @@ from typing import Any
 
 
 class GroupState(StrEnum):
-    """The life of a group: pending -> ready -> trained, or dropped from either."""
+    """The states of an open group; it closes by being trained or dropped."""
 
     PENDING = "pending"  # issued to the rollout pool
     READY = "ready"  # judged, in the queue
-    TRAINED = "trained"
-    DROPPED = "dropped"
 
 
 class Ledger:

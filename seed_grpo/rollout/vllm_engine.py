@@ -222,6 +222,7 @@ def _sampling_params(sampling: Sampling, index: int, stop: tuple[str, ...]) -> S
         max_tokens=sampling.max_tokens,
         seed=int(seed >> np.uint64(1)),  # vLLM's seeds are signed
         stop=list(stop),
+        include_stop_str_in_output=True,  # its tokens are trained on, and `</answer>` ends an answer
         logprobs=0,  # of the sampled token alone
         flat_logprobs=True,
         output_kind=RequestOutputKind.FINAL_ONLY,

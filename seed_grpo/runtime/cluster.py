@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError
-from seed_grpo.runtime.placement import Plan, Pool, check_plan, machine_cpus
+from seed_grpo.runtime.placement import Plan, Pool, check_plan, cluster_address, machine_cpus
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def connected(config: Config) -> Iterator[Cluster]:
     Raises:
         PlacementError: no cluster answers at the address.
     """
-    address = config.cluster.address or os.environ.get("RAY_ADDRESS")
+    address = cluster_address(config)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         context = ray.init(address=address, **({} if address else _own_cluster(config)), **_quiet())

@@ -28,6 +28,9 @@ from seed_grpo.runtime.waiting import SAY_EVERY_SECONDS, Say, gather, result
 
 # An engine takes new requests while others run; its scheduler, not Ray, decides how many run at once.
 CALLS_AT_ONCE = 10_000
+GRACE_SECONDS = 60.0
+"""what a worker has beyond its own limit before it counts as hung"""
+CLOSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,6 @@ class Pipeline:
             for name in plan.verifier.names()
         }
         self._starting = {name: worker.start.remote() for name, worker in self.rollout.items()}
-        self._next_rollout = cycle(self.rollout)
         self._next_verifier = cycle(self._verifiers)
         self._generating: dict[ray.ObjectRef, Generating] = {}
         self._judging: dict[ray.ObjectRef, Judging] = {}
@@ -101,12 +103,11 @@ class Pipeline:
         """Hands prompts to the rollout workers, in turn.
 
         Under `run.deterministic` the engines are held while they take them in, so that a step's requests form the same
-        batches every time.
+        batches every time; which worker gets a prompt depends on its place in `tasks` alone.
         """
         if self._config.run.deterministic:
             self._call_rollout("pause")
-        for task in tasks:
-            name = next(self._next_rollout)
+        for task, name in zip(tasks, cycle(self.rollout)):
             group: ray.ObjectRef = call_engine(self.rollout[name], "generate", task)
             deadline = time.monotonic() + self._generation_seconds
             self._generating[group] = Generating(task.group_id, name, group, deadline)
@@ -136,13 +137,20 @@ class Pipeline:
 
     def fetch(self, payload: Any) -> JudgedGroup:
         """The judged group behind a reference."""
-        return ray.get(payload, timeout=60)
+        return result("the object store", payload, "fetching a judged group", VerifierError)
+
+    def close(self) -> None:
+        """Ends the engines' and the judges' own processes, which on a cluster of others would outlive the run."""
+        closing = [call_engine(worker, "shutdown") for worker in self.rollout.values()]
+        closing += [worker.close.remote() for worker in self._verifiers.values()]
+        ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
 
     def _judge(self, generated: Generating) -> None:
         name = next(self._next_verifier)
         refs: list[ray.ObjectRef] = self._verifiers[name].judge.options(num_returns=2).remote(generated.group)
         summary, payload = refs
-        deadline = time.monotonic() + self._config.verifier.group_timeout * (1 + len(self._judging))
+        # the verifier itself ends a group at its timeout; this is the bound for a verifier that does not
+        deadline = time.monotonic() + (self._config.verifier.group_timeout + GRACE_SECONDS) * (1 + len(self._judging))
         self._judging[summary] = Judging(generated, name, payload, deadline)
 
     def _judged(self, summary: ray.ObjectRef, judging: Judging) -> ReadyGroup:
@@ -158,12 +166,13 @@ class Pipeline:
 
     def _call_rollout(self, method: str) -> None:
         calls = {name: call_engine(worker, method) for name, worker in self.rollout.items()}
-        gather(calls, f"the rollout workers to {method}", 60.0, RolloutError, self._say)
+        timeout = self._config.weight_sync.timeout + GRACE_SECONDS  # the engine's own limit comes first
+        gather(calls, f"the rollout workers to {method}", timeout, RolloutError, self._say)
 
     @property
     def _generation_seconds(self) -> float:
         # the engine itself ends a request at its timeout; this is the bound for an engine that does not
-        return self._config.rollout.request_timeout + 60.0
+        return self._config.rollout.request_timeout + GRACE_SECONDS
 
     def _check_deadlines(self) -> None:
         now = time.monotonic()

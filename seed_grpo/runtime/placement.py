@@ -112,6 +112,12 @@ def check_plan(plan: Plan, cpus: float, gpus: float, where: str) -> None:
         raise PlacementError(f"{'; '.join(faults)}; {change}, or add machines")
 
 
+def cluster_address(config: Config) -> str | None:
+    """Of the running Ray cluster that the run goes to: that of the configuration, or of the Ray job that this process
+    is; None where Ray is to be started here."""
+    return config.cluster.address or os.environ.get("RAY_ADDRESS")
+
+
 def machine_cpus() -> int:
     """CPU cores this process may use."""
     return len(os.sched_getaffinity(0))

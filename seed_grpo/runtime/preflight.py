@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from seed_grpo.config import Config, DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
-from seed_grpo.runtime.placement import check_plan, machine_cpus, machine_gpus, make_plan
+from seed_grpo.runtime.placement import check_plan, cluster_address, machine_cpus, machine_gpus, make_plan
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,8 @@ def prepare(config: Config) -> Prepared:
     check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
     held_out = None
     if config.evaluation is not None:
-        evaluation = config.evaluation
-        data = evaluation.data.model_copy(update={"limit": evaluation.data.limit or evaluation.num_problems})
-        held_out = load_prompts(data, tokenizer)
-        check_prompts(data, held_out, 1, "a single problem")
+        held_out = load_prompts(config.evaluation.data, tokenizer)
+        check_prompts(config.evaluation.data, held_out, 1, "a single problem")
     return Prepared(tokenizer, train, held_out)
 
 
@@ -84,8 +82,9 @@ def check_machine(config: Config) -> str:
     plan = make_plan(config)
     workers = ", ".join(f"{p.num_workers} {p.kind} ({p.cpus:g} CPU, {p.gpus:g} GPU each)" for p in plan.pools)
     needs = f"{workers}; {plan.cpus:g} CPU and {plan.gpus:g} GPU in all"
-    if config.cluster.address is not None:
-        return f"{needs}; on the cluster at {config.cluster.address}, checked when the run starts"
+    address = cluster_address(config)
+    if address is not None:
+        return f"{needs}; on the cluster at {address}, checked when the run starts"
     cpus, gpus = machine_cpus(), machine_gpus()
     check_plan(plan, cpus, gpus, "this machine")
     return f"{needs}; this machine has {cpus} and {gpus}"

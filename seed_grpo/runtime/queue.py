@@ -1,7 +1,7 @@
 """The group queue: judged groups between the verifier workers and the trainer.
 
 It holds references into the object store, never the payloads, and of each group the small summary: weight versions,
-verdicts, entropy. It is bounded: `room` tells how many more groups may be on their way.
+verdicts, entropy. It is bounded: a step issues no more groups than it holds, which the configuration checks.
 """
 
 from __future__ import annotations
@@ -26,17 +26,13 @@ class GroupQueue:
 
     def __init__(self, capacity: int) -> None:
         """Args:
-        capacity: groups that may be in the queue or on their way to it.
+        capacity: groups that may be in the queue.
         """
         self.capacity = capacity
         self._ready: dict[int, ReadyGroup] = {}
 
     def __len__(self) -> int:
         return len(self._ready)
-
-    def room(self, in_flight: int) -> int:
-        """How many more groups may be issued while so many are on their way: the back-pressure on rollout."""
-        return max(0, self.capacity - len(self._ready) - in_flight)
 
     def put(self, group: ReadyGroup) -> None:
         """Adds a group; one id enters once."""
@@ -48,7 +44,3 @@ class GroupQueue:
     def take(self, count: int) -> list[ReadyGroup]:
         """Removes and returns up to `count` groups in the order of their issue, whatever order they came in."""
         return [self._ready.pop(group_id) for group_id in sorted(self._ready)[:count]]
-
-    def ages(self, version: int) -> list[int]:
-        """Weight versions between the oldest token of each group and `version`."""
-        return [version - group.summary.version_min for group in self._ready.values()]

@@ -34,9 +34,10 @@ from seed_grpo.runtime.environment import describe_environment
 from seed_grpo.runtime.run_files import JsonLines, clear_disk_errors, write_atomically, write_table
 from seed_grpo.runtime.tables import LedgerRow, rollout_rows, schema_of
 
-# What may change when a run goes on: how long and how often, where it runs, on how many workers, and how long things
-# are waited for. None of these enters the gradient of a step, so the metrics go on as those of one run. A number of
-# trainer ranks or compute threads changes the rounding, and is therefore not among them.
+# What may change when a run goes on: how long and how often, where it runs, on how many rollout and verifier workers,
+# and how long things are waited for. None of these enters the mathematics of a step. (On GPU the number of rollout
+# workers enters its rounding, since an engine's batches are then others; a limit of time may change a verdict.) The
+# number of trainer ranks or of compute threads would change the rounding everywhere, and is therefore not among them.
 MAY_CHANGE = (
     "run.directory",
     "run.steps",  # unless the schedule is linear: it ends at run.steps, so past steps had other learning rates

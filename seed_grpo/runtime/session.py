@@ -21,11 +21,11 @@ from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster import Cluster, check_cluster, connected, place_gang
 from seed_grpo.runtime.console import Console, Report
 from seed_grpo.runtime.pipeline import Pipeline
-from seed_grpo.runtime.placement import make_plan
+from seed_grpo.runtime.placement import Plan, make_plan
 from seed_grpo.runtime.preflight import Prepared, check_machine, prepare
 from seed_grpo.runtime.queue import GroupQueue
 from seed_grpo.runtime.recorder import Recorder
-from seed_grpo.runtime.run_directory import RunDirectory, check_same_run
+from seed_grpo.runtime.run_directory import RunDirectory
 from seed_grpo.runtime.sync import ProvenSync
 from seed_grpo.runtime.trainer_pool import TrainerPool
 from seed_grpo.weight_sync.canary import probe_token_ids
@@ -45,15 +45,23 @@ def train(config: Config) -> bool:
     path = config.run.directory
     clock = Clock()
     prepared = prepare(config)
-    check_same_run(path, config)
+    plan = make_plan(config)
     with ExitStack() as stack:
         console = stack.enter_context(Console(config.run.steps))
-        with console.waiting("Ray to start"):
-            cluster = stack.enter_context(connected(config))
-        _announce(console, config, cluster)
         directory = RunDirectory(path, config)
         stack.callback(directory.close)
-        controller, trainer, recorder = _assemble(config, prepared, cluster, console, directory)
+        with console.waiting("Ray to start"):
+            cluster = stack.enter_context(connected(config))
+        check_cluster(plan, cluster)
+        workers = ", ".join(f"{pool.num_workers} {pool.kind}" for pool in plan.pools)
+        console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
+        console.say(f"workers: {workers}; run directory: {path}")
+        with console.waiting("the workers to load the model", every=10.0):
+            pipeline, trainer = _start_workers(config, plan, cluster, console)
+            stack.callback(pipeline.close)
+        recorder = Recorder(directory, console, pipeline.fetch)
+        parts = _assemble(config, prepared, pipeline, trainer, recorder, directory, console)
+        controller = Controller(config, parts)
         clock.add("start", clock.total)
         with _stopping_on_signals(controller, console):
             controller.run()
@@ -90,35 +98,34 @@ def export(config: Config, folder: Path) -> None:
         console.say(f"the policy of step {state['step']} is in {folder}")
 
 
-def _announce(console: Console, config: Config, cluster: Cluster) -> None:
-    plan = make_plan(config)
-    check_cluster(plan, cluster)
-    console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
-    workers = ", ".join(f"{pool.num_workers} {pool.kind}" for pool in plan.pools)
-    console.say(f"workers: {workers}; run directory: {config.run.directory}")
-
-
-def _assemble(
-    config: Config, prepared: Prepared, cluster: Cluster, console: Console, directory: RunDirectory
-) -> tuple[Controller, TrainerPool, Recorder]:
-    plan = make_plan(config)
+def _start_workers(config: Config, plan: Plan, cluster: Cluster, console: Console) -> tuple[Pipeline, TrainerPool]:
     gang = place_gang(plan, config.trainer.start_timeout)
     pipeline = Pipeline(config, plan, gang, console.say)
     trainer = TrainerPool(config, plan, gang, cluster.loopback, console.say)
-    with console.waiting("the workers to load the model", every=10.0):
-        trainer.wait_started()
-        pipeline.wait_started()
+    trainer.wait_started()
+    pipeline.wait_started()
+    return pipeline, trainer
+
+
+def _assemble(
+    config: Config,
+    prepared: Prepared,
+    pipeline: Pipeline,
+    trainer: TrainerPool,
+    recorder: Recorder,
+    directory: RunDirectory,
+    console: Console,
+) -> Parts:
     # with the one token that scoring samples, the probe must fit the engine
     probe_tokens = min(PROBE_TOKENS, config.data.max_prompt_tokens + config.rollout.max_completion_tokens - 1)
     probe_ids_T = probe_token_ids(len(prepared.tokenizer), probe_tokens, config.run.seed)
-    recorder = Recorder(directory, console, pipeline.fetch)
     evaluator = None
     if config.evaluation is not None and prepared.held_out is not None:
         prompts = prepared.held_out.prompts[: config.evaluation.num_problems]
         evaluator = Evaluator(
             config.evaluation, config.rollout, config.run.seed, prompts, pipeline, directory, console.say
         )
-    parts = Parts(
+    return Parts(
         prompts=PromptSource(prepared.train.prompts, config.run.seed, config.data.shuffle),
         pipeline=pipeline,
         queue=GroupQueue(config.cluster.queue_capacity),
@@ -128,7 +135,6 @@ def _assemble(
         recorder=recorder,
         checkpoints=Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints),
     )
-    return Controller(config, parts), trainer, recorder
 
 
 def _report(

@@ -35,14 +35,14 @@ class ProvenSync:
         trainer.connect(pipeline.rollout)
 
     def push(self, version: int) -> float:
-        """Sends the trainer's weights to every rollout worker as `version`, and proves that they are there. An engine
-        that fails the proof is sent the weights once more; nothing was sampled in between.
+        """Sends the trainer's weights to every rollout worker as `version`, and proves that they are there. Where an
+        engine fails the proof, the weights are sent to all once more; nothing was sampled in between.
 
         Returns:
             largest |difference| of a log-probability of the probe, in nats, over all engines.
 
         Raises:
-            WeightSyncError: an engine failed the proof twice; names it, with the difference.
+            WeightSyncError: an engine failed the proof twice (names it, with the difference), or the transport failed.
         """
         for attempt in range(1, ATTEMPTS + 1):
             self._trainer.sync(version)

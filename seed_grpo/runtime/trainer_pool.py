@@ -1,4 +1,4 @@
-"""The trainer ranks as one: starts them together, hands them steps, sends their weights, and proves the arrival."""
+"""The trainer ranks as one: starts them together, hands them steps, and sends their weights."""
 
 from __future__ import annotations
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import ray
+from ray.exceptions import GetTimeoutError
 
 from seed_grpo.config import Config
+from seed_grpo.errors import DeadlineError
 from seed_grpo.messages import JudgedGroup, Sample, StepResult
+from seed_grpo.runtime.waiting import FETCH_SECONDS
 from seed_grpo.train.deepspeed_engine import DeepSpeedEngine
 from seed_grpo.weight_sync.interface import Receivers, WeightSender
 
@@ -43,8 +46,6 @@ class TrainerWorker:
 
     def connect(self, receivers: Receivers, address: str, port: int) -> None:
         """Opens the transport to the engines, which meet the sending rank at the address."""
-        if self._sender is not None:
-            self._sender.close()
         from seed_grpo.weight_sync.factory import make_sender  # loads vLLM, which takes seconds
 
         weights = self.engine.weights()
@@ -59,7 +60,13 @@ class TrainerWorker:
 
     def step(self, payloads: Sequence[Any], advantages_PG: Sequence[np.ndarray]) -> StepResult:
         """One optimiser step on judged groups, given as references, with the advantages of their completions."""
-        return self.engine.step(samples_of(ray.get(list(payloads)), advantages_PG))
+        try:
+            groups = ray.get(list(payloads), timeout=FETCH_SECONDS * len(payloads))
+        except GetTimeoutError as error:
+            raise DeadlineError(
+                f"trainer-{self._rank}: the {len(payloads)} groups of the step did not arrive from the object store"
+            ) from error
+        return self.engine.step(samples_of(groups, advantages_PG))
 
     def score(self, token_ids_T: np.ndarray) -> np.ndarray:
         """See `TrainEngine.score`."""

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from seed_grpo.errors import DeadlineError, SeedGrpoError
 
 SAY_EVERY_SECONDS = 10.0
+FETCH_SECONDS = 60.0
 
 Say = Callable[[str], None]
 
@@ -37,7 +38,7 @@ def gather(
 
     Raises:
         DeadlineError: names the workers that did not answer.
-        SeedGrpoError: the first failure; the others are left to finish or die.
+        SeedGrpoError: a failure; of several at once, that of the likeliest culprit.
     """
     started = said = time.monotonic()
     names = {ref: name for name, ref in calls.items()}
@@ -49,8 +50,14 @@ def gather(
             late = ", ".join(sorted(names[ref] for ref in pending))
             raise DeadlineError(f"{late} did not answer: waited {timeout:g} s for {what}")
         done, pending = ray.wait(pending, num_returns=len(pending), timeout=min(left, 1.0), fetch_local=False)
+        failures = []
         for ref in done:
-            results[ref] = result(names[ref], ref, what, error)  # the first failure ends the wait
+            try:
+                results[ref] = result(names[ref], ref, what, error)
+            except SeedGrpoError as failure:
+                failures.append(failure)
+        if failures:  # those still pending are left to finish or die
+            raise min(failures, key=_remoteness)
         if pending and time.monotonic() - said > SAY_EVERY_SECONDS:
             said = time.monotonic()
             late = ", ".join(sorted(names[ref] for ref in pending))
@@ -65,7 +72,7 @@ def result(name: str, ref: ray.ObjectRef, what: str, error: type[SeedGrpoError])
         SeedGrpoError: the worker's own error, or `error` naming the worker where it died or failed otherwise.
     """
     try:
-        return ray.get(ref, timeout=60)
+        return ray.get(ref, timeout=FETCH_SECONDS)
     except RayTaskError as failure:
         cause = failure.cause
         if isinstance(cause, SeedGrpoError):
@@ -75,4 +82,15 @@ def result(name: str, ref: ray.ObjectRef, what: str, error: type[SeedGrpoError])
         reason = " ".join(str(failure).split())
         raise error(f"{name} died in {what}: {reason}") from failure
     except GetTimeoutError as failure:
-        raise DeadlineError(f"the result of {name} did not arrive within 60 s ({what})") from failure
+        raise DeadlineError(f"the result of {name} did not arrive within {FETCH_SECONDS:g} s ({what})") from failure
+    except RayError as failure:  # of Ray itself: an object lost, a worker's environment that cannot be made
+        raise error(f"{name}, {what}: {type(failure).__name__}: {' '.join(str(failure).split())}") from failure
+
+
+def _remoteness(failure: SeedGrpoError) -> int:
+    """How far a failure is from its cause: a dead worker breaks the others' connections, and an error that is ours
+    says more than one that is not."""
+    cause = failure.__cause__
+    if isinstance(cause, RayActorError):
+        return 0
+    return 1 if isinstance(cause, RayTaskError) and isinstance(cause.cause, SeedGrpoError) else 2

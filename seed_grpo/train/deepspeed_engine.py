@@ -164,11 +164,22 @@ class DeepSpeedEngine:
         return PolicyWeights(self._model, _gather, self._config.weight_sync.bucket_mib * 2**20)
 
     def save(self, folder: Path) -> None:
-        """Writes this rank's part into two files of its own, `rank_<k>.safetensors` and `rank_<k>.json`."""
+        """Writes this rank's part into two files of its own, `rank_<k>.safetensors` and `rank_<k>.json`.
+
+        Raises:
+            CheckpointError: the disk is full or cannot be written.
+        """
         content = optimizer_state.tensors(self._engine.optimizer)
-        save_file({k: v.to("cpu").contiguous() for k, v in content.items()}, folder / f"rank_{self.rank}.safetensors")
         record = self._identity() | {"steps_done": self._steps_done, "random": optimizer_state.random_states()}
-        (folder / f"rank_{self.rank}.json").write_text(json.dumps(record))
+        part = folder / f"rank_{self.rank}"
+        try:
+            save_file({k: v.to("cpu").contiguous() for k, v in content.items()}, part.with_suffix(".safetensors"))
+            part.with_suffix(".json").write_text(json.dumps(record))
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"trainer rank {self.rank} cannot write {part}: {error}; free space, lower run.keep_checkpoints, or "
+                "choose another run.directory; older checkpoints are untouched"
+            ) from error
         distributed.barrier()
 
     def load(self, folder: Path) -> None:
