@@ -191,8 +191,9 @@ def test_completions_and_their_logprobs(running: RunningEngine) -> None:
             assert completion.text == whole
         elif ids[-1] == TOKENIZER.convert_tokens_to_ids(EOS):
             assert completion.text == whole
-        else:  # the stop string is not part of the text, its tokens are
-            assert whole.startswith(completion.text + "++")
+        else:  # the stop string is part of the text, as its tokens are of the tokens
+            assert completion.text.endswith("++")
+            assert whole.startswith(completion.text)
     reasons = {c.finish_reason for c in group.completions_G}
     ends = {c.token_ids_T[-1] == TOKENIZER.convert_tokens_to_ids(EOS) for c in group.completions_G}
     assert FinishReason.STOP in reasons

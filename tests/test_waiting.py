@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import ray
@@ -30,14 +31,17 @@ class Worker:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+    path = {"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}}  # where the workers find this module
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1", runtime_env=path)
     yield
     ray.shutdown()
 
 
 @pytest.fixture
 def workers(cluster: None) -> list:
-    return [ray.remote(Worker).options(num_cpus=0).remote() for _ in range(2)]
+    workers = [ray.remote(Worker).options(num_cpus=0).remote() for _ in range(2)]
+    ray.get([worker.__ray_ready__.remote() for worker in workers], timeout=60)
+    return workers
 
 
 def test_results_come_in_the_order_of_the_calls(workers: list) -> None:

@@ -5,6 +5,7 @@ This is the one place where a Ray failure becomes one of our errors (invariant 8
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from seed_grpo.errors import DeadlineError, SeedGrpoError
 
 SAY_EVERY_SECONDS = 10.0
 FETCH_SECONDS = 60.0
+COLOUR = re.compile(r"\x1b\[\d*m")
 
 Say = Callable[[str], None]
 
@@ -77,14 +79,18 @@ def result(name: str, ref: ray.ObjectRef, what: str, error: type[SeedGrpoError])
         cause = failure.cause
         if isinstance(cause, SeedGrpoError):
             raise cause from failure
-        raise error(f"{name} failed in {what}: {type(cause).__name__}: {cause}") from failure
+        raise error(f"{name} failed in {what}: {type(cause).__name__}: {_one_line(cause)}") from failure
     except RayActorError as failure:
-        reason = " ".join(str(failure).split())
-        raise error(f"{name} died in {what}: {reason}") from failure
+        raise error(f"{name} died in {what}: {_one_line(failure)}") from failure
     except GetTimeoutError as failure:
         raise DeadlineError(f"the result of {name} did not arrive within {FETCH_SECONDS:g} s ({what})") from failure
     except RayError as failure:  # of Ray itself: an object lost, a worker's environment that cannot be made
-        raise error(f"{name}, {what}: {type(failure).__name__}: {' '.join(str(failure).split())}") from failure
+        raise error(f"{name}, {what}: {type(failure).__name__}: {_one_line(failure)}") from failure
+
+
+def _one_line(failure: BaseException) -> str:
+    """What Ray says over many coloured lines, in one plain line of at most 500 characters."""
+    return " ".join(COLOUR.sub("", str(failure)).split())[:500]
 
 
 def _remoteness(failure: SeedGrpoError) -> int:
