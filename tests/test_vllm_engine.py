@@ -25,13 +25,13 @@ from seed_grpo.errors import RolloutError, WeightSyncError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Probe, Problem, Sampling
 from seed_grpo.rollout.vllm_engine import VllmEngine
 from seed_grpo.train.interface import WeightInfo
-from seed_grpo.weight_sync.canary import compare_probe, probe_token_ids
+from seed_grpo.weight_sync.canary import compare_probe
 from seed_grpo.weight_sync.factory import TransportSender, make_sender
 
 pytestmark = pytest.mark.engine
 
 TOKENIZER = make_tokenizer()
-PROBE_IDS = probe_token_ids(len(TOKENIZER), 96, seed=0)
+PROBE_IDS = np.random.default_rng(0).integers(0, len(TOKENIZER), 96, dtype=np.int32)
 PROMPT = tuple(TOKENIZER("Compute 47+85.\nAnswer: ")["input_ids"])
 LONG_PROMPT = PROMPT * 7  # 161 tokens: more than the 128 of a block of the prefix cache
 

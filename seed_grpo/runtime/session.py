@@ -118,7 +118,7 @@ def _assemble(
 ) -> Parts:
     # with the one token that scoring samples, the probe must fit the engine
     probe_tokens = min(PROBE_TOKENS, config.data.max_prompt_tokens + config.rollout.max_completion_tokens - 1)
-    probe_ids_T = probe_token_ids(len(prepared.tokenizer), probe_tokens, config.run.seed)
+    probe_ids_T = probe_token_ids((prompt_ids for _, prompt_ids in prepared.train.prompts), probe_tokens)
     evaluator = None
     if config.evaluation is not None and prepared.held_out is not None:
         prompts = prepared.held_out.prompts[: config.evaluation.num_problems]

@@ -6,16 +6,27 @@ difference, or an error. It calls no engine.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
+
 import numpy as np
 
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.messages import Probe
 
 
-def probe_token_ids(vocab_size: int, length: int, seed: int) -> np.ndarray:
-    """The tokens [length] int32 of the probe, the same on every call: drawn evenly from the whole vocabulary, so that
-    rows all over the embedding and the output matrix are read."""
-    return np.random.default_rng((seed, vocab_size, length)).integers(0, vocab_size, length, dtype=np.int32)
+def probe_token_ids(prompts: Iterable[Sequence[int]], length: int) -> np.ndarray:
+    """The tokens [at most length] int32 of the probe: the first prompts of the run, one after the other.
+
+    A text that the model knows, on purpose. All of the output matrix enters each log-probability, and it moves with the
+    policy; a random token's log-probability of -40 nats would bring ten times the rounding error.
+
+    Args:
+        prompts: token ids of each, at least two in all.
+    """
+    ids = np.fromiter(islice(chain.from_iterable(prompts), length), dtype=np.int32)
+    assert len(ids) >= 2, "a probe needs a token and a predecessor"
+    return ids
 
 
 def compare_probe(probe: Probe, engine_logprobs_T: np.ndarray, tolerance: float, worker: str) -> float:
