@@ -4,12 +4,13 @@ A form is a sorted tuple of (monomial, coefficient); a monomial is a sorted tupl
 
     ("symbol", name)        ("prime", n)  n > 1, exponent in (0, 1): what is left of a root
     ("constant", "e"|"pi"|"i"|"infinity")
-    ("call", name, form)    ("sum", form)  a sum that is not expanded: roots, reciprocals, high powers
+    ("call", name, form)    ("function", name, forms)  a call of several arguments, and a binomial
+    ("sum", form)           a sum that is not expanded: roots, reciprocals, high powers
     ("power", base, exponent)              with an exponent that is no number
 
 Rationals, surds, polynomials and their products are canonical: their forms are equal exactly when they are.
 Quotients by sums and nested roots are not reduced further; there equal values may have different forms. Sizes are
-bounded by `seed_grpo.verify.limits`; nothing here is evaluated to floating point and nothing is text.
+bounded by `seed_grpo.verify.limits`, and so is the work; nothing here is evaluated to floating point and nothing is text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import comb, isqrt
 
-from seed_grpo.verify.limits import MAX_BITS, MAX_TERMS, BoundReachedError
+from seed_grpo.verify.limits import MAX_BITS, MAX_TERMS, BoundReachedError, sort_key, spend
 
 Atom = tuple
 Monomial = tuple[tuple[Atom, Fraction], ...]
@@ -30,10 +31,21 @@ POSITIVE = {("constant", "e"), ("constant", "pi")}
 
 def number(value: Fraction | int) -> Form:
     """A rational number."""
-    value = Fraction(value)
-    if max(abs(value.numerator), value.denominator).bit_length() > MAX_BITS:
-        raise BoundReachedError(f"a number has over {MAX_BITS} bits")
+    value = _bounded(Fraction(value))
     return (((), value),) if value else ()
+
+
+def _bounded(value: Fraction) -> Fraction:
+    """The value, which is what all arithmetic on rationals goes through."""
+    bits = _bits(value)
+    if bits > MAX_BITS:
+        raise BoundReachedError(f"a number has over {MAX_BITS} bits")
+    spend(1 + bits // 8)
+    return value
+
+
+def _bits(value: Fraction) -> int:
+    return max(abs(value.numerator), value.denominator).bit_length()
 
 
 def atom(*parts: object) -> Form:
@@ -52,8 +64,10 @@ def add(*forms: Form) -> Form:
     total: dict[Monomial, Fraction] = {}
     for form in forms:
         for monomial, coefficient in form:
-            total[monomial] = total.get(monomial, Fraction(0)) + coefficient
-    return _sorted(total)
+            total[monomial] = _bounded(total.get(monomial, Fraction(0)) + coefficient)
+    if len(total) > MAX_TERMS:
+        raise BoundReachedError(f"a sum has over {MAX_TERMS} terms")
+    return tuple(sorted(((m, c) for m, c in total.items() if c), key=lambda term: sort_key(term[0])))
 
 
 def scale(form: Form, factor: Fraction) -> Form:
@@ -64,20 +78,16 @@ def scale(form: Form, factor: Fraction) -> Form:
 def mul(first: Form, second: Form) -> Form:
     if len(first) * len(second) > 10 * MAX_TERMS:
         raise BoundReachedError(f"a product has over {10 * MAX_TERMS} terms before it is collected")
-    plain: dict[Monomial, Fraction] = {}
-    others: list[Form] = []
+    terms: list[Form] = []
     for left, left_coefficient in first:
         for right, right_coefficient in second:
             exponents = dict(left)
             for base, exponent in right:
                 exponents[base] = exponents.get(base, Fraction(0)) + exponent
-            coefficient = left_coefficient * right_coefficient
-            if left and right:
-                others.append(_settle(coefficient, exponents))
-            else:
-                monomial = left or right
-                plain[monomial] = plain.get(monomial, Fraction(0)) + coefficient
-    return add(_sorted(plain), *others)
+            coefficient = _bounded(left_coefficient * right_coefficient)
+            both = left and right
+            terms.append(_settle(coefficient, exponents) if both else ((left or right, coefficient),))
+    return add(*terms)
 
 
 def power(base: Form, exponent: Form) -> Form:
@@ -127,7 +137,7 @@ def _power_of_term(base: Form, rational: Fraction) -> Form:
 
 def _power_of_number(value: Fraction, rational: Fraction) -> Form:
     if rational.denominator == 1:
-        bits = max(abs(value.numerator), value.denominator).bit_length() - (abs(value) == 1)
+        bits = _bits(value) - (abs(value) == 1)
         if bits * abs(rational) > MAX_BITS:
             raise BoundReachedError(f"a power has over {MAX_BITS} bits")
         if bits == 0:  # a power of 1 or -1
@@ -168,9 +178,8 @@ def _settle(coefficient: Fraction, exponents: dict[Atom, Fraction]) -> Form:
             expanded.append((base[1], exponent))
             continue
         if exponent:
-            monomial[base] = exponent
-    number(coefficient)  # its bound
-    form: Form = ((tuple(sorted(monomial.items(), key=repr)), coefficient),)
+            monomial[base] = _bounded(exponent)
+    form: Form = ((tuple(sorted(monomial.items(), key=sort_key)), _bounded(coefficient)),)
     for base_form, exponent in expanded:
         grown = power(base_form, number(exponent))
         is_atom = len(grown) == 1 and len(grown[0][0]) == 1 and grown[0][0][0][0][0] == "sum"
@@ -181,11 +190,13 @@ def _settle(coefficient: Fraction, exponents: dict[Atom, Fraction]) -> Form:
 def _times_atom(term: Form, opaque: Form) -> Form:
     """A term times a power that stays unexpanded; `mul` would settle it again without end."""
     ((left, left_coefficient),), ((right, right_coefficient),) = term, opaque
-    return ((tuple(sorted((*left, *right), key=repr)), left_coefficient * right_coefficient),)
+    return ((tuple(sorted((*left, *right), key=sort_key)), left_coefficient * right_coefficient),)
 
 
 def _factors(value: int) -> list[tuple[int, int]]:
     """Prime factors by trial division; what is left over counts as one factor, its square root taken if it is whole."""
+    bits = value.bit_length()
+    spend((min(value, TRIAL_DIVISORS) + bits) * (1 + bits // 1024))
     found = []
     for divisor in range(2, TRIAL_DIVISORS):
         if divisor * divisor > value:
@@ -200,9 +211,3 @@ def _factors(value: int) -> list[tuple[int, int]]:
     if value > 1:
         found.append((root, 2) if root * root == value else (value, 1))
     return found
-
-
-def _sorted(total: dict[Monomial, Fraction]) -> Form:
-    if len(total) > MAX_TERMS:
-        raise BoundReachedError(f"a sum has over {MAX_TERMS} terms")
-    return tuple(sorted(((m, c) for m, c in total.items() if c), key=lambda term: repr(term[0])))

@@ -84,7 +84,9 @@ class ExpressionReader(TokenReader):
 
     def _factor(self) -> Form:
         base = self._base()
+        depth = self._depth
         while True:
+            self._deeper()  # each sign nests what stands left of it
             if self._accept("!"):
                 base = _factorial(base)
             elif self._accept("^"):
@@ -92,6 +94,7 @@ class ExpressionReader(TokenReader):
                     continue
                 base = algebra.power(base, self._exponent())
             else:
+                self._depth = depth
                 return base
 
     def _exponent(self) -> Form:
@@ -191,7 +194,7 @@ class ExpressionReader(TokenReader):
         while self._accept("'"):
             name += "'"
         if self._peek().value == "(" and self._has_comma():
-            return algebra.atom("call", name, self._arguments())
+            return algebra.atom("function", name, self._arguments())
         return algebra.atom("symbol", name)
 
     def _arguments(self) -> tuple[Form, ...]:
@@ -252,7 +255,7 @@ def _factorial(form: Form) -> Form:
 def _binomial(above: Form, below: Form) -> Form:
     total, chosen = _natural(above), _natural(below)
     if total is None or chosen is None:
-        return algebra.atom("call", "binomial", (above, below))
+        return algebra.atom("function", "binomial", (above, below))
     if total > LARGEST_BINOMIAL:
         raise BoundReachedError(f"a binomial is over {LARGEST_BINOMIAL}")
     return algebra.number(math.comb(total, chosen))

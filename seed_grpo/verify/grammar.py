@@ -19,7 +19,7 @@ from fractions import Fraction
 from seed_grpo.verify import algebra
 from seed_grpo.verify.algebra import Form
 from seed_grpo.verify.expressions import PERCENT, ExpressionReader
-from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError
+from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, sort_key
 from seed_grpo.verify.token_reader import END, GrammarError
 from seed_grpo.verify.tokens import Token
 
@@ -50,7 +50,7 @@ def _set(items: list[Node]) -> Node:
         flat.extend(item[1] if item[0] == "set" else [item])  # type: ignore[arg-type]
     if len(flat) > MAX_ITEMS:
         raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
-    return "set", tuple(sorted(dict.fromkeys(flat), key=repr))
+    return "set", tuple(sorted(dict.fromkeys(flat), key=sort_key))
 
 
 def expression(form: Form) -> Node:
@@ -93,7 +93,7 @@ class _AnswerReader(ExpressionReader):
         pieces = [self._relation()]
         while self._accept(r"\cup"):
             pieces.append(self._relation())
-        return pieces[0] if len(pieces) == 1 else ("union", tuple(sorted(set(pieces), key=repr)))
+        return pieces[0] if len(pieces) == 1 else ("union", tuple(sorted(set(pieces), key=sort_key)))
 
     def _relation(self) -> Node:
         sides, signs = [self._side()], []
@@ -112,7 +112,7 @@ class _AnswerReader(ExpressionReader):
             ("inequality", self._inequality(sign, left, right))
             for sign, left, right in zip(signs, sides, sides[1:], strict=False)
         ]
-        return links[0] if len(links) == 1 else ("chain", tuple(sorted(links, key=repr)))
+        return links[0] if len(links) == 1 else ("chain", tuple(sorted(links, key=sort_key)))
 
     def _inequality(self, sign: str, left: Node, right: Node) -> Hashable:
         if sign in FLIPPED:
@@ -133,7 +133,7 @@ class _AnswerReader(ExpressionReader):
         atoms = form[0][0]
         if len(form) > 1 or form[0][1] != 1 or any(exponent != 1 for _, exponent in atoms):
             return False
-        names = [base[1] for base, _ in atoms if base[0] == "symbol" or base[:2] == ("call", base[1])]
+        names = [base[1] for base, _ in atoms if base[0] in ("symbol", "call", "function")]
         return len(names) == len(atoms) and (len(atoms) == 1 or all(str(name).isupper() for name in names))
 
     def _side(self) -> Node:

@@ -1,10 +1,17 @@
-"""The bounds on the work that one answer may cause, and the error that reaching one raises.
+"""The bounds on the work that one answer may cause, and what ends a judgement early.
 
-Whatever the text is, parsing it stays within milliseconds and a few megabytes. A bound reached says nothing about the
-answer: it becomes the verdict `timed_out`, never `incorrect`.
+Whatever the text is, parsing it stays within a fraction of a second of processor time and a few megabytes: the limits
+on size keep every single step small, and `MAX_WORK` the sum of the steps. A bound reached says nothing about the
+answer: it becomes the verdict `timed_out`, never `incorrect`. A fault of ours becomes `verifier_error`.
 """
 
-from seed_grpo.errors import SeedGrpoError
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from seed_grpo.errors import SeedGrpoError, VerifierError
 
 MAX_CHARS = 4000
 """of one answer"""
@@ -18,7 +25,45 @@ MAX_TERMS = 100
 """of an expanded sum"""
 MAX_ITEMS = 500
 """of a list, set, tuple or matrix"""
+MAX_WORK = 1_000_000
+"""of one parse, in units of about 0.1 microseconds; a square of ten terms takes 20 000"""
 
 
 class BoundReachedError(SeedGrpoError):
     """An answer would cost more than it may; the message names the bound."""
+
+
+class JudgeFaultError(VerifierError):
+    """A fault of our own in judging one answer, which must not end a run; the message names what failed."""
+
+
+_work_left: ContextVar[float] = ContextVar("work_left", default=float("inf"))
+
+
+@contextmanager
+def limited_work() -> Iterator[None]:
+    """What is spent inside may come to `MAX_WORK`; outside of it, spending is free."""
+    before = _work_left.set(MAX_WORK)
+    try:
+        yield
+    finally:
+        _work_left.reset(before)
+
+
+def spend(work: int) -> None:
+    """Counts work; a count depends on the text alone, not on how fast or busy a machine is.
+
+    Raises:
+        BoundReachedError: it is more than is left.
+    """
+    left = _work_left.get() - work
+    if left < 0:
+        raise BoundReachedError(f"an answer takes over {MAX_WORK} units of work to parse")
+    _work_left.set(left)
+
+
+def sort_key(value: object) -> str:
+    """The text of a value, to sort by. Its length is spent, which stands for all the hashing of that value too."""
+    text = repr(value)
+    spend(len(text))
+    return text

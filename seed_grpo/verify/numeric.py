@@ -6,6 +6,7 @@ Consumes forms of `seed_grpo.verify.algebra`; produces complex numbers. It refut
 from __future__ import annotations
 
 import cmath
+import functools
 import math
 import random
 from collections.abc import Callable
@@ -41,12 +42,12 @@ def differ(first: Form, second: Form) -> bool:
     for seed in POINTS:
         try:
             one, other = _value(first, seed), _value(second, seed)
+            size = max(abs(one), abs(other))
+            if cmath.isfinite(one) and cmath.isfinite(other) and abs(one - other) > TOLERANCE * max(size, 1e-300):
+                # a difference far below the largest term may be rounding
+                return abs(one - other) > TOLERANCE * max(_largest_term(first, seed), _largest_term(second, seed))
         except (KeyError, ValueError, OverflowError, ZeroDivisionError):
             continue
-        size = max(abs(one), abs(other))
-        if cmath.isfinite(one) and cmath.isfinite(other) and abs(one - other) > TOLERANCE * max(size, 1e-300):
-            # a difference far below the largest term may be rounding
-            return abs(one - other) > TOLERANCE * max(_largest_term(first, seed), _largest_term(second, seed))
     return False
 
 
@@ -68,11 +69,16 @@ def _terms(form: Form, seed: int) -> list[complex]:
     return terms
 
 
+@functools.lru_cache(maxsize=4096)
+def _symbol_value(name: str, seed: int) -> complex:
+    return complex(random.Random(f"{name} {seed}").uniform(0.3, 1.7))
+
+
 def _atom_value(base: Atom, seed: int) -> complex:
     """Raises KeyError for a function that has no numeric value here."""
     match base:
         case ("symbol", name):
-            return complex(random.Random(f"{name} {seed}").uniform(0.3, 1.7))
+            return _symbol_value(name, seed)
         case ("prime", value):
             return complex(value)
         case ("constant", name):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from seed_grpo.verify.extract import boxed
 from seed_grpo.verify.grammar import read_answer
+from seed_grpo.verify.limits import limited_work
 from seed_grpo.verify.token_reader import GrammarError
 from seed_grpo.verify.tokens import tidy, tokenize
 
@@ -38,12 +39,13 @@ def parse_answer(text: str) -> Parsed:
     """The parsed form of an answer.
 
     Raises:
-        BoundReachedError: the text is too long, too deep, or a number in it too large.
+        BoundReachedError: the text is too long, too deep, a number in it too large, or it takes too much work.
     """
     tidied = tidy(text)
     tidied = (boxed(tidied) or tidied).strip()
     try:
-        kind, value = read_answer(tokenize(tidied))
+        with limited_work():
+            kind, value = read_answer(tokenize(tidied))
     except GrammarError:
         return Parsed("string", tidied.replace(" ", ""), "string", tidied)
     except ZeroDivisionError:

@@ -5,7 +5,7 @@ Consumes tokens of `seed_grpo.verify.tokens`; it knows brackets and separators a
 
 from __future__ import annotations
 
-from seed_grpo.verify.limits import MAX_DEPTH, BoundReachedError
+from seed_grpo.verify.limits import MAX_DEPTH, BoundReachedError, spend
 from seed_grpo.verify.tokens import Token
 
 END = Token("end", "")
@@ -53,6 +53,7 @@ class TokenReader:
         """Whether the bracket that comes next holds a list."""
         depth = 0
         for token in self._tokens[self._next :]:
+            spend(3)
             depth += (token.value in OPENING) - (token.value in CLOSING)
             if depth == 0:
                 return False
