@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from group_summary import two_answers
 
 from seed_grpo.config import Config
 from seed_grpo.controller import STALE, TOO_FEW_VALID, Batch, Controller, Parts
 from seed_grpo.errors import ConfigError, TrainerError
-from seed_grpo.messages import GroupSummary, GroupTask, Problem, StepResult, Verdict
+from seed_grpo.messages import GroupSummary, GroupTask, Problem, StepResult
 from seed_grpo.runtime.queue import GroupQueue, ReadyGroup
 
 STEPS, P, G = 4, 3, 2
@@ -71,22 +72,9 @@ class FakeEngine:
 
     def summary(self, task: GroupTask) -> GroupSummary:
         version = self.version - (task.group_id in self.old)
-        return GroupSummary(
-            group_id=task.group_id,
-            problem_id=task.problem.id,
-            verdicts_G=(Verdict.CORRECT, Verdict.INCORRECT),
-            rewards_G=np.array([1.0, 0.0], dtype=np.float32),
-            valid_G=np.array([True, task.group_id not in self.invalid]),
-            class_ids_G=np.array([0, 1], dtype=np.int32),
-            semantic_entropy=float(np.log(2)),
-            entropy_max=float(np.log(2)),
-            entropy_clipped=False,
-            lengths_G=np.array([3, 4], dtype=np.int32),
-            truncated_G=np.array([False, False]),
-            version_min=version,
-            version_max=version,
-            rollout_seconds=0.1,
-            verify_seconds=0.1,
+        valid_G = np.array([True, task.group_id not in self.invalid])
+        return two_answers(
+            task.group_id, problem_id=task.problem.id, valid_G=valid_G, version_min=version, version_max=version
         )
 
 

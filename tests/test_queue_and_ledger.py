@@ -1,32 +1,14 @@
 """The group queue and the ledger: invariant 1 (exactly once) in its smallest form."""
 
-import numpy as np
 import pytest
+from group_summary import two_answers
 
 from seed_grpo.data.ledger import GroupState, Ledger
-from seed_grpo.messages import GroupSummary, Verdict
 from seed_grpo.runtime.queue import GroupQueue, ReadyGroup
 
 
-def ready(group_id: int, version: int = 0) -> ReadyGroup:
-    summary = GroupSummary(
-        group_id=group_id,
-        problem_id=f"p{group_id}",
-        verdicts_G=(Verdict.CORRECT, Verdict.INCORRECT),
-        rewards_G=np.array([1.0, 0.0], dtype=np.float32),
-        valid_G=np.array([True, True]),
-        class_ids_G=np.array([0, 1], dtype=np.int32),
-        semantic_entropy=0.5,
-        entropy_max=float(np.log(2)),
-        entropy_clipped=False,
-        lengths_G=np.array([3, 4], dtype=np.int32),
-        truncated_G=np.array([False, False]),
-        version_min=version,
-        version_max=version,
-        rollout_seconds=0.1,
-        verify_seconds=0.1,
-    )
-    return ReadyGroup(summary, payload=f"reference {group_id}")
+def ready(group_id: int) -> ReadyGroup:
+    return ReadyGroup(two_answers(group_id), payload=f"reference {group_id}")
 
 
 def test_groups_leave_in_the_order_of_their_issue_whatever_order_they_came_in() -> None:

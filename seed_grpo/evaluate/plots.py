@@ -129,12 +129,18 @@ def _evaluation_points(axes: Axes, evaluations: list[dict[str, Any]], name: str,
     axes.errorbar(_column(measured, "step"), values, yerr=bars, label=label, **style)
 
 
-def _draw_reward(axes: Axes, records: Records) -> bool:
-    if not (records.metrics or records.evaluations):
-        return False
+def _learning(axes: Axes, records: Records, curve: tuple[str, str, str], points: tuple[str, str]) -> bool:
+    """A metric of the steps (name, colour, label) with one of the evaluations (name, label), if there is anything."""
     if records.metrics:
-        _curve(axes, records.metrics, "reward", BLUE, "sampled, training problems")
-    _evaluation_points(axes, records.evaluations, "accuracy", "greedy, held-out problems (95% interval)")
+        _curve(axes, records.metrics, *curve)
+    _evaluation_points(axes, records.evaluations, *points)
+    return bool(records.metrics or records.evaluations)
+
+
+def _draw_reward(axes: Axes, records: Records) -> bool:
+    curve = ("reward", BLUE, "sampled, training problems")
+    if not _learning(axes, records, curve, ("accuracy", "greedy, held-out problems (95% interval)")):
+        return False
     axes.set(title="Reward", ylabel="mean reward (share right)", ylim=(-0.02, 1.02))
     _step_axis(axes)
     axes.legend()
@@ -142,11 +148,9 @@ def _draw_reward(axes: Axes, records: Records) -> bool:
 
 
 def _draw_semantic_entropy(axes: Axes, records: Records) -> bool:
-    if not (records.metrics or records.evaluations):
+    curve = ("semantic_entropy", GREEN, "training problems")
+    if not _learning(axes, records, curve, ("semantic_entropy", "held-out problems (95% interval)")):
         return False
-    if records.metrics:
-        _curve(axes, records.metrics, "semantic_entropy", GREEN, "training problems")
-    _evaluation_points(axes, records.evaluations, "semantic_entropy", "held-out problems (95% interval)")
     axes.set(title="Semantic entropy of the policy's answers", ylabel="semantic entropy (nats)")
     axes.margins(y=0.1)
     axes.autoscale_view()
