@@ -14,9 +14,9 @@ from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import VerifierError
 from seed_grpo.messages import Verdict
 from seed_grpo.verify import relations
-from seed_grpo.verify.bounded import BoundedProcess, WorkerCrashError
+from seed_grpo.verify.bounded import BoundedProcess
 from seed_grpo.verify.judge import Judge
-from seed_grpo.verify.limits import BoundReachedError
+from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
 from seed_grpo.verify.relations import RELATIONS, Relation
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -95,7 +95,7 @@ def test_the_process_serves_again_after_a_kill_and_leaves_nothing(importable):
     thread.start()
     thread.join()
     assert answers == [True] and process.same("a", "b", 5.0) is False
-    pid = process.pid
+    pid = process._process.pid
     process.close()
     assert not Path(f"/proc/{pid}").exists()  # neither running nor a zombie
 
@@ -112,7 +112,7 @@ def test_a_process_that_cannot_start_is_an_error():
     process = BoundedProcess("no_such_module:same", 1024)
     with pytest.raises(VerifierError, match="did not start") as raised:
         process.same("a", "b", 1.0)
-    assert not isinstance(raised.value, WorkerCrashError)
+    assert not isinstance(raised.value, JudgeFaultError)
 
 
 # the shared cases

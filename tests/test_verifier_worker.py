@@ -81,5 +81,13 @@ def test_classes_do_not_depend_on_the_order_of_the_completions():
 def test_a_group_out_of_time_is_timed_out():
     verifier = worker(group_timeout=1e-9)
     judged = verifier.judge_group(group(r"\boxed{\gcd(3, 18)}", r"\boxed{3}", reference="3"))
+    assert [judgement.verdict for judgement in judged.judgements_G] == [Verdict.TIMED_OUT, Verdict.TIMED_OUT]
+    assert judged.class_ids_G.tolist() == [-1, -1]
+
+
+def test_an_answer_whose_comparison_timed_out_leaves_the_partition():
+    verifier = worker(judge_timeout=1e-6)
+    judged = verifier.judge_group(group(r"\boxed{\gcd(3, 18)}", r"\boxed{3}", reference="3"))
+    verifier.close()
     assert [judgement.verdict for judgement in judged.judgements_G] == [Verdict.TIMED_OUT, Verdict.CORRECT]
     assert judged.class_ids_G.tolist() == [-1, 0]  # it has a parsed form, and is outside the partition all the same

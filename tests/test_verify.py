@@ -1,6 +1,7 @@
 r"""Answer extraction, parsed forms and verdicts."""
 
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -211,4 +212,30 @@ def test_a_reference_that_cannot_be_parsed_is_our_fault(judge):
 def test_what_is_decided_by_forms_starts_no_process():
     judge = Judge(VerifierConfig())
     judge.judge([rf"\boxed{{{answer}}}" for answer in ("132", "131.0", r"\frac{7}{2}", "(1,2)")] + ["none"], ["132"])
-    assert judge._process.pid is None
+    assert judge._process._process is None
+
+
+@pytest.mark.parametrize("text", [r"\operatorname{abs}(x+1,y+2)", r"\abs(x,y)", r"\max(x+1,2)", r"\sin(x,y)"])
+def test_no_form_of_an_answer_makes_the_judge_raise(judge, text):
+    """A call of several arguments has no value at a point: the comparison must give up on it, not raise."""
+    assert verdict(judge, text, "3") in (Verdict.INCORRECT, Verdict.TIMED_OUT, Verdict.VERIFIER_ERROR)
+
+
+def test_a_fault_of_ours_in_a_comparison_is_a_verdict(monkeypatch):
+    def broken(first, second):
+        raise TypeError("float() argument must be a number")
+
+    monkeypatch.setitem(RELATIONS, "math", replace(RELATIONS["math"], compare=broken))
+    judge = Judge(VerifierConfig())
+    assert verdict(judge, "7", "3") is Verdict.VERIFIER_ERROR
+    assert verdict(judge, "3", "3") is Verdict.CORRECT  # equal forms need no comparison
+
+
+def test_the_work_of_parsing_is_bounded():
+    """A product of two ten-term sums has 100 terms, and is sorted anew for every factor: without a budget, 4,000
+    characters of this would take minutes."""
+    ten, nine = (f"({'+'.join('abcdefghij'[:n])})" for n in (10, 9))
+    started = time.process_time()
+    with pytest.raises(BoundReachedError):
+        parse_answer(rf"\frac{{{ten}{ten}}}{{{ten}{nine}+w}}" + " x y" * 900)
+    assert time.process_time() - started < 0.5

@@ -15,9 +15,8 @@ from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
 from seed_grpo.messages import Completion, FinishReason, Group, GroupSummary, JudgedGroup, Judgement, Verdict
 from seed_grpo.semantics.entropy import log_likelihood, semantic_entropy
 from seed_grpo.semantics.partition import partition
-from seed_grpo.verify.bounded import WorkerCrashError
 from seed_grpo.verify.judge import Judge, Judged
-from seed_grpo.verify.limits import BoundReachedError
+from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
 from seed_grpo.verify.parse import Parsed
 
 REQUEST_TIMED_OUT = Judged(Judgement(Verdict.TIMED_OUT, None, rule="request_timeout"), None)
@@ -86,10 +85,10 @@ class VerifierWorker:
         return keys
 
     def _same(self, first: Hashable, second: Hashable) -> bool:
-        """Whether two keys mean the same; what cannot be decided within bounds keeps two classes."""
+        """Whether two keys mean the same; what cannot be decided, by a bound or a fault, keeps two classes."""
         if not isinstance(first, Parsed) or not isinstance(second, Parsed):
             return False
         try:
             return self._judge.same(first, second)
-        except (BoundReachedError, WorkerCrashError):
+        except (BoundReachedError, JudgeFaultError):
             return False

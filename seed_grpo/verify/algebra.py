@@ -9,8 +9,8 @@ A form is a sorted tuple of (monomial, coefficient); a monomial is a sorted tupl
     ("power", base, exponent)              with an exponent that is no number
 
 Rationals, surds, polynomials and their products are canonical: their forms are equal exactly when they are.
-Quotients by sums and nested roots are not reduced further; there equal values may have different forms. Sizes are
-bounded by `seed_grpo.verify.limits`, and so is the work; nothing here is evaluated to floating point and nothing is text.
+Quotients by sums and nested roots are not reduced further; there equal values may have different forms. Sizes and
+work are bounded by `seed_grpo.verify.limits`; nothing here is evaluated to floating point and nothing is text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A worker process for comparisons that may take long: killed at its time limit, bounded in memory, then replaced.
 
 Consumes pairs of texts; produces whether they mean the same, by the oracle that it was made for. The process is
-started by the first call, so that a run whose answers are all decided in process never pays for it. It may be called
+started by the first call, so that a run whose answers are all decided in process never pays for it. A call waits for
+the start no longer than to its own deadline; the process comes up meanwhile for the calls after it. It may be called
 from any thread and from inside an actor: no signal handler is set in the caller.
 
 The other end is `seed_grpo.verify.bounded_main`. One JSON line goes in, one comes out. The worker ends when its input
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import selectors
 import subprocess
 import sys
@@ -19,14 +21,10 @@ import threading
 import time
 
 from seed_grpo.errors import VerifierError
-from seed_grpo.verify.limits import BoundReachedError
+from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
 
 START_SECONDS = 120.0
 """for the worker to import its libraries, on a busy machine"""
-
-
-class WorkerCrashError(VerifierError):
-    """The worker process died of its own accord, or its oracle raised."""
 
 
 class BoundedProcess:
@@ -46,22 +44,25 @@ class BoundedProcess:
         self._oracle = oracle
         self._memory_mib = memory_mib
         self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
         self._ready = False
         self._lock = threading.Lock()
 
-    def same(self, first: str, second: str, timeout: float) -> bool:
+    def same(self, first: str, second: str, timeout: float, deadline: float = math.inf) -> bool:
         """Whether the oracle says that two texts mean the same.
 
         Args:
             timeout: wall-clock seconds for the comparison; the start of a process is not part of it.
+            deadline: by `time.monotonic`, of the call with the start of a process.
 
         Raises:
             BoundReachedError: it took longer, or more memory, than it may.
-            WorkerCrashError: the process died, or the oracle raised.
+            JudgeFaultError: the process died, or the oracle raised.
             VerifierError: no worker process can be started.
         """
         with self._lock:
-            self._wait_ready()
+            self._wait_ready(deadline)
+            timeout = min(timeout, max(0.0, deadline - time.monotonic()))
             try:
                 self._send({"first": first, "second": second, "seconds": timeout})
                 reply = self._receive(time.monotonic() + timeout)
@@ -72,14 +73,14 @@ class BoundedProcess:
                 ) from None
             except (EOFError, BrokenPipeError):
                 status = self._replace()
-                raise WorkerCrashError(f"the bounded worker process ended in a comparison, status {status}") from None
+                raise JudgeFaultError(f"the bounded worker process ended in a comparison, status {status}") from None
             if reply.get("error") == "MemoryError":
                 self._replace()
                 raise BoundReachedError(
                     f"a comparison took over {self._memory_mib} MiB; raise verifier.memory_mib if this is frequent"
                 )
             if "error" in reply:
-                raise WorkerCrashError(f"the oracle {self._oracle} raised {reply['error']}")
+                raise JudgeFaultError(f"the oracle {self._oracle} raised {reply['error']}")
             return bool(reply["same"])
 
     def close(self) -> None:
@@ -87,24 +88,26 @@ class BoundedProcess:
         with self._lock:
             self._kill()
 
-    @property
-    def pid(self) -> int | None:
-        """Of the worker process; None where there is none."""
-        return self._process.pid if self._process is not None else None
-
     def _start(self) -> None:
         command = [sys.executable, "-m", "seed_grpo.verify.bounded_main", self._oracle, str(self._memory_mib)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._started = time.monotonic()
         self._ready = False
 
-    def _wait_ready(self) -> None:
+    def _wait_ready(self, deadline: float) -> None:
         if self._process is None:
             self._start()
         if self._ready:
             return
+        last = self._started + START_SECONDS
         try:
-            self._receive(time.monotonic() + START_SECONDS)
-        except (EOFError, TimeoutError):
+            self._receive(min(deadline, last))
+        except (EOFError, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and time.monotonic() < last:
+                raise BoundReachedError(
+                    "the time for the group was over before the bounded worker process had started; "
+                    "raise verifier.group_timeout if this is frequent"
+                ) from None
             status = self._kill()
             raise VerifierError(
                 f"the bounded worker process for {self._oracle} did not start within {START_SECONDS:g} s and "

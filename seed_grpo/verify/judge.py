@@ -2,21 +2,25 @@
 
 Consumes completions and reference answers; produces one `Judged` a completion: verdict, evidence, parsed form. Each
 answer is parsed once. It neither partitions nor knows of rewards. Judging is bounded whatever the texts are: by the
-limits of the parser, by the bounded process for what parsed forms leave open, and by the time for the group.
+limits of the parser, by the bounded process for what parsed forms leave open, and by the time for the group, after
+which nothing more is parsed or compared. Nor can a text end a run: an exception of the parser or of a comparison is
+logged and becomes a `JudgeFaultError`, which like every bound becomes a verdict.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from seed_grpo.config import VerifierConfig
+from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement, Verdict
-from seed_grpo.verify.bounded import BoundedProcess, WorkerCrashError
+from seed_grpo.verify.bounded import BoundedProcess
 from seed_grpo.verify.extract import extract_answer
-from seed_grpo.verify.limits import BoundReachedError
+from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
 from seed_grpo.verify.parse import Parsed
 from seed_grpo.verify.relations import RELATIONS
 
@@ -66,24 +70,10 @@ class Judge:
         """Whether two forms of the group that was judged last mean the same, in either order.
 
         Raises:
-            BoundReachedError, WorkerCrashError: it could not be decided.
+            BoundReachedError, JudgeFaultError: it could not be decided.
             VerifierError: the bounded process cannot be started.
         """
-        if first == second:
-            return True
-        quick = self._relation.compare(first, second)
-        if quick is not None or self._process is None:
-            return bool(quick)
-        pair = frozenset((first, second))
-        if pair not in self._decided:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                raise BoundReachedError(
-                    f"a group took over {self._config.group_timeout:g} s; raise verifier.group_timeout if frequent"
-                )
-            timeout = min(self._config.judge_timeout, left)
-            self._decided[pair] = self._process.same(first.text, second.text, timeout)
-        return self._decided[pair]
+        return first == second or self._compare(first, second)[0]
 
     def close(self) -> None:
         """Ends the bounded process."""
@@ -113,24 +103,58 @@ class Judge:
         if form in targets:
             return Verdict.CORRECT, f"equal {form.rule}"
         failure: tuple[Verdict, str] | None = None
-        slow = False
+        rules = set()
         for target in targets:
-            slow = slow or (self._process is not None and self._relation.compare(form, target) is None)
             try:
-                if self.same(form, target):
-                    return Verdict.CORRECT, "oracle" if slow else "comparison"
-            except BoundReachedError as error:
-                failure = Verdict.TIMED_OUT, str(error)
-            except WorkerCrashError as error:
-                failure = Verdict.VERIFIER_ERROR, str(error)
-        return failure or (Verdict.INCORRECT, "oracle" if slow else "comparison")
+                same, rule = self._compare(form, target)
+            except (BoundReachedError, JudgeFaultError) as error:
+                failure = _failure(error), str(error)
+                continue
+            if same:
+                return Verdict.CORRECT, rule
+            rules.add(rule)
+        return failure or (Verdict.INCORRECT, max(rules))  # "oracle" where it had to be asked
+
+    def _compare(self, first: Parsed, second: Parsed) -> tuple[bool, str]:
+        """Whether two different forms mean the same, and what said so; raises as `same` does."""
+        self._check_deadline()
+        with _own_faults("comparison", first.text, second.text):
+            quick = self._relation.compare(first, second)
+        if quick is not None or self._process is None:
+            return bool(quick), "comparison"
+        pair = frozenset((first, second))
+        if pair not in self._decided:
+            timeout = self._config.judge_timeout
+            self._decided[pair] = self._process.same(first.text, second.text, timeout, self._deadline)
+        return self._decided[pair], "oracle"
 
     def _parse(self, text: str) -> Parsed | Judgement:
         """The form, or the verdict that stands for our own failure to make one."""
         try:
-            return self._relation.parse(text)
-        except BoundReachedError as error:
-            return Judgement(Verdict.TIMED_OUT, text, rule=str(error))
-        except Exception as error:  # a fault of ours on one text must not end a run: it is logged and counted
-            logger.exception("the parser failed on %r", text[:200])
-            return Judgement(Verdict.VERIFIER_ERROR, text, rule=f"the parser raised {type(error).__name__}")
+            self._check_deadline()
+            with _own_faults("parser", text):
+                return self._relation.parse(text)
+        except (BoundReachedError, JudgeFaultError) as error:
+            return Judgement(_failure(error), text, rule=str(error))
+
+    def _check_deadline(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise BoundReachedError(
+                f"a group took over {self._config.group_timeout:g} s; raise verifier.group_timeout if frequent"
+            )
+
+
+def _failure(error: BoundReachedError | JudgeFaultError) -> Verdict:
+    return Verdict.TIMED_OUT if isinstance(error, BoundReachedError) else Verdict.VERIFIER_ERROR
+
+
+@contextmanager
+def _own_faults(step: str, *texts: str) -> Iterator[None]:
+    """A fault of ours on one text must not end a run: it is logged, and raised as what becomes a verdict."""
+    try:
+        yield
+    except SeedGrpoError:
+        raise
+    except Exception as error:
+        logger.exception("the %s failed on %r", step, [text[:200] for text in texts])
+        raise JudgeFaultError(f"the {step} raised {type(error).__name__}") from error

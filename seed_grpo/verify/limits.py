@@ -25,7 +25,7 @@ MAX_TERMS = 100
 """of an expanded sum"""
 MAX_ITEMS = 500
 """of a list, set, tuple or matrix"""
-MAX_WORK = 1_000_000
+MAX_WORK = 500_000
 """of one parse, in units of about 0.1 microseconds; a square of ten terms takes 20 000"""
 
 
