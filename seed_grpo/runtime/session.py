@@ -56,9 +56,8 @@ def train(config: Config) -> bool:
         workers = ", ".join(f"{pool.num_workers} {pool.kind}" for pool in plan.pools)
         console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
         console.say(f"workers: {workers}; run directory: {path}")
-        with console.waiting("the workers to load the model", every=10.0):
-            pipeline, trainer = _start_workers(config, plan, cluster, console)
-            stack.callback(pipeline.close)
+        pipeline, trainer = _start_workers(config, plan, cluster, console)
+        stack.callback(pipeline.close)
         recorder = Recorder(directory, console, pipeline.fetch)
         parts = _assemble(config, prepared, pipeline, trainer, recorder, directory, console)
         controller = Controller(config, parts)
@@ -99,7 +98,8 @@ def export(config: Config, folder: Path) -> None:
 
 
 def _start_workers(config: Config, plan: Plan, cluster: Cluster, console: Console) -> tuple[Pipeline, TrainerPool]:
-    gang = place_gang(plan, config.trainer.start_timeout)
+    with console.waiting("a place for the trainer ranks"):
+        gang = place_gang(plan, config.trainer.start_timeout)
     pipeline = Pipeline(config, plan, gang, console.say)
     trainer = TrainerPool(config, plan, gang, cluster.loopback, console.say)
     trainer.wait_started()
