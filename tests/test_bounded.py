@@ -108,6 +108,36 @@ def test_the_process_ends_with_its_owner(importable):
     process._process.stdout.close()
 
 
+def slow_start(monkeypatch, tmp_path):
+    """An oracle whose process takes two seconds to start."""
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(2)\ndef same(a, b):\n    return a == b\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    return "slow_to_import:same"
+
+
+def test_a_start_is_waited_for_to_the_deadline_and_goes_on(monkeypatch, tmp_path):
+    process = BoundedProcess(slow_start(monkeypatch, tmp_path), 1024)
+    started = time.monotonic()
+    with pytest.raises(BoundReachedError, match="had started"):
+        process.same("a", "a", 5.0, started + 0.3)
+    assert time.monotonic() - started < 0.3 + 1.0
+    starting = process._process.pid
+    assert process.same("a", "a", 0.5, started + 60)  # the start is no part of the comparison's own time
+    assert process._process.pid == starting
+    process.close()
+
+
+def test_a_group_waits_for_a_start_no_longer_than_its_time(monkeypatch, tmp_path):
+    relation = Relation(RELATIONS["exact"].parse, lambda first, second: None, slow_start(monkeypatch, tmp_path))
+    monkeypatch.setitem(relations.RELATIONS, "exact", relation)
+    judge = Judge(VerifierConfig(relation="exact", group_timeout=0.3))
+    started = time.monotonic()
+    verdicts = [judged.judgement.verdict for judged in judge.judge([rf"\boxed{{{n}}}" for n in range(9)], ["a"])]
+    assert time.monotonic() - started < 0.3 + 1.0
+    assert set(verdicts) == {Verdict.TIMED_OUT}
+    judge.close()
+
+
 def test_a_process_that_cannot_start_is_an_error():
     process = BoundedProcess("no_such_module:same", 1024)
     with pytest.raises(VerifierError, match="did not start") as raised:

@@ -1,5 +1,6 @@
 """The verifier worker: from a group to verdicts, rewards, meaning classes and semantic entropy."""
 
+import dataclasses
 import random
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling, Verdict
 from seed_grpo.runtime.verifier_worker import VerifierWorker
+from seed_grpo.verify.relations import RELATIONS
 
 
 def group(*texts, reference="132", reasons=None, lengths=None):
@@ -83,6 +85,18 @@ def test_a_group_out_of_time_is_timed_out():
     judged = verifier.judge_group(group(r"\boxed{\gcd(3, 18)}", r"\boxed{3}", reference="3"))
     assert [judgement.verdict for judgement in judged.judgements_G] == [Verdict.TIMED_OUT, Verdict.TIMED_OUT]
     assert judged.class_ids_G.tolist() == [-1, -1]
+
+
+def test_a_fault_of_ours_in_a_comparison_keeps_two_classes_and_the_run(monkeypatch):
+    def breaks(first, second):
+        if {first.text, second.text} == {"7", "8"}:  # of two completions, not of one and the reference
+            raise TypeError("own fault")
+        return False
+
+    monkeypatch.setitem(RELATIONS, "math", dataclasses.replace(RELATIONS["math"], compare=breaks))
+    judged = worker().judge_group(group(r"\boxed{132}", r"\boxed{7}", r"\boxed{8}", r"\boxed{7}"))
+    assert judged.rewards_G.tolist() == [1, 0, 0, 0] and judged.valid_G.all()
+    assert judged.class_ids_G.tolist() == [0, 1, 2, 1]
 
 
 def test_an_answer_whose_comparison_timed_out_leaves_the_partition():

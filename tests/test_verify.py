@@ -13,7 +13,7 @@ from seed_grpo.verify.extract import STYLES, extract_answer
 from seed_grpo.verify.judge import Judge
 from seed_grpo.verify.limits import BoundReachedError
 from seed_grpo.verify.parse import parse_answer
-from seed_grpo.verify.relations import RELATIONS
+from seed_grpo.verify.relations import RELATIONS, compare_math, parse_exact
 
 # extraction
 
@@ -231,11 +231,55 @@ def test_a_fault_of_ours_in_a_comparison_is_a_verdict(monkeypatch):
     assert verdict(judge, "3", "3") is Verdict.CORRECT  # equal forms need no comparison
 
 
-def test_the_work_of_parsing_is_bounded():
-    """A product of two ten-term sums has 100 terms, and is sorted anew for every factor: without a budget, 4,000
-    characters of this would take minutes."""
-    ten, nine = (f"({'+'.join('abcdefghij'[:n])})" for n in (10, 9))
+TEN, NINE = "(a+b+c+d+f+g+h+j+k+l)", "(m+n+o+p+q+r+s+t+u)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # a product of two such sums has 90 terms, sorted anew for every factor: without a budget, minutes
+        rf"\frac{{{TEN}{TEN}}}{{{TEN}{NINE}+w}}" + " x y" * 900,
+        f"{TEN}{NINE}" + " x y" * 900,
+        "(x+1)^{50}+" * 330 + "1",
+        "y(x_()" * 660,  # every bracket is looked for to the end
+        "+".join([r"\sqrt{2^{4000}}"] * 240),  # trial division by 2, 4000 times each
+        "x" + "!" * 3990,  # every sign nests what stands before it
+    ],
+    ids=lambda text: text[:20],
+)
+def test_the_work_of_parsing_is_bounded(text):
     started = time.process_time()
     with pytest.raises(BoundReachedError):
-        parse_answer(rf"\frac{{{ten}{ten}}}{{{ten}{nine}+w}}" + " x y" * 900)
-    assert time.process_time() - started < 0.5
+        parse_answer(text)
+    assert time.process_time() - started < 0.3
+
+
+def test_a_budget_of_work_is_of_one_parse_alone():
+    for _ in range(6):
+        assert parse_answer("(x+1)^{50}").kind == "expression"  # 112 000 units of the 500 000
+
+
+@pytest.mark.parametrize("text", [r"\frac{1}{1023^{800}}+\frac{1}{7^{2700}}", r"x\cdot 7^{2700}\cdot 7^{2700}"])
+def test_sums_and_multiples_have_bounded_coefficients(text):
+    with pytest.raises(BoundReachedError, match="8192 bits"):  # else the text of one is over Python's limit of digits
+        parse_answer(text)
+
+
+def test_values_beyond_floating_point_tell_nothing():
+    # both parts are representable and the modulus is not: abs() raises OverflowError
+    assert compare_math(parse_answer("1.5e308+1.5e308i"), parse_answer("3x")) is None
+
+
+def test_past_the_time_of_the_group_nothing_is_parsed(monkeypatch):
+    parsed = []
+
+    def parse_slowly(text):
+        parsed.append(text)
+        time.sleep(0.02)
+        return parse_exact(text)
+
+    monkeypatch.setitem(RELATIONS, "exact", replace(RELATIONS["exact"], parse=parse_slowly))
+    judged = Judge(VerifierConfig(relation="exact", group_timeout=0.2)).judge([r"\boxed{5}"] * 50, ["5"])
+    verdicts = [judgement.verdict for judgement, _ in judged]
+    assert len(parsed) <= 11  # 50 parses would take a second
+    assert verdicts[0] is Verdict.CORRECT and set(verdicts[11:]) == {Verdict.TIMED_OUT}
