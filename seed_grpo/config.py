@@ -128,11 +128,15 @@ class VerifierConfig(Section):
     """where the final answer stands in a completion"""
     no_answer: Literal["one_class", "one_each", "none"] = "one_class"
     """completions without an answer form one meaning class, one each, or are left out of the partition"""
-    judge_timeout: Seconds = 2.0
-    """seconds for one comparison, after which it is `timed_out`"""
+    decimal_digits: Positive = 12
+    """a decimal of at least so many significant digits means every number that begins with them: at 4, 0.3333 is 1/3"""
+    relative_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """numbers that differ by at most this fraction are the same; 0.01 for Minerva's benchmark"""
+    judge_timeout: Seconds = 0.8
+    """seconds that the comparisons of one verdict may take, after which it is `timed_out`"""
     memory_mib: Positive = 1024
-    """of the bounded worker process"""
-    group_timeout: Seconds = 120.0
+    """address space of one comparison in the bounded process"""
+    group_timeout: Seconds = 60.0
     """seconds for a whole group"""
 
 

@@ -119,6 +119,20 @@ def power(base: Form, exponent: Form) -> Form:
     return mul(_power_of_term(number(content), rational), _raised(inner, rational))
 
 
+def is_huge(form: Form) -> bool:
+    """Whether a term is a number out of all reach: a power or a factorial that was too large to be worked out."""
+    if len(form) != 1 or _bits(form[0][1]) > 64:
+        return False
+    for base, exponent in form[0][0]:
+        match base:
+            case ("power", below, above) if as_number(below) is not None:
+                if (as_number(above) or (1 if is_huge(above) else 0)) * exponent > 0:
+                    return True
+            case ("call", "factorial", inside) if (as_number(inside) or 0) > 1000 and exponent > 0:
+                return True
+    return False
+
+
 def _raised(base: Form, exponent: Fraction) -> Form:
     """base ** exponent as one atom."""
     return ((((("sum", base), exponent),), Fraction(1)),)
@@ -139,7 +153,7 @@ def _power_of_number(value: Fraction, rational: Fraction) -> Form:
     if rational.denominator == 1:
         bits = _bits(value) - (abs(value) == 1)
         if bits * abs(rational) > MAX_BITS:
-            raise BoundReachedError(f"a power has over {MAX_BITS} bits")
+            return atom("power", number(value), number(rational))
         if bits == 0:  # a power of 1 or -1
             return number(value if rational % 2 else 1)
         return number(value ** int(rational))

@@ -1,12 +1,12 @@
-"""A worker process for comparisons that may take long: killed at its time limit, bounded in memory, then replaced.
+"""A worker process for comparisons that may take long: bounded in time and memory, usable from any thread.
 
 Consumes pairs of texts; produces whether they mean the same, by the oracle that it was made for. The process is
-started by the first call, so that a run whose answers are all decided in process never pays for it. A call waits for
-the start no longer than to its own deadline; the process comes up meanwhile for the calls after it. It may be called
-from any thread and from inside an actor: no signal handler is set in the caller.
+started with its owner and imports its libraries meanwhile. It forks a child for every comparison, which the kernel
+ends at its time limit and refuses memory beyond its bound: what one comparison did, the next does not find. No signal
+handler is set in the caller.
 
 The other end is `seed_grpo.verify.bounded_main`. One JSON line goes in, one comes out. The worker ends when its input
-closes, that is with its owner, and the kernel's timer ends it should it be computing at that moment.
+closes, that is with its owner; a comparison that runs at that moment ends at its time limit.
 """
 
 from __future__ import annotations
@@ -19,34 +19,38 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 from seed_grpo.errors import VerifierError
 from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
 
 START_SECONDS = 120.0
 """for the worker to import its libraries, on a busy machine"""
+GRACE_SECONDS = 5.0
+"""after its time limit a comparison should have been ended; a worker that is still silent then is replaced"""
 
 
 class BoundedProcess:
-    """One worker process, and its replacement after a kill.
+    """One worker process, and its replacement should it die.
 
-    Invariant: between calls the process is either absent, starting, or waiting for a line; whatever else it might be
-    doing, it was killed.
+    Invariant: between calls the process is either starting or waiting for a line; whatever else it might be doing, it
+    was killed.
     """
 
-    def __init__(self, oracle: str, memory_mib: int) -> None:
-        """Starts nothing.
+    def __init__(self, oracle: str, arguments: Sequence[float], memory_mib: int) -> None:
+        """Starts the process and does not wait for it.
 
         Args:
-            oracle: `module:function` of two texts to bool, imported in the worker only.
-            memory_mib: bound on the worker's address space.
+            oracle: `module:function` of two texts and the arguments to bool, imported in the worker only.
+            arguments: numbers handed to the oracle behind the two texts.
+            memory_mib: bound on the address space of a comparison.
         """
         self._oracle = oracle
+        self._arguments = list(arguments)
         self._memory_mib = memory_mib
         self._process: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
-        self._ready = False
         self._lock = threading.Lock()
+        self._start()
 
     def same(self, first: str, second: str, timeout: float, deadline: float = math.inf) -> bool:
         """Whether the oracle says that two texts mean the same.
@@ -62,29 +66,26 @@ class BoundedProcess:
         """
         with self._lock:
             self._wait_ready(deadline)
-            timeout = min(timeout, max(0.0, deadline - time.monotonic()))
-            try:
-                self._send({"first": first, "second": second, "seconds": timeout})
-                reply = self._receive(time.monotonic() + timeout)
-            except TimeoutError:
-                self._replace()
-                raise BoundReachedError(
-                    f"a comparison took over {timeout:g} s; raise verifier.judge_timeout if this is frequent"
-                ) from None
-            except (EOFError, BrokenPipeError):
-                status = self._replace()
-                raise JudgeFaultError(f"the bounded worker process ended in a comparison, status {status}") from None
-            if reply.get("error") == "MemoryError":
-                self._replace()
-                raise BoundReachedError(
-                    f"a comparison took over {self._memory_mib} MiB; raise verifier.memory_mib if this is frequent"
-                )
-            if "error" in reply:
-                raise JudgeFaultError(f"the oracle {self._oracle} raised {reply['error']}")
-            return bool(reply["same"])
+            timeout = max(0.001, min(timeout, deadline - time.monotonic()))
+            reply = self._ask({"first": first, "second": second, "arguments": self._arguments, "seconds": timeout})
+        error = reply.get("error")
+        if error == "timeout":
+            raise BoundReachedError(
+                f"a comparison took over {timeout:.3g} s; raise verifier.judge_timeout if this is frequent"
+            )
+        if error in ("MemoryError", "RecursionError"):
+            raise BoundReachedError(
+                f"a comparison took over {self._memory_mib} MiB or too deep a recursion; raise verifier.memory_mib if "
+                "this is frequent"
+            )
+        if error == "BoundReachedError":
+            raise BoundReachedError("a comparison reached the bounds of the parser")
+        if error is not None:
+            raise JudgeFaultError(f"the oracle {self._oracle} raised {error}")
+        return bool(reply["same"])
 
     def close(self) -> None:
-        """Ends the worker process, if there is one."""
+        """Ends the worker process."""
         with self._lock:
             self._kill()
 
@@ -93,6 +94,17 @@ class BoundedProcess:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._started = time.monotonic()
         self._ready = False
+
+    def _ask(self, request: dict) -> dict:
+        try:
+            self._send(request)
+            return self._receive(time.monotonic() + request["seconds"] + GRACE_SECONDS)
+        except TimeoutError:
+            self._replace()
+            return {"error": "timeout"}
+        except (EOFError, BrokenPipeError):
+            status = self._replace()
+            raise JudgeFaultError(f"the bounded worker process ended in a comparison, status {status}") from None
 
     def _wait_ready(self, deadline: float) -> None:
         if self._process is None:
@@ -110,8 +122,8 @@ class BoundedProcess:
                 ) from None
             status = self._kill()
             raise VerifierError(
-                f"the bounded worker process for {self._oracle} did not start within {START_SECONDS:g} s and "
-                f"{self._memory_mib} MiB, status {status}; raise verifier.memory_mib, or see its message above"
+                f"the bounded worker process for {self._oracle} did not start within {START_SECONDS:g} s, "
+                f"status {status}; see its message above"
             ) from None
         self._ready = True
 
@@ -133,7 +145,7 @@ class BoundedProcess:
                 pipe.close()
         return status
 
-    def _send(self, request: dict[str, str | float]) -> None:
+    def _send(self, request: dict) -> None:
         assert self._process is not None and self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()

@@ -1,40 +1,57 @@
 r"""The grammar of expressions: sums, products, powers, LaTeX commands and calls, read into exact forms.
 
-Consumes tokens; produces forms of `seed_grpo.verify.algebra`. It evaluates no text. Units and degrees after a number
-are dropped. Brackets that hold lists, and what stands around expressions, are `seed_grpo.verify.grammar`'s.
+Consumes tokens; produces forms of `seed_grpo.verify.algebra`. It evaluates no text. An expression ends where its unit
+begins. Brackets that hold lists, and what stands around expressions, are `seed_grpo.verify.grammar`'s; sums, limits and
+integrals `seed_grpo.verify.operators`'.
 """
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
-from seed_grpo.verify import algebra
+from seed_grpo.verify import algebra, functions
 from seed_grpo.verify.algebra import Form
 from seed_grpo.verify.limits import BoundReachedError
 from seed_grpo.verify.token_reader import GrammarError, TokenReader
-from seed_grpo.verify.tokens import Token
+from seed_grpo.verify.tokens import CLOSING, Token
+from seed_grpo.verify.units import CURRENCIES, is_unit
 
+INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
 CALLS = (
     *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan"),
-    *("sinh", "cosh", "tanh", "ln", "log", "exp"),
+    *("sinh", "cosh", "tanh", "ln", "log", "lg", "exp"),
 )
-CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity", "e": "e", "i": "i"}
-SHORT_UNITS = ("cm", "km", "mm", "kg", "mL", "ft", "lb", "oz", "mi", "in", "hr")
+FUNCTIONS = {**{name: name for name in functions.FUNCTIONS}, "ceiling": "ceil"}
+CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity", "e": "e", "i": "i", "I": "i"}
+ACCENTS = ("overline", "bar", "vec", "hat", "tilde", "widehat", "underline", "mathbb", "mathcal")
 PERCENT = ("%", "percent", "percentage", "pct")
+SILENT = (r"\angle", r"\triangle", r"\measuredangle")
+"""commands that only say what kind of thing a name names"""
+PREFIXES = (r"\Delta", r"\delta", r"\partial")
+"""commands that make one name with the letter behind them"""
+FENCES = {"(": ")", "[": "]", "{": "}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
 NO_SYMBOLS = (
-    *(r"\cup", r"\cap", r"\in", r"\setminus", r"\\", r"\{", r"\}", "\\"),
-    *(r"\bmod", r"\mod", r"\sum", r"\prod", r"\int", r"\lim", r"\gcd", r"\lcm", r"\max", r"\min"),
+    *(r"\cup", r"\cap", r"\in", r"\notin", r"\setminus", r"\\", r"\{", r"\}", "\\", r"\mod", r"\to", r"\pm", r"\mp"),
+    *(r"\rfloor", r"\rceil", r"\rangle", r"\langle", r"\|", r"\dots", r"\approx", r"\wedge", r"\vee", r"\circ"),
+    *(r"\equiv", r"\choose", r"\over", r"\subset", r"\subseteq", r"\forall", r"\exists"),
 )
 """commands that are no names; the grammar does not cover the operators among them"""
-LARGEST_FACTORIAL = 500
-LARGEST_BINOMIAL = 1500
+FUNCTION_NAMES = "fghFGH"
+"""letters that stand for functions when a bracket follows"""
 LARGEST_EXPONENT = 1500
 """of scientific notation"""
+DEGREE = algebra.mul(algebra.atom("constant", "pi"), algebra.number(Fraction(1, 180)))
 
 
 class ExpressionReader(TokenReader):
     """Reads expressions. A method consumes what its name says and returns its form."""
+
+    _calls = 0
+    """how many calls the reading is inside of; there degrees are angles and not units"""
+    _modulus_follows = False
+    """whether `mod` belongs to a congruence and not to the expression"""
+    _name_call = False
+    """whether a bracket after any name is the argument of a function: left of an equals sign"""
 
     def _sum(self) -> Form:
         self._deeper()
@@ -43,43 +60,60 @@ class ExpressionReader(TokenReader):
             sign = 1
             while self._peek().value in ("+", "-"):
                 sign *= -1 if self._take().value == "-" else 1
-            term = self._product()
-            terms.append(term if sign > 0 else algebra.scale(term, Fraction(-1)))
+            terms.append(self._product(sign))
             if self._peek().value not in ("+", "-"):
                 self._depth -= 1
                 return algebra.add(*terms)
 
-    def _product(self) -> Form:
-        first = self._peek()
-        product = self._factor()
-        if first.kind == "number" and self._is_fraction_ahead():
-            return algebra.add(product, self._product())  # a mixed number, 3 1/2
+    def _product(self, sign: int = 1) -> Form:
+        """Factors, left to right. Juxtaposition binds before `/`, as in a/2b, but not in a written fraction, 3/2 x."""
+        product = self._juxtaposed(sign)
         while True:
-            token = self._peek()
             if self._accept("*"):
-                product = algebra.mul(product, self._signed_factor())
+                product = algebra.mul(product, self._juxtaposed(self._signs()))
             elif self._accept("/"):
-                product = algebra.mul(product, algebra.power(self._signed_factor(), algebra.number(-1)))
-            elif self._is_unit(token) and algebra.as_number(product) is not None:
-                self._take()
-                if self._accept("^"):
-                    self._argument()
-            elif self._starts_factor(token):
+                below = self._divisor()
+                product = algebra.mul(product, algebra.power(below, algebra.number(-1)))
+            elif not self._modulus_follows and self._accept(r"\mod"):
+                product = functions.modulo(product, self._factor_signed())
+            elif self._starts_factor(self._peek()):
                 product = algebra.mul(product, self._factor())
             else:
                 return product
 
+    def _divisor(self) -> Form:
+        written = self._tokens[self._next - 2].kind == "number" and self._peek().kind == "number"
+        return self._factor_signed() if written else self._juxtaposed(self._signs())
+
+    def _juxtaposed(self, sign: int) -> Form:
+        first = self._peek()
+        product = algebra.scale(self._factor(), Fraction(sign))
+        if first.kind == "number" and self._is_fraction_ahead():
+            part = self._factor()
+            if self._accept("/"):
+                part = algebra.mul(part, algebra.power(self._factor(), algebra.number(-1)))
+            product = algebra.add(product, algebra.scale(part, Fraction(sign)))  # a mixed number, 3 1/2
+        while self._starts_factor(self._peek()):
+            product = algebra.mul(product, self._juxtaposed(1))
+        return product
+
     def _is_fraction_ahead(self) -> bool:
-        if self._tokens[self._next - 1].kind != "number" or not self._tokens[self._next - 1].value.isdigit():
+        before = self._tokens[self._next - 1]
+        if before.kind != "number" or not before.value.isdigit():
             return False
         if self._peek().value == r"\frac":
-            return all(self._peek(ahead).kind == "number" or self._peek(ahead).value in "{}" for ahead in range(1, 4))
+            inside = [self._peek(ahead) for ahead in (2, 5)]
+            return all(token.kind == "number" for token in inside) and self._peek(7).value not in ("^", "!")
         return self._peek().kind == "number" and self._peek(1).value == "/" and self._peek(2).kind == "number"
 
-    def _signed_factor(self) -> Form:
+    def _signs(self) -> int:
         sign = 1
-        while self._accept("-"):
-            sign = -sign
+        while self._peek().value in ("+", "-"):
+            sign *= -1 if self._take().value == "-" else 1
+        return sign
+
+    def _factor_signed(self) -> Form:
+        sign = self._signs()
         return algebra.scale(self._factor(), Fraction(sign))
 
     def _factor(self) -> Form:
@@ -88,14 +122,18 @@ class ExpressionReader(TokenReader):
         while True:
             self._deeper()  # each sign nests what stands left of it
             if self._accept("!"):
-                base = _factorial(base)
+                base = functions.factorial(base)
+            elif self._peek().value == "^" and self._is_degree(1):
+                if not self._calls:
+                    break  # a unit, for who reads the whole answer
+                self._skip_degree()
+                base = algebra.mul(base, DEGREE)
             elif self._accept("^"):
-                if self._accept_degree():
-                    continue
                 base = algebra.power(base, self._exponent())
             else:
-                self._depth = depth
-                return base
+                break
+        self._depth = depth
+        return base
 
     def _exponent(self) -> Form:
         """The whole number in `2^10`, right-associative in `2^3^2`."""
@@ -109,10 +147,14 @@ class ExpressionReader(TokenReader):
 
     def _base(self) -> Form:
         token = self._peek()
+        name = token.value.lstrip("\\")
         if token.kind == "number":
             return self._number()
-        if token.value in ("(", "[", "{", "|"):
+        if token.value in FENCES:
             return self._group()
+        if token.value in SILENT:
+            self._take()
+            return self._base()
         if token.value == r"\frac":
             self._take()
             above = self._argument()
@@ -123,24 +165,35 @@ class ExpressionReader(TokenReader):
             return algebra.power(self._argument(), algebra.power(index, algebra.number(-1)))
         if token.value == r"\binom":
             self._take()
-            return _binomial(self._argument(), self._argument())
-        if token.value == r"\boxed":
+            return functions.binomial(self._argument(), self._argument())
+        if token.value in (r"\boxed", r"\fbox"):
             self._take()
             return self._argument()
-        if token.value.lstrip("\\") in CALLS:
+        if name in CALLS:
             return self._call()
-        if token.kind in ("word", "command", "text"):
-            return self._symbol()
-        raise GrammarError(f"unexpected {token.value!r}")
+        if name in FUNCTIONS and self._peek(1).value in ("(", "{", "_"):
+            return self._function(FUNCTIONS[name])
+        return self._operator() if token.value in self._operators else self._symbol()
+
+    _operators: tuple[str, ...] = ()
+    """commands of the operators that `_operator` reads"""
+
+    def _operator(self) -> Form:
+        raise NotImplementedError
 
     def _group(self) -> Form:
         opening = self._take().value
+        name_call, self._name_call = self._name_call, False
         inner = self._sum()
-        self._expect({"(": ")", "[": "]", "{": "}", "|": "|"}[opening])
-        if opening != "|":
-            return inner
-        value = algebra.as_number(inner)
-        return algebra.number(abs(value)) if value is not None else algebra.atom("call", "abs", inner)
+        if opening == "{" and self._accept(r"\choose"):
+            inner = functions.binomial(inner, self._sum())
+        elif opening == "{" and self._accept(r"\over"):
+            inner = algebra.mul(inner, algebra.power(self._sum(), algebra.number(-1)))
+        self._name_call = name_call
+        self._expect(FENCES[opening])
+        if opening in (r"\lfloor", r"\lceil"):
+            return functions.FUNCTIONS["floor" if opening == r"\lfloor" else "ceil"]([inner])
+        return functions.absolute(inner) if opening == "|" else inner
 
     def _argument(self) -> Form:
         r"""What a command or `^` applies to: a group, one digit of a number (`\frac12`), or one symbol."""
@@ -157,105 +210,164 @@ class ExpressionReader(TokenReader):
         name = self._take().value.lstrip("\\")
         base = self._argument() if self._accept("_") else None
         exponent = self._exponent() if self._accept("^") else algebra.number(1)
-        self._deeper()
-        if self._peek().value in ("(", "{", "[", "|"):
-            argument = self._group()
-        else:
-            argument = self._factor()
-            while self._starts_factor(self._peek()) and self._peek().value.lstrip("\\") not in CALLS:
-                argument = algebra.mul(argument, self._factor())
-        self._depth -= 1
+        if name in INVERSE and algebra.as_number(exponent) == -1:
+            name, exponent = INVERSE[name], algebra.number(1)
+        if base is None and self._accept("_"):
+            base = self._argument()
+        argument = self._call_argument()
         if name == "exp":
             return algebra.power(algebra.power(algebra.atom("constant", "e"), argument), exponent)
-        value = algebra.atom("call", "ln" if base is not None else name, argument)
+        if name in ("log", "lg"):
+            name = "ln"
+        value = _logarithm(argument) if name == "ln" else algebra.atom("call", name, argument)
         if base is not None:
-            value = algebra.mul(value, algebra.power(algebra.atom("call", "ln", base), algebra.number(-1)))
+            value = algebra.mul(value, algebra.power(_logarithm(base), algebra.number(-1)))
         return algebra.power(value, exponent)
+
+    def _call_argument(self) -> Form:
+        self._deeper()
+        self._calls += 1
+        if self._peek().value in ("(", "{", "[", "|"):
+            argument = self._factor() if self._peek().value in ("{", "|") else self._group()
+        else:
+            argument = self._factor_signed()
+            while self._starts_factor(self._peek()) and self._peek().value.lstrip("\\") not in CALLS:
+                if self._peek().value == "(":
+                    break
+                argument = algebra.mul(argument, self._factor())
+            if self._peek().value == "/" and self._peek(1).kind == "number":
+                self._take()
+                argument = algebra.mul(argument, algebra.power(self._factor(), algebra.number(-1)))
+        self._calls -= 1
+        self._depth -= 1
+        return argument
+
+    def _function(self, name: str) -> Form:
+        self._take()
+        if self._accept("_"):
+            raise GrammarError(f"{name} over a set")
+        return functions.FUNCTIONS[name](self._arguments())
 
     def _symbol(self) -> Form:
         """A constant, a name of several letters, or a single letter; of `xy` the first, the rest stays to be read."""
         token = self._take()
         name = token.value.strip().lstrip("\\")
-        if name in CONSTANTS and token.kind != "text":
+        if token.kind == "command" and name in ACCENTS or name == "bar" and self._peek().value == "{":
+            name = f"{'bar' if name == 'overline' else name} {self._raw()}"
+        elif name in CONSTANTS and self._peek().value != "_":
             return algebra.atom("constant", CONSTANTS[name])
-        if token.kind == "text":
-            name = name.strip("()").strip()
-        if token.kind == "word" and 1 < len(name) < 4:
+        elif token.value in PREFIXES and self._peek().kind in ("word", "command"):
+            name += f" {self._take().value}"
+        elif token.kind == "word" and 1 < len(name) < 4:
             self._next -= 1
             self._tokens[self._next : self._next + 1] = [Token("word", letter) for letter in name]
             return self._symbol()
-        if not name or (token.kind != "command" and not name.replace(" ", "").isalpha()):
-            raise GrammarError(f"unexpected {token.value!r}")
-        if token.kind == "command" and (not name.isalpha() or token.value in NO_SYMBOLS):
-            raise GrammarError(f"unexpected {token.value!r}")
-        name = name.casefold() if len(name) > 1 and token.kind != "command" else name
+        else:
+            name = _checked_name(token, name)
+        if self._peek().value == "^" and self._peek(2).value == "_":  # v^2_0
+            self._tokens[self._next : self._next + 4] = [self._peek(ahead) for ahead in (2, 3, 0, 1)]
         if self._accept("_"):
             name += f"_{self._raw()}"
-        while self._accept("'"):
-            name += "'"
-        if self._peek().value == "(" and self._has_comma():
+        name += self._primes()
+        called = name.rstrip("'")[0] in FUNCTION_NAMES or self._name_call
+        if self._peek().value == "{" and self._peek(1).value == "(" and called:  # as sympy prints it, f{(x)}
+            self._take()
+            arguments = self._arguments()
+            self._expect("}")
+            return algebra.atom("function", name, arguments)
+        if self._peek().value == "(" and (self._has_inside(",") or called):
             return algebra.atom("function", name, self._arguments())
         return algebra.atom("symbol", name)
 
+    def _primes(self) -> str:
+        primes = ""
+        while True:
+            if self._accept("'"):
+                primes += "'"
+            elif self._peek().value == "^" and self._peek(1).value == "'":
+                self._next += 1
+            elif self._peek().value == "^" and self._peek(1).value == "{" and self._peek(2).value == "'":
+                self._take()
+                primes += self._raw()
+            else:
+                return primes
+
     def _arguments(self) -> tuple[Form, ...]:
-        self._expect("(")
+        closing = FENCES[self._take().value]
         self._deeper()
         arguments = [self._sum()]
-        while self._accept(","):
+        while self._accept(",") or self._accept(";"):
             arguments.append(self._sum())
-        self._expect(")")
+        self._expect(closing)
         self._depth -= 1
         return tuple(arguments)
 
     def _number(self) -> Form:
-        text = self._take().value.replace("{,}", "").replace(",", "").lower()
+        text = self._take().value.lower()
         mantissa, _, exponent = text.partition("e")
         if len(exponent.lstrip("+-")) > 4 or abs(int(exponent or 0)) > LARGEST_EXPONENT:
             raise BoundReachedError(f"an exponent of ten is over {LARGEST_EXPONENT}")
-        whole, _, decimals = mantissa.partition(".")
+        whole, point, decimals = mantissa.partition(".")
         value = Fraction(int(whole + decimals or 0), 10 ** len(decimals))
+        if point and self._peek().value in (r"\overline", r"\bar") and self._peek(2).value.isdigit():
+            self._take()
+            period = self._raw()
+            if not period.isdigit():
+                raise GrammarError(f"{period!r} repeats in a decimal")
+            value += Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(decimals))
         return algebra.number(value * Fraction(10) ** int(exponent or 0))
 
-    def _accept_degree(self) -> bool:
-        braced = self._peek().value == "{" and self._peek(1).value == r"\circ"
-        if braced:
-            self._next += 2
+    def _is_degree(self, ahead: int) -> bool:
+        return self._peek(ahead).value == r"\circ" or (
+            self._peek(ahead).value in "{(" and self._peek(ahead + 1).value == r"\circ"
+        )
+
+    def _skip_degree(self) -> None:
+        while self._take().value != r"\circ":
+            pass
+        if self._tokens[self._next - 2].value == "{":
             self._expect("}")
-        return braced or self._accept(r"\circ")
 
     def _is_unit(self, token: Token) -> bool:
-        if self._is_separator(token) or token.value in PERCENT:
-            return False
-        if token.kind == "text":
+        """Whether a token after a value names its unit or what is counted."""
+        if token.value in CURRENCIES:
             return True
+        if token.kind == "text":
+            return token.value not in CONSTANTS
         name = token.value
-        known = name in CALLS or name in CONSTANTS or name == "sqrt"
-        return token.kind == "word" and not known and (len(name) > 3 or name in SHORT_UNITS)
+        known = name in CALLS or name in CONSTANTS or name == "sqrt" or name in FUNCTIONS
+        return token.kind == "word" and not known and (len(name) > 3 or is_unit(name))
 
     def _starts_factor(self, token: Token) -> bool:
-        if self._is_separator(token) or token.value in PERCENT or token.value in NO_SYMBOLS:
+        if self._is_separator(token) or token.value in (*PERCENT, *NO_SYMBOLS) or self._is_unit(token):
             return False
-        return token.kind in ("word", "command", "text") or token.value in ("(", "{", "[")
+        if token.kind == "number":
+            before = self._tokens[self._next - 1]
+            return before.kind == "word" or (before.value in CLOSING and before.value != "]") or before.value == "!" or self._is_mixed_ahead()
+        return token.kind in ("word", "command") or token.value in ("(", "{")
+
+    def _is_mixed_ahead(self) -> bool:
+        return self._peek(1).value == r"\frac"
 
 
-def _natural(form: Form) -> int | None:
-    value = algebra.as_number(form)
-    return int(value) if value is not None and value.denominator == 1 and value >= 0 else None
+def _checked_name(token: Token, name: str) -> str:
+    if token.kind == "text":
+        name = name.strip("()").strip()
+    if token.kind not in ("word", "command", "text"):
+        raise GrammarError(f"unexpected {token.value!r}")
+    if not name or (token.kind != "command" and not name.replace(" ", "").isalpha()):
+        raise GrammarError(f"unexpected {token.value!r}")
+    if token.kind == "command" and (not name.isalpha() or token.value in NO_SYMBOLS):
+        raise GrammarError(f"unexpected {token.value!r}")
+    return name.casefold() if len(name) > 1 and token.kind != "command" else name
 
 
-def _factorial(form: Form) -> Form:
-    value = _natural(form)
-    if value is None:
-        return algebra.atom("call", "factorial", form)
-    if value > LARGEST_FACTORIAL:
-        raise BoundReachedError(f"a factorial is over {LARGEST_FACTORIAL}!")
-    return algebra.number(math.factorial(value))
-
-
-def _binomial(above: Form, below: Form) -> Form:
-    total, chosen = _natural(above), _natural(below)
-    if total is None or chosen is None:
-        return algebra.atom("function", "binomial", (above, below))
-    if total > LARGEST_BINOMIAL:
-        raise BoundReachedError(f"a binomial is over {LARGEST_BINOMIAL}")
-    return algebra.number(math.comb(total, chosen))
+def _logarithm(argument: Form) -> Form:
+    """ln 1 = 0 and ln e^x = x are exact; everything else stays a call."""
+    if argument == algebra.number(1):
+        return ()
+    if len(argument) == 1 and argument[0][1] == 1 and len(argument[0][0]) == 1:
+        base, exponent = argument[0][0][0]
+        if base == ("constant", "e"):
+            return algebra.number(exponent)
+    return algebra.atom("call", "ln", argument)

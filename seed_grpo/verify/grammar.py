@@ -1,165 +1,225 @@
 r"""The grammar of answers: from tokens to nodes, by recursive descent.
 
-A node is `(kind, value)`, hashable, equal for answers that the exact forms can tell to be equal:
-
-    number      Fraction                      percent     Fraction as written, 28 for 28%
-    expression  form of `algebra`             based       (digits, base), e.g. 52_8
-    set         sorted items; lists too       tuple       (opening, items, closing): points and intervals
-    union       sorted pieces                 matrix      rows of nodes
-    equation    form that is zero             inequality  (sign, form): the form is < <= != 0
-
-It consumes tokens of `tokens.tokenize` and calls `algebra`; it evaluates no text. Units after a number are dropped.
+Consumes tokens; produces nodes of `seed_grpo.verify.nodes`. It evaluates no text. An answer is a list of relations
+between sides; a side is a value with its unit, a bracket, a matrix, or sets joined by `\cup` and the like.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import re
 from fractions import Fraction
 
-from seed_grpo.verify import algebra
+from seed_grpo.verify import algebra, matrices, regions
 from seed_grpo.verify.algebra import Form
-from seed_grpo.verify.expressions import PERCENT, ExpressionReader
-from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, sort_key
+from seed_grpo.verify.expressions import PERCENT
+from seed_grpo.verify.functions import modulo
+from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError
+from seed_grpo.verify.nodes import Node, as_form, as_list, as_set, expression
+from seed_grpo.verify.operators import OperatorReader
+from seed_grpo.verify.statements import as_region, combine, operate, relate
 from seed_grpo.verify.token_reader import END, GrammarError
 from seed_grpo.verify.tokens import Token
+from seed_grpo.verify.units import CURRENCIES, DEGREE, Unit, read_unit
 
-Node = tuple[str, Hashable]
+SET_OPERATIONS = (r"\cup", r"\cap", r"\setminus")
+SIGNS = ("=", "<", ">", "<=", ">=", "!=", r"\in", r"\approx")
 
-FLIPPED = {">": "<", ">=": "<="}
 
 def read_answer(tokens: list[Token]) -> Node:
-    r"""The node of a whole answer; with `\pm` the set of both readings.
+    r"""The node of a whole answer; with `\pm` the list of both readings.
 
     Raises:
         GrammarError: the grammar does not cover it.
         ZeroDivisionError: it divides by zero.
         BoundReachedError: it would cost more than it may.
     """
-    readings: list[Node] = []
-    signs = [("+", "-"), ("-", "+")] if any(token.value in (r"\pm", r"\mp") for token in tokens) else [("+", "-")]
-    for plus_minus, minus_plus in signs:
+    if not any(token.value in (r"\pm", r"\mp") for token in tokens):
+        return AnswerReader(list(tokens)).answer()
+    readings = []
+    for plus_minus, minus_plus in (("+", "-"), ("-", "+")):
         replaced = {r"\pm": Token("sign", plus_minus), r"\mp": Token("sign", minus_plus)}
-        readings.append(_AnswerReader([replaced.get(token.value, token) for token in tokens]).answer())
-    return readings[0] if len(readings) == 1 else _set(readings)
+        readings.append(AnswerReader([replaced.get(token.value, token) for token in tokens]).answer())
+    return _both(*readings)
 
 
-def _set(items: list[Node]) -> Node:
-    """Items of nested lists are items; order and repetition do not matter."""
-    flat: list[Node] = []
-    for item in items:
-        flat.extend(item[1] if item[0] == "set" else [item])  # type: ignore[arg-type]
-    if len(flat) > MAX_ITEMS:
-        raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
-    return "set", tuple(sorted(dict.fromkeys(flat), key=sort_key))
+def _both(first: Node, second: Node) -> Node:
+    """Two readings of one text as one answer."""
+    if first[0] == "assign" and second[0] == "assign" and first[1][0] == second[1][0]:
+        return "assign", (first[1][0], _both(first[1][1], second[1][1]))
+    values = as_list([first, second])[1]
+    return "list", tuple(dict.fromkeys(values))
 
 
-def expression(form: Form) -> Node:
-    value = algebra.as_number(form)
-    return ("expression", form) if value is None else ("number", value)
-
-
-def as_form(node: Node) -> Form:
-    """The form of a number or an expression.
-
-    Raises:
-        GrammarError: it is neither.
-    """
-    if node[0] == "number":
-        return algebra.number(node[1])  # type: ignore[arg-type]
-    if node[0] == "expression":
-        return node[1]  # type: ignore[return-value]
-    raise GrammarError(f"{node[0]} in an expression")
-
-
-class _AnswerReader(ExpressionReader):
+class AnswerReader(OperatorReader):
     """Reads whole answers. A method consumes what its name says and returns its node."""
 
     def answer(self) -> Node:
-        items = self._items()
+        node = self._items()
         if self._peek() != END:
             raise GrammarError(f"unexpected {self._peek().value!r}")
-        return items[0] if len(items) == 1 else _set(items)
+        return node
 
-    def _items(self) -> list[Node]:
-        items = [self._union()]
+    def _items(self) -> Node:
+        items, separators = [self._relation()], list[str]()
         while self._is_separator(self._peek()):
-            self._take()
-            if self._is_separator(self._peek()):
-                continue  # ", and"
-            items.append(self._union())
-        return items
-
-    def _union(self) -> Node:
-        pieces = [self._relation()]
-        while self._accept(r"\cup"):
-            pieces.append(self._relation())
-        return pieces[0] if len(pieces) == 1 else ("union", tuple(sorted(set(pieces), key=sort_key)))
+            between = []
+            while self._is_separator(self._peek()):
+                between.append(self._take().value.strip())
+            if self._peek() == END:
+                break
+            separators.append(between[0])
+            items.append(self._relation())
+            if len(items) > MAX_ITEMS:
+                raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
+        return combine(items, separators)
 
     def _relation(self) -> Node:
-        sides, signs = [self._side()], []
-        while self._peek().value in ("=", "<", ">", "<=", ">=", "!=", r"\in"):
+        self._name_call = self._call_is_name()
+        sides, signs = [self._joined()], list[str]()
+        self._name_call = False
+        if not signs and self._accept(r"\equiv"):
+            return self._congruence(sides[0])
+        while self._peek().value in SIGNS:
             signs.append(self._take().value)
-            sides.append(self._side())
-        if not signs:
-            return sides[0]
-        if all(sign in ("=", r"\in") for sign in signs):
-            if signs == ["="] and not self._is_name(sides[0]):
-                return "equation", _monic(_difference(sides[0], sides[1]))
-            return sides[-1]  # x = 5, x = 2 + 3 = 5, (p, q) = (3, 2), x in S
-        if "=" in signs or r"\in" in signs:
-            raise GrammarError("a chain of = and <")
-        links = [
-            ("inequality", self._inequality(sign, left, right))
-            for sign, left, right in zip(signs, sides, sides[1:], strict=False)
-        ]
-        return links[0] if len(links) == 1 else ("chain", tuple(sorted(links, key=sort_key)))
+            sides.append(self._joined())
+        return relate(sides, signs) if signs else sides[0]
 
-    def _inequality(self, sign: str, left: Node, right: Node) -> Hashable:
-        if sign in FLIPPED:
-            left, right = right, left
-        difference = _difference(left, right)
-        if sign == "!=":
-            return sign, _monic(difference)
-        content = abs(difference[0][1]) if difference else Fraction(1)
-        return FLIPPED.get(sign, sign), algebra.scale(difference, 1 / content)
+    def _congruence(self, left: Node) -> Node:
+        """What is congruent to zero, and the modulus."""
+        self._modulus_follows = True
+        right = self._sum()
+        self._modulus_follows = False
+        bracket = self._accept("(")
+        self._expect(r"\mod")
+        modulus = self._factor()
+        if bracket:
+            self._expect(")")
+        over = algebra.add(as_form(left), algebra.scale(right, Fraction(-1)))
+        rest = tuple(term for term in over if term[0])
+        constant = tuple(term for term in over if not term[0])
+        return "congruence", (algebra.add(rest, modulo(constant, modulus)), modulus)
 
-    def _is_name(self, node: Node) -> bool:
-        """A symbol, f(x), a product of capitals (AB) or a tuple of names: what stands left of = in `x = 5`."""
-        if node[0] == "tuple":
-            return all(self._is_name(item) for item in node[1][1])  # type: ignore[index]
-        if node[0] != "expression":
+    def _call_is_name(self) -> bool:
+        """Whether the next is name(...) = ..., in which the name is a function's."""
+        at, depth = self._next, 0
+        if self._peek().kind not in ("word", "command"):
             return False
-        form = as_form(node)
-        atoms = form[0][0]
-        if len(form) > 1 or form[0][1] != 1 or any(exponent != 1 for _, exponent in atoms):
-            return False
-        names = [base[1] for base, _ in atoms if base[0] in ("symbol", "call", "function")]
-        return len(names) == len(atoms) and (len(atoms) == 1 or all(str(name).isupper() for name in names))
+        while at < len(self._tokens) and self._tokens[at].value != "(":
+            if self._tokens[at].value in (*SIGNS, "+", "-", ",", "*", r"\frac"):
+                return False
+            at += 1
+        while at < len(self._tokens):
+            depth += (self._tokens[at].value == "(") - (self._tokens[at].value == ")")
+            if depth == 0:
+                break
+            at += 1
+        return at + 1 < len(self._tokens) and self._tokens[at + 1].value in ("=", r"\approx")
+
+    def _joined(self) -> Node:
+        r"""Sides joined by `\cup` and the like, left to right."""
+        node = self._side()
+        while self._peek().value in SET_OPERATIONS or (self._peek().value == "-" and self._peek(1).value == r"\{"):
+            operation = self._take().value.replace("-", r"\setminus")
+            node = operate(operation, node, self._side())
+        return node
 
     def _side(self) -> Node:
         token = self._peek()
-        if token.value == r"\{" or (token.value in ("(", "[", "{") and self._has_comma()):
+        currency = self._take_currency()
+        if currency is not None:
+            return "quantity", (as_form(self._side()), currency)
+        if token.value == r"\{" or (token.value in ("(", "[", "{") and self._has_inside(",", ";")):
             return self._container()
-        if token.kind == "environment":
-            return self._matrix()
-        if token.value == "[" and self._peek(1).kind == "environment":
-            self._take()
-            matrix = self._matrix()
-            self._expect("]")
-            return matrix
+        if token.value in ("(", "{", "[") and self._has_inside(*SET_OPERATIONS):
+            return self._nested()
+        if self._is_matrix_ahead():
+            return self._matrix_sum()
+        if token.value == r"\langle":
+            return self._vector()
         if token.value == r"\emptyset":
             self._take()
             return "set", ()
-        if token.kind == "number" and self._peek(1).value == "_":
-            digits = self._take().value
-            self._take()
-            return "based", (digits.lstrip("0"), self._raw())
-        form = self._sum()
+        if self._takes_reals():
+            return "region", (None, regions.REALS)
+        if token.kind == "number" and self._digits_ahead():
+            return self._based()
+        return self._bracketed_digits() or self._value(self._sum())
+
+    def _value(self, form: Form) -> Node:
+        """A form with what stands behind it: a per cent sign, a unit, or the rest of a ratio."""
         if self._peek().value in PERCENT:
             self._take()
-            value = algebra.as_number(form)
-            return ("percent", value) if value is not None else expression(algebra.scale(form, Fraction(1, 100)))
-        return expression(form)
+            return "percent", form
+        if self._accept(":") or self._accept("to"):
+            parts = [self._sum()]
+            while self._accept(":") or self._accept("to"):
+                parts.append(self._sum())
+            over = algebra.power(form, algebra.number(-1))
+            return "ratio", (algebra.number(1), *(algebra.mul(part, over) for part in parts))
+        if self._peek().value == "^" and self._is_degree(1):
+            self._take()
+            self._skip_degree()
+            is_celsius = self._peek().value == "C" and self._take()
+            return "quantity", (form, read_unit("celsius") or DEGREE) if is_celsius else (form, DEGREE)
+        unit = self._unit()
+        return ("quantity", (form, unit)) if unit is not None else expression(form)
+
+    def _unit(self) -> Unit | None:
+        words = []
+        while (
+            (self._is_unit(self._peek()) and not self._is_separator(self._peek()))
+            or (words and self._peek().value == "^" and self._peek(1).value != r"\circ")
+            or (words and self._peek().value == "/" and self._is_unit(self._peek(1)))
+        ):
+            token = self._take()
+            if token.value in CURRENCIES:
+                return CURRENCIES[token.value]
+            words.append("^" + self._raw() if token.value == "^" else token.value)
+        return read_unit(" ".join(words)) if words else None
+
+    def _take_currency(self) -> Unit | None:
+        """The currency sign before a number, behind its sign if it has one."""
+        for ahead in (0, 1):
+            token = self._peek(ahead)
+            if token.value in CURRENCIES and (ahead == 0 or self._peek().value in ("-", "+")):
+                del self._tokens[self._next + ahead]
+                return CURRENCIES[token.value]
+        return None
+
+    def _takes_reals(self) -> bool:
+        if self._accept(r"\Reals"):
+            return True
+        if self._peek().value == r"\mathbb" and self._peek(2).value == "R":
+            self._next += 4
+            return True
+        return False
+
+    def _digits_ahead(self) -> int:
+        """How many tokens are the digits of a number whose base follows, as in 52_8 and 2A_{16}; 0: it is none."""
+        ahead = 0
+        while re.fullmatch(r"[0-9A-F]+", self._peek(ahead).value):
+            ahead += 1
+        return ahead if self._peek(ahead).value == "_" else 0
+
+    def _based(self) -> Node:
+        digits = "".join(self._take().value for _ in range(self._digits_ahead()))
+        self._expect("_")
+        return "based", (digits.lstrip("0"), self._raw())
+
+    def _bracketed_digits(self) -> Node | None:
+        """(52)_8"""
+        if self._peek().value == "(" and self._peek(2).value == ")" and self._peek(3).value == "_":
+            del self._tokens[self._next + 2], self._tokens[self._next]
+            return self._based() if self._digits_ahead() else None
+        return None
+
+    def _nested(self) -> Node:
+        opening = self._take().value
+        self._deeper()
+        node = self._joined()
+        self._depth -= 1
+        self._expect({"(": ")", "[": "]", "{": "}"}[opening])
+        return node
 
     def _container(self) -> Node:
         opening = self._take().value
@@ -167,16 +227,78 @@ class _AnswerReader(ExpressionReader):
         items: list[Node] = []
         self._deeper()
         if not (with_braces and self._peek().value in ("}", r"\}")):
-            items = self._items()
+            items = self._contents(with_braces)
         self._depth -= 1
         closing = self._take().value
         if closing not in (("}", r"\}") if with_braces else (")", "]")):
             raise GrammarError(f"{opening!r} closed by {closing!r}")
-        if len(items) > MAX_ITEMS:
-            raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
-        return _set(items) if with_braces else ("tuple", (opening, tuple(items), closing))
+        if not with_braces:
+            return "tuple", (opening, tuple(items), closing)
+        if opening == "{":
+            return as_list(items)
+        return items[0] if len(items) == 1 and items[0][0] == "region" else as_set(items)
 
-    def _matrix(self) -> Node:
+    def _contents(self, with_braces: bool) -> list[Node]:
+        items = [self._relation()]
+        if with_braces and self._peek().value in ("|", ":"):  # {x | x > 3}
+            self._take()
+            domain, condition = as_region(items[0]), self._items()
+            region = as_region(condition)
+            if region is None:
+                raise GrammarError("a set of what is no region")
+            return [("region", (None, regions.intersection(region, domain or regions.REALS)))]
+        while self._is_separator(self._peek()):
+            self._take()
+            if not self._is_separator(self._peek()):
+                items.append(self._relation())
+            if len(items) > MAX_ITEMS:
+                raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
+        return items
+
+    def _vector(self) -> Node:
+        self._take()
+        items = self._contents(False)
+        self._expect(r"\rangle")
+        return "tuple", ("(", tuple(items), ")")
+
+    def _is_matrix_ahead(self) -> bool:
+        """Whether a matrix stands in this side, before its end and outside of other brackets."""
+        for token in self._tokens[self._next :]:
+            if token.kind == "environment":
+                return token.value != "end"
+            if token.value in (",", ";", *SIGNS):
+                return False
+        return False
+
+    def _matrix_sum(self) -> Node:
+        rows: matrices.Rows | None = None
+        while True:
+            sign = Fraction(self._signs())
+            scalar, term = self._matrix_term()
+            if rows is None and sign == 1 and scalar == algebra.number(1) and self._peek().value not in ("+", "-"):
+                return "matrix", term
+            scaled = matrices.times(algebra.scale(scalar, sign), term)
+            rows = scaled if rows is None else matrices.plus(rows, scaled)
+            if self._peek().value not in ("+", "-"):
+                return "matrix", rows
+
+    def _matrix_term(self) -> tuple[Form, matrices.Rows]:
+        scalar, rows = algebra.number(1), None
+        while True:
+            bracket = self._peek().value in ("(", "[", "{") and self._peek(1).kind == "environment"
+            if bracket or (self._peek().kind == "environment" and self._peek().value != "end"):
+                matrix = self._matrix(bracket)
+                rows = matrix if rows is None else matrices.product(rows, matrix)
+            elif self._peek().kind == "number" or self._peek().value == r"\frac" or self._starts_factor(self._peek()):
+                scalar = algebra.mul(scalar, self._factor())
+            elif not self._accept("*"):
+                break
+        if rows is None:
+            raise GrammarError("a matrix and a number in one sum")
+        return scalar, rows
+
+    def _matrix(self, bracket: bool) -> matrices.Rows:
+        opening = self._take().value if bracket else ""
         self._take()
         self._deeper()
         rows: list[list[Node]] = [[]]
@@ -188,12 +310,10 @@ class _AnswerReader(ExpressionReader):
             if len(rows) * max(1, len(rows[-1])) > MAX_ITEMS:
                 raise BoundReachedError(f"a matrix has over {MAX_ITEMS} entries")
         self._depth -= 1
-        return "matrix", tuple(tuple(row) for row in rows if row)
-
-
-def _difference(left: Node, right: Node) -> Form:
-    return algebra.add(as_form(left), algebra.scale(as_form(right), Fraction(-1)))
-
-
-def _monic(form: Form) -> Form:
-    return algebra.scale(form, 1 / form[0][1]) if form else form
+        if bracket:
+            self._expect({"(": ")", "[": "]", "{": "}"}[opening])
+        matrix = tuple(tuple(row) for row in rows if row)
+        if self._peek().value == "^" and self._peek(1).value == "T":
+            self._next += 2
+            matrix = matrices.transposed(matrix)
+        return matrix

@@ -1,8 +1,8 @@
 """The judge: from the texts of a group to verdicts and to the forms that the partition is made of.
 
 Consumes completions and reference answers; produces one `Judged` a completion: verdict, evidence, parsed form. Each
-answer is parsed once. It neither partitions nor knows of rewards. Judging is bounded whatever the texts are: by the
-limits of the parser, by the bounded process for what parsed forms leave open, and by the time for the group, after
+answer is parsed once, and what was parsed or compared is remembered by its content. It neither partitions nor knows of rewards. Judging is bounded whatever the texts are: by the
+limits of the parser, by the bounded process for what parsed forms leave open, and by the times for a verdict and for the group, after
 which nothing more is parsed or compared. Nor can a text end a run: an exception of the parser or of a comparison is
 logged and becomes a `JudgeFaultError`, which like every bound becomes a verdict.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -19,12 +19,16 @@ from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.bounded import BoundedProcess
+from seed_grpo.verify.equivalence import Rules
 from seed_grpo.verify.extract import extract_answer
 from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
 from seed_grpo.verify.parse import Parsed
 from seed_grpo.verify.relations import RELATIONS
 
 logger = logging.getLogger(__name__)
+
+REMEMBERED = 10_000
+"""parsed forms, and pairs that the bounded process decided"""
 
 
 class Judged(NamedTuple):
@@ -39,32 +43,38 @@ class Judge:
     """Judges one group after the other. Not thread-safe; one per verifier worker."""
 
     def __init__(self, config: VerifierConfig) -> None:
-        """Starts no process; the first comparison that needs one does."""
+        """Starts the bounded process, if the relation needs one, and does not wait for it."""
         self._config = config
         self._relation = RELATIONS[config.relation]
+        self._rules = Rules(config.decimal_digits, config.relative_tolerance)
         oracle = self._relation.oracle
-        self._process = BoundedProcess(oracle, config.memory_mib) if oracle is not None else None
+        numbers = self._rules[:2]
+        self._process = BoundedProcess(oracle, numbers, config.memory_mib) if oracle is not None else None
         self._decided: dict[frozenset[Parsed], bool] = {}
+        self._forms: dict[str, Parsed] = {}
         self._deadline = 0.0
 
     def judge(self, texts_G: Sequence[str], references: Sequence[str]) -> tuple[Judged, ...]:
         """Verdicts on the G completions of one problem.
 
         Args:
-            texts_G: [G] completions.
+            texts_G: [G] completions; the final answer is what `verifier.extraction` finds in them.
             references: reference answers, at least one; any one counts.
 
         Raises:
             VerifierError: the bounded process cannot be started.
         """
-        self._decided.clear()
+        return self.judge_answers([extract_answer(text, self._config.extraction) for text in texts_G], references)
+
+    def judge_answers(self, answers_G: Sequence[str | None], references: Sequence[str]) -> tuple[Judged, ...]:
+        """As `judge`, of answers that are extracted already; None where there is none."""
         self._deadline = time.monotonic() + self._config.group_timeout
         targets = []
         for reference in references:
             target = self._parse(reference)
             if isinstance(target, Parsed):
                 targets.append(target)
-        return tuple(self._judge_one(text, targets) for text in texts_G)
+        return tuple(self._judge_one(answer, targets) for answer in answers_G)
 
     def same(self, first: Parsed, second: Parsed) -> bool:
         """Whether two forms of the group that was judged last mean the same, in either order.
@@ -73,21 +83,20 @@ class Judge:
             BoundReachedError, JudgeFaultError: it could not be decided.
             VerifierError: the bounded process cannot be started.
         """
-        return first == second or self._compare(first, second)[0]
+        return first == second or self._compare(first, second, time.monotonic() + self._config.judge_timeout)[0]
 
     def close(self) -> None:
         """Ends the bounded process."""
         if self._process is not None:
             self._process.close()
 
-    def _judge_one(self, text: str, targets: Sequence[Parsed]) -> Judged:
+    def _judge_one(self, answer: str | None, targets: Sequence[Parsed]) -> Judged:
         started = time.monotonic()
 
         def judged(verdict: Verdict, rule: str, answer: str | None, form: Parsed | None = None) -> Judged:
             shown = "" if form is None else str(form)
             return Judged(Judgement(verdict, answer, shown, rule, time.monotonic() - started), form)
 
-        answer = extract_answer(text, self._config.extraction)
         if answer is None:
             return judged(Verdict.NO_ANSWER, f"no answer by {self._config.extraction}", None)
         form = self._parse(answer)
@@ -101,12 +110,13 @@ class Judge:
     def _verdict(self, form: Parsed, targets: Sequence[Parsed]) -> tuple[Verdict, str]:
         """Of one form against all references: correct if any means the same, else the worst that happened."""
         if form in targets:
-            return Verdict.CORRECT, f"equal {form.rule}"
+            return Verdict.CORRECT, f"equal {form.kind}"
+        deadline = time.monotonic() + self._config.judge_timeout
         failure: tuple[Verdict, str] | None = None
         rules = set()
         for target in targets:
             try:
-                same, rule = self._compare(form, target)
+                same, rule = self._compare(form, target, deadline)
             except (BoundReachedError, JudgeFaultError) as error:
                 failure = _failure(error), str(error)
                 continue
@@ -115,25 +125,28 @@ class Judge:
             rules.add(rule)
         return failure or (Verdict.INCORRECT, max(rules))  # "oracle" where it had to be asked
 
-    def _compare(self, first: Parsed, second: Parsed) -> tuple[bool, str]:
+    def _compare(self, first: Parsed, second: Parsed, deadline: float) -> tuple[bool, str]:
         """Whether two different forms mean the same, and what said so; raises as `same` does."""
         self._check_deadline()
         with _own_faults("comparison", first.text, second.text):
-            quick = self._relation.compare(first, second)
+            quick = self._relation.compare(first, second, self._rules)
         if quick is not None or self._process is None:
-            return bool(quick), "comparison"
+            return bool(quick), f"comparison {first.kind} {second.kind}"
         pair = frozenset((first, second))
         if pair not in self._decided:
-            timeout = self._config.judge_timeout
-            self._decided[pair] = self._process.same(first.text, second.text, timeout, self._deadline)
-        return self._decided[pair], "oracle"
+            timeout = max(0.0, deadline - time.monotonic())
+            same = self._process.same(first.text, second.text, timeout, self._deadline)
+            _remember(self._decided, pair, same)
+        return self._decided[pair], f"oracle {first.kind} {second.kind}"
 
     def _parse(self, text: str) -> Parsed | Judgement:
         """The form, or the verdict that stands for our own failure to make one."""
         try:
             self._check_deadline()
-            with _own_faults("parser", text):
-                return self._relation.parse(text)
+            if text not in self._forms:
+                with _own_faults("parser", text):
+                    _remember(self._forms, text, self._relation.parse(text))
+            return self._forms[text]
         except (BoundReachedError, JudgeFaultError) as error:
             return Judgement(_failure(error), text, rule=str(error))
 
@@ -142,6 +155,13 @@ class Judge:
             raise BoundReachedError(
                 f"a group took over {self._config.group_timeout:g} s; raise verifier.group_timeout if frequent"
             )
+
+
+def _remember(memory: dict, key: Hashable, value: object) -> None:
+    """Keeps what came in last; the oldest goes first."""
+    memory[key] = value
+    if len(memory) > REMEMBERED:
+        del memory[next(iter(memory))]
 
 
 def _failure(error: BoundReachedError | JudgeFaultError) -> Verdict:

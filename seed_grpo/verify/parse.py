@@ -1,4 +1,4 @@
-"""From the text of an answer to its parsed form.
+r"""From the text of an answer to its parsed form.
 
 Consumes one answer as written; produces a `Parsed` whose equality is the fast half of the relation `math`: equal forms
 mean the same. Answers that the grammar does not cover keep their tidied text as form. Bounded in time and memory
@@ -7,14 +7,23 @@ whatever the text is: a bound reached is a `BoundReachedError`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from seed_grpo.verify.extract import boxed
 from seed_grpo.verify.grammar import read_answer
-from seed_grpo.verify.limits import limited_work
+from seed_grpo.verify.latex import tidy, tokenize
+from seed_grpo.verify.limits import MAX_DIGITS, limited_work
+from seed_grpo.verify.nodes import Node, as_list
 from seed_grpo.verify.token_reader import GrammarError
-from seed_grpo.verify.tokens import tidy, tokenize
+from seed_grpo.verify.words import as_words, plain, read_words
+
+_PLAIN_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.A)
+_DECIMAL_COMMA = re.compile(r"(-?\d+),(\d+)", re.A)
+_LEAD = re.compile(r"^\\?\s*(?:[A-Za-z][A-Za-z']*[ ,:]+){1,30}$")
+_SEGMENT = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,7 @@ class Parsed:
     """E.g. `Parsed("number", Fraction(1, 2), "exact form", r"\\frac12")`; equal by kind and value."""
 
     kind: str
-    """of `seed_grpo.verify.grammar`, or string, or undefined where it divides by zero"""
+    """of `seed_grpo.verify.nodes`"""
     value: Hashable
     rule: str = field(compare=False)
     """how the form came about"""
@@ -30,8 +39,8 @@ class Parsed:
     """the tidied answer"""
 
     def __str__(self) -> str:
-        if self.kind in ("number", "percent"):
-            return f"{self.value}{'%' if self.kind == 'percent' else ''}"
+        if self.kind == "number":
+            return str(self.value)
         return f"{self.kind}: {self.text}"
 
 
@@ -41,13 +50,40 @@ def parse_answer(text: str) -> Parsed:
     Raises:
         BoundReachedError: the text is too long, too deep, a number in it too large, or it takes too much work.
     """
-    tidied = tidy(text)
-    tidied = (boxed(tidied) or tidied).strip()
-    try:
-        with limited_work():
-            kind, value = read_answer(tokenize(tidied))
-    except GrammarError:
-        return Parsed("string", tidied.replace(" ", ""), "string", tidied)
-    except ZeroDivisionError:
-        return Parsed("undefined", tidied.replace(" ", ""), "division by zero", tidied)
-    return Parsed(kind, value, "exact form", tidied)
+    stripped = text.strip()
+    if _PLAIN_NUMBER.fullmatch(stripped):
+        return Parsed("number", Fraction(stripped), "number", stripped)
+    tidied = tidy(_without_lead(boxed(text) or stripped))
+    with limited_work():
+        try:
+            kind, value = _read(tidied)
+        except GrammarError:
+            kind, value = as_words(tidied) or ("string", tidied.replace(" ", ""))
+        except ZeroDivisionError:
+            kind, value = "undefined", tidied.replace(" ", "")
+    return Parsed(kind, value, kind, tidied)
+
+
+def _read(tidied: str) -> Node:
+    words = read_words(tidied)
+    if words is not None:
+        return ("number", Fraction(words[1])) if words[0] == "count" else words
+    comma = _DECIMAL_COMMA.fullmatch(tidied)
+    if comma is not None and len(tidied) <= MAX_DIGITS and (len(comma[2]) != 3 or comma[1].lstrip("-")[0] == "0"):
+        number = ("number", Fraction(f"{comma[1]}.{comma[2]}"))
+        return "comma", (number, as_list([("number", Fraction(comma[1])), ("number", Fraction(comma[2]))]))
+    return read_answer(tokenize(tidied))
+
+
+def _without_lead(text: str) -> str:
+    """The mathematics of a sentence: what stands in it, if words lead up to it."""
+    segments = list(_SEGMENT.finditer(text))
+    if segments and _LEAD.match(text[: segments[0].start()]):
+        return next(group for group in segments[-1].groups() if group is not None)
+    return text
+
+
+def same_text(first: Parsed, second: Parsed) -> bool:
+    """Whether two answers are the same words, one of them read as mathematics: `odd` and `\\text{odd}`."""
+    one, other = plain(first.text), plain(second.text)
+    return one.replace(" ", "") == other.replace(" ", "") and bool(re.search(r"[a-z]{2}", one))

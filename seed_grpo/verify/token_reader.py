@@ -6,11 +6,9 @@ Consumes tokens of `seed_grpo.verify.tokens`; it knows brackets and separators a
 from __future__ import annotations
 
 from seed_grpo.verify.limits import MAX_DEPTH, BoundReachedError, spend
-from seed_grpo.verify.tokens import Token
+from seed_grpo.verify.tokens import CLOSING, OPENING, Token
 
 END = Token("end", "")
-OPENING = ("(", "[", "{", r"\{")
-CLOSING = (")", "]", "}", r"\}")
 
 
 class GrammarError(ValueError):
@@ -49,20 +47,20 @@ class TokenReader:
         if self._depth > MAX_DEPTH:
             raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep")
 
-    def _has_comma(self) -> bool:
-        """Whether the bracket that comes next holds a list."""
+    def _has_inside(self, *values: str) -> bool:
+        """Whether one of the values stands in the bracket that comes next, and in no bracket within it."""
         depth = 0
         for token in self._tokens[self._next :]:
             spend(3)
             depth += (token.value in OPENING) - (token.value in CLOSING)
             if depth == 0:
                 return False
-            if depth == 1 and token.value in (",", ";"):
+            if depth == 1 and token.value in values:
                 return True
         return False
 
     def _raw(self) -> str:
-        """A subscript as it stands."""
+        """A subscript, or what an accent stands over, as it is written."""
         if not self._accept("{"):
             return self._take().value
         parts = []

@@ -1,0 +1,64 @@
+"""Matrices as rows of nodes: sums, multiples, products.
+
+Consumes and produces rows; whatever has to be calculated with must be an expression.
+"""
+
+from __future__ import annotations
+
+from seed_grpo.verify import algebra
+from seed_grpo.verify.algebra import Form
+from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError
+from seed_grpo.verify.nodes import Node, as_form, expression
+from seed_grpo.verify.token_reader import GrammarError
+
+Rows = tuple[tuple[Node, ...], ...]
+
+
+def times(factor: Form, rows: Rows) -> Rows:
+    return tuple(tuple(expression(algebra.mul(factor, as_form(entry))) for entry in row) for row in rows)
+
+
+def plus(first: Rows, second: Rows) -> Rows:
+    """Entry by entry.
+
+    Raises:
+        GrammarError: the shapes differ.
+    """
+    if [len(row) for row in first] != [len(row) for row in second]:
+        raise GrammarError("a sum of matrices of different shapes")
+    return tuple(
+        tuple(expression(algebra.add(as_form(one), as_form(other))) for one, other in zip(*rows, strict=True))
+        for rows in zip(first, second, strict=True)
+    )
+
+
+def product(first: Rows, second: Rows) -> Rows:
+    """The matrix product.
+
+    Raises:
+        GrammarError: the shapes do not fit.
+        BoundReachedError: it has too many terms.
+    """
+    columns = transposed(second)
+    if any(len(row) != len(second) for row in first):
+        raise GrammarError("a product of matrices whose shapes do not fit")
+    if len(first) * len(columns) * len(second) > MAX_ITEMS:
+        raise BoundReachedError(f"a product of matrices has over {MAX_ITEMS} terms")
+    return tuple(
+        tuple(
+            expression(algebra.add(*(algebra.mul(as_form(a), as_form(b)) for a, b in zip(row, column, strict=True))))
+            for column in columns
+        )
+        for row in first
+    )
+
+
+def transposed(rows: Rows) -> Rows:
+    """Rows as columns.
+
+    Raises:
+        GrammarError: the rows differ in length.
+    """
+    if len({len(row) for row in rows}) > 1:
+        raise GrammarError("a matrix whose rows differ in length")
+    return tuple(zip(*rows, strict=True))

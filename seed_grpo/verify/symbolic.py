@@ -1,0 +1,115 @@
+"""The last word on what the quick means leave open, by sympy. Only for the bounded process.
+
+Consumes two answers as text, reads them with our own grammar, and builds sympy objects from the exact forms: no text
+reaches sympy. Two expressions are equal if they agree to 30 digits at every random point at which both have a value; a
+point with negative symbols counts where both values are real. Where there is no such point, sympy simplifies.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+import sympy
+
+from seed_grpo.verify import equivalence
+from seed_grpo.verify.algebra import Atom, Form
+from seed_grpo.verify.equivalence import Rules
+from seed_grpo.verify.parse import parse_answer
+
+DIGITS = 45
+AGREEMENT = sympy.Float(10) ** -30
+"""relative difference below which two values of 45 digits are the same"""
+POINTS = 6
+
+_FUNCTIONS: dict[str, Callable] = {
+    "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "cot": sympy.cot, "sec": sympy.sec, "csc": sympy.csc,
+    "arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "sinh": sympy.sinh, "cosh": sympy.cosh,
+    "tanh": sympy.tanh, "ln": sympy.log, "abs": sympy.Abs, "factorial": sympy.factorial, "floor": sympy.floor,
+    "ceil": sympy.ceiling, "min": sympy.Min, "max": sympy.Max, "binomial": sympy.binomial, "mod": sympy.Mod,
+    "gcd": sympy.gcd, "lcm": sympy.lcm,
+    "sum": lambda body, name, low, high: sympy.Sum(body, (name, low, high)),
+    "prod": lambda body, name, low, high: sympy.Product(body, (name, low, high)),
+    "lim": lambda body, name, target, side: sympy.Limit(body, name, target, "+" if side > 0 else "-"),
+    "int": lambda body, name, *bounds: sympy.Integral(body, (name, *bounds) if bounds else name),
+}  # fmt: skip
+_CONSTANTS = {"e": sympy.E, "pi": sympy.pi, "i": sympy.I, "infinity": sympy.oo}
+
+
+def same(first: str, second: str, decimal_digits: int, relative: float) -> bool:
+    """Whether two answers mean the same by the relation `math`; what cannot be shown is not the same."""
+    rules = Rules(decimal_digits, relative, equal, proportional)
+    one, other = parse_answer(first), parse_answer(second)
+    return bool(equivalence.compare((one.kind, one.value), (other.kind, other.value), rules))
+
+
+def equal(first: Form, second: Form) -> bool:
+    """Whether two expressions have the same value wherever both have one."""
+    one, other = build(first), build(second)
+    seen = 0
+    for value, other_value in _values(one, other):
+        if abs(value - other_value) > AGREEMENT * max(abs(value), abs(other_value), AGREEMENT):
+            return False
+        seen += 1
+    return seen > 0 or sympy.simplify(one - other) == 0
+
+
+def proportional(first: Form, second: Form) -> bool:
+    """Whether the quotient of two expressions is a constant."""
+    ratios = [value / other for value, other in _values(build(first), build(second)) if value and other]
+    if not ratios:
+        return bool(sympy.simplify(build(first) / build(second)).is_constant())
+    return all(abs(ratio - ratios[0]) <= AGREEMENT * abs(ratios[0]) for ratio in ratios)
+
+
+def _values(one: sympy.Expr, other: sympy.Expr) -> Iterator[tuple[sympy.Expr, sympy.Expr]]:
+    """Values of both at random points where both are numbers; at negative points where both are real."""
+    names = sorted(one.free_symbols | other.free_symbols, key=str)
+    whole = one.has(sympy.Sum, sympy.Product) or other.has(sympy.Sum, sympy.Product)
+    for index in range(POINTS if names else 1):
+        generator = random.Random(index)
+        sign = -1 if index % 3 == 2 and not whole else 1
+        if whole:  # a symbol may be the number of terms
+            point = {name: sympy.Integer(generator.randint(2, 12)) for name in names}
+        else:
+            point = {name: sign * sympy.Rational(generator.randint(3001, 16999), 10007) for name in names}
+        pair = [sympy.N(each.subs(point).doit(), DIGITS) for each in (one, other)]
+        if all(value.is_number and value.is_finite for value in pair) and (
+            sign > 0 or all(value.is_real for value in pair)
+        ):
+            yield pair[0], pair[1]
+
+
+def build(form: Form) -> sympy.Expr:
+    """The sympy object of an exact form."""
+    terms = []
+    for monomial, coefficient in form:
+        factors = [_power(base, sympy.Rational(e.numerator, e.denominator)) for base, e in monomial]
+        terms.append(sympy.Mul(sympy.Rational(coefficient.numerator, coefficient.denominator), *factors))
+    return sympy.Add(*terms)
+
+
+def _power(base: Atom, exponent: sympy.Rational) -> sympy.Expr:
+    built = _atom(base)
+    if exponent.q % 2 and exponent.q > 1 and built.is_number and built.is_real and built.is_negative:
+        return (-1) ** (exponent.p % 2) * (-built) ** exponent  # the real root, as in `seed_grpo.verify.algebra`
+    return built**exponent
+
+
+def _atom(base: Atom) -> sympy.Expr:
+    match base:
+        case ("symbol", name):
+            return sympy.Symbol(name)
+        case ("prime", value):
+            return sympy.Integer(value)
+        case ("constant", name):
+            return _CONSTANTS[name]
+        case ("sum", form):
+            return build(form)
+        case ("power", below, above):
+            return build(below) ** build(above)
+        case ("call", name, form):
+            return _FUNCTIONS[name](build(form))
+        case ("function", name, forms) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*map(build, forms))
+    return sympy.Symbol(repr(base))  # f(x): whatever it is, it is the same in both

@@ -1,0 +1,180 @@
+"""Part of the judge's benchmark: what answers made to hang, crash or be executed cost.
+
+Consumes `grader_hostile.jsonl`; prints verdict and time of each text, the memory that this process and the bounded
+process took, and whether anything was executed. It runs in an empty folder, so that planted code leaves its mark there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmark_tables import heading, progress, records, show, show_list
+
+from seed_grpo.config import VerifierConfig
+from seed_grpo.errors import SeedGrpoError
+from seed_grpo.messages import Judgement
+from seed_grpo.verify.judge import Judge
+from seed_grpo.verify.parse import Parsed
+
+LIMIT_SECONDS = 1.0
+SAMPLE_SECONDS = 0.01
+
+
+class Case(NamedTuple):
+    """What one hostile text led to."""
+
+    record: dict[str, Any]
+    bare: Judgement
+    bare_seconds: float
+    boxed: Judgement
+    boxed_seconds: float
+    """of the same text as a completion, in a box"""
+    partition_seconds: float
+    """of comparing the two forms, as partitioning would"""
+
+    @property
+    def slowest(self) -> float:
+        """Seconds of the longest of the three."""
+        return max(self.bare_seconds, self.boxed_seconds, self.partition_seconds)
+
+
+class ChildrenMemory(threading.Thread):
+    """Looks every few milliseconds for the peak memory of this process' children."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak_mib = 0.0
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Until `end`."""
+        while not self._ended.wait(SAMPLE_SECONDS):
+            for task in Path("/proc/self/task").iterdir():
+                self._look(task)
+
+    def end(self) -> float:
+        """Stops looking; the peak in MiB."""
+        self._ended.set()
+        self.join()
+        return self.peak_mib
+
+    def _look(self, task: Path) -> None:
+        try:
+            for child in (task / "children").read_text().split():
+                self.peak_mib = max(self.peak_mib, _status_mib(child, "VmHWM"))
+        except OSError:  # a task or a child that has just ended
+            return
+
+
+def hostile(data: Path, groups: int) -> None:
+    """All hostile texts, one after the other, on one judge."""
+    heading("Hostile answers: grader_hostile.jsonl")
+    rows = records(data / "grader_hostile.jsonl")
+    with tempfile.TemporaryDirectory() as folder:
+        before = Path.cwd()
+        os.chdir(folder)
+        _run(rows, Path(folder))
+        os.chdir(before)
+
+
+def _run(rows: Sequence[dict[str, Any]], folder: Path) -> None:
+    config = VerifierConfig()
+    judge = Judge(config)
+    memory = ChildrenMemory()
+    memory.start()
+    _serves(judge)  # so that libraries are loaded and the bounded process is up, as in a run
+    own = _status_mib("self", "VmRSS")
+    cases = [_case(judge, record) for record in progress(rows, "texts")]
+    grown = _status_mib("self", "VmHWM") - own
+    serves = _serves(judge)
+    judge.close()
+    child = memory.end()
+    _show_cases(cases)
+    planted = sorted(path.name for path in folder.iterdir())
+    facts = [
+        (f"verdicts that took over {LIMIT_SECONDS:g} s", sum(case.slowest > LIMIT_SECONDS for case in cases)),
+        ("slowest verdict, s", f"{max(case.slowest for case in cases):.3f}"),
+        ("this process: resident before, MiB", f"{own:.0f}"),
+        ("this process: peak above that, MiB", f"{grown:.0f}"),
+        ("bounded process: peak resident, MiB", f"{child:.0f}"),
+        ("bounded process: bound on its address space, MiB", config.memory_mib),
+        ("left in the working directory by planted code", ", ".join(planted) or "nothing"),
+        *((f"afterwards, {pair}", verdict) for pair, verdict in serves),
+    ]
+    show("Bounds", ("what", "found"), facts)
+
+
+def _show_cases(cases: Sequence[Case]) -> None:
+    table = [
+        (
+            case.record["id"],
+            case.record["cat"],
+            case.record["name"],
+            case.bare.verdict,
+            f"{case.bare_seconds:.3f}",
+            case.boxed.verdict,
+            f"{case.boxed_seconds:.3f}",
+            f"{case.partition_seconds:.3f}",
+            case.bare.rule,
+        )
+        for case in cases
+    ]
+    columns = ("id", "kind", "text", "bare", "s", "in a box", "s", "partition s", "rule")
+    show_list("Texts", columns, table, 40)
+    slowest = sorted(range(len(cases)), key=lambda index: -cases[index].slowest)[:10]
+    show_list("The slowest", columns, [table[index] for index in slowest], 40)
+    counts = Counter(case.bare.verdict for case in cases)
+    show("Verdicts on the bare texts", ("verdict", "texts"), sorted(counts.items()))
+
+
+def _case(judge: Judge, record: dict[str, Any]) -> Case:
+    text = "".join(part if isinstance(part, str) else part[0] * part[1] for part in record["parts"])
+    gold = _gold(record["gold"])
+    started = time.monotonic()
+    boxed = judge.judge([rf"\boxed{{{text}}}"], [gold])[0].judgement
+    boxed_at = time.monotonic()
+    bare = judge.judge_answers([text], [gold])[0].judgement
+    bare_at = time.monotonic()
+    forms = [judged.form for judged in judge.judge_answers([text, gold], [gold])]
+    forms_at = time.monotonic()
+    _compare(judge, forms)
+    partition_seconds = time.monotonic() - forms_at
+    return Case(record, bare, bare_at - boxed_at, boxed, boxed_at - started, partition_seconds)
+
+
+def _compare(judge: Judge, forms: Sequence[Parsed | None]) -> None:
+    first, second = forms
+    if first is None or second is None:
+        return
+    for pair in ((first, second), (second, first)):
+        with contextlib.suppress(SeedGrpoError):  # a bound, which in a partition leaves two classes
+            judge.same(*pair)
+
+
+def _gold(written: str) -> str:
+    """The reference; `@ab*3` stands for `ababab`."""
+    repeated = re.fullmatch(r"@(.*)\*(\d+)", written, re.S)
+    return repeated[1] * int(repeated[2]) if repeated else written
+
+
+def _serves(judge: Judge) -> list[tuple[str, str]]:
+    """What the judge says of two easy pairs."""
+    pairs = ((r"\frac{1}{2}", "0.5"), (r"\int_0^1 2x\,dx", "1"))
+    return [(f"{one} = {other}", judge.judge_answers([one], [other])[0].judgement.verdict) for one, other in pairs]
+
+
+def _status_mib(process: str, field: str) -> float:
+    """A figure of a process' memory: VmRSS is what is resident, VmHWM the most that ever was."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) / 1024
+    return 0.0  # of a process that has ended and is not yet waited for
