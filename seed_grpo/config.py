@@ -124,7 +124,7 @@ class VerifierConfig(Section):
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
     relation: Literal["math", "exact"] = "math"
     """when two answers mean the same"""
-    extraction: Literal["boxed", "answer_tag", "last_number", "auto"] = "boxed"
+    extraction: Literal["boxed", "answer_tag", "phrase", "last_number", "auto"] = "boxed"
     """where the final answer stands in a completion"""
     no_answer: Literal["one_class", "one_each", "none"] = "one_class"
     """completions without an answer form one meaning class, one each, or are left out of the partition"""

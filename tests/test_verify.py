@@ -1,4 +1,4 @@
-r"""Answer extraction, parsed forms and verdicts."""
+"""Parsed forms and verdicts."""
 
 import time
 from dataclasses import replace
@@ -9,56 +9,10 @@ from judging import verdict
 
 from seed_grpo.config import VerifierConfig
 from seed_grpo.messages import Verdict
-from seed_grpo.verify.extract import STYLES, extract_answer
 from seed_grpo.verify.judge import Judge
 from seed_grpo.verify.limits import BoundReachedError
 from seed_grpo.verify.parse import parse_answer
 from seed_grpo.verify.relations import RELATIONS, compare_math, parse_exact
-
-# extraction
-
-
-@pytest.mark.parametrize(
-    ("style", "completion", "answer"),
-    [
-        ("boxed", r"first \boxed{1}, then \boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
-        ("boxed", r"\boxed{12} and cut off in \boxed{34", "12"),
-        ("boxed", r"cut off in \boxed{34", None),
-        ("boxed", r"a stray { and \boxed{5}", "5"),
-        ("boxed", r"a stray } and \boxed{5}", "5"),
-        ("boxed", r"\boxed{\{1,2\}}", r"\{1,2\}"),
-        ("boxed", r"\boxed{1+\boxed{2}}", r"1+\boxed{2}"),
-        ("boxed", r"\boxed 7.", "7."),
-        ("boxed", r"\boxed{ }", None),
-        ("boxed", "no box: 5", None),
-        ("answer_tag", "<answer>1</answer> <answer> 2 </answer>", "2"),
-        ("answer_tag", r"<answer>It is \boxed{3}</answer>", "3"),
-        ("answer_tag", "<answer>1</answer> <answer>2", "1"),
-        ("last_number", "from 5-3 we get 1,234.5, done", "1,234.5"),
-        ("last_number", "5-3", "3"),
-        ("last_number", "it is -3", "-3"),
-        ("last_number", "none", None),
-        ("auto", r"The answer is 3. \boxed{4}", "4"),
-        ("auto", "so\n#### 42", "42"),
-        ("auto", "The final answer is $x^2$. I hope it is correct.", "x^2"),
-        ("auto", "that makes 12 apples", "12"),
-    ],
-)
-def test_extract_answer(style, completion, answer):
-    assert extract_answer(completion, style) == answer
-
-
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("part", ["{", "\\boxed{", "<answer>", "1,", "$", "\\", "answer is ", "-1/", " ", "\\boxed "])
-def test_extraction_is_fast_on_hostile_text(style, part):
-    started = time.process_time()
-    extract_answer(part * 500_000, style)
-    assert time.process_time() - started < 1.0
-
-
-def test_extraction_looks_at_the_end():
-    assert extract_answer("x" * 1_000_000 + r"\boxed{5}", "boxed") == "5"
-
 
 # parsed forms
 

@@ -31,7 +31,7 @@ _PHRASE = re.compile(rf"####(?=\s{{0,8}}[-$\\\d(.])|\b{_ANSWER}|\bfinal answer\W
 _FINAL = re.compile(rf"\bfinal {_ANSWER}", re.I)
 _EQUALS = re.compile(rf"\s*(?:=|{_IS.pattern})")
 _CLAUSE_END = re.compile(r"\.(?:\s|\Z)|\n|\s(?:because|since|which|where)\b|<\||</", re.I)
-_LEAD = re.compile(r"""(?:[\s*_:=`"“”]|\\")*+""")
+_LEAD = re.compile(r"""(?:[\s}*_:=`"“”]|\\")*+""")
 _TRAIL = ' \t\n\r*_`"“”.,;:'
 _TEXT_GROUP = re.compile(r"\\(?:text\w*|mbox|hbox|mathrm)\s?\{([^{}]*)\}")
 # no command, no factor of a product such as 2xy, no name of a function
@@ -42,7 +42,7 @@ _PROSE_WORD = re.compile(
 # `$` and `\(` are closed on their line; a dollar between a space and a digit closes nothing, and with prose is money
 _FORMULA = re.compile(
     r"(?s)\$\$(?P<display>(?:\\.|\$(?!\$)|[^\\$])++)\$\$"
-    r"|\$(?!\d[^$\n\\]*?[A-Za-z]{2} [A-Za-z]{2})(?P<inline>(?:\\[^\n]|[^\\$\n])++)(?:(?<=\S)\$|\$(?!\d))"
+    r"|\$(?!\d[^$\n\\]*? (?!and|or)[A-Za-z]{3})(?P<inline>(?:\\[^\n]|[^\\$\n])++)(?:(?<=\S)\$|\$(?!\d))"
     r"|\\\((?P<round>(?:\\[^()\n]|[^\\\n])++)\\\)"
     r"|\\\[(?P<square>(?:\\[^\[\]]|[^\\])++)\\\]"
     r"|(?P<broken>\\\((?:\\[^()]|[^\\])*+(?:\\\))?|\\\[(?:\\[^\[\]]|[^\\])*+|\$\$(?:\\.|[^\\$])++\Z"
@@ -244,7 +244,7 @@ def extract_answer(completion: str, style: str) -> str | None:
         completion: the whole text; its last 100,000 characters are looked at.
         style: a key of `STYLES`.
     """
-    text = completion[-MAX_COMPLETION_CHARS:]
+    text = completion[-MAX_COMPLETION_CHARS:].strip()
     if _JSON_COMMAND.search(text) and not _NO_JSON.search(text):
         text = _JSON_ESCAPE.sub(lambda match: match[1].replace("n", "\n"), text)
     return (STYLES[style](text) or "").strip() or None

@@ -1,10 +1,11 @@
 """The judge: from the texts of a group to verdicts and to the forms that the partition is made of.
 
 Consumes completions and reference answers; produces one `Judged` a completion: verdict, evidence, parsed form. Each
-answer is parsed once, and what was parsed or compared is remembered by its content. It neither partitions nor knows of rewards. Judging is bounded whatever the texts are: by the
-limits of the parser, by the bounded process for what parsed forms leave open, and by the times for a verdict and for the group, after
-which nothing more is parsed or compared. Nor can a text end a run: an exception of the parser or of a comparison is
-logged and becomes a `JudgeFaultError`, which like every bound becomes a verdict.
+answer is parsed once, and what was parsed or compared is remembered by its content. It neither partitions nor knows of
+rewards. Judging is bounded whatever the texts are: by the limits of the parser, by the bounded process for what parsed
+forms leave open, and by the times for a verdict and for the group, after which nothing more is parsed or compared. Nor
+can a text end a run: an exception of the parser or of a comparison is logged and becomes a `JudgeFaultError`, which
+like every bound becomes a verdict.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.bounded import BoundedProcess
-from seed_grpo.verify.equivalence import Rules
 from seed_grpo.verify.extract import extract_answer
 from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
 from seed_grpo.verify.parse import Parsed
 from seed_grpo.verify.relations import RELATIONS
+from seed_grpo.verify.values import Rules
 
 logger = logging.getLogger(__name__)
 

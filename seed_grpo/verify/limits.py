@@ -33,6 +33,10 @@ class BoundReachedError(SeedGrpoError):
     """An answer would cost more than it may; the message names the bound."""
 
 
+class GrammarError(ValueError):
+    """The text is no answer that the grammar knows; the answer stays a string."""
+
+
 class JudgeFaultError(VerifierError):
     """A fault of our own in judging one answer, which must not end a run; the message names what failed."""
 

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from seed_grpo.verify.extract import boxed
-from seed_grpo.verify.grammar import read_answer
-from seed_grpo.verify.latex import tidy, tokenize
-from seed_grpo.verify.limits import MAX_DIGITS, limited_work
-from seed_grpo.verify.nodes import Node, as_list
-from seed_grpo.verify.token_reader import GrammarError
-from seed_grpo.verify.words import as_words, plain, read_words
+from seed_grpo.verify.forms.nodes import Node, as_list
+from seed_grpo.verify.limits import MAX_DIGITS, GrammarError, limited_work
+from seed_grpo.verify.reading.grammar import read_answer
+from seed_grpo.verify.reading.latex import tidy, tokenize
+from seed_grpo.verify.reading.words import as_words, plain, read_words
 
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.A)
 _DECIMAL_COMMA = re.compile(r"(-?\d+),(\d+)", re.A)
@@ -31,7 +30,7 @@ class Parsed:
     """E.g. `Parsed("number", Fraction(1, 2), "exact form", r"\\frac12")`; equal by kind and value."""
 
     kind: str
-    """of `seed_grpo.verify.nodes`"""
+    """of `seed_grpo.verify.forms.nodes`"""
     value: Hashable
     rule: str = field(compare=False)
     """how the form came about"""

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from seed_grpo.verify import equivalence
-from seed_grpo.verify.equivalence import Rules
 from seed_grpo.verify.parse import Parsed, parse_answer, same_text
+from seed_grpo.verify.values import Rules
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def never(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
 
 def compare_math(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
     """Whether two different parsed forms mean the same, as far as that is quickly told."""
-    return same_text(first, second) or equivalence.compare((first.kind, first.value), (second.kind, second.value), rules)
+    nodes = (first.kind, first.value), (second.kind, second.value)
+    return same_text(first, second) or equivalence.compare(*nodes, rules)
 
 
 RELATIONS: dict[str, Relation] = {

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 import sympy
 
 from seed_grpo.verify import equivalence
-from seed_grpo.verify.algebra import Atom, Form
-from seed_grpo.verify.equivalence import Rules
+from seed_grpo.verify.forms.algebra import Atom, Form
 from seed_grpo.verify.parse import parse_answer
+from seed_grpo.verify.values import Rules
 
 DIGITS = 45
 AGREEMENT = sympy.Float(10) ** -30
@@ -92,7 +92,7 @@ def build(form: Form) -> sympy.Expr:
 def _power(base: Atom, exponent: sympy.Rational) -> sympy.Expr:
     built = _atom(base)
     if exponent.q % 2 and exponent.q > 1 and built.is_number and built.is_real and built.is_negative:
-        return (-1) ** (exponent.p % 2) * (-built) ** exponent  # the real root, as in `seed_grpo.verify.algebra`
+        return (-1) ** (exponent.p % 2) * (-built) ** exponent  # the real root, as in `seed_grpo.verify.forms.algebra`
     return built**exponent
 
 

@@ -1,6 +1,6 @@
 """Expressions at random points, to tell quickly that two of them differ.
 
-Consumes forms of `seed_grpo.verify.algebra`; produces complex numbers. It refutes equality and never proves it.
+Consumes forms of `seed_grpo.verify.forms.algebra`; produces complex numbers. It refutes equality and never proves it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-from seed_grpo.verify.algebra import Atom, Form
+from seed_grpo.verify.forms.algebra import Atom, Form
 
 TOLERANCE = 1e-9
 """relative difference above which two values differ; double precision leaves room for cancellation"""
@@ -107,7 +107,7 @@ def _terms(form: Form, seed: int) -> list[complex]:
 
 
 def _raise(value: complex, numerator: int, denominator: int) -> complex:
-    """A power; of a negative number an odd root is the real one, as in `seed_grpo.verify.algebra`."""
+    """A power; of a negative number an odd root is the real one, as in `seed_grpo.verify.forms.algebra`."""
     if denominator % 2 and denominator > 1 and value.real < 0 and abs(value.imag) < 1e-12 * abs(value.real):
         return complex((-value.real) ** (numerator / denominator) * (-1 if numerator % 2 else 1))
     return value ** (numerator / denominator)

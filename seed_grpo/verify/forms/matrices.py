@@ -5,11 +5,10 @@ Consumes and produces rows; whatever has to be calculated with must be an expres
 
 from __future__ import annotations
 
-from seed_grpo.verify import algebra
-from seed_grpo.verify.algebra import Form
-from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError
-from seed_grpo.verify.nodes import Node, as_form, expression
-from seed_grpo.verify.token_reader import GrammarError
+from seed_grpo.verify.forms import algebra
+from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.forms.nodes import Node, as_form, expression
+from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError
 
 Rows = tuple[tuple[Node, ...], ...]
 

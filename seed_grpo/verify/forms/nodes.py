@@ -2,12 +2,12 @@ r"""What an answer is read into: nodes, hashable, equal where their exact forms 
 
 A node is `(kind, value)`:
 
-    number      Fraction                        expression  form of `seed_grpo.verify.algebra`
+    number      Fraction                        expression  form of `seed_grpo.verify.forms.algebra`
     percent     form, 28 for 28%                quantity    (form, Unit), 15 cm^2
     based       (digits, base), 52_8            ratio       forms, 3:4
     list        nodes as written, 1, 2          set         sorted nodes, {1, 2}
     tuple       (opening, nodes, closing)       matrix      rows of nodes
-    region      (name or None, pieces) of `seed_grpo.verify.regions`: intervals and inequalities in one variable
+    region      (name or None, pieces) of `seed_grpo.verify.forms.regions`: intervals and inequalities in one variable
     sets        (operation, first, second): unions and the like of what is no region
     assign      (name, node), x = 5             system      assignments of several names, as written
     equation    form that is zero               inequality  (sign, form): the form is < <= != 0
@@ -24,10 +24,9 @@ from collections.abc import Hashable
 from fractions import Fraction
 from typing import Any
 
-from seed_grpo.verify import algebra
-from seed_grpo.verify.algebra import Form
-from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, sort_key
-from seed_grpo.verify.token_reader import GrammarError
+from seed_grpo.verify.forms import algebra
+from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError, sort_key
 
 Node = tuple[str, Any]
 

@@ -1,7 +1,7 @@
 r"""The grammar of answers: from tokens to nodes, by recursive descent.
 
-Consumes tokens; produces nodes of `seed_grpo.verify.nodes`. It evaluates no text. An answer is a list of relations
-between sides; a side is a value with its unit, a bracket, a matrix, or sets joined by `\cup` and the like.
+Consumes tokens; produces nodes. It evaluates no text. An answer is a list of relations between sides; a side is a value
+with its unit, a bracket, a matrix, or sets joined by `\cup` and the like.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from seed_grpo.verify import algebra, matrices, regions
-from seed_grpo.verify.algebra import Form
-from seed_grpo.verify.expressions import PERCENT
-from seed_grpo.verify.functions import modulo
-from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError
-from seed_grpo.verify.nodes import Node, as_form, as_list, as_set, expression
-from seed_grpo.verify.operators import OperatorReader
-from seed_grpo.verify.statements import as_region, combine, operate, relate
-from seed_grpo.verify.token_reader import END, GrammarError
-from seed_grpo.verify.tokens import Token
-from seed_grpo.verify.units import CURRENCIES, DEGREE, Unit, read_unit
+from seed_grpo.verify.forms import algebra, matrices, regions
+from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.forms.functions import modulo
+from seed_grpo.verify.forms.nodes import Node, as_form, as_list, as_set, expression
+from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, Unit, read_unit
+from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError
+from seed_grpo.verify.reading.atoms import PERCENT
+from seed_grpo.verify.reading.operators import OperatorReader
+from seed_grpo.verify.reading.statements import as_region, combine, operate, relate
+from seed_grpo.verify.reading.token_reader import END
+from seed_grpo.verify.reading.tokens import Token
 
 SET_OPERATIONS = (r"\cup", r"\cap", r"\setminus")
 SIGNS = ("=", "<", ">", "<=", ">=", "!=", r"\in", r"\approx")
@@ -165,7 +165,7 @@ class AnswerReader(OperatorReader):
         return ("quantity", (form, unit)) if unit is not None else expression(form)
 
     def _unit(self) -> Unit | None:
-        words = []
+        words = list[str]()
         while (
             (self._is_unit(self._peek()) and not self._is_separator(self._peek()))
             or (words and self._peek().value == "^" and self._peek(1).value != r"\circ")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 
-from seed_grpo.verify import algebra
-from seed_grpo.verify.algebra import Form
-from seed_grpo.verify.expressions import ExpressionReader
-from seed_grpo.verify.token_reader import END, GrammarError
-from seed_grpo.verify.tokens import CLOSING, OPENING, Token
+from seed_grpo.verify.forms import algebra
+from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.limits import GrammarError
+from seed_grpo.verify.reading.expressions import ExpressionReader
+from seed_grpo.verify.reading.token_reader import END
+from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token
 
 DIFFERENTIAL = Token("sign", "differential")
 
@@ -57,7 +58,7 @@ class OperatorReader(ExpressionReader):
         """A limit's target, up to the + or - that says from which side."""
         values = [token.value for token in self._tokens]
         if "^" in values[self._next :] and values[-1] in ("+", "-", "}"):
-            self._tokens = self._tokens[: values.index("^", self._next)] + [END] + self._tokens[values.index("^") :]
+            self._tokens.insert(values.index("^", self._next), END)
         return self._sum()
 
     def _integral(self) -> Form:
@@ -103,7 +104,7 @@ class OperatorReader(ExpressionReader):
         token = self._take()
         if token.value != "{":
             return [token]
-        tokens, depth = [], 1
+        tokens, depth = list[Token](), 1
         while True:
             token = self._take()
             depth += (token.value == "{") - (token.value == "}")

@@ -1,18 +1,14 @@
 """A position in a list of tokens: what both halves of the grammar read through.
 
-Consumes tokens of `seed_grpo.verify.tokens`; it knows brackets and separators and no mathematics.
+Consumes tokens of `seed_grpo.verify.reading.tokens`; it knows brackets and separators and no mathematics.
 """
 
 from __future__ import annotations
 
-from seed_grpo.verify.limits import MAX_DEPTH, BoundReachedError, spend
-from seed_grpo.verify.tokens import CLOSING, OPENING, Token
+from seed_grpo.verify.limits import MAX_DEPTH, BoundReachedError, GrammarError, spend
+from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token
 
 END = Token("end", "")
-
-
-class GrammarError(ValueError):
-    """The tokens are no answer that the grammar knows; the answer stays a string."""
 
 
 class TokenReader:

@@ -1,6 +1,6 @@
 """What the grammar reads: tokens, and the patterns that cut plain text into them.
 
-It knows neither LaTeX (that is `seed_grpo.verify.latex`) nor any grammar. Every scan is linear.
+It knows neither LaTeX (that is `seed_grpo.verify.reading.latex`) nor any grammar. Every scan is linear.
 """
 
 from __future__ import annotations

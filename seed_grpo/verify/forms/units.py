@@ -11,6 +11,8 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from seed_grpo.verify.forms import algebra
+
 
 class Unit(NamedTuple):
     """E.g. of cm^2 `Unit(Fraction(1, 10000), (("length", 2),))`."""
@@ -22,6 +24,8 @@ class Unit(NamedTuple):
 
 
 DEGREE = Unit(Fraction(1), (("angle", 1),))
+RADIANS = algebra.mul(algebra.atom("constant", "pi"), algebra.number(Fraction(1, 180)))
+"""one degree"""
 RADIAN = Unit(Fraction(1), (("radian", 1),))
 MONEY = Unit(Fraction(1), (("dollar", 1),))
 CURRENCIES = {r"\dollar": MONEY, "€": Unit(Fraction(1), (("euro", 1),)), "£": Unit(Fraction(1), (("pound", 1),))}
@@ -40,7 +44,9 @@ _TABLE: dict[str, dict[str, Fraction | int]] = {
         "lb pound": Fraction(45359237, 10**5), "ton tonne": 10**6,
     },
     "month": {"month": 1, "year yr": 12},
-    "volume": {"l liter litre": 1, "ml milliliter millilitre": Fraction(1, 1000), "gallon gal": Fraction(3785411784, 10**9)},
+    "volume": {
+        "l liter litre": 1, "ml milliliter millilitre": Fraction(1, 1000), "gal gallon": Fraction(3785411784, 10**9),
+    },
     "dollar": {"dollar usd buck": 1, "cent": Fraction(1, 100)},
     "euro": {"euro eur": 1},
     "yuan": {"yuan rmb": 1},

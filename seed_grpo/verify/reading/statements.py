@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from seed_grpo.verify import algebra, regions
-from seed_grpo.verify.algebra import Form
-from seed_grpo.verify.limits import sort_key
-from seed_grpo.verify.nodes import Node, as_form, as_list, as_set, difference, monic
-from seed_grpo.verify.regions import NoRegionError, Piece
-from seed_grpo.verify.token_reader import GrammarError
+from seed_grpo.verify.forms import algebra, regions
+from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.forms.nodes import Node, as_form, as_list, as_set, difference, monic
+from seed_grpo.verify.forms.regions import NoRegionError, Piece
+from seed_grpo.verify.limits import GrammarError, sort_key
 
 EQUALITIES = ("=", r"\in", r"\approx")
 FLIPPED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "!=": "!="}
@@ -243,5 +242,3 @@ def _regions(items: Sequence[Node], separators: Sequence[str]) -> Node:
         assert both is not None and either is not None and other is not None
         both, either = regions.intersection(both, other), regions.union(either, other)
     return "region", (name, both if both and "or" not in separators and name is not None else either)
-
-

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from pylatexenc import latexwalker
 from pylatexenc.macrospec import LatexContextDb, std_environment, std_macro
 
-from seed_grpo.verify.limits import MAX_CHARS, MAX_DEPTH, BoundReachedError
-from seed_grpo.verify.token_reader import GrammarError
-from seed_grpo.verify.tokens import CLOSING, OPENING, Token, scan
+from seed_grpo.verify.limits import MAX_CHARS, MAX_DEPTH, BoundReachedError, GrammarError
+from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token, scan
 
 _CHARACTERS = str.maketrans(
     {
@@ -157,7 +156,7 @@ def _flatten(nodes: Sequence, tokens: list[Token], brackets: int) -> int:
 
 
 def _flatten_macro(node: latexwalker.LatexMacroNode, tokens: list[Token], brackets: int) -> int:
-    arguments = node.nodeargd.argnlist if node.nodeargd is not None else ()
+    arguments = list(node.nodeargd.argnlist) if node.nodeargd is not None else []
     if node.macroname in _TEXTS:
         _flatten_text(node.macroname, arguments[-1], tokens, brackets)
         return brackets

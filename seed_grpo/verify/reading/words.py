@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from seed_grpo.verify.nodes import Node
+from seed_grpo.verify.forms.nodes import Node
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

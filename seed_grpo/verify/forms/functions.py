@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from seed_grpo.verify import algebra, numeric
-from seed_grpo.verify.algebra import Form, Monomial
+from seed_grpo.verify.forms import algebra, numeric
+from seed_grpo.verify.forms.algebra import Form, Monomial
 from seed_grpo.verify.limits import sort_key
 
 LARGEST_FACTORIAL = 500

@@ -1,57 +1,33 @@
 r"""The grammar of expressions: sums, products, powers, LaTeX commands and calls, read into exact forms.
 
-Consumes tokens; produces forms of `seed_grpo.verify.algebra`. It evaluates no text. An expression ends where its unit
-begins. Brackets that hold lists, and what stands around expressions, are `seed_grpo.verify.grammar`'s; sums, limits and
-integrals `seed_grpo.verify.operators`'.
+Consumes tokens; produces forms. It evaluates no text. An expression ends where its unit begins. Brackets that hold
+lists, and what stands around expressions, are `grammar`'s; sums, limits and integrals are `operators`'.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from seed_grpo.verify import algebra, functions
-from seed_grpo.verify.algebra import Form
-from seed_grpo.verify.limits import BoundReachedError
-from seed_grpo.verify.token_reader import GrammarError, TokenReader
-from seed_grpo.verify.tokens import CLOSING, Token
-from seed_grpo.verify.units import CURRENCIES, is_unit
+from seed_grpo.verify.forms import algebra, functions
+from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.forms.units import RADIANS
+from seed_grpo.verify.limits import GrammarError
+from seed_grpo.verify.reading.atoms import CALLS, FUNCTIONS, NO_SYMBOLS, PERCENT, AtomReader
+from seed_grpo.verify.reading.tokens import CLOSING, Token
 
 INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
-CALLS = (
-    *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan"),
-    *("sinh", "cosh", "tanh", "ln", "log", "lg", "exp"),
-)
-FUNCTIONS = {**{name: name for name in functions.FUNCTIONS}, "ceiling": "ceil"}
-CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity", "e": "e", "i": "i", "I": "i"}
-ACCENTS = ("overline", "bar", "vec", "hat", "tilde", "widehat", "underline", "mathbb", "mathcal")
-PERCENT = ("%", "percent", "percentage", "pct")
 SILENT = (r"\angle", r"\triangle", r"\measuredangle")
 """commands that only say what kind of thing a name names"""
-PREFIXES = (r"\Delta", r"\delta", r"\partial")
-"""commands that make one name with the letter behind them"""
 FENCES = {"(": ")", "[": "]", "{": "}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
-NO_SYMBOLS = (
-    *(r"\cup", r"\cap", r"\in", r"\notin", r"\setminus", r"\\", r"\{", r"\}", "\\", r"\mod", r"\to", r"\pm", r"\mp"),
-    *(r"\rfloor", r"\rceil", r"\rangle", r"\langle", r"\|", r"\dots", r"\approx", r"\wedge", r"\vee", r"\circ"),
-    *(r"\equiv", r"\choose", r"\over", r"\subset", r"\subseteq", r"\forall", r"\exists"),
-)
-"""commands that are no names; the grammar does not cover the operators among them"""
-FUNCTION_NAMES = "fghFGH"
-"""letters that stand for functions when a bracket follows"""
-LARGEST_EXPONENT = 1500
-"""of scientific notation"""
-DEGREE = algebra.mul(algebra.atom("constant", "pi"), algebra.number(Fraction(1, 180)))
 
 
-class ExpressionReader(TokenReader):
+class ExpressionReader(AtomReader):
     """Reads expressions. A method consumes what its name says and returns its form."""
 
     _calls = 0
     """how many calls the reading is inside of; there degrees are angles and not units"""
     _modulus_follows = False
     """whether `mod` belongs to a congruence and not to the expression"""
-    _name_call = False
-    """whether a bracket after any name is the argument of a function: left of an equals sign"""
 
     def _sum(self) -> Form:
         self._deeper()
@@ -127,7 +103,7 @@ class ExpressionReader(TokenReader):
                 if not self._calls:
                     break  # a unit, for who reads the whole answer
                 self._skip_degree()
-                base = algebra.mul(base, DEGREE)
+                base = algebra.mul(base, RADIANS)
             elif self._accept("^"):
                 base = algebra.power(base, self._exponent())
             else:
@@ -248,118 +224,14 @@ class ExpressionReader(TokenReader):
             raise GrammarError(f"{name} over a set")
         return functions.FUNCTIONS[name](self._arguments())
 
-    def _symbol(self) -> Form:
-        """A constant, a name of several letters, or a single letter; of `xy` the first, the rest stays to be read."""
-        token = self._take()
-        name = token.value.strip().lstrip("\\")
-        if token.kind == "command" and name in ACCENTS or name == "bar" and self._peek().value == "{":
-            name = f"{'bar' if name == 'overline' else name} {self._raw()}"
-        elif name in CONSTANTS and self._peek().value != "_":
-            return algebra.atom("constant", CONSTANTS[name])
-        elif token.value in PREFIXES and self._peek().kind in ("word", "command"):
-            name += f" {self._take().value}"
-        elif token.kind == "word" and 1 < len(name) < 4:
-            self._next -= 1
-            self._tokens[self._next : self._next + 1] = [Token("word", letter) for letter in name]
-            return self._symbol()
-        else:
-            name = _checked_name(token, name)
-        if self._peek().value == "^" and self._peek(2).value == "_":  # v^2_0
-            self._tokens[self._next : self._next + 4] = [self._peek(ahead) for ahead in (2, 3, 0, 1)]
-        if self._accept("_"):
-            name += f"_{self._raw()}"
-        name += self._primes()
-        called = name.rstrip("'")[0] in FUNCTION_NAMES or self._name_call
-        if self._peek().value == "{" and self._peek(1).value == "(" and called:  # as sympy prints it, f{(x)}
-            self._take()
-            arguments = self._arguments()
-            self._expect("}")
-            return algebra.atom("function", name, arguments)
-        if self._peek().value == "(" and (self._has_inside(",") or called):
-            return algebra.atom("function", name, self._arguments())
-        return algebra.atom("symbol", name)
-
-    def _primes(self) -> str:
-        primes = ""
-        while True:
-            if self._accept("'"):
-                primes += "'"
-            elif self._peek().value == "^" and self._peek(1).value == "'":
-                self._next += 1
-            elif self._peek().value == "^" and self._peek(1).value == "{" and self._peek(2).value == "'":
-                self._take()
-                primes += self._raw()
-            else:
-                return primes
-
-    def _arguments(self) -> tuple[Form, ...]:
-        closing = FENCES[self._take().value]
-        self._deeper()
-        arguments = [self._sum()]
-        while self._accept(",") or self._accept(";"):
-            arguments.append(self._sum())
-        self._expect(closing)
-        self._depth -= 1
-        return tuple(arguments)
-
-    def _number(self) -> Form:
-        text = self._take().value.lower()
-        mantissa, _, exponent = text.partition("e")
-        if len(exponent.lstrip("+-")) > 4 or abs(int(exponent or 0)) > LARGEST_EXPONENT:
-            raise BoundReachedError(f"an exponent of ten is over {LARGEST_EXPONENT}")
-        whole, point, decimals = mantissa.partition(".")
-        value = Fraction(int(whole + decimals or 0), 10 ** len(decimals))
-        if point and self._peek().value in (r"\overline", r"\bar") and self._peek(2).value.isdigit():
-            self._take()
-            period = self._raw()
-            if not period.isdigit():
-                raise GrammarError(f"{period!r} repeats in a decimal")
-            value += Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(decimals))
-        return algebra.number(value * Fraction(10) ** int(exponent or 0))
-
-    def _is_degree(self, ahead: int) -> bool:
-        return self._peek(ahead).value == r"\circ" or (
-            self._peek(ahead).value in "{(" and self._peek(ahead + 1).value == r"\circ"
-        )
-
-    def _skip_degree(self) -> None:
-        while self._take().value != r"\circ":
-            pass
-        if self._tokens[self._next - 2].value == "{":
-            self._expect("}")
-
-    def _is_unit(self, token: Token) -> bool:
-        """Whether a token after a value names its unit or what is counted."""
-        if token.value in CURRENCIES:
-            return True
-        if token.kind == "text":
-            return token.value not in CONSTANTS
-        name = token.value
-        known = name in CALLS or name in CONSTANTS or name == "sqrt" or name in FUNCTIONS
-        return token.kind == "word" and not known and (len(name) > 3 or is_unit(name))
-
     def _starts_factor(self, token: Token) -> bool:
         if self._is_separator(token) or token.value in (*PERCENT, *NO_SYMBOLS) or self._is_unit(token):
             return False
         if token.kind == "number":
             before = self._tokens[self._next - 1]
-            return before.kind == "word" or (before.value in CLOSING and before.value != "]") or before.value == "!" or self._is_mixed_ahead()
+            ended = before.kind == "word" or before.value in (*CLOSING, "!")
+            return (ended and before.value != "]") or self._peek(1).value == r"\frac"
         return token.kind in ("word", "command") or token.value in ("(", "{")
-
-    def _is_mixed_ahead(self) -> bool:
-        return self._peek(1).value == r"\frac"
-
-
-def _checked_name(token: Token, name: str) -> str:
-    if token.kind == "text":
-        name = name.strip("()").strip()
-    if token.kind not in ("word", "command", "text"):
-        raise GrammarError(f"unexpected {token.value!r}")
-    if not name or (token.kind != "command" and not name.replace(" ", "").isalpha()):
-        raise GrammarError(f"unexpected {token.value!r}")
-    if token.kind == "command" and (not name.isalpha() or token.value in NO_SYMBOLS):
-        raise GrammarError(f"unexpected {token.value!r}")
-    return name.casefold() if len(name) > 1 and token.kind != "command" else name
 
 
 def _logarithm(argument: Form) -> Form:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from seed_grpo.verify import algebra, numeric
-from seed_grpo.verify.algebra import Form
+from seed_grpo.verify.forms import algebra, numeric
+from seed_grpo.verify.forms.algebra import Form
 
 INFINITY = algebra.atom("constant", "infinity")
 MINUS_INFINITY = algebra.scale(INFINITY, Fraction(-1))
@@ -31,7 +31,7 @@ class Piece(NamedTuple):
     high: Bound
 
 
-REALS = (Piece(Bound(MINUS_INFINITY, False), Bound(INFINITY, False)),)
+REALS: tuple[Piece, ...] = (Piece(Bound(MINUS_INFINITY, False), Bound(INFINITY, False)),)
 
 
 class NoRegionError(ValueError):
@@ -58,8 +58,8 @@ def interval(opening: str, low: Form, high: Form, closing: str) -> tuple[Piece, 
     """
     if position(low) > position(high):
         raise NoRegionError("an interval from high to low")
-    piece = Piece(Bound(low, opening == "[" and low != MINUS_INFINITY), Bound(high, closing == "]" and high != INFINITY))
-    return _kept([piece])
+    start, end = Bound(low, opening == "[" and low != MINUS_INFINITY), Bound(high, closing == "]" and high != INFINITY)
+    return _kept([Piece(start, end)])
 
 
 def points(forms: Sequence[Form]) -> tuple[Piece, ...]:
