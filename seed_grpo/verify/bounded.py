@@ -28,6 +28,8 @@ START_SECONDS = 120.0
 """for the worker to import its libraries, on a busy machine"""
 GRACE_SECONDS = 5.0
 """after its time limit a comparison should have been ended; a worker that is still silent then is replaced"""
+ENDING_SECONDS = 1.0
+"""for a worker that has closed its output to end, so that its own exit status is told"""
 
 
 class BoundedProcess:
@@ -81,7 +83,7 @@ class BoundedProcess:
         if error == "BoundReachedError":
             raise BoundReachedError("a comparison reached the bounds of the parser")
         if error is not None:
-            raise JudgeFaultError(f"the oracle {self._oracle} raised {error}")
+            raise JudgeFaultError(f"the oracle {self._oracle} failed: {error}")
         return bool(reply["same"])
 
     def close(self) -> None:
@@ -103,8 +105,11 @@ class BoundedProcess:
             self._replace()
             return {"error": "timeout"}
         except (EOFError, BrokenPipeError):
-            status = self._replace()
+            status = self._replace(ENDING_SECONDS)
             raise JudgeFaultError(f"the bounded worker process ended in a comparison, status {status}") from None
+        except BaseException:  # Ctrl-C and the like: the reply to come must not be taken for that of the next request
+            self._kill()
+            raise
 
     def _wait_ready(self, deadline: float) -> None:
         if self._process is None:
@@ -120,23 +125,26 @@ class BoundedProcess:
                     "the time for the group was over before the bounded worker process had started; "
                     "raise verifier.group_timeout if this is frequent"
                 ) from None
-            status = self._kill()
+            status = self._kill(ENDING_SECONDS)
             raise VerifierError(
                 f"the bounded worker process for {self._oracle} did not start within {START_SECONDS:g} s, "
                 f"status {status}; see its message above"
             ) from None
         self._ready = True
 
-    def _replace(self) -> int:
+    def _replace(self, patience: float = 0.0) -> int:
         """Kills the process and starts the next one, which comes up while the caller goes on."""
-        status = self._kill()
+        status = self._kill(patience)
         self._start()
         return status
 
-    def _kill(self) -> int:
+    def _kill(self, patience: float = 0.0) -> int:
+        """Its exit status; one that is ending by itself has that many seconds to."""
         process, self._process = self._process, None
         if process is None:
             return 0
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
         process.kill()
         status = process.wait()
         for pipe in (process.stdin, process.stdout):

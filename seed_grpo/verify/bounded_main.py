@@ -15,6 +15,9 @@ import signal
 import sys
 from collections.abc import Callable
 
+RESERVE = 16 * 2**20
+"""bytes above the bound on memory, for the reply"""
+
 
 def serve(oracle_name: str, memory_mib: int) -> None:
     """Answers until the input closes."""
@@ -44,17 +47,20 @@ def _in_child(oracle: Callable[..., bool], request: dict, memory_mib: int) -> di
     if os.WIFSIGNALED(status):
         signalled = os.WTERMSIG(status)
         return {"error": "timeout" if signalled == signal.SIGALRM else f"signal {signalled}"}
-    return json.loads(answer)
+    return json.loads(answer) if answer else {"error": f"exit status {os.waitstatus_to_exitcode(status)}"}
 
 
 def _compare(oracle: Callable[..., bool], request: dict, memory_mib: int, writing: int) -> None:
     """In the child: one comparison, after which it ends whatever happened."""
     signal.setitimer(signal.ITIMER_REAL, request["seconds"])
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mib * 2**20,) * 2)
+    most = memory_mib * 2**20
+    bound, with_reserve = (most, most + RESERVE), (most + RESERVE,) * 2
+    resource.setrlimit(resource.RLIMIT_AS, bound)
     reply: dict[str, bool | str]
     try:
         reply = {"same": bool(oracle(request["first"], request["second"], *request["arguments"]))}
-    except Exception as error:  # it travels as text; the caller raises it again
+    except BaseException as error:  # it travels as text; the caller raises it again
+        resource.setrlimit(resource.RLIMIT_AS, with_reserve)  # to be able to say that memory is used up
         reply = {"error": type(error).__name__}
     os.write(writing, json.dumps(reply).encode())
     os._exit(0)

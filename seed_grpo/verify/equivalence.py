@@ -206,12 +206,12 @@ def _vector(point: Node, matrix: Node, rules: Rules) -> bool | None:
 
 def _clocks(first: Node, second: Node, rules: Rules) -> bool | None:
     """A time without a.m. or p.m. means either."""
-    return first[1][:2] == second[1][:2] and "" in (first[1][2], second[1][2])
+    return first[1][:3] == second[1][:3] and "" in (first[1][3], second[1][3])
 
 
 def _clock_ratio(clock: Node, other: Node, rules: Rules) -> bool | None:
-    hours, minutes, half = clock[1]
-    if half or not hours:
+    hours, minutes, seconds, half = clock[1]
+    if half or seconds or not hours:
         return False
     return compare(("ratio", (algebra.number(1), algebra.number(Fraction(minutes, hours)))), other, rules)
 

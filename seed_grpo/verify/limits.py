@@ -44,6 +44,16 @@ class JudgeFaultError(VerifierError):
 _work_left: ContextVar[float] = ContextVar("work_left", default=float("inf"))
 
 
+def check_length(text: str) -> None:
+    """Before anything is done with an answer.
+
+    Raises:
+        BoundReachedError: it is too long.
+    """
+    if len(text) > MAX_CHARS:
+        raise BoundReachedError(f"an answer of {len(text)} characters is longer than {MAX_CHARS}")
+
+
 @contextmanager
 def limited_work() -> Iterator[None]:
     """What is spent inside may come to `MAX_WORK`; outside of it, spending is free."""

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from seed_grpo.verify.extract import boxed
 from seed_grpo.verify.forms.nodes import Node, as_list
-from seed_grpo.verify.limits import MAX_DIGITS, GrammarError, limited_work
+from seed_grpo.verify.limits import MAX_DIGITS, GrammarError, check_length, limited_work
 from seed_grpo.verify.reading.grammar import read_answer
 from seed_grpo.verify.reading.latex import tidy, tokenize
 from seed_grpo.verify.reading.words import as_words, plain, read_words
@@ -22,6 +22,9 @@ from seed_grpo.verify.reading.words import as_words, plain, read_words
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.A)
 _DECIMAL_COMMA = re.compile(r"(-?\d+),(\d+)", re.A)
 _LEAD = re.compile(r"^\\?\s*(?:[A-Za-z][A-Za-z']*[ ,:]+){1,30}$")
+_STRAY_BOX = re.compile(r"^\\{1,2}boxed\{(?=[^}]*$)")
+"""a box that is not closed"""
+_SPACED_GROUPS = re.compile(r"(\\dollar )?(-?\d{1,3}(?: , \d{3})+)", re.A)
 _SEGMENT = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
 
 
@@ -49,10 +52,11 @@ def parse_answer(text: str) -> Parsed:
     Raises:
         BoundReachedError: the text is too long, too deep, a number in it too large, or it takes too much work.
     """
+    check_length(text)
     stripped = text.strip()
     if _PLAIN_NUMBER.fullmatch(stripped):
         return Parsed("number", Fraction(stripped), "number", stripped)
-    tidied = tidy(_without_lead(boxed(text) or stripped))
+    tidied = tidy(_without_lead(boxed(text) or _STRAY_BOX.sub("", stripped)))
     with limited_work():
         try:
             kind, value = _read(tidied)
@@ -71,6 +75,12 @@ def _read(tidied: str) -> Node:
     if comma is not None and len(tidied) <= MAX_DIGITS and (len(comma[2]) != 3 or comma[1].lstrip("-")[0] == "0"):
         number = ("number", Fraction(f"{comma[1]}.{comma[2]}"))
         return "comma", (number, as_list([("number", Fraction(comma[1])), ("number", Fraction(comma[2]))]))
+    groups = _SPACED_GROUPS.fullmatch(tidied)
+    if groups is not None:  # 58 , 500 may be one number or a list
+        return "comma", (
+            read_answer(tokenize((groups[1] or "") + groups[2].replace(" , ", ""))),
+            read_answer(tokenize(tidied)),
+        )
     return read_answer(tokenize(tidied))
 
 

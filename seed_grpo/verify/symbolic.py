@@ -21,6 +21,8 @@ DIGITS = 45
 AGREEMENT = sympy.Float(10) ** -30
 """relative difference below which two values of 45 digits are the same"""
 POINTS = 6
+REFUSALS = (TypeError, ValueError, ArithmeticError, NotImplementedError, AttributeError)
+"""by which sympy says that an expression makes no sense to it, such as the minimum of complex numbers"""
 
 _FUNCTIONS: dict[str, Callable] = {
     "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "cot": sympy.cot, "sec": sympy.sec, "csc": sympy.csc,
@@ -31,6 +33,7 @@ _FUNCTIONS: dict[str, Callable] = {
     "sum": lambda body, name, low, high: sympy.Sum(body, (name, low, high)),
     "prod": lambda body, name, low, high: sympy.Product(body, (name, low, high)),
     "lim": lambda body, name, target, side: sympy.Limit(body, name, target, "+" if side > 0 else "-"),
+    "diff": sympy.Derivative,
     "int": lambda body, name, *bounds: sympy.Integral(body, (name, *bounds) if bounds else name),
 }  # fmt: skip
 _CONSTANTS = {"e": sympy.E, "pi": sympy.pi, "i": sympy.I, "infinity": sympy.oo}
@@ -45,20 +48,27 @@ def same(first: str, second: str, decimal_digits: int, relative: float) -> bool:
 
 def equal(first: Form, second: Form) -> bool:
     """Whether two expressions have the same value wherever both have one."""
-    one, other = build(first), build(second)
-    seen = 0
-    for value, other_value in _values(one, other):
-        if abs(value - other_value) > AGREEMENT * max(abs(value), abs(other_value), AGREEMENT):
-            return False
-        seen += 1
-    return seen > 0 or sympy.simplify(one - other) == 0
+    try:
+        one, other = build(first), build(second)
+        seen = 0
+        for value, other_value in _values(one, other):
+            if abs(value - other_value) > AGREEMENT * max(abs(value), abs(other_value), AGREEMENT):
+                return False
+            seen += 1
+        return seen > 0 or sympy.simplify(one - other) == 0
+    except REFUSALS:
+        return False
 
 
 def proportional(first: Form, second: Form) -> bool:
     """Whether the quotient of two expressions is a constant."""
-    ratios = [value / other for value, other in _values(build(first), build(second)) if value and other]
-    if not ratios:
-        return bool(sympy.simplify(build(first) / build(second)).is_constant())
+    try:
+        one, other = build(first), build(second)
+        ratios = [value / other_value for value, other_value in _values(one, other) if value and other_value]
+        if not ratios:
+            return bool(sympy.simplify(one / other).is_constant())
+    except REFUSALS:
+        return False
     return all(abs(ratio - ratios[0]) <= AGREEMENT * abs(ratios[0]) for ratio in ratios)
 
 

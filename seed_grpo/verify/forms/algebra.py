@@ -130,6 +130,10 @@ def is_huge(form: Form) -> bool:
                     return True
             case ("call", "factorial", inside) if (as_number(inside) or 0) > 1000 and exponent > 0:
                 return True
+            case ("function", "binomial", (above, below)) if exponent > 0:
+                total, chosen = as_number(above) or 0, as_number(below) or 0
+                if min(chosen, total - chosen) > 500:
+                    return True
     return False
 
 

@@ -14,7 +14,8 @@ from seed_grpo.verify.forms.algebra import Form, Monomial
 from seed_grpo.verify.limits import sort_key
 
 LARGEST_FACTORIAL = 500
-LARGEST_BINOMIAL = 1500
+MOST_FACTORS = 500
+"""of a binomial, over the factors of its denominator"""
 
 
 def gcd(forms: Sequence[Form]) -> Form:
@@ -117,7 +118,7 @@ def binomial(above: Form, below: Form) -> Form:
     total, chosen = _natural(above), _natural(below)
     if total is None or chosen is None:
         return algebra.atom("function", "binomial", (above, below))
-    if total > LARGEST_BINOMIAL:
+    if min(chosen, total - chosen) > MOST_FACTORS or total > 10**6:
         return algebra.atom("function", "binomial", (above, below))
     return algebra.number(math.comb(total, chosen))
 

@@ -5,6 +5,8 @@ Consumes and produces rows; whatever has to be calculated with must be an expres
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.nodes import Node, as_form, expression
@@ -50,6 +52,23 @@ def product(first: Rows, second: Rows) -> Rows:
         )
         for row in first
     )
+
+
+def determinant(rows: Rows) -> Form:
+    """By the first row.
+
+    Raises:
+        GrammarError: the matrix is not square, or larger than 4 x 4.
+    """
+    if any(len(row) != len(rows) for row in rows) or len(rows) > 4:
+        raise GrammarError("the determinant of a matrix that is not square or too large")
+    if len(rows) == 1:
+        return as_form(rows[0][0])
+    terms = []
+    for column, entry in enumerate(rows[0]):
+        minor = tuple(row[:column] + row[column + 1 :] for row in rows[1:])
+        terms.append(algebra.scale(algebra.mul(as_form(entry), determinant(minor)), Fraction((-1) ** column)))
+    return algebra.add(*terms)
 
 
 def transposed(rows: Rows) -> Rows:

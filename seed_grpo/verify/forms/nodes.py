@@ -14,7 +14,7 @@ A node is `(kind, value)`:
     chain       sorted inequalities             comma       (number, list), 1,5: one and a half, or a list
     congruence  (form that is 0, modulus)       reals       all of them, in words
     date        (year, month, day), year 0 where there is none
-    clock       (hour, minute, "a" | "p" | "")  words, string  text
+    clock       (hour, minute, second, "a" | "p" | "")          words, string  text
     undefined   text that divides by zero
 """
 

@@ -27,6 +27,9 @@ DEGREE = Unit(Fraction(1), (("angle", 1),))
 RADIANS = algebra.mul(algebra.atom("constant", "pi"), algebra.number(Fraction(1, 180)))
 """one degree"""
 RADIAN = Unit(Fraction(1), (("radian", 1),))
+MINUTE = Unit(Fraction(1, 60), DEGREE.dimensions)
+SECOND = Unit(Fraction(1, 3600), DEGREE.dimensions)
+"""of an angle, as 5' and 3'' say"""
 MONEY = Unit(Fraction(1), (("dollar", 1),))
 CURRENCIES = {r"\dollar": MONEY, "€": Unit(Fraction(1), (("euro", 1),)), "£": Unit(Fraction(1), (("pound", 1),))}
 
@@ -63,6 +66,7 @@ _UNITS = {
 }
 _UNITS["mph"] = Unit(Fraction(1609344, 3600000), (("length", 1), ("time", -1)))
 _MODIFIERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+_TEMPERATURE = re.compile(r"degrees? (?=celsius|fahrenheit)", re.I)
 _WORDS = re.compile(r"[a-zA-Z]+|\^\{?-?\d\}?|/")
 
 
@@ -75,7 +79,7 @@ def read_unit(text: str) -> Unit | None:
     """The unit that words and exponents, such as `cm^2`, `square feet`, `miles per hour`, stand for; None: a label."""
     factor, dimensions = Fraction(1), dict[str, int]()
     direction, power, last = 1, 1, None
-    for word in _WORDS.findall(text):
+    for word in _WORDS.findall(_TEMPERATURE.sub("", text)):
         if word in ("/", "per"):
             direction = -1
         elif word[0] == "^" or word.lower() in ("squared", "cubed"):

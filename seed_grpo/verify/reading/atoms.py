@@ -20,7 +20,7 @@ CALLS = (
 )
 FUNCTIONS = {**{name: name for name in functions.FUNCTIONS}, "ceiling": "ceil"}
 CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity", "e": "e", "i": "i", "I": "i"}
-ACCENTS = ("overline", "bar", "vec", "hat", "tilde", "widehat", "underline", "mathbb", "mathcal")
+ACCENTS = ("overline", "bar", "vec", "hat", "tilde", "widehat", "underline", "mathbb", "mathcal", "dot", "ddot")
 PERCENT = ("%", "percent", "percentage", "pct")
 PREFIXES = (r"\Delta", r"\delta", r"\partial")
 """commands that make one name with the letter behind them"""
@@ -48,10 +48,12 @@ class AtomReader(TokenReader):
     def _symbol(self) -> Form:
         """A constant, a name of several letters, or a single letter; of `xy` the first, the rest stays to be read."""
         token = self._take()
+        if token.kind == "index":
+            return algebra.atom("symbol", token.value)
         name = token.value.strip().lstrip("\\")
         if (token.kind == "command" and name in ACCENTS) or (name == "bar" and self._peek().value == "{"):
             name = f"{'bar' if name == 'overline' else name} {self._raw()}"
-        elif name in CONSTANTS and self._peek().value != "_":
+        elif name in CONSTANTS and self._peek().value != "_" and not (name == "I" and self._is_evaluated()):
             return algebra.atom("constant", CONSTANTS[name])
         elif token.value in PREFIXES and self._peek().kind in ("word", "command"):
             name += f" {self._take().value}"
@@ -66,7 +68,7 @@ class AtomReader(TokenReader):
         if self._accept("_"):
             name += f"_{self._raw()}"
         name += self._primes()
-        called = name.rstrip("'")[0] in FUNCTION_NAMES or self._name_call
+        called = name.rstrip("'")[0] in FUNCTION_NAMES or self._name_call or self._is_evaluated()
         if self._peek().value == "{" and self._peek(1).value == "(" and called:  # as sympy prints it, f{(x)}
             self._take()
             arguments = self._arguments()
@@ -75,6 +77,10 @@ class AtomReader(TokenReader):
         if self._peek().value == "(" and (self._has_inside(",") or called):
             return algebra.atom("function", name, self._arguments())
         return algebra.atom("symbol", name)
+
+    def _is_evaluated(self) -> bool:
+        """Whether a name stands before a number in brackets: I(0) is a value of I, and no product."""
+        return self._peek().value == "(" and self._peek(1).kind == "number" and self._peek(2).value == ")"
 
     def _primes(self) -> str:
         primes = ""
@@ -90,7 +96,7 @@ class AtomReader(TokenReader):
                 return primes
 
     def _arguments(self) -> tuple[Form, ...]:
-        closing = {"(": ")", "{": "}"}[self._take().value]
+        closing = {"(": ")", "{": "}", r"\{": r"\}"}[self._take().value]
         self._deeper()
         arguments = [self._sum()]
         while self._accept(",") or self._accept(";"):

@@ -104,6 +104,8 @@ class ExpressionReader(AtomReader):
                     break  # a unit, for who reads the whole answer
                 self._skip_degree()
                 base = algebra.mul(base, RADIANS)
+            elif self._peek().value == "^" and "'" in (self._peek(1).value, self._peek(2).value):
+                break  # minutes or seconds of an angle
             elif self._accept("^"):
                 base = algebra.power(base, self._exponent())
             else:
@@ -147,7 +149,7 @@ class ExpressionReader(AtomReader):
             return self._argument()
         if name in CALLS:
             return self._call()
-        if name in FUNCTIONS and self._peek(1).value in ("(", "{", "_"):
+        if name in FUNCTIONS and self._peek(1).value in ("(", "{", r"\{", "_"):
             return self._function(FUNCTIONS[name])
         return self._operator() if token.value in self._operators else self._symbol()
 
@@ -231,7 +233,7 @@ class ExpressionReader(AtomReader):
             before = self._tokens[self._next - 1]
             ended = before.kind == "word" or before.value in (*CLOSING, "!")
             return (ended and before.value != "]") or self._peek(1).value == r"\frac"
-        return token.kind in ("word", "command") or token.value in ("(", "{")
+        return token.kind in ("word", "command", "index") or token.value in ("(", "{")
 
 
 def _logarithm(argument: Form) -> Form:

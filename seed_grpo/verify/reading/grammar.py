@@ -13,13 +13,14 @@ from seed_grpo.verify.forms import algebra, matrices, regions
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.functions import modulo
 from seed_grpo.verify.forms.nodes import Node, as_form, as_list, as_set, expression
-from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, Unit, read_unit
+from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, MINUTE, SECOND, Unit, read_unit
 from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError
 from seed_grpo.verify.reading.atoms import PERCENT
 from seed_grpo.verify.reading.operators import OperatorReader
-from seed_grpo.verify.reading.statements import as_region, combine, operate, relate
+from seed_grpo.verify.reading.statements import as_region, combine, negation, operate, relate
 from seed_grpo.verify.reading.token_reader import END
 from seed_grpo.verify.reading.tokens import Token
+from seed_grpo.verify.reading.words import NUMBERS
 
 SET_OPERATIONS = (r"\cup", r"\cap", r"\setminus")
 SIGNS = ("=", "<", ">", "<=", ">=", "!=", r"\in", r"\approx")
@@ -53,6 +54,9 @@ def _both(first: Node, second: Node) -> Node:
 class AnswerReader(OperatorReader):
     """Reads whole answers. A method consumes what its name says and returns its node."""
 
+    _colon_follows = False
+    """whether a colon is the one of {x : x > 3}, and of no ratio"""
+
     def answer(self) -> Node:
         node = self._items()
         if self._peek() != END:
@@ -74,12 +78,15 @@ class AnswerReader(OperatorReader):
         return combine(items, separators)
 
     def _relation(self) -> Node:
+        if self._accept(r"\neg"):
+            return negation(self._relation())
+        self._accept(r"\approx")
         self._name_call = self._call_is_name()
         sides, signs = [self._joined()], list[str]()
         self._name_call = False
         if not signs and self._accept(r"\equiv"):
             return self._congruence(sides[0])
-        while self._peek().value in SIGNS:
+        while self._peek().value in SIGNS or (self._peek().value == r"\notin" and not signs):
             signs.append(self._take().value)
             sides.append(self._joined())
         return relate(sides, signs) if signs else sides[0]
@@ -132,6 +139,8 @@ class AnswerReader(OperatorReader):
             return self._container()
         if token.value in ("(", "{", "[") and self._has_inside(*SET_OPERATIONS):
             return self._nested()
+        if token.value == "vmatrix":
+            return self._value(matrices.determinant(self._matrix(False)))
         if self._is_matrix_ahead():
             return self._matrix_sum()
         if token.value == r"\langle":
@@ -141,7 +150,7 @@ class AnswerReader(OperatorReader):
             return "set", ()
         if self._takes_reals():
             return "region", (None, regions.REALS)
-        if token.kind == "number" and self._digits_ahead():
+        if self._digits_ahead():
             return self._based()
         return self._bracketed_digits() or self._value(self._sum())
 
@@ -150,12 +159,15 @@ class AnswerReader(OperatorReader):
         if self._peek().value in PERCENT:
             self._take()
             return "percent", form
-        if self._accept(":") or self._accept("to"):
+        if not self._colon_follows and (self._accept(":") or self._accept("to")):
             parts = [self._sum()]
             while self._accept(":") or self._accept("to"):
                 parts.append(self._sum())
             over = algebra.power(form, algebra.number(-1))
             return "ratio", (algebra.number(1), *(algebra.mul(part, over) for part in parts))
+        primes = self._primes()
+        if primes:
+            return "quantity", (form, MINUTE if primes == "'" else SECOND)
         if self._peek().value == "^" and self._is_degree(1):
             self._take()
             self._skip_degree()
@@ -196,15 +208,22 @@ class AnswerReader(OperatorReader):
 
     def _digits_ahead(self) -> int:
         """How many tokens are the digits of a number whose base follows, as in 52_8 and 2A_{16}; 0: it is none."""
-        ahead = 0
-        while re.fullmatch(r"[0-9A-F]+", self._peek(ahead).value):
+        ahead = 1 if self._peek().value == "-" else 0
+        if not any(character.isdigit() for character in self._peek(ahead).value):
+            return 0
+        while re.fullmatch(r"[0-9A-F.]+", self._peek(ahead).value):
             ahead += 1
         return ahead if self._peek(ahead).value == "_" else 0
 
     def _based(self) -> Node:
+        sign = "-" if self._accept("-") else ""
         digits = "".join(self._take().value for _ in range(self._digits_ahead()))
         self._expect("_")
-        return "based", (digits.lstrip("0"), self._raw())
+        base = self._raw()
+        base = str(NUMBERS.index(base)) if base in NUMBERS else base
+        if not base.isdigit():
+            raise GrammarError(f"a number in base {base!r}")
+        return "based", (sign + digits.lstrip("0"), base)
 
     def _bracketed_digits(self) -> Node | None:
         """(52)_8"""
@@ -239,7 +258,9 @@ class AnswerReader(OperatorReader):
         return items[0] if len(items) == 1 and items[0][0] == "region" else as_set(items)
 
     def _contents(self, with_braces: bool) -> list[Node]:
+        self._colon_follows = with_braces
         items = [self._relation()]
+        self._colon_follows = False
         if with_braces and self._peek().value in ("|", ":"):  # {x | x > 3}
             self._take()
             domain, condition = as_region(items[0]), self._items()

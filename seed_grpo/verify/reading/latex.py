@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pylatexenc import latexwalker
 from pylatexenc.macrospec import LatexContextDb, std_environment, std_macro
 
-from seed_grpo.verify.limits import MAX_CHARS, MAX_DEPTH, BoundReachedError, GrammarError
+from seed_grpo.verify.limits import MAX_DEPTH, BoundReachedError, GrammarError, check_length
 from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token, scan
 
 _CHARACTERS = str.maketrans(
@@ -35,7 +35,8 @@ _LAYOUT = re.compile(
     r"(?<!\\)(?:\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|quad|qquad|"
     r"enspace|thinspace|medspace|[hv]space\*?\{[^{}]*\}|phantom\{[^{}]*\})(?![a-zA-Z])\.?|\\[!,;:>$ ()\[\]])|[$~]"
 )
-_THOUSANDS = re.compile(r"(?<![\d.,}])\d{1,3}(?:(?:\{,\}|,\\!\s?|\\,|\\ | )\d{3})+(?![\d,]| \d)", re.A)
+_ROW_SPACING = re.compile(r"\\\\\s*\[-?[\d.]+ ?(?:ex|em|pt|cm|mm)\]")
+_THOUSANDS = re.compile(r"(?<![\d.,}])\d{1,3}(?:(?:\s?\{\s?,\s?\}\s?|,\\!\s?|\\,|\\ | )\d{3})+(?![\d,]| \d)", re.A)
 _ESCAPED = re.compile(r"\\\\(?=[a-zA-Z])")
 _JOINT = re.compile(r"(?<=[\d)\]}])(or|and)(?=[A-Z(\\\d])")
 _WRAPPED = re.compile(r"(?:\\n|\s)*\\begin\{(?:align|equation|gather)\*?\}|\\end\{(?:align|equation|gather)\*?\}")
@@ -58,7 +59,10 @@ _TEXTS = (
 _EMPHASES = ("textbf", "textit", "mathbf", "mathit", "boldsymbol", "bm")
 """in which a single letter is a symbol, and not a unit or a word"""
 _TWO_ARGUMENTS = ("frac", "dfrac", "tfrac", "cfrac", "binom", "tbinom", "dbinom")
-_ONE_ARGUMENT = ("boxed", "fbox", "overline", "bar", "vec", "hat", "tilde", "widehat", "underline", "mathbb", "mathcal")
+_ONE_ARGUMENT = (
+    *("boxed", "fbox", "overline", "underline", "bar", "vec", "hat", "widehat", "tilde", "dot", "ddot"),
+    *("mathbb", "mathcal"),
+)
 _MATRICES = ("matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array", "cases")
 
 
@@ -86,15 +90,13 @@ def tidy(text: str) -> str:
     Raises:
         BoundReachedError: the text is too long.
     """
-    if len(text) > MAX_CHARS:
-        raise BoundReachedError(f"an answer of {len(text)} characters is longer than {MAX_CHARS}")
+    check_length(text)
     text = text.translate(_CHARACTERS).replace("{:}", ":")
-    if "\\begin" not in text:
-        text = _ESCAPED.sub(r"\\", text)
+    text = _ROW_SPACING.sub(r"\\\\ ", text) if "\\begin" in text else _ESCAPED.sub(r"\\", text)
     text = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), text)
     if "\\" in text or "$" in text or "~" in text:
         text = _LAYOUT.sub(" ", _WRAPPED.sub(" ", text.replace("\\$", r" \dollar ").replace(r"\\%", r"\%")))
-    return " ".join(_JOINT.sub(r" \1 ", text).split()).rstrip(".").strip()
+    return " ".join(_JOINT.sub(r" \1 ", text).split()).rstrip(" .\\")
 
 
 def tokenize(text: str) -> list[Token]:
@@ -158,6 +160,8 @@ def _flatten(nodes: Sequence, tokens: list[Token], brackets: int) -> int:
 def _flatten_macro(node: latexwalker.LatexMacroNode, tokens: list[Token], brackets: int) -> int:
     arguments = list(node.nodeargd.argnlist) if node.nodeargd is not None else []
     if node.macroname in _TEXTS:
+        if not arguments:
+            raise GrammarError(f"\\{node.macroname} without its text")
         _flatten_text(node.macroname, arguments[-1], tokens, brackets)
         return brackets
     command = "\\" + node.macroname
@@ -184,7 +188,8 @@ def _flatten_text(macro: str, argument: latexwalker.LatexNode, tokens: list[Toke
     content = " ".join(content.split())
     is_letter = len(content) < 2 and macro in _EMPHASES
     if re.search(r"[a-zA-Z]", content) and not re.search(r"[\\(){}_,;]", content) and not is_letter:
-        tokens.append(Token("text", content))
+        parts = (part.strip() for part in re.split(r"\b(and|or)\b", content))
+        tokens.extend(Token("text", part) for part in parts if part)
     else:
         nodes = argument.nodelist if argument.isNodeType(latexwalker.LatexGroupNode) else [argument]
         _flatten(nodes, tokens, brackets)

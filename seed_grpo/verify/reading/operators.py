@@ -1,4 +1,4 @@
-r"""The grammar of operators that bind a variable: sums, products, limits, integrals.
+r"""The grammar of operators that bind a variable: sums, products, limits, integrals, derivatives.
 
 Consumes tokens; produces atoms `("function", name, forms)` whose last forms are the variable and its bounds. Nothing
 is summed or integrated here; `seed_grpo.verify.symbolic` does so where it must.
@@ -11,6 +11,7 @@ import re
 from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.limits import GrammarError
+from seed_grpo.verify.reading.atoms import CONSTANTS
 from seed_grpo.verify.reading.expressions import ExpressionReader
 from seed_grpo.verify.reading.token_reader import END
 from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token
@@ -35,8 +36,34 @@ class OperatorReader(ExpressionReader):
         self._depth -= 1
         return form
 
+    def _base(self) -> Form:
+        return self._derivative() if self._is_derivative_ahead() else super()._base()
+
+    def _is_derivative_ahead(self) -> bool:
+        values = [self._peek(ahead).value for ahead in range(8)]
+        return values[:5] == [r"\frac", "{", "d", "}", "{"] and (
+            (len(values[5]) == 2 and values[5][0] == "d" and values[6] == "}")
+            or (values[5] == "d" and values[7] == "}")
+        )
+
+    def _derivative(self) -> Form:
+        """d/dx of the product behind it."""
+        self._next += 5
+        name = self._take().value[1:] or self._take().value.lstrip("\\")
+        self._expect("}")
+        self._deeper()
+        body = self._product()
+        self._depth -= 1
+        return algebra.atom("function", "diff", (body, algebra.atom("symbol", name)))
+
     def _series(self, name: str) -> Form:
         below, above = self._bounds()
+        if below and below[0].value in CONSTANTS:  # here i is no constant
+            index = below[0]
+            below, above, self._tokens[self._next :] = (
+                [Token("index", token.value) if token == index else token for token in tokens]
+                for tokens in (below, above, self._tokens[self._next :])
+            )
         reader = OperatorReader(below)
         variable = reader._symbol()
         reader._expect("=")

@@ -21,10 +21,15 @@ FLIPPED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "!=": "!="}
 def relate(sides: Sequence[Node], signs: Sequence[str]) -> Node:
     """The node of `side sign side ...`; of a calculation in steps its last exact value."""
     if all(sign in EQUALITIES for sign in signs):
-        if r"\approx" in signs[1:]:
-            sides = sides[: 1 + signs.index(r"\approx", 1)]
+        if r"\approx" in signs:  # what stands left of it is exact
+            start = 1 if is_name(sides[0]) else 0
+            sides = sides[: 1 + max(start, signs.index(r"\approx"))]
+        if len(sides) == 1:
+            return sides[0]
         return _equate(sides)
-    if any(sign in EQUALITIES for sign in signs):
+    if list(signs) == [r"\notin"]:
+        return negation(relate(sides, [r"\in"]))
+    if any(sign in (*EQUALITIES, r"\notin") for sign in signs):
         raise GrammarError("a chain of = and <")
     links = [_inequality(*link) for link in zip(signs, sides, sides[1:], strict=False)]
     return conjunction(links) if len(links) > 1 else links[0]
@@ -32,6 +37,8 @@ def relate(sides: Sequence[Node], signs: Sequence[str]) -> Node:
 
 def _equate(sides: Sequence[Node]) -> Node:
     first, last = sides[0], sides[-1]
+    if any(side[0] not in ("number", "expression") for side in sides[1:]) and not is_name(first):
+        return last  # 0.56 = 56%
     if is_name(first):
         return "assign", (first, last)
     if is_name(last) and len(sides) == 2 and first[0] in ("number", "expression") and not _shares_atom(first, last):
@@ -125,6 +132,18 @@ def _absolute(sign: str, inside: Form, bound: Form) -> tuple[Form, tuple[Piece, 
     return above[0], combine(above[1], below[1])
 
 
+def negation(statement: Node) -> Node:
+    """Of `x \\in S` or `x = S`, that x is elsewhere on the real line.
+
+    Raises:
+        GrammarError: it says nothing of a set of real numbers.
+    """
+    pieces = as_region(statement[1][1]) if statement[0] == "assign" else None
+    if pieces is None:
+        raise GrammarError("the negation of what is no set of numbers")
+    return "region", (statement[1][0][1], regions.complement(pieces))
+
+
 def conjunction(links: Sequence[Node]) -> Node:
     """Inequalities that all hold."""
     named = [link[1] for link in links if link[0] == "region"]
@@ -202,7 +221,8 @@ def combine(items: Sequence[Node], separators: Sequence[str]) -> Node:
     if items[0][0] == "assign" and all(item[0] != "assign" for item in items[1:]):
         name, value = items[0][1]
         return "assign", (name, as_list([value, *items[1:]]))
-    if all(is_interval(item) for item in items) and ("or" in separators or items[0][0] == "region"):
+    regions_only = all(is_interval(item) for item in items) and ("or" in separators or items[0][0] == "region")
+    if regions_only or ("or" in separators and {item[0] for item in items} == {"region", "assign"}):
         return _regions(items, separators)
     return as_list(list(items))
 
@@ -232,8 +252,9 @@ def _assignments(items: Sequence[Node]) -> Node:
 
 def _regions(items: Sequence[Node], separators: Sequence[str]) -> Node:
     """Regions side by side: all hold where that is possible and no `or` says otherwise."""
-    pieces = [as_region(item) for item in items]
+    pieces = [as_region(("set", (item[1][1],)) if item[0] == "assign" else item) for item in items]
     names = {item[1][0] for item in items if item[0] == "region"}
+    names |= {item[1][0][1] for item in items if item[0] == "assign"}
     if None in pieces or len(names) > 1:
         return as_list(list(items))
     name = names.pop() if names else None

@@ -20,10 +20,12 @@ _DATES = (
     re.compile(rf"(?:the )?{_DAY}\s+(?:of )?{_MONTH}{_YEAR}"),
     re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"),
 )
-_CLOCK = re.compile(r"(?P<hour>\d{1,2}) ?(?:\{:\}|:) ?(?P<minute>\d{2}) ?(?P<half>[ap])?\.? ?(?(half)m)\.?")
+_CLOCK = re.compile(
+    r"(?P<hour>\d{1,2}) ?(?:\{:\}|:) ?(?P<minute>\d{2})(?: ?: ?(?P<second>\d{2}))? ?(?P<half>[ap])?\.? ?(?(half)m)\.?"
+)
 _HOUR = re.compile(r"(?P<hour>\d{1,2}) ?(?P<half>[ap])\.? ?m\.?")
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm|operatorname)[a-z]*\s?\{([^{}]*)\}|\\text[a-z]*(?![a-zA-Z])")
-_NUMBERS = (
+NUMBERS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
@@ -32,14 +34,14 @@ _REALS = {"all real numbers", "all reals", "real numbers"}
 
 
 def plain(text: str) -> str:
-    r"""A text with `\text{...}` and the like taken off, white space and case aside: what a reader sees of words."""
-    return " ".join(_TEXT.sub(r" \1 ", text).split()).casefold().strip(" .,;:!")
+    r"""A text with `\text{...}` and the like taken off, white space, case and article aside: what a reader sees."""
+    return re.sub(r"^(?:the|an|a) ", "", " ".join(_TEXT.sub(r" \1 ", text).split()).casefold().strip(" .,;:!"))
 
 
 def read_words(text: str) -> Node | None:
     """The node of an answer in words, a date or a time, or None where it is something else."""
     seen = plain(text)
-    if not re.search(r"[a-z]{2}|\d ?(?::|\{:\}) ?\d|\d-\d", seen):
+    if not re.search(r"[a-z]{2}|[ap]\.|\d ?(?::|\{:\}) ?\d|\d-\d", seen):
         return None
     date = _date(seen)
     if date is not None:
@@ -47,8 +49,8 @@ def read_words(text: str) -> Node | None:
     clock = _clock(seen)
     if clock is not None:
         return "clock", clock
-    if seen in _NUMBERS:
-        return "count", _NUMBERS.index(seen)
+    if seen in NUMBERS:
+        return "count", NUMBERS.index(seen)
     if seen in _NO_SOLUTION:
         return "set", ()
     if seen in _REALS:
@@ -61,7 +63,7 @@ def read_words(text: str) -> Node | None:
 
 def as_words(text: str) -> Node | None:
     """The node of a text that is words and nothing else."""
-    seen = re.sub(r"^(?:the|an|a) ", "", plain(text))
+    seen = plain(text)
     if not re.fullmatch(r"[^\W\d_][\w\s',.()!?/&-]*", seen) or not re.search(r"[^\W\d_]{2}", seen):
         return None
     return "words", re.sub(r"\s+", " ", seen)
@@ -80,9 +82,10 @@ def _date(seen: str) -> tuple[int, int, int] | None:
     return None
 
 
-def _clock(seen: str) -> tuple[int, int, str] | None:
+def _clock(seen: str) -> tuple[int, int, int, str] | None:
     match = _CLOCK.fullmatch(seen) or _HOUR.fullmatch(seen)
     if match is None:
         return None
     groups = match.groupdict()
-    return int(groups["hour"]), int(groups.get("minute") or 0), groups["half"] or ""
+    hour, minute, second = (int(groups.get(part) or 0) for part in ("hour", "minute", "second"))
+    return hour, minute, second, groups["half"] or ""
