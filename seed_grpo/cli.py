@@ -1,4 +1,4 @@
-"""The command line: `seed-grpo train | warm-start | doctor | export`. Errors of the program end it with one line."""
+"""The command line: `seed-grpo train | warm-start | doctor | export | judge`. An error ends it with one line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from seed_grpo.config import Config, load_config
+from seed_grpo.config import Config, VerifierConfig, load_config
 from seed_grpo.errors import SeedGrpoError
 
 INTERRUPTED = 130
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parsed = _parser().parse_args(arguments)
     try:
-        return parsed.command(parsed, load_config(parsed.config, parsed.overrides))
+        return parsed.command(parsed)
     except SeedGrpoError as error:
         print(f"seed-grpo: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -30,31 +30,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _train(parsed: argparse.Namespace, config: Config) -> int:
+def _config(parsed: argparse.Namespace) -> Config:
+    return load_config(parsed.config, parsed.overrides)
+
+
+def _train(parsed: argparse.Namespace) -> int:
     from seed_grpo.runtime.session import train
 
-    return 0 if train(config) else INTERRUPTED
+    return 0 if train(_config(parsed)) else INTERRUPTED
 
 
-def _warm_start(parsed: argparse.Namespace, config: Config) -> int:
+def _warm_start(parsed: argparse.Namespace) -> int:
     from seed_grpo.train.warm_start import warm_start
 
-    print(f"the model is in {warm_start(config, print)}")
+    print(f"the model is in {warm_start(_config(parsed), print)}")
     return 0
 
 
-def _doctor(parsed: argparse.Namespace, config: Config) -> int:
+def _doctor(parsed: argparse.Namespace) -> int:
     from seed_grpo.runtime.preflight import diagnose
 
-    page, well = diagnose(config)
+    page, well = diagnose(_config(parsed))
     print(f"{parsed.config}\n{page}")
     return 0 if well else 1
 
 
-def _export(parsed: argparse.Namespace, config: Config) -> int:
+def _export(parsed: argparse.Namespace) -> int:
     from seed_grpo.runtime.session import export
 
-    export(config, parsed.folder)
+    export(_config(parsed), parsed.folder)
+    return 0
+
+
+def _judge(parsed: argparse.Namespace) -> int:
+    from seed_grpo.evaluate.answers import explain
+
+    config = VerifierConfig(
+        relation=parsed.relation,
+        decimal_digits=parsed.decimal_digits,
+        relative_tolerance=parsed.relative_tolerance,
+    )
+    prediction, reference = explain(parsed.prediction, parsed.reference, config)
+    print(f"verdict     {prediction.verdict}")
+    print(f"prediction  {prediction.parsed}")
+    print(f"reference   {reference.parsed}")
+    print(f"decided by  {prediction.rule}, in {1000 * prediction.seconds:.1f} ms")
     return 0
 
 
@@ -73,6 +93,14 @@ def _parser() -> argparse.ArgumentParser:
         if name == "export":
             sub.add_argument("folder", type=Path, help="folder to write the model into")
         sub.add_argument("overrides", nargs="*", help="settings to change: section.key=value")
+    judge = commands.add_parser("judge", help="say whether two answers mean the same, and why")
+    judge.set_defaults(command=_judge)
+    judge.add_argument("prediction", help="an answer as a model writes it, such as '\\frac12'")
+    judge.add_argument("reference", help="the answer to compare with")
+    defaults = VerifierConfig()
+    judge.add_argument("--relation", choices=("math", "exact"), default=defaults.relation)
+    judge.add_argument("--decimal-digits", type=int, default=defaults.decimal_digits, help="at 4, 0.3333 is 1/3")
+    judge.add_argument("--relative-tolerance", type=float, default=defaults.relative_tolerance, help="0.01 for Minerva")
     return parser
 
 

@@ -31,6 +31,8 @@ from seed_grpo.verify.judge import Judge
 
 TOKENS = 512
 """of a completion, whose arrays travel with it"""
+IN_FLIGHT = 8
+"""groups that one verifier worker has at a time, where its throughput is measured"""
 WARM_UP: dict[str, Any] = {"id": "warm-up", "gold": "1", "preds": [{"pred": r"\int_0^1 2x\,dx"}, {"pred": "1"}]}
 """a group for which all libraries are loaded and the bounded process comes up"""
 
@@ -84,6 +86,23 @@ def pool(rows: Sequence[dict[str, Any]]) -> Run:
                 timed = _timed(row, judged.judgements_G, classes_G, verify_seconds, float("nan"), seconds)
                 run.groups.append(timed)
     return run
+
+
+def pool_throughput(rows: Sequence[dict[str, Any]]) -> float:
+    """Groups a second of a new verifier actor with one core that has `IN_FLIGHT` groups at a time, as in a run."""
+    with _verifier() as worker:
+        ray.get(worker.judge.options(num_returns=2).remote(_message(0, WARM_UP)))
+        task_refs = [ray.put(_message(group_id, row)) for group_id, row in enumerate(rows)]
+        pending: list[ray.ObjectRef] = []
+        started = time.perf_counter()
+        for task_ref in task_refs:
+            if len(pending) == IN_FLIGHT:
+                done, pending = ray.wait(pending, num_returns=1)
+                ray.get(done)
+            summary_ref, _ = worker.judge.options(num_returns=2).remote(task_ref)
+            pending.append(summary_ref)
+        ray.get(pending)
+        return len(rows) / (time.perf_counter() - started)
 
 
 def in_process(rows: Sequence[dict[str, Any]]) -> Run:

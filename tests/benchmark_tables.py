@@ -61,8 +61,8 @@ def short(value: object, limit: int = 60) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """E.g. `97.5% (39/40)`; a dash of nothing."""
-    return f"{part / whole:.1%} ({part}/{whole})" if whole else "-"
+    """E.g. `97.5% (39/40)`, finer of many; a dash of nothing."""
+    return f"{part / whole:.{1 if whole < 1000 else 2}%} ({part}/{whole})" if whole else "-"
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "rollout": LEAVES | {"weight_sync"},  # what the transport needs in the engine's environment
     "train": LEAVES | {"algo", "data"},
     "weight_sync": LEAVES | {"train"},
-    "evaluate": LEAVES | {"data"},
+    "evaluate": LEAVES | {"data", "semantics", "verify"},
     "controller": LEAVES | {"algo", "data"},
 }
 

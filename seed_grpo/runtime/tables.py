@@ -28,7 +28,8 @@ ROLLOUT_COLUMNS = {
     "verdict": "string",
     "answer": "string",  # null where none was extracted
     "parsed": "string",
-    "rule": "string",
+    "rule": "string",  # that decided
+    "judge_seconds": "float32",
     "class_id": "int32",  # -1 outside the partition
     "reward": "float32",
     "valid": "bool",
@@ -144,6 +145,7 @@ def _completion_columns(judged: JudgedGroup, g: int, completion: Completion) -> 
         "answer": judgement.answer,
         "parsed": judgement.parsed,
         "rule": judgement.rule,
+        "judge_seconds": judgement.seconds,
         "class_id": int(judged.class_ids_G[g]),
         "reward": float(judged.rewards_G[g]),
         "valid": bool(judged.valid_G[g]),

@@ -16,8 +16,6 @@ from seed_grpo.messages import Completion, FinishReason, Group, GroupSummary, Ju
 from seed_grpo.semantics.entropy import log_likelihood, semantic_entropy
 from seed_grpo.semantics.partition import partition
 from seed_grpo.verify.judge import Judge, Judged
-from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
-from seed_grpo.verify.parse import Parsed
 
 REQUEST_TIMED_OUT = Judged(Judgement(Verdict.TIMED_OUT, None, rule="request_timeout"), None)
 """of a completion that was aborted at its request's deadline: whatever its text is, it is not judged"""
@@ -43,7 +41,7 @@ class VerifierWorker:
         started = time.monotonic()
         judged_G = self._judge_completions(group.completions_G, group.task.problem.answers)
         judgements_G = tuple(judged.judgement for judged in judged_G)
-        class_ids_G = partition(self._keys(judged_G), self._same)
+        class_ids_G = partition(self._keys(judged_G), self._judge.same)
         kind = self._entropy.likelihood
         likelihoods_G = np.array([log_likelihood(c.logprobs_T, kind) for c in group.completions_G], dtype=np.float64)
         entropy = semantic_entropy(class_ids_G, likelihoods_G, self._entropy)
@@ -83,12 +81,3 @@ class VerifierWorker:
             else:
                 keys.append(form if judgement.verdict.is_valid else None)
         return keys
-
-    def _same(self, first: Hashable, second: Hashable) -> bool:
-        """Whether two keys mean the same; what cannot be decided, by a bound or a fault, keeps two classes."""
-        if not isinstance(first, Parsed) or not isinstance(second, Parsed):
-            return False
-        try:
-            return self._judge.same(first, second)
-        except (BoundReachedError, JudgeFaultError):
-            return False

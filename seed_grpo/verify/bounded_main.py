@@ -31,14 +31,15 @@ def serve(oracle_name: str, memory_mib: int) -> None:
     gc.freeze()  # children share the libraries' pages
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for line in sys.stdin:
-        print(json.dumps(_in_child(oracle, json.loads(line), memory_mib)), file=replies, flush=True)
+        print(json.dumps(_in_child(oracle, json.loads(line), memory_mib, replies.fileno())), file=replies, flush=True)
 
 
-def _in_child(oracle: Callable[..., bool], request: dict, memory_mib: int) -> dict[str, bool | str]:
+def _in_child(oracle: Callable[..., bool], request: dict, memory_mib: int, replies: int) -> dict[str, bool | str]:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
+        os.close(replies)  # so that the owner sees at once when the worker is killed
         _compare(oracle, request, memory_mib, writing)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:

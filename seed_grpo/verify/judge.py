@@ -77,14 +77,20 @@ class Judge:
                 targets.append(target)
         return tuple(self._judge_one(answer, targets) for answer in answers_G)
 
-    def same(self, first: Parsed, second: Parsed) -> bool:
-        """Whether two forms of the group that was judged last mean the same, in either order.
+    def same(self, first: Hashable, second: Hashable) -> bool:
+        """Whether two keys of a partition mean the same: forms of the group that was judged last, or what stands for
+        an answer that has none. What cannot be decided, by a bound or a fault, keeps two classes.
 
         Raises:
-            BoundReachedError, JudgeFaultError: it could not be decided.
             VerifierError: the bounded process cannot be started.
         """
-        return first == second or self._compare(first, second, time.monotonic() + self._config.judge_timeout)[0]
+        if first == second or not isinstance(first, Parsed) or not isinstance(second, Parsed):
+            return first == second
+        try:
+            return self._compare(first, second, time.monotonic() + self._config.judge_timeout)[0]
+        except (BoundReachedError, JudgeFaultError) as error:
+            logger.info("two answers stay apart: %s", error)
+            return False
 
     def close(self) -> None:
         """Ends the bounded process."""
@@ -95,7 +101,7 @@ class Judge:
         started = time.monotonic()
 
         def judged(verdict: Verdict, rule: str, answer: str | None, form: Parsed | None = None) -> Judged:
-            shown = "" if form is None else str(form)
+            shown = "" if form is None else form.shown
             return Judged(Judgement(verdict, answer, shown, rule, time.monotonic() - started), form)
 
         if answer is None:

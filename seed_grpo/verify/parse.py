@@ -7,6 +7,7 @@ whatever the text is: a bound reached is a `BoundReachedError`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from fractions import Fraction
 
 from seed_grpo.verify.extract import boxed
 from seed_grpo.verify.forms.nodes import Node, as_list
+from seed_grpo.verify.forms.show import show
 from seed_grpo.verify.limits import MAX_DIGITS, GrammarError, check_length, limited_work
 from seed_grpo.verify.reading.grammar import read_answer
 from seed_grpo.verify.reading.latex import tidy, tokenize
@@ -40,10 +42,10 @@ class Parsed:
     text: str = field(compare=False)
     """the tidied answer"""
 
-    def __str__(self) -> str:
-        if self.kind == "number":
-            return str(self.value)
-        return f"{self.kind}: {self.text}"
+    @functools.cached_property
+    def shown(self) -> str:
+        """The form for people."""
+        return f"{self.kind} {show(self.kind, self.value)}"
 
 
 def parse_answer(text: str) -> Parsed:
