@@ -21,7 +21,6 @@ PACKAGES = (
     "deepspeed",
     "ray",
     "transformers",
-    "math-verify",
     "sympy",
     "pylatexenc",
     "datasets",

@@ -52,6 +52,7 @@ class Judge:
         numbers = self._rules[:2]
         self._process = BoundedProcess(oracle, numbers, config.memory_mib) if oracle is not None else None
         self._decided: dict[frozenset[Parsed], bool] = {}
+        self._undecided: dict[frozenset[Parsed], str] = {}
         self._forms: dict[str, Parsed] = {}
         self._deadline = 0.0
 
@@ -69,6 +70,7 @@ class Judge:
 
     def judge_answers(self, answers_G: Sequence[str | None], references: Sequence[str]) -> tuple[Judged, ...]:
         """As `judge`, of answers that are extracted already; None where there is none."""
+        self._undecided.clear()  # the next group may have more time
         self._deadline = time.monotonic() + self._config.group_timeout
         targets = []
         for reference in references:
@@ -140,10 +142,15 @@ class Judge:
         if quick is not None or self._process is None:
             return bool(quick), f"comparison {first.kind} {second.kind}"
         pair = frozenset((first, second))
+        if pair in self._undecided:
+            raise BoundReachedError(self._undecided[pair])
         if pair not in self._decided:
             timeout = max(0.0, deadline - time.monotonic())
-            same = self._process.same(first.text, second.text, timeout, self._deadline)
-            _remember(self._decided, pair, same)
+            try:
+                _remember(self._decided, pair, self._process.same(first.text, second.text, timeout, self._deadline))
+            except BoundReachedError as error:
+                self._undecided[pair] = str(error)
+                raise
         return self._decided[pair], f"oracle {first.kind} {second.kind}"
 
     def _parse(self, text: str) -> Parsed | Judgement:

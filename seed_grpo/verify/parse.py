@@ -24,7 +24,7 @@ from seed_grpo.verify.reading.words import as_words, plain, read_words
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.A)
 _DECIMAL_COMMA = re.compile(r"(-?\d+),(\d+)", re.A)
 _LEAD = re.compile(r"^\\?\s*(?:[A-Za-z][A-Za-z']*[ ,:]+){1,30}$")
-_STRAY_BOX = re.compile(r"^\\{1,2}boxed\{(?=[^}]*$)")
+_STRAY_BOX = re.compile(r"^\$*\s*\\{1,2}boxed\{(?=[^}]*$)")
 """a box that is not closed"""
 _SPACED_GROUPS = re.compile(r"(\\dollar )?(-?\d{1,3}(?: , \d{3})+)", re.A)
 _SEGMENT = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)

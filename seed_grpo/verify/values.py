@@ -45,7 +45,7 @@ def same_form(first: Form, second: Form, rules: Rules) -> bool | None:
         return True
     exact, other_exact = algebra.as_number(first), algebra.as_number(second)
     if exact is not None and other_exact is not None:
-        return _near(exact, other_exact, rules)
+        return _near(exact, other_exact, (exact, other_exact), rules)
     infinite = [numeric.real_value(form) for form in (first, second) if _is_infinite(form)]
     if len(infinite) == 2 and None not in infinite:
         return infinite[0] == infinite[1]
@@ -59,40 +59,40 @@ def same_form(first: Form, second: Form, rules: Rules) -> bool | None:
     return _near(
         exact if exact is not None else Fraction(value),
         other_exact if other_exact is not None else Fraction(other_value),
+        [number for number in (exact, other_exact) if number is not None],
         rules,
-        decimals=tuple(number for number in (exact, other_exact) if number is not None),
     )
 
 
-def _near(first: Fraction, second: Fraction, rules: Rules, decimals: Sequence[Fraction] | None = None) -> bool:
-    apart = abs(first - second)
-    if apart <= Fraction(rules.relative) * max(abs(first), abs(second)):
+def _near(first: Fraction, second: Fraction, decimals: Sequence[Fraction], rules: Rules) -> bool:
+    """Whether two numbers count as the same.
+
+    Args:
+        decimals: those of the two that are exact, and so may be decimals as they were written.
+    """
+    apart, size = abs(first - second), max(abs(first), abs(second))
+    if apart <= Fraction(rules.relative) * size:
         return True
-    return any(
-        apart <= unit for unit in map(_last_unit(rules), (first, second) if decimals is None else decimals) if unit
-    )
+    if apart * 10 ** (rules.decimal_digits - 1) > size * 10:
+        return False  # further apart than one unit of the last digit of any decimal that counts
+    units = [unit for unit in (_last_unit(value, rules) for value in decimals) if unit]
+    if len(units) == 2 and units[0] == units[1]:
+        return False  # two decimals of one length are what they say
+    return any(apart <= unit for unit in units)
 
 
-def _last_unit(rules: Rules) -> Callable[[Fraction], Fraction]:
+def _last_unit(value: Fraction, rules: Rules) -> Fraction:
     """One unit of a decimal's last digit, 0 for what is no decimal or has too few digits."""
-
-    def unit(value: Fraction) -> Fraction:
-        bottom, twos, fives = value.denominator, 0, 0
-        if bottom == 1:
-            return Fraction(0)
-        while bottom % 2 == 0:
-            bottom, twos = bottom // 2, twos + 1
-        while bottom % 5 == 0:
-            bottom, fives = bottom // 5, fives + 1
-        if bottom > 1:
-            return Fraction(0)
-        places = max(twos, fives)
-        digits = len(str(abs(value.numerator) * 10**places // value.denominator))
-        if digits < rules.decimal_digits:
-            return Fraction(0)
-        return Fraction(1, 10**places) * 10 ** max(0, digits - FLOAT_DIGITS)
-
-    return unit
+    bottom, twos, fives = value.denominator, 0, 0
+    while bottom % 2 == 0:
+        bottom, twos = bottom // 2, twos + 1
+    while bottom % 5 == 0:
+        bottom, fives = bottom // 5, fives + 1
+    places = max(twos, fives)
+    digits = len(str(abs(value.numerator) * 10**places // value.denominator))
+    if places == 0 or bottom > 1 or digits < rules.decimal_digits:
+        return Fraction(0)
+    return Fraction(1, 10**places) * 10 ** max(0, digits - FLOAT_DIGITS)
 
 
 def _is_infinite(form: Form) -> bool:

@@ -85,9 +85,10 @@ def _at(form: Form, seed: int) -> Value | None:
     try:
         terms = _terms(form, seed)
         value = sum(terms, 0j)
+        size = abs(value)
     except (KeyError, ValueError, OverflowError, ZeroDivisionError):
         return None
-    if not cmath.isfinite(value) or (seed < 0 and abs(value.imag) > 1e-12 * abs(value)):
+    if not cmath.isfinite(value) or (seed < 0 and abs(value.imag) > 1e-12 * size):
         return None
     return Value(value, max((abs(term) for term in terms), default=0.0))
 
