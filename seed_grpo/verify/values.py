@@ -46,22 +46,19 @@ def same_form(first: Form, second: Form, rules: Rules) -> bool | None:
     exact, other_exact = algebra.as_number(first), algebra.as_number(second)
     if exact is not None and other_exact is not None:
         return _near(exact, other_exact, (exact, other_exact), rules)
-    infinite = [numeric.real_value(form) for form in (first, second) if _is_infinite(form)]
-    if len(infinite) == 2 and None not in infinite:
-        return infinite[0] == infinite[1]
-    if not numeric.differ(first, second):
-        # agreement at points is no proof, and where there is no value there is nothing to see
-        apart = _is_infinite(first) != _is_infinite(second) or algebra.is_huge(first) != algebra.is_huge(second)
-        return False if apart and _one_in_reach(first, second) else rules.equal(first, second)
     value, other_value = numeric.real_value(first), numeric.real_value(second)
-    if value is None or other_value is None or not math.isfinite(value) or not math.isfinite(other_value):
+    if value is not None and other_value is not None:
+        if math.isinf(value) or math.isinf(other_value):
+            return value == other_value
+        one = exact if exact is not None else Fraction(value)
+        other = other_exact if other_exact is not None else Fraction(other_value)
+        if _near(one, other, [number for number in (exact, other_exact) if number is not None], rules):
+            return True
+    if numeric.differ(first, second):
         return False
-    return _near(
-        exact if exact is not None else Fraction(value),
-        other_exact if other_exact is not None else Fraction(other_value),
-        [number for number in (exact, other_exact) if number is not None],
-        rules,
-    )
+    # agreement at points is no proof, and where there is no value there is nothing to see
+    apart = _is_infinite(first) != _is_infinite(second) or algebra.is_huge(first) != algebra.is_huge(second)
+    return False if apart and _one_in_reach(first, second) else rules.equal(first, second)
 
 
 def _near(first: Fraction, second: Fraction, decimals: Sequence[Fraction], rules: Rules) -> bool:
@@ -71,7 +68,7 @@ def _near(first: Fraction, second: Fraction, decimals: Sequence[Fraction], rules
         decimals: those of the two that are exact, and so may be decimals as they were written.
     """
     apart, size = abs(first - second), max(abs(first), abs(second))
-    if apart <= Fraction(rules.relative) * size:
+    if rules.relative and apart <= Fraction(rules.relative) * size:
         return True
     if apart * 10 ** (rules.decimal_digits - 1) > size * 10:
         return False  # further apart than one unit of the last digit of any decimal that counts
