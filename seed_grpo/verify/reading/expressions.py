@@ -62,16 +62,21 @@ class ExpressionReader(AtomReader):
         return self._factor_signed() if written else self._juxtaposed(self._signs())
 
     def _juxtaposed(self, sign: int) -> Form:
-        first = self._peek()
-        product = algebra.scale(self._factor(), Fraction(sign))
-        if first.kind == "number" and self._is_fraction_ahead():
-            part = self._factor()
-            if self._accept("/"):
-                part = algebra.mul(part, algebra.power(self._factor(), algebra.number(-1)))
-            product = algebra.add(product, algebra.scale(part, Fraction(sign)))  # a mixed number, 3 1/2
+        product = algebra.scale(self._mixed(), Fraction(sign))
         while self._starts_factor(self._peek()):
-            product = algebra.mul(product, self._juxtaposed(1))
+            product = algebra.mul(product, self._mixed())
         return product
+
+    def _mixed(self) -> Form:
+        """A factor, or a mixed number such as 3 1/2."""
+        is_number = self._peek().kind == "number"
+        factor = self._factor()
+        if not is_number or not self._is_fraction_ahead():
+            return factor
+        part = self._factor()
+        if self._accept("/"):
+            part = algebra.mul(part, algebra.power(self._factor(), algebra.number(-1)))
+        return algebra.add(factor, part)
 
     def _is_fraction_ahead(self) -> bool:
         before = self._tokens[self._next - 1]

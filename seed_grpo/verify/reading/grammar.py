@@ -14,7 +14,7 @@ from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.functions import modulo
 from seed_grpo.verify.forms.nodes import Node, as_form, as_list, as_set, expression
 from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, MINUTE, SECOND, Unit, read_unit
-from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError
+from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError, spend
 from seed_grpo.verify.reading.atoms import PERCENT
 from seed_grpo.verify.reading.operators import OperatorReader
 from seed_grpo.verify.reading.statements import as_region, combine, negation, operate, relate
@@ -287,7 +287,8 @@ class AnswerReader(OperatorReader):
         for token in self._tokens[self._next :]:
             if token.kind == "environment":
                 return token.value != "end"
-            if token.value in (",", ";", *SIGNS):
+            spend(1)
+            if token.value in ("&", r"\\", *SIGNS) or self._is_separator(token):
                 return False
         return False
 

@@ -37,7 +37,7 @@ def relate(sides: Sequence[Node], signs: Sequence[str]) -> Node:
 
 def _equate(sides: Sequence[Node]) -> Node:
     first, last = sides[0], sides[-1]
-    if any(side[0] not in ("number", "expression") for side in sides[1:]) and not is_name(first):
+    if any(side[0] not in ("number", "expression") for side in sides) and not is_name(first):
         return last  # 0.56 = 56%
     if is_name(first):
         return "assign", (first, last)
