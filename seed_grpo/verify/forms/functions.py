@@ -100,7 +100,7 @@ def modulo(first: Form, second: Form) -> Form:
     if exact is not None and divisor is not None:
         return algebra.number(exact % divisor)
     value, size = numeric.real_value(first), numeric.real_value(second)
-    if value is None or not size or abs(value / size) > 1e6:
+    if value is None or not size or not math.isfinite(value) or abs(value / size) > 1e6:
         return algebra.atom("function", "mod", (first, second))
     return algebra.add(first, algebra.scale(second, Fraction(-math.floor(value / size))))
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from seed_grpo.verify.forms import algebra, numeric
 from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.limits import spend
 
 INFINITY = algebra.atom("constant", "infinity")
 MINUS_INFINITY = algebra.scale(INFINITY, Fraction(-1))
@@ -69,6 +70,7 @@ def points(forms: Sequence[Form]) -> tuple[Piece, ...]:
 
 def union(first: tuple[Piece, ...], second: tuple[Piece, ...]) -> tuple[Piece, ...]:
     """The pieces of either; what touches is joined."""
+    spend(120 * (len(first) + len(second)))
     joined: list[Piece] = []
     for piece in sorted((*first, *second), key=lambda each: (_low(each), _high(each))):
         if joined and _touch(joined[-1], piece):
