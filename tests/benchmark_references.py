@@ -61,5 +61,5 @@ def _kind(answer: str) -> tuple[str, str]:
     except SeedGrpoError as error:
         return "failed", str(error)
     if form.kind == "words" and _TEXT.search(answer):
-        return "marked words", str(form)
-    return form.kind if form.kind in ("words", "string") else "parsed", str(form)
+        return "marked words", form.shown
+    return form.kind if form.kind in ("words", "string") else "parsed", form.shown

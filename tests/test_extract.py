@@ -174,7 +174,7 @@ def test_extraction_is_fast_on_hostile_text(part, before):
     started = time.process_time()
     for style in ("auto", "last_number"):
         extract_answer(text, style)
-    assert time.process_time() - started < 1.0
+    assert time.process_time() - started < 5.0  # a scan that is not linear takes minutes
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -183,7 +183,7 @@ def test_only_the_end_of_a_long_text_is_looked_at(style, part):
     text = part * (1_000_000 // len(part))
     started = time.process_time()
     assert extract_answer(text, style) == extract_answer(text[-100_000:], style)
-    assert time.process_time() - started < 1.0
+    assert time.process_time() - started < 5.0  # a scan that is not linear takes minutes
 
 
 def test_extraction_looks_at_the_end():

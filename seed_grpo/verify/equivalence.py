@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, numeric
-from seed_grpo.verify.forms.nodes import Node, as_form, items_of
+from seed_grpo.verify.forms.nodes import Node, as_form, difference, items_of
 from seed_grpo.verify.forms.regions import Piece
 from seed_grpo.verify.reading.statements import as_region
 from seed_grpo.verify.values import (
@@ -25,6 +25,7 @@ from seed_grpo.verify.values import (
     same_percents,
     same_quantities,
     same_ratios,
+    some,
 )
 
 
@@ -76,19 +77,29 @@ def _any_order(first: Node, second: Node, rules: Rules) -> bool | None:
     return _match(left, rest, rules)
 
 
-def _match(items: Sequence[Node], others: list[Node], rules: Rules) -> bool | None:
+def _match(items: Sequence[Node], others: Sequence[Node], rules: Rules) -> bool | None:
+    """Whether items and others can be paired so that each pair means the same: a matching by augmenting paths."""
     if len(items) > 40:
         return False  # by far not the same list
-    open_items = False
-    for item in items:
-        verdicts = [compare(item, other, rules) for other in others]
-        if True in verdicts:
-            del others[verdicts.index(True)]
-        elif None in verdicts:
-            open_items = True
-        else:
-            return False
-    return None if open_items else True
+    verdicts = [[compare(item, other, rules) for other in others] for item in items]
+    if _is_perfect([[verdict is True for verdict in row] for row in verdicts]):
+        return True
+    return None if _is_perfect([[verdict is not False for verdict in row] for row in verdicts]) else False
+
+
+def _is_perfect(allowed: Sequence[Sequence[bool]]) -> bool:
+    partner: dict[int, int] = {}
+
+    def place(item: int, tried: set[int]) -> bool:
+        for other, may in enumerate(allowed[item]):
+            if may and other not in tried:
+                tried.add(other)
+                if other not in partner or place(partner[other], tried):
+                    partner[other] = item
+                    return True
+        return False
+
+    return all(place(item, set()) for item in range(len(allowed)))
 
 
 def _one_of(container: Node, other: Node, rules: Rules) -> bool | None:
@@ -133,7 +144,11 @@ def _assignments(first: Node, second: Node, rules: Rules) -> bool | None:
     """The same name, or one function of two letters, and the same value."""
     (name, value), (other_name, other_value) = first[1], second[1]
     if name != other_name and (_function(name) is None or _function(name) != _function(other_name)):
-        return False
+        if any(side[0] != "expression" for side in (name, value, other_name, other_value)):
+            return False
+        return _equations(
+            ("equation", difference(name, value)), ("equation", difference(other_name, other_value)), rules
+        )
     return compare(value, other_value, rules)
 
 
@@ -233,6 +248,10 @@ def _comma(comma: tuple[Node, Node], other: Node, rules: Rules) -> bool | None:
     return compare(number if other[0] in ("number", "expression", "quantity", "percent") else listed, other, rules)
 
 
+def _commas(first: Node, second: Node, rules: Rules) -> bool | None:
+    return some([compare(one, other, rules) for one, other in zip(first[1], second[1], strict=True)])
+
+
 def _set_operations(first: Node, second: Node, rules: Rules) -> bool | None:
     if first[1][0] != second[1][0]:
         return False
@@ -258,7 +277,7 @@ ORDER = {
 Rule = Callable[[Node, Node, Rules], bool | None]
 RULES: dict[tuple[str, str], Rule] = {
     ("assign", "assign"): _assignments,
-    ("comma", "comma"): lambda first, second, rules: compare(first[1][0], second[1][0], rules),
+    ("comma", "comma"): _commas,
     ("system", "system"): _systems,
     **{("system", kind): _system for kind in ("list", "tuple")},
     ("system", "set"): _any_order,

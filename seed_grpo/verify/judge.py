@@ -72,11 +72,7 @@ class Judge:
         """As `judge`, of answers that are extracted already; None where there is none."""
         self._undecided.clear()  # the next group may have more time
         self._deadline = time.monotonic() + self._config.group_timeout
-        targets = []
-        for reference in references:
-            target = self._parse(reference)
-            if isinstance(target, Parsed):
-                targets.append(target)
+        targets = [self._parse(reference) for reference in references]
         return tuple(self._judge_one(answer, targets) for answer in answers_G)
 
     def same(self, first: Hashable, second: Hashable) -> bool:
@@ -99,7 +95,7 @@ class Judge:
         if self._process is not None:
             self._process.close()
 
-    def _judge_one(self, answer: str | None, targets: Sequence[Parsed]) -> Judged:
+    def _judge_one(self, answer: str | None, targets: Sequence[Parsed | Judgement]) -> Judged:
         started = time.monotonic()
 
         def judged(verdict: Verdict, rule: str, answer: str | None, form: Parsed | None = None) -> Judged:
@@ -111,12 +107,10 @@ class Judge:
         form = self._parse(answer)
         if isinstance(form, Judgement):
             return judged(form.verdict, form.rule, answer)
-        if not targets:
-            return judged(Verdict.VERIFIER_ERROR, "no reference answer can be parsed", answer, form)
         verdict, rule = self._verdict(form, targets)
         return judged(verdict, rule, answer, form)
 
-    def _verdict(self, form: Parsed, targets: Sequence[Parsed]) -> tuple[Verdict, str]:
+    def _verdict(self, form: Parsed, targets: Sequence[Parsed | Judgement]) -> tuple[Verdict, str]:
         """Of one form against all references: correct if any means the same, else the worst that happened."""
         if form in targets:
             return Verdict.CORRECT, f"equal {form.kind}"
@@ -124,6 +118,9 @@ class Judge:
         failure: tuple[Verdict, str] | None = None
         rules = set()
         for target in targets:
+            if isinstance(target, Judgement):
+                failure = target.verdict, f"a reference answer cannot be read: {target.rule}"
+                continue
             try:
                 same, rule = self._compare(form, target, deadline)
             except (BoundReachedError, JudgeFaultError) as error:

@@ -96,5 +96,7 @@ def _without_lead(text: str) -> str:
 
 def same_text(first: Parsed, second: Parsed) -> bool:
     """Whether two answers are the same words, one of them read as mathematics: `odd` and `\\text{odd}`."""
-    one, other = plain(first.text), plain(second.text)
-    return one.replace(" ", "") == other.replace(" ", "") and bool(re.search(r"[a-z]{2}", one))
+    one, other = plain(first.text).replace(" ", ""), plain(second.text).replace(" ", "")
+    if one != other or not re.search(r"[a-z]{2}", one) or "\\" in one:
+        return False
+    return first.kind == "words" or second.kind == "words" or ("\\" in first.text) != ("\\" in second.text)

@@ -21,6 +21,8 @@ DIGITS = 45
 AGREEMENT = sympy.Float(10) ** -30
 """relative difference below which two values of 45 digits are the same"""
 POINTS = 6
+SERIES = (sympy.Sum, sympy.Product)
+STEPS = (sympy.floor, sympy.ceiling, sympy.Mod)
 REFUSALS = (TypeError, ValueError, ArithmeticError, NotImplementedError, AttributeError)
 """by which sympy says that an expression makes no sense to it, such as the minimum of complex numbers"""
 
@@ -51,8 +53,8 @@ def equal(first: Form, second: Form) -> bool:
     try:
         one, other = build(first), build(second)
         seen = 0
-        for value, other_value in _values(one, other):
-            if abs(value - other_value) > AGREEMENT * max(abs(value), abs(other_value), AGREEMENT):
+        for value, other_value, largest in _values(one, other):
+            if abs(value - other_value) > AGREEMENT * largest:
                 return False
             seen += 1
         return seen > 0 or sympy.simplify(one - other) == 0
@@ -64,7 +66,7 @@ def proportional(first: Form, second: Form) -> bool:
     """Whether the quotient of two expressions is a constant."""
     try:
         one, other = build(first), build(second)
-        ratios = [value / other_value for value, other_value in _values(one, other) if value and other_value]
+        ratios = [value / other_value for value, other_value, _ in _values(one, other) if value and other_value]
         if not ratios:
             return bool(sympy.simplify(one / other).is_constant())
     except REFUSALS:
@@ -72,22 +74,42 @@ def proportional(first: Form, second: Form) -> bool:
     return all(abs(ratio - ratios[0]) <= AGREEMENT * abs(ratios[0]) for ratio in ratios)
 
 
-def _values(one: sympy.Expr, other: sympy.Expr) -> Iterator[tuple[sympy.Expr, sympy.Expr]]:
-    """Values of both at random points where both are numbers; at negative points where both are real."""
-    names = sorted(one.free_symbols | other.free_symbols, key=str)
-    whole = one.has(sympy.Sum, sympy.Product) or other.has(sympy.Sum, sympy.Product)
-    for index in range(POINTS if names else 1):
-        generator = random.Random(index)
-        sign = -1 if index % 3 == 2 and not whole else 1
-        if whole:  # a symbol may be the number of terms
-            point = {name: sympy.Integer(generator.randint(2, 12)) for name in names}
-        else:
-            point = {name: sign * sympy.Rational(generator.randint(3001, 16999), 10007) for name in names}
-        pair = [sympy.N(each.subs(point).doit(), DIGITS) for each in (one, other)]
-        if all(value.is_number and value.is_finite for value in pair) and (
-            sign > 0 or all(value.is_real for value in pair)
+def _values(one: sympy.Expr, other: sympy.Expr) -> Iterator[tuple[sympy.Expr, sympy.Expr, sympy.Expr]]:
+    """Values of both, and the size of the largest term in them, at points where both are numbers.
+
+    At negative points both must be real.
+    """
+    for point, sign in _points(one, other):
+        terms = [
+            [sympy.N(term.subs(point).doit(), DIGITS) for term in sympy.Add.make_args(each)] for each in (one, other)
+        ]
+        values = [sympy.Add(*each) for each in terms]
+        if all(value.is_number and value.is_finite for value in values) and (
+            sign > 0 or all(value.is_real for value in values)
         ):
-            yield pair[0], pair[1]
+            yield values[0], values[1], max(abs(term) for each in terms for term in each)
+
+
+def _points(one: sympy.Expr, other: sympy.Expr) -> Iterator[tuple[dict, int]]:
+    """What symbols are replaced by, and the sign of it.
+
+    Whole numbers where a symbol may be the number of terms; whole numbers as well, powers of two first, where there are
+    steps, which may differ in nothing else.
+    """
+    names = sorted(one.free_symbols | other.free_symbols, key=str)
+    if not names:
+        yield {}, 1
+        return
+    series = one.has(*SERIES) or other.has(*SERIES)
+    if series or one.has(*STEPS) or other.has(*STEPS):
+        for index in range(POINTS):
+            choices = (2, 4, 8) if index < POINTS // 2 else range(1, 13)
+            generator = random.Random(index)
+            yield {name: sympy.Integer(generator.choice(choices)) for name in names}, 1
+    for index in range(0 if series else POINTS):
+        generator = random.Random(index)
+        sign, top = (-1 if index % 3 == 2 else 1), (70000 if index % 2 else 16999)
+        yield {name: sign * sympy.Rational(generator.randint(3001, top), 10007) for name in names}, sign
 
 
 def build(form: Form) -> sympy.Expr:

@@ -18,6 +18,8 @@ from seed_grpo.verify.forms.units import DEGREE, RADIAN, RADIANS, read_unit
 
 FLOAT_DIGITS = 15
 """significant digits of a decimal that are looked at: a double holds no more"""
+MOST_DIGITS = 40
+"""of a decimal as somebody writes it; 1 - 1/2^100 is a decimal of 100"""
 
 
 def undecided(first: Form, second: Form) -> bool | None:
@@ -87,9 +89,10 @@ def _last_unit(value: Fraction, rules: Rules) -> Fraction:
         bottom, fives = bottom // 5, fives + 1
     places = max(twos, fives)
     digits = len(str(abs(value.numerator) * 10**places // value.denominator))
-    if places == 0 or bottom > 1 or digits < rules.decimal_digits:
+    if places == 0 or bottom > 1 or not rules.decimal_digits <= digits <= MOST_DIGITS:
         return Fraction(0)
-    return Fraction(1, 10**places) * 10 ** max(0, digits - FLOAT_DIGITS)
+    unit = Fraction(1, 10**places) * 10 ** max(0, digits - FLOAT_DIGITS)
+    return unit if unit < 1 else Fraction(0)
 
 
 def _is_infinite(form: Form) -> bool:

@@ -55,6 +55,7 @@ _TABLE: dict[str, dict[str, Fraction | int]] = {
     "yuan": {"yuan rmb": 1},
     "angle": {"degree deg": 1},
     "radian": {"radian rad": 1},
+    "unit": {"unit": 1},
     "temperature": {"celsiu": 1},
     "fahrenheit": {"fahrenheit": 1},
 }  # fmt: skip
@@ -100,7 +101,7 @@ def read_unit(text: str) -> Unit | None:
                 dimensions[dimension] = dimensions.get(dimension, 0) + direction * power * exponent
             power = 1
     kept = tuple(sorted((name, exponent) for name, exponent in dimensions.items() if exponent))
-    return Unit(factor, kept) if kept else None
+    return Unit(factor, kept) if kept and kept != (("unit", 1),) else None
 
 
 def _find(word: str) -> Unit | None:

@@ -5,6 +5,7 @@ Consumes tokens; produces forms. What is made of leaves is `seed_grpo.verify.rea
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, functions
@@ -52,8 +53,11 @@ class AtomReader(TokenReader):
             return algebra.atom("symbol", token.value)
         name = token.value.strip().lstrip("\\")
         if (token.kind == "command" and name in ACCENTS) or (name == "bar" and self._peek().value == "{"):
-            name = f"{'bar' if name == 'overline' else name} {self._raw()}"
-        elif name in CONSTANTS and self._peek().value != "_" and not (name == "I" and self._is_evaluated()):
+            over = self._raw()
+            if re.fullmatch(r"[A-Z]{2}", over):  # the segment CD is DC
+                return algebra.mul(*(algebra.atom("symbol", letter) for letter in over))
+            name = f"{'bar' if name == 'overline' else name} {over}"
+        elif name in CONSTANTS and self._peek().value != "_" and not (name == "I" and self._is_called()):
             return algebra.atom("constant", CONSTANTS[name])
         elif token.value in PREFIXES and self._peek().kind in ("word", "command"):
             name += f" {self._take().value}"
@@ -68,7 +72,7 @@ class AtomReader(TokenReader):
         if self._accept("_"):
             name += f"_{self._raw()}"
         name += self._primes()
-        called = name.rstrip("'")[0] in FUNCTION_NAMES or self._name_call or self._is_evaluated()
+        called = name.rstrip("'")[0] in FUNCTION_NAMES or self._is_called()
         if self._peek().value == "{" and self._peek(1).value == "(" and called:  # as sympy prints it, f{(x)}
             self._take()
             arguments = self._arguments()
@@ -78,9 +82,10 @@ class AtomReader(TokenReader):
             return algebra.atom("function", name, self._arguments())
         return algebra.atom("symbol", name)
 
-    def _is_evaluated(self) -> bool:
-        """Whether a name stands before a number in brackets: I(0) is a value of I, and no product."""
-        return self._peek().value == "(" and self._peek(1).kind == "number" and self._peek(2).value == ")"
+    def _is_called(self) -> bool:
+        """Whether a bracket is an argument: left of an equals sign, and of a number, since I(0) is no product."""
+        is_value = self._peek(1).kind == "number" and self._peek(2).value == ")"
+        return self._peek().value == "(" and (self._name_call or is_value)
 
     def _primes(self) -> str:
         primes = ""
@@ -144,7 +149,7 @@ class AtomReader(TokenReader):
 
 def _checked_name(token: Token, name: str) -> str:
     if token.kind == "text":
-        name = name.strip("()").strip()
+        name = re.sub(r"^(?:the|an|a) ", "", name.strip("()").strip())
     if token.kind not in ("word", "command", "text"):
         raise GrammarError(f"unexpected {token.value!r}")
     if not name or (token.kind != "command" and not name.replace(" ", "").isalpha()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from seed_grpo.verify.forms import algebra, functions
+from seed_grpo.verify.forms import algebra, functions, numeric
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.units import RADIANS
 from seed_grpo.verify.limits import GrammarError
@@ -102,6 +102,8 @@ class ExpressionReader(AtomReader):
         depth = self._depth
         while True:
             self._deeper()  # each sign nests what stands left of it
+            if self._peek().value == "!" and self._peek(1).value == "!":
+                raise GrammarError("a double factorial")
             if self._accept("!"):
                 base = functions.factorial(base)
             elif self._peek().value == "^" and self._is_degree(1):
@@ -218,7 +220,8 @@ class ExpressionReader(AtomReader):
                 if self._peek().value == "(":
                     break
                 argument = algebra.mul(argument, self._factor())
-            if self._peek().value == "/" and self._peek(1).kind == "number":
+            constant = self._peek().value == "/" and numeric.real_value(argument) is not None
+            if constant and self._peek(1).kind == "number":  # sin pi/6, but not sin x/2
                 self._take()
                 argument = algebra.mul(argument, algebra.power(self._factor(), algebra.number(-1)))
         self._calls -= 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from seed_grpo.verify.forms import algebra, matrices, regions
+from seed_grpo.verify.forms import algebra, matrices, numeric, regions
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.functions import modulo
 from seed_grpo.verify.forms.nodes import Node, as_form, as_list, as_set, expression
@@ -23,6 +23,8 @@ from seed_grpo.verify.reading.tokens import Token
 from seed_grpo.verify.reading.words import NUMBERS
 
 SET_OPERATIONS = (r"\cup", r"\cap", r"\setminus")
+QUANTIFIERS = (Token("text", "all"), Token("text", "for all"), Token("command", r"\forall"))
+"""before an inequality they add nothing"""
 SIGNS = ("=", "<", ">", "<=", ">=", "!=", r"\in", r"\approx")
 
 
@@ -80,6 +82,8 @@ class AnswerReader(OperatorReader):
     def _relation(self) -> Node:
         if self._accept(r"\neg"):
             return negation(self._relation())
+        if self._peek() in QUANTIFIERS:
+            self._take()
         self._accept(r"\approx")
         self._name_call = self._call_is_name()
         sides, signs = [self._joined()], list[str]()
@@ -173,11 +177,11 @@ class AnswerReader(OperatorReader):
             self._skip_degree()
             is_celsius = self._peek().value == "C" and self._take()
             return "quantity", (form, read_unit("celsius") or DEGREE) if is_celsius else (form, DEGREE)
-        unit = self._unit()
+        unit = self._unit(form)
         return ("quantity", (form, unit)) if unit is not None else expression(form)
 
-    def _unit(self) -> Unit | None:
-        words = list[str]()
+    def _unit(self, form: Form) -> Unit | None:
+        words, text_only = list[str](), True
         while (
             (self._is_unit(self._peek()) and not self._is_separator(self._peek()))
             or (words and self._peek().value == "^" and self._peek(1).value != r"\circ")
@@ -186,8 +190,12 @@ class AnswerReader(OperatorReader):
             token = self._take()
             if token.value in CURRENCIES:
                 return CURRENCIES[token.value]
+            text_only = text_only and token.kind != "word"
             words.append("^" + self._raw() if token.value == "^" else token.value)
-        return read_unit(" ".join(words)) if words else None
+        unit = read_unit(" ".join(words)) if words else None
+        if words and unit is None and not text_only and numeric.real_value(form) is None:
+            raise GrammarError("words behind a symbol")
+        return unit
 
     def _take_currency(self) -> Unit | None:
         """The currency sign before a number, behind its sign if it has one."""
@@ -209,11 +217,11 @@ class AnswerReader(OperatorReader):
     def _digits_ahead(self) -> int:
         """How many tokens are the digits of a number whose base follows, as in 52_8 and 2A_{16}; 0: it is none."""
         ahead = 1 if self._peek().value == "-" else 0
-        if not any(character.isdigit() for character in self._peek(ahead).value):
-            return 0
+        digits = ""
         while re.fullmatch(r"[0-9A-F.]+", self._peek(ahead).value):
+            digits += self._peek(ahead).value
             ahead += 1
-        return ahead if self._peek(ahead).value == "_" else 0
+        return ahead if self._peek(ahead).value == "_" and re.search(r"\d", digits) else 0
 
     def _based(self) -> Node:
         sign = "-" if self._accept("-") else ""

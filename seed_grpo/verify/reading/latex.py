@@ -185,7 +185,7 @@ def _flatten_text(macro: str, argument: latexwalker.LatexNode, tokens: list[Toke
     content = argument.latex_verbatim()
     if content.startswith("{"):
         content = content[1:-1]
-    content = " ".join(content.split())
+    content = " ".join(content.replace(r"\cdot", " ").split())
     is_letter = len(content) < 2 and macro in _EMPHASES
     if re.search(r"[a-zA-Z]", content) and not re.search(r"[\\(){}_,;]", content) and not is_letter:
         parts = (part.strip() for part in re.split(r"\b(and|or)\b", content))

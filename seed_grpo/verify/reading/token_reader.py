@@ -58,7 +58,11 @@ class TokenReader:
     def _raw(self) -> str:
         """A subscript, or what an accent stands over, as it is written."""
         if not self._accept("{"):
-            return self._take().value
+            token = self._take()
+            if token.kind == "word" and len(token.value) == 2:  # m_pc is m_p times c
+                self._next -= 1
+                self._tokens[self._next] = Token("word", token.value[1])
+            return token.value[0] if token.kind == "word" and len(token.value) == 2 else token.value
         parts = []
         while not self._accept("}"):
             if self._peek() == END:

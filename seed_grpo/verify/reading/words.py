@@ -35,7 +35,7 @@ _REALS = {"all real numbers", "all reals", "real numbers"}
 
 def plain(text: str) -> str:
     r"""A text with `\text{...}` and the like taken off, white space, case and article aside: what a reader sees."""
-    return re.sub(r"^(?:the|an|a) ", "", " ".join(_TEXT.sub(r" \1 ", text).split()).casefold().strip(" .,;:!"))
+    return re.sub(r"^(?:the|an|a) ", "", " ".join(_TEXT.sub(r" \1 ", text).split()).casefold().strip(" .,;:"))
 
 
 def read_words(text: str) -> Node | None:
