@@ -1,17 +1,17 @@
 """Part of the judge's benchmark: how often it is right on pairs whose relation is known, beside Math-Verify.
 
-Consumes `grader_cases_dev.jsonl`, `grader_cases_policy.jsonl` and the pairs of `answer_pairs`, if there are any;
+Consumes `grader_cases_dev.jsonl`, `grader_cases_policy.jsonl` and the pairs of `answer_pairs`;
 prints shares of equal and of unequal pairs found, and every failure. A verdict that a bound or a fault of a grader
 decided has found neither.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from answer_pairs import PAIRS
 from benchmark_math_verify import PREPARATIONS, MathVerify
 from benchmark_tables import heading, progress, records, share, show, show_list
 
@@ -68,10 +68,9 @@ def accuracy(data: Path, groups: int) -> None:
     with MathVerify() as math_verify:
         heading("Accuracy: grader_cases_dev.jsonl")
         _report([_outcome(judge, math_verify, pair) for pair in progress(cases, "pairs")], math_verify)
-        if importlib.util.find_spec("answer_pairs") is not None:
-            own = list(_own_pairs())
-            heading("Accuracy: the pairs of tests/answer_pairs.py")
-            _report([_outcome(judge, math_verify, pair) for pair in progress(own, "pairs")], math_verify)
+        own = list(_own_pairs())
+        heading("Accuracy: the pairs of tests/answer_pairs.jsonl")
+        _report([_outcome(judge, math_verify, pair) for pair in progress(own, "pairs")], math_verify)
     judge.close()
 
 
@@ -90,8 +89,6 @@ def policy(data: Path, groups: int) -> None:
 
 
 def _own_pairs() -> Iterator[Pair]:
-    from answer_pairs import PAIRS
-
     for category, (equal, unequal) in PAIRS.items():
         for expected, pairs in ((True, equal), (False, unequal)):
             for index, (first, second) in enumerate(pairs):

@@ -6,7 +6,6 @@ A failure that is known is listed with its reason, and its test fails when it pa
 import itertools
 import json
 import re
-from collections import defaultdict
 from pathlib import Path
 from typing import get_args
 
@@ -40,10 +39,6 @@ def same(judge, first, second):
 
 # pairs labelled by hand
 
-REAL = defaultdict(lambda: ([], []))
-"""of real reference answers, by kind, as `PAIRS`"""
-for row in map(json.loads, (Path(__file__).parent / "answer_pairs_real.jsonl").read_text().splitlines()):
-    REAL[row["kind"]][0 if row["expected"] else 1].append((row["reference"], row["answer"]))
 FAILING_PAIRS = {
     r"f(n) = n^2 \text{ for all } n \in \mathbb{N}": "what is said behind an answer is not read",
     r"1.325\text{e-}27": "scientific notation that is half text",
@@ -52,7 +47,7 @@ FAILING_PAIRS = {
 """answer to reason"""
 
 
-@pytest.mark.parametrize(("equal", "unequal"), [*PAIRS.values(), *REAL.values()], ids=[*PAIRS, *REAL])
+@pytest.mark.parametrize(("equal", "unequal"), PAIRS.values(), ids=PAIRS)
 def test_pairs_labelled_by_hand(judge, equal, unequal):
     failing = set()
     for pairs, expected in ((equal, Verdict.CORRECT), (unequal, Verdict.INCORRECT)):
