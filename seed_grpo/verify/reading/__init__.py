@@ -1,1 +1,4 @@
-"""Reading: from the text of an answer to nodes, in the order latex, tokens, atoms, expressions, grammar, statements."""
+"""Reading: from the text of an answer to nodes.
+
+In this order: latex, tokens, atoms, expressions, operators, brackets, grammar, statements.
+"""
