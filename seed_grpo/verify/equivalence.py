@@ -13,7 +13,7 @@ from fractions import Fraction
 from seed_grpo.verify.forms import algebra, numeric
 from seed_grpo.verify.forms.nodes import Node, as_form, difference, items_of
 from seed_grpo.verify.forms.regions import Piece
-from seed_grpo.verify.reading.statements import as_region
+from seed_grpo.verify.reading.statements import as_region, by_name
 from seed_grpo.verify.values import (
     Rules,
     every,
@@ -153,9 +153,12 @@ def _assignments(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def _function(name: Node) -> str | None:
-    """f of f(x) as a name."""
+    """f of f(x) as a name; f(2) is a value, and P(A) not P(B)."""
     base = name[1][0][0][0][0] if name[0] == "expression" else ()
-    return base[1] if base and base[0] == "function" else None
+    if not base or base[0] != "function" or len(base[2]) != 1 or len(base[2][0]) != 1:
+        return None
+    variables = [each[0][1] for each in base[2][0][0][0] if each[0][0] == "symbol"]
+    return base[1] if len(variables) == 1 and variables[0].islower() else None
 
 
 def _assigned(assign: tuple[Node, Node], other: Node, rules: Rules) -> bool | None:
@@ -166,6 +169,8 @@ def _assigned(assign: tuple[Node, Node], other: Node, rules: Rules) -> bool | No
     if name[0] != "expression" or value[0] not in ("number", "expression"):
         return False
     over = algebra.add(name[1], algebra.scale(as_form(value), Fraction(-1)))
+    if not over:
+        return False
     return _equations(("equation", algebra.scale(over, 1 / over[0][1])), other, rules)
 
 
@@ -173,6 +178,8 @@ def _equations(first: Node, second: Node, rules: Rules) -> bool | None:
     """Their quotient is constant."""
     if first[1] == second[1]:
         return True
+    if not first[1] or not second[1]:
+        return False
     ratios = []
     for one, other in zip(numeric.values(first[1]), numeric.values(second[1]), strict=True):
         if one is not None and other is not None and one.value and other.value:
@@ -187,22 +194,19 @@ def _inequalities(first: Node, second: Node, rules: Rules) -> bool | None:
     return same_form(first[1][1], second[1][1], rules) if first[1][0] == second[1][0] else False
 
 
-def _chains(first: Node, second: Node, rules: Rules) -> bool | None:
-    return _any_order(first, second, rules)
-
-
-def _systems(first: Node, second: Node, rules: Rules) -> bool | None:
-    return _any_order(first, second, rules)
-
-
 def _system(system: Node, other: Node, rules: Rules) -> bool | None:
     """x = 1, y = 2 means (1, 2) and 1, 2; of x_1 and x_2 the order does not matter."""
-    values = tuple(item[1][1] for item in system[1])
+    values = tuple(item[1][1] for item in by_name(system[1]))
+    if other[0] == "tuple" and (other[1][0], other[1][2]) != ("(", ")"):
+        return False
     names = [item[1][0][1] for item in system[1] if item[1][0][0] == "expression"]
     bases = {str(name[0][0][0][0][1]).partition("_")[0] for name in names}
     if len(bases) == 1 and other[0] != "tuple":
         return _any_order(("list", values), ("list", items_of(other)), rules)
-    return _pairwise(values, items_of(other), rules)
+    by_letter = _pairwise(values, items_of(other), rules)
+    if other[0] == "tuple":
+        return by_letter
+    return some([by_letter, _pairwise([item[1][1] for item in system[1]], items_of(other), rules)])
 
 
 def _matrices(first: Node, second: Node, rules: Rules) -> bool | None:
@@ -278,7 +282,7 @@ Rule = Callable[[Node, Node, Rules], bool | None]
 RULES: dict[tuple[str, str], Rule] = {
     ("assign", "assign"): _assignments,
     ("comma", "comma"): _commas,
-    ("system", "system"): _systems,
+    ("system", "system"): _any_order,
     **{("system", kind): _system for kind in ("list", "tuple")},
     ("system", "set"): _any_order,
     ("list", "list"): _any_order,
@@ -307,7 +311,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("expression", "expression"): same_forms,
     ("equation", "equation"): _equations,
     ("inequality", "inequality"): _inequalities,
-    ("chain", "chain"): _chains,
+    ("chain", "chain"): _any_order,
     ("congruence", "congruence"): _congruences,
     ("date", "date"): _dates,
 }

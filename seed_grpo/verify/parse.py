@@ -27,6 +27,8 @@ _LEAD = re.compile(r"^\\?\s*(?:[A-Za-z][A-Za-z']*[ ,:]+){1,30}$")
 _STRAY_BOX = re.compile(r"^\$*\s*\\{1,2}boxed\{(?=[^}]*$)")
 """a box that is not closed"""
 _SPACED_GROUPS = re.compile(r"(\\dollar )?(-?\d{1,3}(?: , \d{3})+)", re.A)
+_HEDGE = re.compile(r"\b(?:not?|nor|but|n't|either|except|than|least|most|between|anything|if|or|and)\b", re.I)
+"""words with which a sentence does not say that its mathematics is the answer"""
 _SEGMENT = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
 
 
@@ -87,10 +89,11 @@ def _read(tidied: str) -> Node:
 
 
 def _without_lead(text: str) -> str:
-    """The mathematics of a sentence: what stands in it, if words lead up to it."""
+    """The mathematics of a sentence, if it ends with the only mathematics in it."""
     segments = list(_SEGMENT.finditer(text))
-    if segments and _LEAD.match(text[: segments[0].start()]):
-        return next(group for group in segments[-1].groups() if group is not None)
+    if len(segments) == 1 and _LEAD.match(text[: segments[0].start()]) and not text[segments[0].end() :].strip(" .,;!"):
+        lead = text[: segments[0].start()]
+        return text if _HEDGE.search(lead) else next(group for group in segments[0].groups() if group is not None)
     return text
 
 

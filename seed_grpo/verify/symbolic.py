@@ -18,10 +18,13 @@ from seed_grpo.verify.parse import parse_answer
 from seed_grpo.verify.values import Rules
 
 DIGITS = 45
-AGREEMENT = sympy.Float(10) ** -30
-"""relative difference below which two values of 45 digits are the same"""
+MANY_DIGITS = 200
+ROUNDING = 15
+"""last digits of a value, in terms of its largest term, that may be rounding"""
+AGREEMENT = sympy.Float(10) ** (ROUNDING - DIGITS)
 POINTS = 6
 SERIES = (sympy.Sum, sympy.Product)
+PIECES = (sympy.Abs, sympy.Min, sympy.Max)
 STEPS = (sympy.floor, sympy.ceiling, sympy.Mod)
 REFUSALS = (TypeError, ValueError, ArithmeticError, NotImplementedError, AttributeError)
 """by which sympy says that an expression makes no sense to it, such as the minimum of complex numbers"""
@@ -53,8 +56,11 @@ def equal(first: Form, second: Form) -> bool:
     try:
         one, other = build(first), build(second)
         seen = 0
-        for value, other_value, largest in _values(one, other):
-            if abs(value - other_value) > AGREEMENT * largest:
+        for point, sign in _points(one, other):
+            apart, largest = _difference(one, other, point, sign, DIGITS)
+            if apart is None:
+                continue
+            if apart > largest * sympy.Float(10) ** (ROUNDING - DIGITS) or not _holds(one, other, point, sign, largest):
                 return False
             seen += 1
         return seen > 0 or sympy.simplify(one - other) == 0
@@ -66,7 +72,8 @@ def proportional(first: Form, second: Form) -> bool:
     """Whether the quotient of two expressions is a constant."""
     try:
         one, other = build(first), build(second)
-        ratios = [value / other_value for value, other_value, _ in _values(one, other) if value and other_value]
+        pairs = [_evaluated(one, other, point, sign, DIGITS)[0] for point, sign in _points(one, other)]
+        ratios = [pair[0] / pair[1] for pair in pairs if pair is not None and pair[0] and pair[1]]
         if not ratios:
             return bool(sympy.simplify(one / other).is_constant())
     except REFUSALS:
@@ -74,20 +81,32 @@ def proportional(first: Form, second: Form) -> bool:
     return all(abs(ratio - ratios[0]) <= AGREEMENT * abs(ratios[0]) for ratio in ratios)
 
 
-def _values(one: sympy.Expr, other: sympy.Expr) -> Iterator[tuple[sympy.Expr, sympy.Expr, sympy.Expr]]:
-    """Values of both, and the size of the largest term in them, at points where both are numbers.
+def _holds(one: sympy.Expr, other: sympy.Expr, point: dict, sign: int, largest: sympy.Expr) -> bool:
+    """Whether what agrees to 30 digits does so to many more than its largest term has, so that nothing but equality
+    is left: a difference that large terms hide, as in (10^80 + 1)^(1/2) - 10^40, comes out."""
+    digits = MANY_DIGITS + 2 * max(0, int(sympy.ceiling(sympy.log(largest, 10).n(15)))) if largest else MANY_DIGITS
+    apart, largest = _difference(one, other, point, sign, digits)
+    return apart is not None and apart <= largest * sympy.Float(10, digits) ** (ROUNDING - digits)
 
-    At negative points both must be real.
-    """
-    for point, sign in _points(one, other):
-        terms = [
-            [sympy.N(term.subs(point).doit(), DIGITS) for term in sympy.Add.make_args(each)] for each in (one, other)
-        ]
-        values = [sympy.Add(*each) for each in terms]
-        if all(value.is_number and value.is_finite for value in values) and (
-            sign > 0 or all(value.is_real for value in values)
-        ):
-            yield values[0], values[1], max(abs(term) for each in terms for term in each)
+
+def _difference(
+    one: sympy.Expr, other: sympy.Expr, point: dict, sign: int, digits: int
+) -> tuple[sympy.Expr | None, sympy.Expr]:
+    """How far apart the two are at a point, None where one has no value, and the size of the largest term."""
+    pair, largest = _evaluated(one, other, point, sign, digits)
+    return (None if pair is None else abs(pair[0] - pair[1])), largest
+
+
+def _evaluated(
+    one: sympy.Expr, other: sympy.Expr, point: dict, sign: int, digits: int
+) -> tuple[tuple[sympy.Expr, sympy.Expr] | None, sympy.Expr]:
+    """The values of both at a point, None where they are no numbers, or not real at a negative one."""
+    terms = [[sympy.N(term.subs(point).doit(), digits) for term in sympy.Add.make_args(each)] for each in (one, other)]
+    first, second = (sympy.Add(*each) for each in terms)
+    numbers = all(value.is_number and value.is_finite for value in (first, second))
+    if not numbers or (sign < 0 and not (first.is_real and second.is_real)):
+        return None, sympy.Integer(0)
+    return (first, second), max(abs(term) for each in terms for term in each)
 
 
 def _points(one: sympy.Expr, other: sympy.Expr) -> Iterator[tuple[dict, int]]:
@@ -110,6 +129,13 @@ def _points(one: sympy.Expr, other: sympy.Expr) -> Iterator[tuple[dict, int]]:
         generator = random.Random(index)
         sign, top = (-1 if index % 3 == 2 else 1), (70000 if index % 2 else 16999)
         yield {name: sign * sympy.Rational(generator.randint(3001, top), 10007) for name in names}, sign
+    if any(each.has(*PIECES) or (each.atoms(sympy.Pow) and _has_root(each)) for each in (one, other)):
+        for far in (-1000, -50, 50, 1000):  # where pieces may part
+            yield {name: far + sympy.Rational(index, 7) for index, name in enumerate(names)}, far
+
+
+def _has_root(expression: sympy.Expr) -> bool:
+    return any(power.exp.is_Rational and power.exp.q % 2 == 0 for power in expression.atoms(sympy.Pow))
 
 
 def build(form: Form) -> sympy.Expr:

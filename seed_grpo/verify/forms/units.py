@@ -71,6 +71,19 @@ _TEMPERATURE = re.compile(r"degrees? (?=celsius|fahrenheit)", re.I)
 _WORDS = re.compile(r"[a-zA-Z]+|\^\{?-?\d\}?|/")
 
 
+SCALES = {"dozen": 12, "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_NO_LABEL = re.compile(
+    r"\d|\b(?:no|not|wait|nor|plus|minus|times|over|divided|by|halves|thirds|quarters|squared|cubed|factorial|and|or|but"
+    r"|than|less|more|if|point|where|unless|except|approximately|about)\b",
+    re.I,
+)
+
+
+def is_label(text: str) -> bool:
+    """Whether words behind a value may only say what is counted: none of them calculates, denies or goes on."""
+    return not _NO_LABEL.search(text)
+
+
 def is_unit(word: str) -> bool:
     """Whether a plain word of two letters or more is a unit; a single letter is a symbol."""
     return len(word) > 1 and word != "pound" and _find(word) is not None
@@ -93,7 +106,10 @@ def read_unit(text: str) -> Unit | None:
         elif word.lower() in _MODIFIERS:
             power = _MODIFIERS[word.lower()]
         else:
-            last = _find(word)
+            found = _find(word)
+            if found is None and dimensions and direction > 0:
+                break  # grams of gold
+            last = found
             if last is None:
                 return None
             factor *= last.factor ** (direction * power)

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, functions
 from seed_grpo.verify.forms.algebra import Form
-from seed_grpo.verify.forms.units import CURRENCIES, is_unit
+from seed_grpo.verify.forms.units import CURRENCIES, is_unit, read_unit
 from seed_grpo.verify.limits import BoundReachedError, GrammarError
 from seed_grpo.verify.reading.token_reader import TokenReader
 from seed_grpo.verify.reading.tokens import Token
@@ -40,6 +40,8 @@ LARGEST_EXPONENT = 1500
 class AtomReader(TokenReader):
     """Reads the leaves of expressions. A method consumes what its name says and returns its form."""
 
+    _infinities = 0
+    """how many times infinity was read"""
     _name_call = False
     """whether a bracket after any name is the argument of a function: left of an equals sign"""
 
@@ -54,10 +56,11 @@ class AtomReader(TokenReader):
         name = token.value.strip().lstrip("\\")
         if (token.kind == "command" and name in ACCENTS) or (name == "bar" and self._peek().value == "{"):
             over = self._raw()
-            if re.fullmatch(r"[A-Z]{2}", over):  # the segment CD is DC
+            if name == "overline" and re.fullmatch(r"[A-Z]{2}", over):  # the segment CD is DC
                 return algebra.mul(*(algebra.atom("symbol", letter) for letter in over))
             name = f"{'bar' if name == 'overline' else name} {over}"
         elif name in CONSTANTS and self._peek().value != "_" and not (name == "I" and self._is_called()):
+            self._infinities += CONSTANTS[name] == "infinity"
             return algebra.atom("constant", CONSTANTS[name])
         elif token.value in PREFIXES and self._peek().kind in ("word", "command"):
             name += f" {self._take().value}"
@@ -141,7 +144,7 @@ class AtomReader(TokenReader):
         if token.value in CURRENCIES:
             return True
         if token.kind == "text":
-            return token.value not in CONSTANTS
+            return token.value not in CONSTANTS and (len(token.value) > 1 or read_unit(token.value) is not None)
         name = token.value
         known = name in CALLS or name in CONSTANTS or name == "sqrt" or name in FUNCTIONS
         return token.kind == "word" and not known and (len(name) > 3 or is_unit(name))

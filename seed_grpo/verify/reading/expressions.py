@@ -202,6 +202,8 @@ class ExpressionReader(AtomReader):
         argument = self._call_argument()
         if name == "exp":
             return algebra.power(algebra.power(algebra.atom("constant", "e"), argument), exponent)
+        if name == "lg":
+            base = algebra.number(10)
         if name in ("log", "lg"):
             name = "ln"
         value = _logarithm(argument) if name == "ln" else algebra.atom("call", name, argument)
@@ -241,7 +243,7 @@ class ExpressionReader(AtomReader):
             before = self._tokens[self._next - 1]
             ended = before.kind == "word" or before.value in (*CLOSING, "!")
             return (ended and before.value != "]") or self._peek(1).value == r"\frac"
-        return token.kind in ("word", "command", "index") or token.value in ("(", "{")
+        return token.kind in ("word", "command", "index", "text") or token.value in ("(", "{")
 
 
 def _logarithm(argument: Form) -> Form:

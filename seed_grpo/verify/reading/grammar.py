@@ -13,7 +13,7 @@ from seed_grpo.verify.forms import algebra, matrices, numeric, regions
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.functions import modulo
 from seed_grpo.verify.forms.nodes import Node, as_form, as_list, expression
-from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, MINUTE, SECOND, Unit, read_unit
+from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, MINUTE, SCALES, SECOND, Unit, is_label, read_unit
 from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError, spend
 from seed_grpo.verify.reading.atoms import PERCENT
 from seed_grpo.verify.reading.brackets import SIGNS, BracketReader
@@ -48,8 +48,8 @@ def _both(first: Node, second: Node) -> Node:
     """Two readings of one text as one answer."""
     if first[0] == "assign" and second[0] == "assign" and first[1][0] == second[1][0]:
         return "assign", (first[1][0], _both(first[1][1], second[1][1]))
-    values = as_list([first, second])[1]
-    return "list", tuple(dict.fromkeys(values))
+    values = tuple(dict.fromkeys(as_list([first, second])[1]))
+    return values[0] if len(values) == 1 else ("list", values)
 
 
 class AnswerReader(BracketReader):
@@ -84,7 +84,7 @@ class AnswerReader(BracketReader):
         self._name_call = self._call_is_name()
         sides, signs = [self._joined()], list[str]()
         self._name_call = False
-        if not signs and self._accept(r"\equiv"):
+        if self._accept(r"\equiv"):
             return self._congruence(sides[0])
         while self._peek().value in SIGNS or (self._peek().value == r"\notin" and not signs):
             signs.append(self._take().value)
@@ -154,7 +154,15 @@ class AnswerReader(BracketReader):
             return "region", (None, regions.REALS)
         if self._digits_ahead():
             return self._based()
-        return self._bracketed_digits() or self._value(self._sum())
+        return self._bracketed_digits() or self._value(self._finite())
+
+    def _finite(self) -> Form:
+        """A sum; with infinity in it, infinity itself: nothing is calculated with that."""
+        before = self._infinities
+        form = self._sum()
+        if self._infinities > before and form not in (regions.INFINITY, regions.MINUS_INFINITY):
+            raise ZeroDivisionError("a calculation with infinity")
+        return form
 
     def _value(self, form: Form) -> Node:
         """A form with what stands behind it: a per cent sign, a unit, or the rest of a ratio."""
@@ -175,6 +183,15 @@ class AnswerReader(BracketReader):
             self._skip_degree()
             is_celsius = self._peek().value == "C" and self._take()
             return "quantity", (form, read_unit("celsius") or DEGREE) if is_celsius else (form, DEGREE)
+        scale = (
+            SCALES.get(self._peek().value.lower().partition(" ")[0]) if self._peek().kind in ("text", "word") else None
+        )
+        if scale is not None:
+            token = self._take()
+            form = algebra.scale(form, Fraction(scale))
+            if " " in token.value:
+                self._next -= 1
+                self._tokens[self._next] = Token("text", token.value.partition(" ")[2])
         unit = self._unit(form)
         return ("quantity", (form, unit)) if unit is not None else expression(form)
 
@@ -183,7 +200,8 @@ class AnswerReader(BracketReader):
         while (
             (self._is_unit(self._peek()) and not self._is_separator(self._peek()))
             or (words and self._peek().value == "^" and self._peek(1).value != r"\circ")
-            or (words and self._peek().value == "/" and self._is_unit(self._peek(1)))
+            or (words and self._peek().value == "/" and self._peek(1).kind in ("word", "text"))
+            or (words and words[-1] == "/")
         ):
             token = self._take()
             if token.value in CURRENCIES:
@@ -191,8 +209,12 @@ class AnswerReader(BracketReader):
             text_only = text_only and token.kind != "word"
             words.append("^" + self._raw() if token.value == "^" else token.value)
         unit = read_unit(" ".join(words)) if words else None
-        if words and unit is None and not text_only and numeric.real_value(form) is None:
-            raise GrammarError("words behind a symbol")
+        if (
+            words
+            and unit is None
+            and not (is_label(" ".join(words)) and (text_only or numeric.real_value(form) is not None))
+        ):
+            raise GrammarError("words that are no label")
         return unit
 
     def _take_currency(self) -> Unit | None:

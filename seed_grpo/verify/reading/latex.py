@@ -96,7 +96,8 @@ def tidy(text: str) -> str:
     text = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), text)
     if "\\" in text or "$" in text or "~" in text:
         text = _LAYOUT.sub(" ", _WRAPPED.sub(" ", text.replace("\\$", r" \dollar ").replace(r"\\%", r"\%")))
-    return " ".join(_JOINT.sub(r" \1 ", text).split()).rstrip(" .\\")
+    text = " ".join(_JOINT.sub(r" \1 ", text).split()).rstrip(" \\")
+    return text if text.endswith("...") else text.rstrip(" .")
 
 
 def tokenize(text: str) -> list[Token]:

@@ -67,9 +67,7 @@ class OperatorReader(ExpressionReader):
         reader = OperatorReader(below)
         variable = reader._symbol()
         reader._expect("=")
-        parts = (variable, reader._sum(), OperatorReader(above)._sum())
-        if reader._peek() != END:
-            raise GrammarError(f"a {name} over more than one variable")
+        parts = (variable, reader._to_end(), OperatorReader(above)._to_end())
         return algebra.atom("function", name, (self._product(), *parts))
 
     def _limit(self) -> Form:
@@ -78,7 +76,10 @@ class OperatorReader(ExpressionReader):
         variable = reader._symbol()
         reader._expect(r"\to")
         target = reader._sum_until_side()
-        side = -1 if "-" in [token.value for token in reader._tokens[reader._next :]] else 1
+        rest = [token.value for token in reader._tokens[reader._next :] if token != END]
+        if not set(rest) <= {"^", "{", "}", "+", "-"}:
+            raise GrammarError("a limit at more than one place")
+        side = -1 if "-" in rest else 1
         return algebra.atom("function", "lim", (self._product(), variable, target, algebra.number(side)))
 
     def _sum_until_side(self) -> Form:
@@ -96,7 +97,7 @@ class OperatorReader(ExpressionReader):
         else:
             body = self._sum() if DIFFERENTIAL in self._tokens[self._next :] else self._product()
         self._accept(DIFFERENTIAL.value)
-        bounds = (OperatorReader(below)._sum(), OperatorReader(above)._sum()) if below and above else ()
+        bounds = (OperatorReader(below)._to_end(), OperatorReader(above)._to_end()) if below and above else ()
         return algebra.atom("function", "int", (body, variable, *bounds))
 
     def _mark_differential(self) -> Form:
@@ -115,6 +116,13 @@ class OperatorReader(ExpressionReader):
             self._tokens[index : index + length] = [DIFFERENTIAL] if depth == 0 else []
             return algebra.atom("symbol", name)
         raise GrammarError("an integral without its differential")
+
+    def _to_end(self) -> Form:
+        """A bound, and nothing behind it."""
+        form = self._sum()
+        if self._peek() != END:
+            raise GrammarError("more than one bound")
+        return form
 
     def _bounds(self) -> tuple[list[Token], list[Token]]:
         """The tokens below and above an operator, in either order."""

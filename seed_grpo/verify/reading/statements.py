@@ -15,11 +15,15 @@ from seed_grpo.verify.forms.regions import NoRegionError, Piece
 from seed_grpo.verify.limits import GrammarError, sort_key
 
 EQUALITIES = ("=", r"\in", r"\approx")
+COLLECTIONS = ("set", "list", "tuple", "region", "sets", "reals", "expression", "number")
+"""what something can be an element of; an expression may name a set"""
 FLIPPED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "!=": "!="}
 
 
 def relate(sides: Sequence[Node], signs: Sequence[str]) -> Node:
     """The node of `side sign side ...`; of a calculation in steps its last exact value."""
+    if r"\in" in signs and not (list(signs) == [r"\in"] and is_name(sides[0]) and sides[1][0] in COLLECTIONS):
+        raise GrammarError("an element of what is no set")
     if all(sign in EQUALITIES for sign in signs):
         if r"\approx" in signs:  # what stands left of it is exact
             start = 1 if is_name(sides[0]) else 0
@@ -40,6 +44,8 @@ def _equate(sides: Sequence[Node]) -> Node:
     if any(side[0] not in ("number", "expression") for side in sides) and not is_name(first):
         return last  # 0.56 = 56%
     if is_name(first):
+        if first == last:
+            raise GrammarError("an equation that says nothing")
         return "assign", (first, last)
     if is_name(last) and len(sides) == 2 and first[0] in ("number", "expression") and not _shares_atom(first, last):
         return "assign", (last, first)  # 5 = x
@@ -84,6 +90,8 @@ def _names_only(form: Form) -> bool:
 
 def _inequality(sign: str, left: Node, right: Node) -> Node:
     over = difference(left, right)
+    if all(not monomial for monomial, _ in over):
+        raise GrammarError("an inequality of numbers")
     region = _region_of(sign, over)
     if region is not None:
         return "region", region
@@ -190,8 +198,10 @@ def operate(operation: str, first: Node, second: Node) -> Node:
         return as_set([first, second])
     left, right = as_region(first), as_region(second)
     if left is None or right is None:
-        pair = (first, second) if operation == r"\setminus" else tuple(sorted((first, second), key=sort_key))
-        return "sets", (operation, *pair)
+        if operation == r"\setminus":
+            return "sets", (operation, first, second)
+        joined = first[1][1:] if first[0] == "sets" and first[1][0] == operation else (first,)
+        return "sets", (operation, *sorted((*joined, second), key=sort_key))
     if operation == r"\cup":
         pieces = regions.union(left, right)
     else:
@@ -237,8 +247,17 @@ def _split(items: Sequence[Node], separators: Sequence[str], strong: str) -> lis
     return parts
 
 
+def by_name(items: Sequence[Node]) -> list[Node]:
+    """Assignments of single letters in the order of the letters, as points are written; others as they stand."""
+    names = [item[1][0][1] for item in items if item[0] == "assign" and item[1][0][0] == "expression"]
+    letters = [str(name[0][0][0][0][1]) for name in names]
+    if len(letters) < len(items) or any(len(letter) > 1 for letter in letters):
+        return list(items)
+    return [item for _, item in sorted(zip(letters, items, strict=True), key=lambda pair: pair[0])]
+
+
 def _as_point(part: list[Node]) -> Node:
-    values = [item[1][1] if item[0] == "assign" else item for item in part]
+    values = [item[1][1] if item[0] == "assign" else item for item in by_name(part)]
     return "tuple", ("(", tuple(values), ")")
 
 

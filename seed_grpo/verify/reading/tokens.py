@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from seed_grpo.verify.forms.units import is_unit
 from seed_grpo.verify.limits import MAX_DIGITS, BoundReachedError
 
 OPENING = ("(", "[", "{", r"\{")
 CLOSING = (")", "]", "}", r"\}")
 
+GLUED = ("sqrt", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "percent", "infinity")
+"""words of four letters or more that stand right behind a digit and are no product"""
 _NUMBER = r"(?P<number>(?:GROUPED\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
 _GROUPED = r"[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d+)?|"
 _REST = r"|(?P<word>[a-zA-Z]+)|(?P<sign><=|>=|!=|\*\*|\S)|\s"
@@ -50,5 +53,9 @@ def scan(text: str, tokens: list[Token], brackets: int) -> int:
         else:
             brackets += (value in OPENING) - (value in CLOSING)
             value = "^" if value == "**" else value
-        tokens.append(Token(kind, value))
+        glued = kind == "word" and len(value) > 3 and match.start() > 0 and text[match.start() - 1].isdigit()
+        if glued and not is_unit(value) and value not in GLUED:  # 2abcd is a product
+            tokens.extend(Token("word", letter) for letter in value)
+        else:
+            tokens.append(Token(kind, value))
     return brackets

@@ -29,7 +29,18 @@ NUMBERS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
-_NO_SOLUTION = {"no solution", "no solutions", "no real solutions", "no real solution", "empty set", "none"}
+_SHORT = {"yes", "no", "true", "false", "dne", "odd", "even"}
+"""words that letter by letter would be products"""
+_NO_SOLUTION = {
+    "no solution",
+    "no solutions",
+    "no solution exists",
+    "no solutions exist",
+    "no real solutions",
+    "no real solution",
+    "empty set",
+    "none",
+}
 _REALS = {"all real numbers", "all reals", "real numbers"}
 
 
@@ -49,6 +60,8 @@ def read_words(text: str) -> Node | None:
     clock = _clock(seen)
     if clock is not None:
         return "clock", clock
+    if seen.strip("!") in _SHORT:
+        return "words", seen.strip("!")
     if seen in NUMBERS:
         return "count", NUMBERS.index(seen)
     if seen in _NO_SOLUTION:
