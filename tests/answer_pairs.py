@@ -1,7 +1,8 @@
 """Pairs of final answers, labelled equal or unequal by hand, by authors who had not seen the judge.
 
 `written` goes through the kinds of answers, `real_1` and `real_2` answer sampled reference answers of the real sets as
-models would write them, with near misses; `adversarial` is what a policy that is paid by the judge might find. The pairs are in `answer_pairs.jsonl`, one a line.
+models would write them, with near misses; `adversarial` is what a policy that is paid by the judge might find. The
+pairs are in `answer_pairs.jsonl`, one a line.
 """
 
 import json
