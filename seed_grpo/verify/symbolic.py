@@ -1,8 +1,9 @@
 """The last word on what the quick means leave open, by sympy. Only for the bounded process.
 
 Consumes two answers as text, reads them with our own grammar, and builds sympy objects from the exact forms: no text
-reaches sympy. Two expressions are equal if they agree to 30 digits at every random point at which both have a value; a
-point with negative symbols counts where both values are real. Where there is no such point, sympy simplifies.
+reaches sympy. Two expressions are equal if they agree at every random point at which both have a value, first to 30
+digits of their largest term and then to 185 or more; a point with negative symbols counts where both values are real.
+Where there is no such point, sympy simplifies.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def equal(first: Form, second: Form) -> bool:
             apart, largest = _difference(one, other, point, sign, DIGITS)
             if apart is None:
                 continue
-            if apart > largest * sympy.Float(10) ** (ROUNDING - DIGITS) or not _holds(one, other, point, sign, largest):
+            if apart > largest * AGREEMENT or not _holds(one, other, point, sign, largest):
                 return False
             seen += 1
         return seen > 0 or sympy.simplify(one - other) == 0
