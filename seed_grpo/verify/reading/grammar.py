@@ -212,7 +212,10 @@ class AnswerReader(BracketReader):
         if (
             words
             and unit is None
-            and not (is_label(" ".join(words)) and (text_only or numeric.real_value(form) is not None))
+            and not (
+                is_label(" ".join(word for word in words if word[0] != "^"))
+                and (text_only or numeric.real_value(form) is not None)
+            )
         ):
             raise GrammarError("words that are no label")
         return unit
