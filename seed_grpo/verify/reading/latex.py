@@ -97,7 +97,8 @@ def tidy(text: str) -> str:
     if "\\" in text or "$" in text or "~" in text:
         text = _LAYOUT.sub(" ", _WRAPPED.sub(" ", text.replace("\\$", r" \dollar ").replace(r"\\%", r"\%")))
     text = " ".join(_JOINT.sub(r" \1 ", text).split()).rstrip(" \\")
-    return text if text.endswith("...") else text.rstrip(" .")
+    ended = text.rstrip(" .")
+    return ended + "..." if text.endswith("...") and ended else ended
 
 
 def tokenize(text: str) -> list[Token]:
