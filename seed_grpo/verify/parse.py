@@ -34,13 +34,11 @@ _SEGMENT = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
 
 @dataclass(frozen=True)
 class Parsed:
-    """E.g. `Parsed("number", Fraction(1, 2), "exact form", r"\\frac12")`; equal by kind and value."""
+    """E.g. `Parsed("number", Fraction(1, 2), r"\\frac12")`; equal by kind and value."""
 
     kind: str
     """of `seed_grpo.verify.forms.nodes`"""
     value: Hashable
-    rule: str = field(compare=False)
-    """how the form came about"""
     text: str = field(compare=False)
     """the tidied answer"""
 
@@ -59,7 +57,7 @@ def parse_answer(text: str) -> Parsed:
     check_length(text)
     stripped = text.strip()
     if _PLAIN_NUMBER.fullmatch(stripped):
-        return Parsed("number", Fraction(stripped), "number", stripped)
+        return Parsed("number", Fraction(stripped), stripped)
     tidied = tidy(_without_lead(boxed(text) or _STRAY_BOX.sub("", stripped)))
     with limited_work():
         try:
@@ -68,7 +66,7 @@ def parse_answer(text: str) -> Parsed:
             kind, value = as_words(tidied) or ("string", tidied.replace(" ", ""))
         except ZeroDivisionError:
             kind, value = "undefined", tidied.replace(" ", "")
-    return Parsed(kind, value, kind, tidied)
+    return Parsed(kind, value, tidied)
 
 
 def _read(tidied: str) -> Node:

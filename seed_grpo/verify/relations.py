@@ -32,7 +32,7 @@ class Relation:
 def parse_exact(text: str) -> Parsed:
     """The text itself, white space at the ends and its amount aside."""
     written = " ".join(text.split())
-    return Parsed("string", written, "string", written)
+    return Parsed("string", written, written)
 
 
 def never(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
