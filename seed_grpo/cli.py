@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from seed_grpo.config import Config, VerifierConfig, load_config
+from seed_grpo.config import Config, VerifierConfig
+from seed_grpo.config_file import load_config
 from seed_grpo.errors import SeedGrpoError
 
 INTERRUPTED = 130

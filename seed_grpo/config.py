@@ -1,19 +1,16 @@
-"""The configuration: one typed tree, read from YAML and dotted overrides, checked whole when it is built.
+"""The configuration: one typed tree, checked whole when it is built.
 
-Consumes a YAML file and strings like `rollout.num_workers=4`; produces a frozen `Config`. Each section belongs to one
-folder of the package. It imports no torch, touches no device and opens no file but the YAML; what needs the
-machine (cores, data, models) is checked by `seed_grpo.runtime.preflight`.
+`seed_grpo.config_file` reads it from YAML. Each section belongs to one folder of the package. It imports no torch,
+touches no device and opens no file; what needs the machine (cores, data, models) is checked by
+`seed_grpo.runtime.preflight`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from seed_grpo.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -44,6 +41,15 @@ class RunConfig(Section):
     """also log to Weights & Biases, if it is installed"""
 
 
+class LoraConfig(Section):
+    """Low-rank adapters in place of full training (LoRA, arXiv 2106.09685): W + alpha / rank * B A."""
+
+    rank: Positive = 16
+    alpha: Annotated[float, Field(gt=0)] = 32.0
+    target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    """ends of module names; `all-linear` takes every linear layer but the output matrix"""
+
+
 class ModelConfig(Section):
     """The policy."""
 
@@ -52,6 +58,8 @@ class ModelConfig(Section):
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     trust_remote_code: bool = False
     """run code that comes with the model"""
+    lora: LoraConfig | None = None
+    """train adapters on the frozen model; engines and exports get them merged"""
 
 
 class ColumnsConfig(Section):
@@ -167,17 +175,36 @@ class ScaleConfig(Section):
 
 
 class LossConfig(Section):
-    """The clipped surrogate and its denominators."""
+    """The clipped surrogate and its denominators. Dr.GRPO by default; DAPO is `per_token` with `clip_high` 0.28; GSPO
+    is `ratio=sequence`, `per_completion`, with `clip_low` 3e-4 and `clip_high` 4e-4."""
 
     aggregation: Literal["constant", "per_completion", "per_token"] = "constant"
     """Dr.GRPO (divide by the completion tokens allowed), GRPO, DAPO"""
+    ratio: Literal["token", "sequence"] = "token"
+    """to the policy it is clipped against: of each token, or the geometric mean over a completion (GSPO)"""
     clip_low: Annotated[float, Field(ge=0, lt=1)] = 0.2
     clip_high: Annotated[float, Field(ge=0)] = 0.2
+    clip_against: Literal["trainer", "rollout"] = "trainer"
+    """`trainer`: the policy before the step, whose gap to the sampling one `importance_correction` closes (decoupled
+    clipping, for stale groups); `rollout`: the policy that sampled, with no correction besides"""
     kl_coefficient: Annotated[float, Field(ge=0)] = 0.0
     """weight of the KL divergence to the frozen initial policy"""
+    entropy_coefficient: Annotated[float, Field(ge=0)] = 0.0
+    """weight of the token entropy that is added to the objective"""
     importance_correction: Literal["none", "truncated", "masked"] = "truncated"
     """for the gap between the engine's and the trainer's log-probabilities"""
+    importance_level: Literal["token", "sequence"] = "token"
+    """the gap of each token, or the product over its completion"""
     importance_cap: Annotated[float, Field(ge=1)] = 2.0
+
+    @model_validator(mode="after")
+    def _one_correction(self) -> LossConfig:
+        if self.clip_against == "rollout" and self.importance_correction != "none":
+            raise ValueError(
+                f"clip_against=rollout and importance_correction={self.importance_correction} both correct for the "
+                "engine's log-probabilities; set importance_correction=none, or clip_against=trainer"
+            )
+        return self
 
 
 class AlgoConfig(Section):
@@ -187,6 +214,10 @@ class AlgoConfig(Section):
     scale: ScaleConfig = ScaleConfig()
     advantage: Literal["centered", "standardized", "leave_one_out"] = "centered"
     """Dr.GRPO, GRPO, RLOO"""
+    overlong_tokens: NonNegative = 0
+    """the last so many of the completion tokens allowed lower the reward, in equal steps down to -1 (DAPO); 0: none"""
+    dynamic_sampling_rounds: NonNegative = 0
+    """rounds of further prompts that a step may sample in place of groups that are all right or all wrong (DAPO)"""
     loss: LossConfig = LossConfig()
 
 
@@ -207,9 +238,17 @@ class TrainerConfig(Section):
     adam_eps: Annotated[float, Field(gt=0)] = 1e-8
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    epochs: Positive = 1
+    """passes over the groups of a step"""
+    mini_batches: Positive = 1
+    """optimiser updates of a pass, each on as many of the step's prompts"""
     tokens_per_micro_batch: Positive = 16384
-    """padded tokens that one forward pass may hold"""
+    """tokens that one forward pass may hold, packed"""
     gradient_checkpointing: bool = False
+    offload: Literal["none", "optimizer", "optimizer_and_parameters"] = "none"
+    """what waits in the memory of the CPU; the second needs ZeRO-3"""
+    sequence_parallel_size: Positive = 1
+    """ranks that share the tokens of each micro-batch (Ulysses)"""
     start_timeout: Seconds = 600.0
     step_timeout: Seconds = 1800.0
 
@@ -301,16 +340,36 @@ class Config(Section):
         """Rows of one optimiser step."""
         return self.rollout.prompts_per_step * self.rollout.completions_per_prompt
 
+    def _batch_problems(self) -> list[str]:
+        trainer, rollout = self.trainer, self.rollout
+        problems = []
+        if rollout.prompts_per_step % trainer.mini_batches:
+            problems.append(
+                f"rollout.prompts_per_step={rollout.prompts_per_step} do not divide into "
+                f"trainer.mini_batches={trainer.mini_batches}; change one of the two"
+            )
+        if trainer.num_workers % trainer.sequence_parallel_size:
+            problems.append(
+                f"trainer.num_workers={trainer.num_workers} do not divide into groups of "
+                f"trainer.sequence_parallel_size={trainer.sequence_parallel_size}; change one of the two"
+            )
+        needed = {"none": 0, "optimizer": 1, "optimizer_and_parameters": 3}[trainer.offload]
+        if trainer.zero_stage < needed:
+            problems.append(
+                f"trainer.offload={trainer.offload} needs trainer.zero_stage>={needed}, not {trainer.zero_stage}"
+            )
+        if self.algo.overlong_tokens >= rollout.max_completion_tokens:
+            problems.append(
+                f"algo.overlong_tokens={self.algo.overlong_tokens} must be less than "
+                f"rollout.max_completion_tokens={rollout.max_completion_tokens}; lower it"
+            )
+        return problems
+
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Config:
         trainer, rollout = self.trainer, self.rollout
         problems = []
-        if self.completions_per_step % trainer.num_workers:
-            problems.append(
-                f"rollout.prompts_per_step x rollout.completions_per_prompt = {rollout.prompts_per_step} x "
-                f"{rollout.completions_per_prompt} = {self.completions_per_step} completions do not divide over "
-                f"trainer.num_workers={trainer.num_workers}; change one of the three"
-            )
+        problems += self._batch_problems()
         longest = self.data.max_prompt_tokens + rollout.max_completion_tokens
         if trainer.tokens_per_micro_batch < longest:
             problems.append(
@@ -351,66 +410,3 @@ class Config(Section):
         if problems:
             raise ValueError("; ".join(problems))
         return self
-
-
-def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
-    """Reads a YAML file, applies dotted overrides, and checks the whole.
-
-    Args:
-        path: YAML file.
-        overrides: strings `section.key=value`; the value is read as YAML.
-
-    Raises:
-        ConfigError: the file is missing or not YAML, a key is unknown, or a value does not fit; one line that
-            names every fault.
-    """
-    path = Path(path)
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; name a YAML file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} holds {type(tree).__name__}, not sections of settings")
-    for override in overrides:
-        _apply_override(tree, override)
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        faults = "; ".join(_describe(fault) for fault in error.errors())
-        raise ConfigError(f"{path}: {faults}") from error
-
-
-def dump_config(config: Config) -> str:
-    """The configuration as YAML that `load_config` reads back."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def _apply_override(tree: dict[str, Any], override: str) -> None:
-    dotted, equals, text = override.partition("=")
-    if not equals or not all(dotted.split(".")):
-        raise ConfigError(f"the override {override!r} is not of the form section.key=value")
-    *parents, leaf = dotted.split(".")
-    node = tree
-    for parent in parents:
-        child = node.get(parent)
-        if child is None:
-            child = node[parent] = {}
-        if not isinstance(child, dict):
-            raise ConfigError(f"the override {override!r} goes into {parent!r}, which is a value, not a section")
-        node = child
-    try:
-        node[leaf] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"the value of the override {override!r} is not YAML") from error
-
-
-def _describe(fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key {key!r}"
-    if fault["type"] == "missing":
-        return f"{key} is missing"
-    return f"{key}: {message} (got {fault['input']!r})" if key and fault["type"] != "value_error" else message

@@ -216,6 +216,8 @@ class Sample:
     """[T] float32, of the engine that sampled"""
     advantage: float
     """already scaled"""
+    group: int
+    """place of its group among those of the step, from 0"""
 
     def __len__(self) -> int:
         return len(self.prompt_ids_T) + len(self.completion_ids_T)
@@ -229,6 +231,8 @@ class StepResult:
     """names as they appear in metrics.jsonl, e.g. `loss`, `grad_norm`, `learning_rate`"""
     seconds: dict[str, float] = field(default_factory=dict)
     """wall-clock by phase; not part of the deterministic metrics"""
+    skipped: tuple[int, ...] = ()
+    """places of the groups that no update trained, since its loss or gradient was not finite"""
 
 
 @dataclass(frozen=True)

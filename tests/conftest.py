@@ -1,8 +1,8 @@
 """Fixtures of more than one test file."""
 
 import pytest
-from judging import JUDGE_TIMEOUT
 
+from judging import JUDGE_TIMEOUT
 from seed_grpo.config import VerifierConfig
 from seed_grpo.verify.judge import Judge
 

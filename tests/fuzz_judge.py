@@ -22,9 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmark_tables import default_data, heading, records, short, show, show_list
+from benchmarks.tables import default_data, heading, records, short, show, show_list
 from fuzz_answers import LONGEST, AnswerMaker, Pair
-
 from seed_grpo.config import VerifierConfig
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.judge import Judge

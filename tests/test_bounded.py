@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from bounded_oracles import FAULTS
 from judging import verdict
-
 from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import VerifierError
 from seed_grpo.messages import Verdict

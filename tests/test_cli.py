@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tiny_model import make_tiny_model
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,7 @@ def fail(*arguments: str) -> str:
     ("overrides", "message"),
     [
         (["rollout.num_wrokers=4"], "ConfigError: .* unknown key 'rollout.num_wrokers'"),
-        (["trainer.num_workers=3"], "do not divide over trainer.num_workers=3"),
+        (["trainer.mini_batches=3"], "do not divide into trainer.mini_batches=3"),
         (["rollout.num_workers=64"], "PlacementError: CPU cores: rollout 64 x 0.5"),
         (["model.path=/nowhere/model"], "ModelError: .*seed-grpo warm-start"),
         (["model.path=/nowhere/model", "warm_start=null"], "ModelError: there is no folder /nowhere/model"),
@@ -79,7 +80,7 @@ def test_doctor_passes_a_sound_configuration(model: str) -> None:
 
 
 def test_a_directory_of_another_run_is_refused(model: str, tmp_path: Path) -> None:
-    from seed_grpo.config import dump_config, load_config
+    from seed_grpo.config_file import dump_config, load_config
 
     directory = tmp_path / "run"
     directory.mkdir()
@@ -96,7 +97,7 @@ def test_wrong_usage_is_status_2() -> None:
 
 
 def test_overrides_are_json_compatible_values() -> None:
-    from seed_grpo.config import load_config
+    from seed_grpo.config_file import load_config
 
     config = load_config(QUICKSTART, ['rollout.stop=["</answer>", "end"]'])
     assert json.dumps(config.rollout.stop) == '["</answer>", "end"]'

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seed_grpo.config import Config, ScaleConfig, dump_config, load_config
+from seed_grpo.config import Config, ScaleConfig
+from seed_grpo.config_file import dump_config, load_config
 from seed_grpo.errors import ConfigError
 
 MINIMAL = "run: {directory: runs/x, steps: 3}\nmodel: {path: m}\ndata: {source: gsm8k_train}\n"
@@ -37,7 +38,11 @@ def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) 
         ("rollout.num_wrokers=4", r"unknown key 'rollout\.num_wrokers'"),
         ("nonsense.key=1", r"unknown key 'nonsense'"),
         ("rollout.num_workers=0", r"rollout\.num_workers: .*greater than or equal to 1 \(got 0\)"),
-        ("trainer.num_workers=7", r"128 x 8 = 1024 completions do not divide over trainer\.num_workers=7"),
+        ("trainer.mini_batches=7", r"prompts_per_step=128 do not divide into trainer\.mini_batches=7"),
+        ("trainer.sequence_parallel_size=2", r"num_workers=1 do not divide into groups of .*size=2"),
+        ("trainer.offload=optimizer_and_parameters", r"offload=optimizer_and_parameters needs .*zero_stage>=3, not 2"),
+        ("algo.overlong_tokens=3000", r"overlong_tokens=3000 must be less than .*max_completion_tokens=3000"),
+        ("algo.loss.clip_against=rollout", r"set importance_correction=none, or clip_against=trainer"),
         ("trainer.tokens_per_micro_batch=100", r"cannot hold one completion of .* = 4024 tokens; raise it to 4024"),
         ("cluster.queue_capacity=10", r"queue_capacity=10 is less than rollout\.prompts_per_step=128"),
         ("weight_sync.transport=gloo", r"gloo needs cluster\.device=cpu"),

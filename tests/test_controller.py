@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from group_summary import two_answers
 
+from group_summary import two_answers
 from seed_grpo.config import Config
 from seed_grpo.controller import STALE, TOO_FEW_VALID, Batch, Controller, Parts
 from seed_grpo.errors import ConfigError, TrainerError

@@ -8,14 +8,14 @@ import random
 import numpy as np
 import pytest
 import torch
-from tiny_model import make_tiny_model
-from trainer_process import make_config, make_samples, run_ranks
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from seed_grpo.errors import CheckpointError, ModelError, TrainerError
 from seed_grpo.train.logprobs import PolicyLogprobs, predicted_tokens
 from seed_grpo.train.model import load_model
 from seed_grpo.train.schedule import learning_rate
+from tiny_model import make_tiny_model
+from trainer_process import make_config, make_samples, run_ranks
 
 engine = pytest.mark.engine
 pytestmark = pytest.mark.timeout(600)  # the first engine test waits for all scenarios

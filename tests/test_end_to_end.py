@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from tiny_model import make_tiny_model
 
 ROOT = Path(__file__).parents[1]

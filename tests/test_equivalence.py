@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from answer_pairs import PAIRS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from answer_pairs import PAIRS
 from seed_grpo.config import VerifierConfig
 from seed_grpo.messages import Verdict
 from seed_grpo.semantics.partition import partition

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmark_tables import default_data
-from fuzz_answers import AnswerMaker
 
+from benchmarks.tables import default_data
+from fuzz_answers import AnswerMaker
 from seed_grpo.config import VerifierConfig
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.extract import extract_answer

@@ -1,8 +1,8 @@
 """The group queue and the ledger: invariant 1 (exactly once) in its smallest form."""
 
 import pytest
-from group_summary import two_answers
 
+from group_summary import two_answers
 from seed_grpo.data.ledger import GroupState, Ledger
 from seed_grpo.runtime.queue import GroupQueue, ReadyGroup
 

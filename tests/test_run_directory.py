@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from seed_grpo.config import Config, load_config
+from seed_grpo.config import Config
+from seed_grpo.config_file import load_config
 from seed_grpo.errors import CheckpointError, ConfigError, SeedGrpoError
 from seed_grpo.messages import (
     Completion,

@@ -9,8 +9,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from judging import verdict
 
+from judging import verdict
 from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import VerifierError
 from seed_grpo.messages import Verdict

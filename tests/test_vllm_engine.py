@@ -16,8 +16,6 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from test_weight_sync import free_port
-from tiny_model import EOS, make_tiny_model, make_tokenizer
 from transformers import AutoModelForCausalLM
 
 from seed_grpo.config import Config
@@ -27,6 +25,8 @@ from seed_grpo.rollout.vllm_engine import VllmEngine
 from seed_grpo.train.interface import WeightInfo
 from seed_grpo.weight_sync.canary import compare_probe
 from seed_grpo.weight_sync.factory import TransportSender, make_sender
+from test_weight_sync import free_port
+from tiny_model import EOS, make_tiny_model, make_tokenizer
 
 pytestmark = pytest.mark.engine
 

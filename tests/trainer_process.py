@@ -55,6 +55,7 @@ def make_samples(seed: int, count: int = 16) -> list[Sample]:
                 completion_ids_T=rng.integers(2, 90, completion).astype(np.int32),
                 rollout_logprobs_T=rng.normal(-4, 1, completion).astype(np.float32),
                 advantage=float(rng.normal()) if number % 5 else 0.0,
+                group=number // 4,
             )
         )
     return samples

@@ -21,6 +21,7 @@ PACKAGES = (
     "deepspeed",
     "ray",
     "transformers",
+    "peft",
     "sympy",
     "pylatexenc",
     "datasets",

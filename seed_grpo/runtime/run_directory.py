@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from seed_grpo.config import Config, dump_config
+from seed_grpo.config import Config
+from seed_grpo.config_file import dump_config
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.records import read_records
 from seed_grpo.messages import JudgedGroup

@@ -99,8 +99,9 @@ def samples_of(groups: Sequence[JudgedGroup], advantages_PG: Sequence[np.ndarray
             completion_ids_T=completion.token_ids_T,
             rollout_logprobs_T=completion.logprobs_T,
             advantage=float(advantage),
+            group=place,
         )
-        for judged, advantages_G in zip(groups, advantages_PG, strict=True)
+        for place, (judged, advantages_G) in enumerate(zip(groups, advantages_PG, strict=True))
         for completion, valid, advantage in zip(
             judged.group.completions_G, judged.valid_G, advantages_G, strict=True
         )

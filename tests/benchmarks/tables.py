@@ -1,6 +1,6 @@
-"""What the parts of the judge's benchmark share: where the data are, progress, and tables on the terminal.
+"""What the benchmarks share: where the data are, progress, and tables on the terminal and in a file.
 
-Consumes the files of the data folder; produces records and text. It judges nothing.
+Consumes the files of the data folder; produces records, text, and the JSON file of a part. It measures nothing.
 """
 
 from __future__ import annotations
@@ -19,16 +19,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seed_grpo.runtime.environment import describe_environment
+
 SAY_EVERY_SECONDS = 5.0
 WIDTH = 150
 """characters of a table, on a terminal or in a file"""
+
+shown: list[dict[str, Any]] = []
+"""the tables that this process has shown, which `write_tables` writes"""
 
 T = TypeVar("T")
 
 
 def default_data() -> Path:
     """The folder of `SEED_GRPO_DATA`, else `shared/data` beside the repository."""
-    beside = Path(__file__).parents[2] / "shared" / "data"
+    beside = Path(__file__).parents[3] / "shared" / "data"
     return Path(os.environ.get("SEED_GRPO_DATA", beside))
 
 
@@ -68,6 +73,7 @@ def share(part: int, whole: int) -> str:
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints a table; a column whose cells are all numbers, or begin with a digit, stands to the right."""
     table = Table(box=box.SIMPLE_HEAD)
+    shown.append({"title": title, "rows": [dict(zip(columns, row, strict=True)) for row in rows]})
     for index, column in enumerate(columns):
         cells = [str(row[index]) for row in rows]
         numeric = all(cell[:1].isdigit() or cell == "-" for cell in cells)
@@ -85,3 +91,10 @@ def show_list(title: str, columns: Sequence[str], rows: Sequence[Sequence[object
         print(f"{title}: none\n", flush=True)
         return
     show(f"{title}: {len(rows)}", columns, [[short(cell, limit) for cell in row] for row in rows])
+
+
+def write_tables(path: Path) -> None:
+    """Writes the tables that were shown as JSON, with the machine and the versions they hold for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"date": time.strftime("%Y-%m-%d"), "environment": describe_environment(), "tables": shown}
+    path.write_text(json.dumps(content, indent=1, default=str))

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from answer_pairs import PAIRS
-from benchmark_math_verify import PREPARATIONS, MathVerify
-from benchmark_tables import heading, progress, records, share, show, show_list
-
+from benchmarks.judge_peer import PREPARATIONS, MathVerify
+from benchmarks.tables import heading, progress, records, share, show, show_list
 from seed_grpo.config import VerifierConfig
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.extract import extract_answer
@@ -58,7 +57,7 @@ class Outcome:
         return self.reversed is None or self.reversed.verdict is self.ours.verdict
 
 
-def accuracy(data: Path, groups: int) -> None:
+def accuracy(data: Path) -> None:
     """On the development cases, and on the suite's own pairs."""
     judge = Judge(VerifierConfig(extraction="auto"))
     cases = [
@@ -74,7 +73,7 @@ def accuracy(data: Path, groups: int) -> None:
     judge.close()
 
 
-def policy(data: Path, groups: int) -> None:
+def policy(data: Path) -> None:
     """Our decision on the cases whose label is a choice of the suite."""
     heading("Policy: grader_cases_policy.jsonl")
     judge = Judge(VerifierConfig(extraction="auto"))

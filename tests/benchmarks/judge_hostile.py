@@ -18,8 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmark_tables import heading, progress, records, show, show_list
-
+from benchmarks.tables import heading, progress, records, show, show_list
 from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement
@@ -81,7 +80,7 @@ class ChildrenMemory(threading.Thread):
             return
 
 
-def hostile(data: Path, groups: int) -> None:
+def hostile(data: Path) -> None:
     """All hostile texts, one after the other, on one judge."""
     heading("Hostile answers: grader_hostile.jsonl")
     rows = records(data / "grader_hostile.jsonl")

@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_runs import IN_FLIGHT, Run, Timed, in_process, math_verify, pool, pool_throughput
-from benchmark_tables import heading, progress, records, share, show, show_list
 
+from benchmarks.judge_runs import IN_FLIGHT, Run, Timed, in_process, math_verify, pool, pool_throughput
+from benchmarks.tables import heading, progress, records, share, show, show_list
 from seed_grpo.config import VerifierConfig
 from seed_grpo.messages import Verdict
 from seed_grpo.verify.judge import Judge
 
+MATH_VERIFY_GROUPS = 100
+"""of the workload, evenly spread, that Math-Verify is timed on"""
 
-def speed(data: Path, groups: int) -> None:
+
+def speed(data: Path) -> None:
     """The workload in three ways, then the answers of a real model."""
     heading("Speed: grader_workload.jsonl.gz")
     rows = records(data / "grader_workload.jsonl.gz")
     ours = [pool(rows), in_process(rows)]
-    sample = [rows[index] for index in np.linspace(0, len(rows) - 1, min(groups, len(rows)), dtype=int)]
+    sample = [rows[index] for index in np.linspace(0, len(rows) - 1, min(MATH_VERIFY_GROUPS, len(rows)), dtype=int)]
     theirs = math_verify(sample)
     ids = {row["id"] for row in sample}
     matched = [*(run.only(ids) for run in ours), theirs]

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import ray
-from benchmark_math_verify import MathVerify, in_a_box
-from benchmark_tables import progress
 
+from benchmarks.judge_peer import MathVerify, in_a_box
+from benchmarks.tables import progress
 from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Judgement, Problem, Sampling, Verdict

@@ -10,8 +10,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from benchmark_tables import heading, progress, records, share, show, show_list
-
+from benchmarks.tables import heading, progress, records, share, show, show_list
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.verify.relations import RELATIONS
 
@@ -27,7 +26,7 @@ SETS = (
 _TEXT = re.compile(r"\\(text|mbox|textbf|textit|mathrm|mathbf|operatorname)\b")
 
 
-def references(data: Path, groups: int) -> None:
+def references(data: Path) -> None:
     """Of every answer and alternative answer of the sets."""
     heading("Reference answers")
     rows, listed, words = [], [], []
