@@ -45,7 +45,7 @@ class LoraConfig(Section):
     """Low-rank adapters in place of full training (LoRA, arXiv 2106.09685): W + alpha / rank * B A."""
 
     rank: Positive = 16
-    alpha: Annotated[float, Field(gt=0)] = 32.0
+    alpha: Positive = 32
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
     """ends of module names; `all-linear` takes every linear layer but the output matrix"""
 

@@ -6,141 +6,28 @@ It holds no payloads, no tensors and no Ray: groups are summaries with an opaque
     prompts -> [rollout -> verify -> partition -> entropy] -> advantage x scale -> optimiser step -> weight sync
 
 and on-policy: the groups of a step are sampled by the weights that the step updates (staleness 0). Judging runs while
-generation goes on. State changes only between steps, so a checkpoint is a step number and what each
-part says of itself.
+generation goes on. With dynamic sampling the first half is repeated while groups that can teach something are missing.
+State changes only between steps, so a checkpoint is a step number and what each part says of itself.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
 from seed_grpo.algo.advantage import advantages_G
+from seed_grpo.algo.dynamic_sampling import chosen_places, is_informative
+from seed_grpo.algo.overlong import overlong_G
 from seed_grpo.algo.scale import scales_P
 from seed_grpo.config import Config
-from seed_grpo.data.ledger import Ledger
+from seed_grpo.data.ledger import NOT_FINITE, REPLACED, STALE, TOO_FEW_VALID, Ledger
 from seed_grpo.data.seeds import Use, derive_seed
 from seed_grpo.errors import ConfigError, TrainerError
-from seed_grpo.messages import GroupSummary, GroupTask, Problem, Sampling, StepResult
-
-TOO_FEW_VALID = "fewer than 2 valid completions"
-STALE = "sampled by older weights"
-
-
-class Ready(Protocol):
-    """A judged group: its summary, and a reference that only the runtime reads."""
-
-    @property
-    def summary(self) -> GroupSummary: ...
-
-    @property
-    def payload(self) -> Any: ...
-
-
-class Prompts(Protocol):
-    """The prompt source; see `data.cursor.PromptSource`."""
-
-    def take(self, count: int) -> Sequence[tuple[Problem, tuple[int, ...]]]: ...
-
-    def state(self) -> dict[str, Any]: ...
-
-    def restore(self, state: dict[str, Any]) -> None: ...
-
-
-class Pipeline(Protocol):
-    """From prompts to judged groups; see `runtime.pipeline.Pipeline`."""
-
-    def submit(self, tasks: Sequence[GroupTask]) -> None: ...
-
-    def collect(self) -> Iterable[Ready]: ...
-
-
-class Queue(Protocol):
-    """Where judged groups wait; see `runtime.queue.GroupQueue`."""
-
-    def __len__(self) -> int: ...
-
-    def put(self, group: Any) -> None: ...
-
-    def take(self, count: int) -> list[Any]: ...
-
-
-class Trainer(Protocol):
-    """All trainer ranks; see `runtime.trainer_pool.TrainerPool`."""
-
-    def step(self, groups: Sequence[Any], advantages_PG: Sequence[np.ndarray]) -> StepResult: ...
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
-
-
-class WeightSync(Protocol):
-    """See `runtime.sync.ProvenSync`."""
-
-    def push(self, version: int) -> float:
-        """Brings the trainer's weights to every rollout worker as `version`; returns the canary's difference."""
-        ...
-
-
-class Evaluator(Protocol):
-    """See `evaluate.evaluator.Evaluator`."""
-
-    def evaluate(self, step: int) -> None: ...
-
-
-class Recorder(Protocol):
-    """See `runtime.recorder.Recorder`."""
-
-    def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None: ...
-
-    def truncate_after(self, step: int) -> None: ...
-
-
-class Checkpoints(Protocol):
-    """See `train.checkpoint`."""
-
-    def save(self, step: int, state: dict[str, Any], trainer: Trainer) -> None: ...
-
-    def load(self, trainer: Trainer) -> dict[str, Any] | None: ...
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one optimiser step is made of."""
-
-    step: int
-    """from 1"""
-    version: int
-    """weight version that the step starts from"""
-    groups: list[Ready]
-    """[P] trained"""
-    dropped: list[tuple[Ready, str]]
-    """with their reasons"""
-    scale_P: np.ndarray
-    """[P] in [0, 1]"""
-    advantages_PG: list[np.ndarray]
-    """[P] arrays [G], scaled"""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the controller drives."""
-
-    prompts: Prompts
-    pipeline: Pipeline
-    queue: Queue
-    trainer: Trainer
-    sync: WeightSync
-    evaluator: Evaluator | None
-    recorder: Recorder
-    checkpoints: Checkpoints
+from seed_grpo.interfaces import Batch, Parts, Ready
+from seed_grpo.messages import GroupSummary, GroupTask, Sampling
 
 
 class Controller:
@@ -191,15 +78,16 @@ class Controller:
     def _train_step(self) -> None:
         clock = Clock()
         with clock.stage("rollout"):
-            groups = self._sample()
-        batch = self._estimate(groups)
+            sampled, rounds = self._sample()
+        batch = self._estimate(sampled, rounds)
         with clock.stage("train"):
             result = self._parts.trainer.step(batch.groups, batch.advantages_PG)
+        batch = batch.without(result.skipped, NOT_FINITE)
         self._close(batch)
         with clock.stage("weight_sync"):
             difference = self._parts.sync.push(self.step)
         metrics = {**result.metrics, "canary_logprob_difference": difference}
-        summaries = [group.summary for group in groups]
+        summaries = [group.summary for group in sampled]
         parts = {f"train/{name}": value for name, value in result.seconds.items()} | {
             "rollout/slowest_group": max(summary.rollout_seconds for summary in summaries),
             "rollout/judging": sum(summary.verify_seconds for summary in summaries),  # while others are generated
@@ -209,11 +97,28 @@ class Controller:
         for name, spent in clock.seconds.items():
             self.clock.add(name, spent)
 
-    def _sample(self) -> list[Ready]:
-        """G completions of each of the step's prompts, judged, partitioned, with their semantic entropy."""
+    def _sample(self) -> tuple[list[Ready], int]:
+        """The step's groups in the order of their issue, and the rounds of further prompts that they took.
+
+        Dynamic sampling (DAPO, arXiv 2503.14476, Eq. 11): each further round asks for as many prompts as informative
+        groups are missing, until none is, or the rounds are used up.
+        """
+        wanted = self._config.rollout.prompts_per_step
+        sampled = self._sample_prompts(wanted)
+        rounds = 0
+        while rounds < self._config.algo.dynamic_sampling_rounds:
+            missing = wanted - sum(self._is_informative(group.summary) for group in sampled)
+            if not missing:
+                break
+            sampled += self._sample_prompts(missing)
+            rounds += 1
+        return sampled, rounds
+
+    def _sample_prompts(self, count: int) -> list[Ready]:
+        """G completions of each of the next prompts, judged, partitioned, with their semantic entropy."""
         rollout = self._config.rollout
         tasks = []
-        for problem, prompt_ids in self._parts.prompts.take(rollout.prompts_per_step):
+        for problem, prompt_ids in self._parts.prompts.take(count):
             group_id = self.ledger.issue()
             sampling = Sampling(
                 num_completions=rollout.completions_per_prompt,
@@ -227,23 +132,12 @@ class Controller:
         for group in self._parts.pipeline.collect():
             self.ledger.ready(group.summary.group_id)
             self._parts.queue.put(group)
-        return self._parts.queue.take(rollout.prompts_per_step)
+        return self._parts.queue.take(count)
 
-    def _estimate(self, ready: Sequence[Ready]) -> Batch:
+    def _estimate(self, sampled: Sequence[Ready], rounds: int) -> Batch:
         """Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346."""
         algo = self._config.algo
-        groups, dropped = [], []
-        for group in ready:
-            reason = self._reason_to_drop(group.summary)
-            if reason is None:
-                groups.append(group)
-            else:
-                dropped.append((group, reason))
-        if not groups:
-            raise TrainerError(
-                f"step {self.step + 1}: all {len(dropped)} groups were dropped ({dropped[0][1]}): if verdicts time "
-                "out, raise verifier.judge_timeout; if completions do, raise rollout.request_timeout"
-            )
+        groups, dropped = self._select(sampled)
         summaries = [group.summary for group in groups]
         scale_P = scales_P(
             np.array([summary.semantic_entropy for summary in summaries]),
@@ -251,11 +145,44 @@ class Controller:
             algo.scale,
             np.random.default_rng(derive_seed(self._config.run.seed, Use.CONTROL, self.step)),
         )
+        longest = self._config.rollout.max_completion_tokens
+        overlong_PG = [overlong_G(summary.lengths_G, longest, algo.overlong_tokens) for summary in summaries]
         advantages_PG = [
-            scale * advantages_G(summary.rewards_G, summary.valid_G, algo.advantage)
-            for scale, summary in zip(scale_P, summaries, strict=True)
+            scale * advantages_G(summary.rewards_G + added_G, summary.valid_G, algo.advantage)
+            for scale, summary, added_G in zip(scale_P, summaries, overlong_PG, strict=True)
         ]
-        return Batch(self.step + 1, self.step, groups, dropped, scale_P, advantages_PG)
+        return Batch(
+            step=self.step + 1,
+            version=self.step,
+            rounds=rounds,
+            groups=groups,
+            dropped=dropped,
+            scale_P=scale_P,
+            overlong_PG=overlong_PG,
+            advantages_PG=advantages_PG,
+        )
+
+    def _select(self, sampled: Sequence[Ready]) -> tuple[list[Ready], list[tuple[Ready, str]]]:
+        """The groups to train on, at most `rollout.prompts_per_step`, and the others with their reasons."""
+        usable, dropped = [], []
+        for group in sampled:
+            reason = self._reason_to_drop(group.summary)
+            if reason is None:
+                usable.append(group)
+            else:
+                dropped.append((group, reason))
+        if not usable:
+            raise TrainerError(
+                f"step {self.step + 1}: all {len(dropped)} groups were dropped ({dropped[0][1]}): if verdicts time "
+                "out, raise verifier.judge_timeout; if completions do, raise rollout.request_timeout"
+            )
+        informative = [self._is_informative(group.summary) for group in usable]
+        places = chosen_places(informative, self._config.rollout.prompts_per_step)
+        dropped += [(group, REPLACED) for place, group in enumerate(usable) if place not in places]
+        return [usable[place] for place in places], dropped
+
+    def _is_informative(self, summary: GroupSummary) -> bool:
+        return self._reason_to_drop(summary) is None and is_informative(summary.verdicts_G, summary.valid_G)
 
     def _reason_to_drop(self, summary: GroupSummary) -> str | None:
         if summary.valid_G.sum() < 2:

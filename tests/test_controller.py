@@ -1,168 +1,14 @@
 """The loop on fakes that record what was asked of them, without Ray, torch engines or vLLM."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from group_summary import two_answers
-from seed_grpo.config import Config
-from seed_grpo.controller import STALE, TOO_FEW_VALID, Batch, Controller, Parts
+from controller_world import STEPS, P, World
+from seed_grpo.data.ledger import NOT_FINITE, STALE, TOO_FEW_VALID
 from seed_grpo.errors import ConfigError, TrainerError
-from seed_grpo.messages import GroupSummary, GroupTask, Problem, StepResult
-from seed_grpo.runtime.queue import GroupQueue, ReadyGroup
-
-STEPS, P, G = 4, 3, 2
-
-
-def config(**changes: Any) -> Config:
-    tree: dict[str, Any] = {
-        "run": {"directory": "unused", "steps": STEPS, "checkpoint_every": 2},
-        "model": {"path": "unused"},
-        "data": {"source": "unused"},
-        "rollout": {"prompts_per_step": P, "completions_per_prompt": G},
-        "evaluation": {"data": {"source": "unused"}, "every": 3},
-    }
-    return Config.model_validate(tree | changes)
-
-
-class FakePrompts:
-    def __init__(self) -> None:
-        self.position = 0
-
-    def take(self, count: int) -> list[tuple[Problem, tuple[int, ...]]]:
-        taken = [(Problem(f"p{self.position + i}", "?", ("1",)), (1, 2)) for i in range(count)]
-        self.position += count
-        return taken
-
-    def state(self) -> dict[str, Any]:
-        return {"position": self.position}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.position = state["position"]
-
-
-class FakePipeline:
-    """Judges at once; the groups come back in reverse order."""
-
-    def __init__(self, engine: "FakeEngine") -> None:
-        self.engine = engine
-        self.tasks: list[GroupTask] = []
-        self.pending: list[GroupTask] = []
-
-    def submit(self, tasks: list[GroupTask]) -> None:
-        self.tasks += tasks
-        self.pending += tasks
-
-    def collect(self) -> Iterator[ReadyGroup]:
-        while self.pending:
-            task = self.pending.pop()
-            yield ReadyGroup(self.engine.summary(task), payload=task.group_id)
-
-
-class FakeEngine:
-    """The version that the last sync brought; groups named in `invalid` have one valid completion."""
-
-    def __init__(self) -> None:
-        self.version = -1
-        self.invalid: set[int] = set()
-        self.old: set[int] = set()
-
-    def summary(self, task: GroupTask) -> GroupSummary:
-        version = self.version - (task.group_id in self.old)
-        valid_G = np.array([True, task.group_id not in self.invalid])
-        return two_answers(
-            task.group_id, problem_id=task.problem.id, valid_G=valid_G, version_min=version, version_max=version
-        )
-
-
-class FakeTrainer:
-    """Its weights are the list of groups that it was trained on."""
-
-    def __init__(self) -> None:
-        self.trained: list[int] = []
-        self.advantages: list[np.ndarray] = []
-
-    def step(self, groups: list[ReadyGroup], advantages_PG: list[np.ndarray]) -> StepResult:
-        self.trained += [group.payload for group in groups]
-        self.advantages += advantages_PG
-        return StepResult({"loss": 0.5}, {"optimizer": 0.1})
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
-
-
-class FakeSync:
-    def __init__(self, engine: FakeEngine) -> None:
-        self.engine = engine
-        self.versions: list[int] = []
-
-    def push(self, version: int) -> float:
-        self.versions.append(version)
-        self.engine.version = version
-        return 1e-7
-
-
-class FakeCheckpoints:
-    """A disk that outlives the controller."""
-
-    def __init__(self) -> None:
-        self.saved: list[tuple[dict[str, Any], list[int]]] = []
-
-    def save(self, step: int, state: dict[str, Any], trainer: FakeTrainer) -> None:
-        self.saved.append((state, list(trainer.trained)))
-
-    def load(self, trainer: FakeTrainer) -> dict[str, Any] | None:
-        if not self.saved:
-            return None
-        state, trained = self.saved[-1]
-        trainer.trained = list(trained)
-        return state
-
-
-class FakeRecorder:
-    def __init__(self) -> None:
-        self.batches: list[Batch] = []
-        self.metrics: list[dict[str, float]] = []
-        self.truncated: list[int] = []
-        self.evaluated: list[int] = []
-
-    def step(self, batch: Batch, metrics: dict[str, float], seconds: dict[str, float]) -> None:
-        assert {"rollout", "train", "weight_sync", "train/optimizer", "total"} <= set(seconds)
-        self.batches.append(batch)
-        self.metrics.append(metrics)
-
-    def truncate_after(self, step: int) -> None:
-        self.truncated.append(step)
-
-    def evaluate(self, step: int) -> None:
-        self.evaluated.append(step)
-
-
-class World:
-    """All fakes, and a controller over them."""
-
-    def __init__(self, checkpoints: FakeCheckpoints | None = None, **changes: Any) -> None:
-        self.engine = FakeEngine()
-        self.pipeline = FakePipeline(self.engine)
-        self.trainer = FakeTrainer()
-        self.sync = FakeSync(self.engine)
-        self.recorder = FakeRecorder()
-        self.checkpoints = checkpoints or FakeCheckpoints()
-        parts = Parts(
-            prompts=FakePrompts(),
-            pipeline=self.pipeline,
-            queue=GroupQueue(capacity=P),
-            trainer=self.trainer,
-            sync=self.sync,
-            evaluator=self.recorder,
-            recorder=self.recorder,
-            checkpoints=self.checkpoints,
-        )
-        self.controller = Controller(config(**changes), parts)
+from seed_grpo.messages import StepResult
 
 
 def test_every_group_is_trained_once_in_the_order_of_issue() -> None:
@@ -278,3 +124,62 @@ def test_seeds_depend_on_run_seed_and_group_alone() -> None:
     assert seeds == [task.sampling.seed for task in second.pipeline.tasks]
     assert len(set(seeds)) == STEPS * P
     assert not set(seeds) & {task.sampling.seed for task in other.pipeline.tasks}
+
+
+def test_length_lowers_the_reward_before_the_advantage() -> None:
+    """Of 10 tokens allowed the last 4 are the margin, and lengths are 7 and 10: rewards 1 - 1/4 = 0.75 and 0 - 1 = -1,
+    mean -0.125, advantages 0.875 and -0.875; without the punishment they would be 0.5 and -0.5."""
+    rollout = {"prompts_per_step": P, "completions_per_prompt": 2, "max_completion_tokens": 10}
+    world = World(rollout=rollout, algo={"overlong_tokens": 4, "scale": {"kind": "none"}})
+    world.engine.lengths_G = np.array([7, 10], dtype=np.int32)
+    world.controller.run()
+    np.testing.assert_allclose(world.trainer.advantages[0], [0.875, -0.875])
+    batch = world.recorder.batches[0]
+    np.testing.assert_allclose(batch.overlong_PG[0], [-0.25, -1.0])
+    np.testing.assert_array_equal(batch.groups[0].summary.rewards_G, [1.0, 0.0])  # the record stays raw
+
+
+def test_a_group_that_no_update_trained_is_dropped_and_the_run_goes_on() -> None:
+    """Step 2 trains groups 3, 4, 5, and skips the update of the places 0 and 2."""
+    world = World()
+    world.trainer.skips = {2: (0, 2)}
+    world.controller.run()
+    batch = world.recorder.batches[1]
+    assert [group.payload for group in batch.groups] == [4]
+    assert [(group.payload, reason) for group, reason in batch.dropped] == [(3, NOT_FINITE), (5, NOT_FINITE)]
+    assert [len(batch.scale_P), len(batch.advantages_PG), len(batch.overlong_PG)] == [1, 1, 1]
+    assert world.controller.ledger.dropped == {NOT_FINITE: 2}
+    assert world.controller.ledger.trained == STEPS * P - 2 and not world.controller.ledger.open
+    assert world.sync.versions == [0, 1, 2, 3, 4]
+
+
+def test_a_step_whose_only_update_was_skipped_trains_nothing_and_counts() -> None:
+    world = World()
+    world.trainer.skips = {1: (0, 1, 2)}
+    world.controller.run()
+    assert world.trainer.trained == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+    assert world.recorder.batches[0].groups == [] and len(world.recorder.batches[0].sampled) == P
+    assert world.controller.step == STEPS
+
+
+def test_a_skipped_group_keeps_the_estimates_of_its_neighbours_in_place() -> None:
+    """Group 0 has rewards 1, 0 and group 1 has 0, 0: the advantages that stay must be group 1's zeros."""
+    world = World()
+    world.engine.wrong = {1}
+    world.trainer.skips = {1: (0,)}
+    world.controller.run()
+    batch = world.recorder.batches[0]
+    assert [group.payload for group in batch.groups] == [1, 2]
+    assert [advantages_G.any() for advantages_G in batch.advantages_PG] == [False, True]
+
+
+def test_the_trainer_giving_up_ends_the_run_before_the_step_is_on_record() -> None:
+    world = World()
+    world.trainer.fails = 4
+    with pytest.raises(TrainerError, match="three updates in a row"):
+        world.controller.run()
+    assert [batch.step for batch in world.recorder.batches] == [1, 2, 3]
+    assert world.controller.step == 3 and [state["step"] for state, _ in world.checkpoints.saved] == [2]
+    resumed = World(world.checkpoints)
+    resumed.controller.run()
+    assert resumed.trainer.trained == list(range(STEPS * P))

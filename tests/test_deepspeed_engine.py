@@ -11,7 +11,6 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from seed_grpo.errors import CheckpointError, ModelError, TrainerError
-from seed_grpo.train.logprobs import PolicyLogprobs, predicted_tokens
 from seed_grpo.train.model import load_model
 from seed_grpo.train.schedule import learning_rate
 from tiny_model import make_tiny_model
@@ -35,7 +34,7 @@ def folders(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ranks(models, folders):
     """Results of the scenarios, by number of ranks, scenario and rank."""
-    scenarios = {1: [equivalence, edges, resume], 2: [equivalence, edges, resume, failures, export, misfits, anchor]}
+    scenarios = {1: [edges, resume, adapters], 2: [edges, resume, failures, export, misfits, anchor, adapters]}
     return {count: run_ranks(scenarios[count], count, folders[count], models) for count in (1, 2)}
 
 
@@ -49,14 +48,6 @@ def weights_of(trainer):
 def train(trainer, seeds):
     metrics = [trainer.step(make_samples(seed)).metrics for seed in seeds]
     return {"metrics": metrics, "weights": weights_of(trainer), "score": trainer.score(np.arange(2, 12))}
-
-
-def equivalence(make, folder):
-    """The same two steps in every way to divide them."""
-    ways = {f"zero {stage}": {"zero_stage": stage} for stage in range(4)}
-    ways["one micro-batch"] = {"zero_stage": 2, "tokens_per_micro_batch": 4096}
-    ways["recomputed"] = {"zero_stage": 3, "gradient_checkpointing": True}
-    return {name: train(make(**changes), (0, 1)) for name, changes in ways.items()}
 
 
 def edges(make, folder):
@@ -91,7 +82,8 @@ def resume(make, folder):
 
 
 def failures(make, folder):
-    """A step with a NaN raises and changes nothing, then training goes on as if it had not been."""
+    """A step with a NaN is skipped and changes nothing, then training goes on as if it had not been; the third in a row
+    stops, also when a checkpoint lies between them."""
     results = {}
     for stage, dtype in ((0, "float32"), (2, "float32"), (3, "float32"), (1, "bfloat16"), (2, "bfloat16")):
         trainer, other = make(zero_stage=stage, dtype=dtype), make(zero_stage=stage, dtype=dtype)
@@ -100,10 +92,36 @@ def failures(make, folder):
         before = weights_of(trainer)
         bad = make_samples(1)
         bad[3] = dataclasses.replace(bad[3], advantage=float("nan"))
-        with pytest.raises(TrainerError, match="optimiser step 2 gave loss nan and gradient norm"):
-            trainer.step(bad)
+        skipped = trainer.step(bad)
         after = weights_of(trainer)
-        results[stage, dtype] = (before, after, train(trainer, (2,)), train(other, (2,)))
+        results[stage, dtype] = (before, after, skipped, train(trainer, (2,)), train(other, (2,)))
+        trainer.step(bad), trainer.step(bad)
+        where = folder / f"{stage}-{dtype}"
+        where.mkdir(exist_ok=True)
+        trainer.save(where)
+        resumed = make(zero_stage=stage, dtype=dtype)
+        resumed.load(where)
+        with pytest.raises(TrainerError, match=r"3 updates in a row .* optimiser step 6, had loss nan and .* norm"):
+            resumed.step(bad)
+    return results
+
+
+def adapters(make, folder):
+    """Steps with LoRA, whose weights and export are merged; and a checkpoint of the adapters alone."""
+    results = {}
+    for stage in (0, 2, 3):
+        trainer = make(zero_stage=stage, lora={"rank": 4, "alpha": 8})
+        before = weights_of(trainer)
+        trained = train(trainer, (0, 1))
+        trainer.export(folder / f"export-{stage}")
+        where = folder / str(stage)
+        where.mkdir(exist_ok=True)
+        trainer.save(where)
+        straight = train(trainer, (2,))
+        resumed = make(zero_stage=stage, lora={"rank": 4, "alpha": 8})
+        resumed.load(where)
+        sizes = sum(path.stat().st_size for path in where.glob("*.safetensors"))
+        results[stage] = (before, trained, straight, train(resumed, (2,)), sizes)
     return results
 
 
@@ -138,35 +156,8 @@ def misfits(make, folder):
 
 def anchor(make, folder):
     """The KL divergence to the initial policy in the first step and the second."""
-    trainer = make(zero_stage=3, kl=0.1)
+    trainer = make(zero_stage=3, loss={"kl_coefficient": 0.1})
     return [trainer.step(make_samples(seed)).metrics["kl"] for seed in (0, 1)]
-
-
-# ---------------------------------------------------------------- the reference: PyTorch without DeepSpeed
-
-
-def plain_steps(model_path, seeds):
-    """The same steps with one row at a time, whole logits, torch's own clipping and AdamW."""
-    model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, betas=(0.9, 0.95), eps=1e-3, weight_decay=0.1)
-    metrics = []
-    for seed in seeds:
-        optimizer.zero_grad()
-        total = 0.0
-        tokens = sum(len(sample.completion_ids_T) for sample in make_samples(seed))
-        for sample in make_samples(seed):
-            ids = torch.tensor(np.concatenate([sample.prompt_ids_T, sample.completion_ids_T])).long()
-            logprobs = torch.log_softmax(model(ids[None]).logits[0, :-1], -1).gather(1, ids[1:, None])[:, 0]
-            logprobs = logprobs[len(sample.prompt_ids_T) - 1 :]
-            rho = torch.exp(logprobs.detach() - torch.tensor(sample.rollout_logprobs_T)).clamp(max=2.0)
-            ratio = torch.exp(logprobs - logprobs.detach())
-            loss = -(rho * ratio * sample.advantage).sum() / tokens
-            loss.backward()
-            total += loss.item()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5).item()
-        optimizer.step()
-        metrics.append({"loss": total, "grad_norm": norm})
-    return metrics, {name: p.detach().numpy() for name, p in model.named_parameters(remove_duplicate=False)}
 
 
 def assert_close(weights, expected, tolerance=2e-6):
@@ -182,25 +173,6 @@ def assert_identical(result, expected):
 
 
 # ---------------------------------------------------------------- tests
-
-
-@engine
-@pytest.mark.parametrize("world_size", [1, 2])
-def test_every_division_of_a_step_is_the_plain_step(models, ranks, world_size):
-    # Averaging over 2 ranks instead of adding would halve the gradient norm; leaving the rows with advantage 0 out of
-    # the denominator, the completion tokens of the step, would make the loss larger.
-    expected_metrics, expected_weights = plain_steps(models[True], (0, 1))
-    results = ranks[world_size]["equivalence"]
-    for rank_results in results:
-        for result in rank_results.values():
-            assert_close(result["weights"], expected_weights)
-            for metrics, expected in zip(result["metrics"], expected_metrics, strict=True):
-                assert metrics["loss"] == pytest.approx(expected["loss"], abs=1e-6)
-                assert metrics["grad_norm"] == pytest.approx(expected["grad_norm"], abs=2e-6)
-                assert metrics["learning_rate"] == 1e-2
-                assert metrics["rows_trained"] == 12
-    for way in results[0]:
-        assert [r[way]["metrics"] for r in results] == [results[0][way]["metrics"]] * world_size  # alike on all ranks
 
 
 @engine
@@ -227,9 +199,32 @@ def test_a_resumed_run_is_the_straight_run_to_the_bit(ranks, world_size):
 @engine
 def test_a_step_that_is_not_finite_changes_nothing(ranks):
     for rank_results in ranks[2]["failures"]:
-        for before, after, went_on, undisturbed in rank_results.values():
+        for before, after, skipped, went_on, undisturbed in rank_results.values():
             assert all(np.array_equal(before[name], after[name]) for name in before)
             assert_identical(went_on, undisturbed)
+            assert skipped.skipped == (0, 1, 2, 3) and skipped.metrics["skipped_updates"] == 1
+            assert np.isnan(skipped.metrics["loss"]) and np.isnan(skipped.metrics["grad_norm"])
+
+
+@engine
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_adapters_are_trained_alone_and_leave_merged(ranks, folders, world_size):
+    for rank_results in ranks[world_size]["adapters"]:
+        reference = rank_results[0]
+        for stage, (before, trained, straight, resumed, checkpoint_bytes) in rank_results.items():
+            assert_close(trained["weights"], reference[1]["weights"])
+            changed = {name for name in before if not np.array_equal(before[name], trained["weights"][name])}
+            assert changed and all("_proj" in name for name in changed)
+            assert_identical(resumed, straight)
+            # rank 4 beside all linear layers of 2 layers: 4 * (in + out) numbers, with two moments each, is
+            # 3 * 4 bytes * 4 * 2 * (128 + 96 + 96 + 128 + 3 * 192) = 98 KB; the whole model's would be over 1 MB
+            assert checkpoint_bytes < 300_000
+            model = AutoModelForCausalLM.from_pretrained(folders[world_size] / "adapters" / f"export-{stage}")
+            exported = {name: p.detach().numpy() for name, p in model.named_parameters(remove_duplicate=False)}
+            assert_close(trained["weights"], exported, tolerance=1e-12)
+            ids = torch.arange(2, 12)
+            logprobs = torch.log_softmax(model(ids[None]).logits[0, :-1], -1).gather(1, ids[1:, None])[:, 0]
+            assert np.abs(logprobs.detach().numpy() - trained["score"]).max() < 1e-5  # merged is what was trained
 
 
 @engine
@@ -258,30 +253,6 @@ def test_checkpoints_that_do_not_fit_are_refused(ranks):
 def test_kl_is_measured_against_the_initial_policy(ranks):
     for first, second in ranks[2]["anchor"]:
         assert first == pytest.approx(0.0, abs=1e-7) and second > 1e-4
-
-
-def test_logprobs_do_not_depend_on_padding_and_chunks(models, monkeypatch):
-    policy = PolicyLogprobs(load_model(make_config(models[False]).model))
-    short, long = (np.arange(2, 6), np.arange(6, 9)), (np.arange(10, 20), np.arange(20, 45))
-    together, entropies = policy(predicted_tokens([short, long]))
-    alone, _ = policy(predicted_tokens([short]))
-    assert torch.allclose(together[:3], alone, atol=1e-6)
-    monkeypatch.setattr("seed_grpo.train.logprobs.LOGITS_PER_CHUNK", 98 * 5)
-    chunked, chunked_entropies = policy(predicted_tokens([short, long]))
-    assert torch.allclose(together, chunked, atol=1e-6) and torch.allclose(entropies, chunked_entropies, atol=1e-6)
-    gradients = []
-    for logprobs in (together, chunked):
-        policy.zero_grad()
-        logprobs.sum().backward()
-        gradients.append([p.grad.clone() for p in policy.parameters()])
-    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip(*gradients, strict=True))
-
-
-def test_predicted_tokens_by_hand():
-    tokens = predicted_tokens([(np.array([5, 6]), np.array([7])), (np.array([5]), np.array([8, 9, 4]))])
-    assert tokens.token_ids_BL.tolist() == [[5, 6, 7, 0], [5, 8, 9, 4]]
-    assert tokens.predictors_T.tolist() == [1, 4, 5, 6]  # one later would let a token predict itself
-    assert tokens.targets_T.tolist() == [7, 8, 9, 4]
 
 
 def test_learning_rates_by_hand():

@@ -16,7 +16,6 @@ from seed_grpo.evaluate.accuracy import EvaluationResult, mean_interval, summari
 from seed_grpo.messages import GroupSummary, Verdict
 from seed_grpo.runtime.console import Console, Report, format_duration, stage_seconds
 from seed_grpo.runtime.run_files import JsonLines
-from seed_grpo.runtime.step_metrics import METRICS, group_metrics
 
 R, W, N, T, E = Verdict.CORRECT, Verdict.INCORRECT, Verdict.NO_ANSWER, Verdict.TIMED_OUT, Verdict.VERIFIER_ERROR
 
@@ -110,48 +109,6 @@ def test_a_result_comes_back_from_its_record(tmp_path: Path) -> None:
     back = EvaluationResult.from_metrics(record)
     assert math.isnan(back.semantic_entropy)
     np.testing.assert_equal(back.as_metrics(), result.as_metrics())
-
-
-def test_group_metrics_worked_by_hand() -> None:
-    groups = [
-        summary((R, W, T, R), (0, 1, -1, 0), entropy=0.6, lengths=(2, 4, 10, 4), versions=(3, 5)),
-        summary((W, W, N, W), (0, 0, 0, 0), entropy=0.0, lengths=(1, 1, 1, 1), clipped=True),
-        summary((T, E, N, T), (-1, -1, 0, -1), entropy_max=0.0, lengths=(10, 10, 10, 2), versions=(-1, -1)),
-    ]
-    metrics = group_metrics(groups, [0.98, 1.0, 0.99], version=5)
-    assert set(metrics) == set(METRICS)
-    assert metrics == pytest.approx(
-        {
-            "reward": 2 / 8,  # 8 valid completions; the mean of the groups' means would be 2/9
-            "no_gradient_share": 2 / 3,  # the second, all wrong, and the third, with one valid completion
-            "semantic_entropy": 0.3,  # (0.6 + 0) / 2; the third has nothing to tell apart
-            "semantic_entropy_zero_share": 0.5,
-            "entropy_clipped_groups": 1,
-            "classes": (2 + 1 + 1) / 3,
-            "scale_mean": 0.99,
-            "scale_min": 0.98,
-            "scale_max": 1.0,
-            "verdict_correct_share": 2 / 12,
-            "verdict_incorrect_share": 4 / 12,
-            "verdict_no_answer_share": 2 / 12,
-            "verdict_timed_out_share": 3 / 12,
-            "verdict_verifier_error_share": 1 / 12,
-            "invalid_share": 4 / 12,
-            "completion_tokens": 56,
-            "completion_tokens_mean": 56 / 12,
-            "completion_tokens_max": 10,
-            "truncated_share": 4 / 12,
-            "mixed_version_groups": 1,
-            "staleness_max": 2,  # 5 - 3; the third group has no token, so no version (5 - -1 would be 6)
-        }
-    )
-
-
-def test_group_metrics_need_a_group_and_its_scale() -> None:
-    with pytest.raises(ValueError, match="0 groups and 0 scales"):
-        group_metrics([], [], version=0)
-    with pytest.raises(ValueError, match="1 groups and 2 scales"):
-        group_metrics([summary((R, W))], [1.0, 1.0], version=0)
 
 
 STEP = {"reward": 0.5, "semantic_entropy": 0.25, "scale_mean": 0.99, "completion_tokens": 3000.0}

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -14,25 +15,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from judged_group import judged_group
 from seed_grpo.config import Config
 from seed_grpo.config_file import load_config
 from seed_grpo.errors import CheckpointError, ConfigError, SeedGrpoError
-from seed_grpo.messages import (
-    Completion,
-    FinishReason,
-    Group,
-    GroupTask,
-    JudgedGroup,
-    Judgement,
-    Problem,
-    Sampling,
-    Verdict,
-)
 from seed_grpo.runtime import run_directory as module
 from seed_grpo.runtime import run_files
 from seed_grpo.runtime.run_directory import MAY_CHANGE, RunDirectory
 from seed_grpo.runtime.run_files import JsonLines
-from seed_grpo.runtime.tables import LEDGER_COLUMNS, ROLLOUT_COLUMNS, LedgerRow, schema_of
+from seed_grpo.runtime.tables import LEDGER_COLUMNS, ROLLOUT_COLUMNS, Estimate, LedgerRow, schema_of
 
 
 def config_of(path: Path, **sections: dict) -> Config:
@@ -40,44 +31,12 @@ def config_of(path: Path, **sections: dict) -> Config:
     return Config.model_validate({"run": run, "model": {"path": "m"}, "data": {"source": "arithmetic"}, **sections})
 
 
-def completion(text: str, logprobs: list[float], versions: list[int]) -> Completion:
-    ids = np.arange(len(logprobs), dtype=np.int32)
-    arrays = ids, np.array(logprobs, np.float32), np.array(versions, np.int32)
-    return Completion(text, *arrays, FinishReason.STOP if logprobs else FinishReason.TIMEOUT)
-
-
-def judged_group(group_id: int) -> JudgedGroup:
-    """Three completions: a right one, one whose text is no Unicode, and one that was aborted before its first token."""
-    problem = Problem(f"p{group_id}", "1+1=?\ud800", ("2", "2.0"))
-    task = GroupTask(group_id, problem, (1, 2), Sampling(3, 1.0, 1.0, 8, 0))
-    completions = (
-        completion(r"so \boxed{2}", [-0.5, -1.5], [4, 5]),
-        completion("\udcff", [-2.0], [5]),
-        completion("", [], []),
-    )
-    return JudgedGroup(
-        Group(task, completions, "rollout-1", 0.5),
-        (
-            Judgement(Verdict.CORRECT, "2", "2", "numeric"),
-            Judgement(Verdict.NO_ANSWER, None),
-            Judgement(Verdict.TIMED_OUT, None),
-        ),
-        np.array([1, 0, 0], np.float32),
-        np.array([True, True, False]),
-        np.array([0, 1, -1], np.int32),
-        semantic_entropy=0.6,
-        entropy_max=float(np.log(2)),
-        entropy_clipped=False,
-        seconds=0.1,
-    )
-
-
 def write(directory: RunDirectory, step: int, seconds: float = 1.0) -> None:
     group = judged_group(step)
     directory.write_ledger(step, [LedgerRow.trained(step, group.summary, 0.99)])
     metrics = {"reward": step / 3, "loss": float("nan")}
-    advantages = [np.array([0.5, -0.5, 0.0], np.float32)]
-    directory.write_step(step, metrics, {"rollout": seconds, "total": seconds}, [group], advantages, [0.99])
+    estimate = Estimate(0.99, np.array([0.0, -0.25, 0.0]), np.array([0.5, -0.5, 0.0]))
+    directory.write_step(step, metrics, {"rollout": seconds, "total": seconds}, [group], {step: estimate})
 
 
 def deterministic_files(path: Path) -> dict[str, bytes]:
@@ -186,6 +145,7 @@ def test_rollout_rows(tmp_path: Path) -> None:
         "class_id": 0,
         "reward": 1.0,
         "valid": True,
+        "overlong": 0.0,
         "advantage": 0.5,
         "scale": 0.99,
         "finish_reason": "stop",
@@ -197,6 +157,7 @@ def test_rollout_rows(tmp_path: Path) -> None:
     }
     assert {name: right[name] for name in expected} == expected
     assert broken["text"] == "?" and broken["answer"] is None
+    assert (broken["reward"], broken["overlong"], broken["advantage"]) == (0.0, -0.25, -0.5)
     tokenless = {"num_tokens": 0, "mean_logprob": None, "version_min": -1, "valid": False, "class_id": -1}
     assert {name: aborted[name] for name in tokenless} == tokenless
 
@@ -209,19 +170,20 @@ def test_evaluation_rows_have_no_advantage_and_a_second_evaluation_replaces_the_
     assert directory.evaluations() == {0: {"accuracy": 0.5}}
     assert (tmp_path / "evaluations.jsonl").read_text() == '{"step": 0, "accuracy": 0.5}\n'
     rows = pq.read_table(tmp_path / "evaluations/step_000000.parquet").to_pylist()
-    assert [row["advantage"] for row in rows] == [None] * 3
+    assert [row["advantage"] for row in rows] == [row["overlong"] for row in rows] == [None] * 3
 
 
 def test_ledger_rows(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path, config_of(tmp_path))
     trained = LedgerRow.trained(3, judged_group(1).summary, 0.98)
-    directory.write_ledger(3, [trained, LedgerRow(3, 2, "p2", "dropped", "too old")])
+    directory.write_ledger(3, [trained, LedgerRow.dropped(3, judged_group(2).summary, "too old")])
     table = pq.read_table(tmp_path / "ledger/step_000003.parquet")
     assert table.schema.equals(schema_of("ledger")) and set(table.column_names) == set(LEDGER_COLUMNS)
     first, second = table.to_pylist()
     # reward over the two valid completions, (1 + 0) / 2; over all three it would be 1/3
     assert first == asdict(trained) and first["mean_reward"] == 0.5 and first["num_classes"] == 2
     assert (second["state"], second["reason"], second["scale"]) == ("dropped", "too old", None)
+    assert (second["mean_reward"], second["semantic_entropy"]) == (0.5, 0.6)  # the history of a prompt has them all
 
 
 def test_tensorboard_shows_a_resumed_step_once(tmp_path: Path) -> None:
@@ -233,6 +195,7 @@ def test_tensorboard_shows_a_resumed_step_once(tmp_path: Path) -> None:
         for step in range(resumed_from + 1, last + 1):
             directory._log(step, "train", {"reward": float(10 * resumed_from + step)})
         directory.close()
+        time.sleep(1.1)  # files are read in the order of their names, which hold the second of their start
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("train/reward")
     # without purge_step the old steps 2 and 3 would stand beside the new ones
     assert [(event.step, event.value) for event in events] == [(1, 1.0), (2, 12.0), (3, 13.0), (4, 14.0)]

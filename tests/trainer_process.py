@@ -20,7 +20,9 @@ from seed_grpo.config import Config
 from seed_grpo.messages import Sample
 
 
-def make_config(model, world_size: int = 1, dtype: str = "float32", kl: float = 0.0, **trainer) -> Config:
+def make_config(
+    model, world_size: int = 1, dtype: str = "float32", loss: dict | None = None, lora: dict | None = None, **trainer
+) -> Config:
     """Steps of 4 x 4 completions. adam_eps is large, so that an update shows the size of the gradient too, and the
     gradient is clipped, at a norm below the first step's."""
     settings = {
@@ -33,10 +35,10 @@ def make_config(model, world_size: int = 1, dtype: str = "float32", kl: float = 
     }
     tree = {
         "run": {"directory": "unused", "steps": 10, "deterministic": True},
-        "model": {"path": str(model), "dtype": dtype},
+        "model": {"path": str(model), "dtype": dtype, "lora": lora},
         "data": {"source": "arithmetic", "max_prompt_tokens": 16},
         "rollout": {"prompts_per_step": 4, "completions_per_prompt": 4, "max_completion_tokens": 32},
-        "algo": {"loss": {"aggregation": "per_token", "kl_coefficient": kl}},
+        "algo": {"loss": {"aggregation": "per_token"} | (loss or {})},
         "trainer": settings | trainer,
         "cluster": {"device": "cpu"},
     }

@@ -8,6 +8,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+TOO_FEW_VALID = "fewer than 2 valid completions"
+STALE = "sampled by older weights"
+REPLACED = "all right or all wrong, and replaced by dynamic sampling"
+NOT_FINITE = "the update's loss or gradient was not finite"
+
 
 class GroupState(StrEnum):
     """The states of an open group; it closes by being trained or dropped."""

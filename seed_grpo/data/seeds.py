@@ -13,6 +13,7 @@ class Use(IntEnum):
     GROUP = 1
     EVALUATION = 2
     CONTROL = 3
+    MINI_BATCHES = 4
 
 
 def derive_seed(run_seed: int, use: Use, *place: int) -> int:

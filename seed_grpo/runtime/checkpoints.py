@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from seed_grpo.controller import Trainer
+from seed_grpo.interfaces import Trainer
 from seed_grpo.train.checkpoint import latest, writing
 
 
 class Checkpoints:
-    """See `controller.Checkpoints`."""
+    """See `interfaces.Checkpoints`."""
 
     def __init__(self, directory: Path, keep: int) -> None:
         """Args:

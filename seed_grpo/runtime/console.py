@@ -40,7 +40,7 @@ class Report:
     steps: int
     """made by this process"""
     samples: float
-    """completions trained on in these steps"""
+    """completions sampled in these steps"""
     tokens: float
     """completion tokens in these steps"""
     step_seconds: float

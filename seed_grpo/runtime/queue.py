@@ -1,7 +1,7 @@
 """The group queue: judged groups between the verifier workers and the trainer.
 
 It holds references into the object store, never the payloads, and of each group the small summary: weight versions,
-verdicts, entropy. It is bounded: a step issues no more groups than it holds, which the configuration checks.
+verdicts, entropy. It is bounded: a round of a step issues no more groups than it holds, which the configuration checks.
 """
 
 from __future__ import annotations

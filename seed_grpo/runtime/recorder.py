@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from seed_grpo.controller import Batch
+from seed_grpo.data.ledger import NOT_FINITE
+from seed_grpo.interfaces import Batch
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.run_directory import RunDirectory
 from seed_grpo.runtime.step_metrics import group_metrics
-from seed_grpo.runtime.tables import LedgerRow
+from seed_grpo.runtime.tables import Estimate, LedgerRow
 
 
 class Recorder:
-    """See `controller.Recorder`; also sums up for the table at the end."""
+    """See `interfaces.Recorder`; also sums up for the table at the end."""
 
     def __init__(self, directory: RunDirectory, console: Console, fetch: Callable[[Any], JudgedGroup]) -> None:
         """Args:
@@ -44,22 +45,26 @@ class Recorder:
             metrics: of the trainer and of the weight sync.
             seconds: by stage, with `total`.
         """
-        summaries = [group.summary for group in batch.groups]
-        metrics = {
-            **group_metrics(summaries, batch.scale_P, batch.version),
-            "dropped_groups": float(len(batch.dropped)),
-            **metrics,
-        }
-        rows = [LedgerRow.trained(batch.step, s, scale) for s, scale in zip(summaries, batch.scale_P, strict=True)]
-        rows += [
-            LedgerRow(batch.step, group.summary.group_id, group.summary.problem_id, "dropped", reason)
-            for group, reason in batch.dropped
-        ]
-        self._directory.write_ledger(batch.step, rows)
-        judged = [self._fetch(group.payload) for group in batch.groups]
-        self._directory.write_step(batch.step, metrics, seconds, judged, batch.advantages_PG, batch.scale_P.tolist())
+        metrics = {**group_metrics(batch), **metrics}
+        self._directory.write_ledger(batch.step, _ledger_rows(batch))
+        judged = [self._fetch(group.payload) for group in batch.sampled]
+        self._directory.write_step(batch.step, metrics, seconds, judged, _estimates(batch))
+        lost = sum(reason == NOT_FINITE for _, reason in batch.dropped)
+        if lost:
+            self._console.say(f"step {batch.step}: {lost} groups were not trained: {NOT_FINITE}")
         self._console.step(batch.step, metrics, seconds)
         self.seconds += seconds["total"]
         self.steps += 1
-        self.samples += sum(len(summary.verdicts_G) for summary in summaries)
+        self.samples += int(metrics["sampled_completions"])
         self.tokens += metrics["completion_tokens"]
+
+
+def _ledger_rows(batch: Batch) -> list[LedgerRow]:
+    scaled = zip(batch.groups, batch.scale_P, strict=True)
+    rows = [LedgerRow.trained(batch.step, group.summary, scale) for group, scale in scaled]
+    return rows + [LedgerRow.dropped(batch.step, group.summary, reason) for group, reason in batch.dropped]
+
+
+def _estimates(batch: Batch) -> dict[int, Estimate]:
+    parts = zip(batch.groups, batch.scale_P, batch.overlong_PG, batch.advantages_PG, strict=True)
+    return {group.summary.group_id: Estimate(float(scale), added_G, own_G) for group, scale, added_G, own_G in parts}

@@ -5,7 +5,7 @@
     metrics.jsonl          a line per step, deterministic quantities only: equal to the byte for equal seeds
     timings.jsonl          a line per step (and per evaluation), wall-clock seconds by stage
     evaluations.jsonl      a line per evaluation, deterministic
-    rollouts/              step_000012.parquet, a row per completion
+    rollouts/              step_000012.parquet, a row per completion, of dropped groups too
     evaluations/           step_000000.parquet, the same of the evaluations
     ledger/                step_000012.parquet, a row per prompt group that was trained or dropped
     tensorboard/           the same numbers as TensorBoard events
@@ -23,7 +23,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from seed_grpo.config import Config
@@ -33,7 +32,7 @@ from seed_grpo.evaluate.records import read_records
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.environment import describe_environment
 from seed_grpo.runtime.run_files import JsonLines, clear_disk_errors, write_atomically, write_table
-from seed_grpo.runtime.tables import LedgerRow, rollout_rows, schema_of
+from seed_grpo.runtime.tables import Estimate, LedgerRow, rollout_rows, schema_of
 
 # What may change when a run goes on: how long and how often, where it runs, on how many rollout and verifier workers,
 # and how long things are waited for. None of these enters the mathematics of a step. (On GPU the number of rollout
@@ -108,8 +107,7 @@ class RunDirectory:
         metrics: Mapping[str, float],
         seconds: Mapping[str, float],
         groups: Sequence[JudgedGroup],
-        advantages: Sequence[np.ndarray],
-        scales: Sequence[float],
+        estimates: Mapping[int, Estimate],
     ) -> None:
         """Records one optimiser step; its metrics line is written last, and so vouches for the rest.
 
@@ -118,11 +116,10 @@ class RunDirectory:
             metrics: deterministic quantities by name.
             seconds: wall-clock by stage. `total` is the whole step; names with a slash (`train/forward`) are parts of
                 a stage; all others are stages that do not overlap.
-            groups: [P], that were trained on.
-            advantages: [P] arrays [G], scaled.
-            scales: [P].
+            groups: all that were sampled for it, trained or dropped.
+            estimates: by group id, of those that were trained.
         """
-        rows = list(rollout_rows(step, groups, advantages, scales))
+        rows = list(rollout_rows(step, groups, estimates))
         write_table(self._table("rollouts", step), rows, schema_of("rollouts"))
         self._timings.append(step, seconds)
         self._metrics.append(step, metrics)
@@ -144,7 +141,7 @@ class RunDirectory:
             seconds: wall-clock; goes to the timings as the stage `evaluation`.
             groups: all that was sampled for it, greedy and sampled.
         """
-        write_table(self._table("evaluations", step), list(rollout_rows(step, groups)), schema_of("rollouts"))
+        write_table(self._table("evaluations", step), list(rollout_rows(step, groups, {})), schema_of("rollouts"))
         self._timings.append(step, {"evaluation": seconds})
         self._evaluations.truncate_after(step - 1)
         self._evaluations.append(step, metrics)

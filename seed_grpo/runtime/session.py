@@ -11,12 +11,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from seed_grpo.config import Config
-from seed_grpo.controller import Clock, Controller, Parts
+from seed_grpo.controller import Clock, Controller
 from seed_grpo.data.cursor import PromptSource
 from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.accuracy import EvaluationResult
 from seed_grpo.evaluate.evaluator import Evaluator
 from seed_grpo.evaluate.plots import write_plots
+from seed_grpo.interfaces import Parts
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster import Cluster, check_cluster, connected, place_gang
 from seed_grpo.runtime.console import Console, Report

@@ -1,7 +1,11 @@
 """The metrics of a training step that come of its judged groups.
 
-Consumes group summaries and scales; produces the numbers that metrics.jsonl holds beside the trainer's own (loss,
-gradient norm, learning rate). Deterministic quantities only; it reads no clock.
+Consumes a batch; produces the numbers that metrics.jsonl holds beside the trainer's own (loss, gradient norm, learning
+rate). Deterministic quantities only; it reads no clock.
+
+What describes the policy (reward, verdicts, entropy, lengths) is taken over all groups that the step sampled, trained
+or dropped: dynamic sampling keeps groups for their outcome, so a mean over those it kept would tell of its choice (a
+reward near 1/2, say) and not of the policy. What describes the update is over the trained groups, and says so.
 """
 
 from __future__ import annotations
@@ -11,18 +15,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from seed_grpo.algo.dynamic_sampling import is_informative
+from seed_grpo.data.ledger import REPLACED
+from seed_grpo.interfaces import Batch
 from seed_grpo.messages import GroupSummary, Verdict
 
 METRICS = {
-    "reward": "mean reward of the valid completions",
+    "sampling_rounds": "rounds of further prompts that dynamic sampling took",
+    "sampled_completions": "number of completions sampled for the step, those of dropped groups too",
+    "informative_share": "share of groups with right and wrong valid completions",
+    "dropped_groups": "number of groups sampled but not trained; the ledger has the reasons",
+    "replaced_groups": "number of those that dynamic sampling replaced, being all right or all wrong",
+    "reward": "mean reward of the valid completions, without punishment, whatever became of their groups",
+    "overlong_punishment": "mean over the trained groups' valid completions of what length adds to the reward",
     "semantic_entropy": "nats, mean over the groups with at least two answers in the partition",
     "semantic_entropy_zero_share": "share of those groups in which all answers mean the same",
     "entropy_clipped_groups": "number of groups whose estimate exceeded log n",
     "classes": "mean number of meaning classes of a group",
-    "scale_mean": "mean factor that semantic entropy puts on a group's advantages",
+    "scale_mean": "mean factor that semantic entropy puts on a trained group's advantages",
     "scale_min": "smallest factor",
     "scale_max": "largest factor",
-    "no_gradient_share": "share of groups whose valid completions all earn the same reward",
+    "no_gradient_share": "share of the trained groups whose advantages are all 0",
     "verdict_correct_share": "share of completions judged correct",
     "verdict_incorrect_share": "share of completions judged incorrect",
     "verdict_no_answer_share": "share of completions without a final answer",
@@ -34,49 +47,56 @@ METRICS = {
     "completion_tokens_max": "tokens of the longest completion",
     "truncated_share": "share of completions ended by the token limit",
     "mixed_version_groups": "number of groups sampled by more than one weight version",
-    "staleness_max": "weight versions between a group's oldest token and the policy it trains, largest of the groups",
+    "staleness_max": "weight versions between a trained group's oldest token and the policy, largest of the groups",
 }
 """name -> unit and meaning"""
 
 
-def group_metrics(
-    summaries_P: Sequence[GroupSummary], scale_P: Sequence[float] | np.ndarray, version: int
-) -> dict[str, float]:
-    """The metrics of `METRICS`; nan where nothing is there to average.
+def group_metrics(batch: Batch) -> dict[str, float]:
+    """The metrics of `METRICS`; nan where nothing is there to average, as when no group was trained.
 
     Args:
-        summaries_P: the groups that the step trains on, at least one.
-        scale_P: their scales.
-        version: weight version of the policy before the step.
-
-    Raises:
-        ValueError: there is no group, or not one scale for each.
+        batch: as it went through the optimiser; at least one group was sampled for it.
     """
-    if not summaries_P or len(summaries_P) != len(scale_P):
-        raise ValueError(f"{len(summaries_P)} groups and {len(scale_P)} scales; a step has groups, and as many scales")
-    scale_P = np.asarray(scale_P, dtype=np.float64)
-    lengths = np.concatenate([summary.lengths_G for summary in summaries_P])
+    sampled = [group.summary for group in batch.sampled]
+    assert sampled, f"step {batch.step} sampled no group"
+    lengths = np.concatenate([summary.lengths_G for summary in sampled])
     return {
-        **_reward_metrics(summaries_P),
-        **_entropy_metrics(summaries_P),
-        "scale_mean": float(scale_P.mean()),
-        "scale_min": float(scale_P.min()),
-        "scale_max": float(scale_P.max()),
-        **_verdict_metrics(summaries_P),
+        **_sampling_metrics(batch, sampled),
+        "reward": _mean(np.concatenate([summary.rewards_G[summary.valid_G] for summary in sampled])),
+        **_entropy_metrics(sampled),
+        **_verdict_metrics(sampled),
         "completion_tokens": float(lengths.sum()),
         "completion_tokens_mean": float(lengths.mean()),
         "completion_tokens_max": float(lengths.max()),
-        "truncated_share": float(np.concatenate([summary.truncated_G for summary in summaries_P]).mean()),
-        "mixed_version_groups": float(sum(summary.version_min != summary.version_max for summary in summaries_P)),
-        "staleness_max": float(max((version - s.version_min for s in summaries_P if s.version_min >= 0), default=0)),
+        "truncated_share": float(np.concatenate([summary.truncated_G for summary in sampled]).mean()),
+        "mixed_version_groups": float(sum(summary.version_min != summary.version_max for summary in sampled)),
+        **_update_metrics(batch),
     }
 
 
-def _reward_metrics(summaries_P: Sequence[GroupSummary]) -> dict[str, float]:
-    rewards_P = [summary.rewards_G[summary.valid_G].astype(np.float64) for summary in summaries_P]
+def _sampling_metrics(batch: Batch, sampled: Sequence[GroupSummary]) -> dict[str, float]:
     return {
-        "reward": _mean(np.concatenate(rewards_P)),
-        "no_gradient_share": _mean([len(set(rewards_G.tolist())) < 2 for rewards_G in rewards_P]),
+        "sampling_rounds": float(batch.rounds),
+        "sampled_completions": float(sum(len(summary.verdicts_G) for summary in sampled)),
+        "informative_share": _mean([is_informative(summary.verdicts_G, summary.valid_G) for summary in sampled]),
+        "dropped_groups": float(len(batch.dropped)),
+        "replaced_groups": float(sum(reason == REPLACED for _, reason in batch.dropped)),
+    }
+
+
+def _update_metrics(batch: Batch) -> dict[str, float]:
+    """Of the trained groups."""
+    summaries = [group.summary for group in batch.groups]
+    overlong = [added_G[s.valid_G] for added_G, s in zip(batch.overlong_PG, summaries, strict=True)]
+    ages = [batch.version - summary.version_min for summary in summaries if summary.version_min >= 0]
+    return {
+        "overlong_punishment": _mean(np.concatenate([*overlong, []])),
+        "scale_mean": _mean(batch.scale_P),
+        "scale_min": float(batch.scale_P.min()) if len(batch.scale_P) else math.nan,
+        "scale_max": float(batch.scale_P.max()) if len(batch.scale_P) else math.nan,
+        "no_gradient_share": _mean([not advantages_G.any() for advantages_G in batch.advantages_PG]),
+        "staleness_max": float(max(ages, default=0)),
     }
 
 

@@ -1,11 +1,12 @@
 """The Parquet tables of the run directory: one row per completion, and one row per prompt group in the ledger.
 
-Consumes judged groups with their advantages and scales; produces rows and the schemas they fit. It writes nothing.
+Consumes judged groups, and the estimates that the trained ones were trained with; produces rows and the schemas they
+fit. It writes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,10 +32,11 @@ ROLLOUT_COLUMNS = {
     "rule": "string",  # that decided
     "judge_seconds": "float32",
     "class_id": "int32",  # -1 outside the partition
-    "reward": "float32",
+    "reward": "float32",  # without punishment
     "valid": "bool",
-    "advantage": "float32",  # scaled, as trained on; null in evaluations
-    "scale": "float64",  # null in evaluations
+    "overlong": "float32",  # what length adds to the reward; this and the next two are null where nothing was trained
+    "advantage": "float32",  # scaled, as trained on
+    "scale": "float64",
     "semantic_entropy": "float64",  # nats, of the group
     "finish_reason": "string",
     "num_tokens": "int32",
@@ -59,7 +61,7 @@ LEDGER_COLUMNS = {
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What became of one prompt group; the last four fields are None for a group that was dropped unjudged."""
+    """What became of one prompt group."""
 
     step: int
     group_id: int
@@ -71,21 +73,45 @@ class LedgerRow:
     semantic_entropy: float | None = None
     num_classes: int | None = None
     scale: float | None = None
+    """None where it was dropped"""
 
     @classmethod
     def trained(cls, step: int, summary: GroupSummary, scale: float) -> LedgerRow:
         """The row of a group that was trained on."""
+        return cls._judged(step, summary, "trained", "", float(scale))
+
+    @classmethod
+    def dropped(cls, step: int, summary: GroupSummary, reason: str) -> LedgerRow:
+        """The row of a group that was sampled and judged, but not trained on."""
+        return cls._judged(step, summary, "dropped", reason, None)
+
+    @classmethod
+    def _judged(
+        cls, step: int, summary: GroupSummary, state: Literal["trained", "dropped"], reason: str, scale: float | None
+    ) -> LedgerRow:
         rewards = summary.rewards_G[summary.valid_G]
         return cls(
             step,
             summary.group_id,
             summary.problem_id,
-            "trained",
+            state,
+            reason,
             mean_reward=float(rewards.mean(dtype=np.float64)) if len(rewards) else None,
             semantic_entropy=float(summary.semantic_entropy),
             num_classes=summary.num_classes,
-            scale=float(scale),
+            scale=scale,
         )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a group was trained with."""
+
+    scale: float
+    overlong_G: np.ndarray
+    """[G] in [-1, 0]"""
+    advantages_G: np.ndarray
+    """[G], scaled"""
 
 
 @cache
@@ -99,26 +125,24 @@ def schema_of(kind: Literal["rollouts", "ledger"]) -> pa.Schema:
 
 
 def rollout_rows(
-    step: int,
-    groups: Sequence[JudgedGroup],
-    advantages: Sequence[np.ndarray] | None = None,
-    scales: Sequence[float] | None = None,
+    step: int, groups: Sequence[JudgedGroup], estimates: Mapping[int, Estimate]
 ) -> Iterator[dict[str, Any]]:
     """One row per completion, group by group.
 
     Args:
         step: the optimiser step.
         groups: [P].
-        advantages: [P] arrays [G], scaled; None in an evaluation.
-        scales: [P]; None in an evaluation.
+        estimates: by group id, of those that were trained on; none in an evaluation.
     """
-    for p, judged in enumerate(groups):
+    for judged in groups:
+        estimate = estimates.get(judged.group.task.group_id)
         for g, completion in enumerate(judged.group.completions_G):
             yield {
                 **_group_columns(step, judged),
                 **_completion_columns(judged, g, completion),
-                "advantage": None if advantages is None else float(advantages[p][g]),
-                "scale": None if scales is None else float(scales[p]),
+                "overlong": None if estimate is None else float(estimate.overlong_G[g]),
+                "advantage": None if estimate is None else float(estimate.advantages_G[g]),
+                "scale": None if estimate is None else float(estimate.scale),
             }
 
 

@@ -1,7 +1,8 @@
 """One rank of the trainer on DeepSpeed: `train.interface.TrainEngine` for ZeRO 0 to 3, on CPU (gloo) and GPU (nccl).
 
-Consumes samples with advantages; produces optimiser steps, log-probabilities, weights, checkpoints. It knows neither
-Ray nor rollout engines, computes no advantages, and is the only module that imports deepspeed.
+Consumes samples with advantages; produces optimiser steps, log-probabilities, weights, checkpoints. What a step is made
+of stands in `train.updates`, which drives this engine's passes. It knows neither Ray nor rollout engines, computes no
+advantages, and is the only module that imports deepspeed.
 
 The gradient of a step is the exact SUM over ranks and micro-batches of the gradients of the loss parts: DeepSpeed
 divides by the number of ranks, so each part is multiplied by it; its own division by a number of accumulation steps
@@ -15,9 +16,8 @@ import logging
 import math
 import os
 import random
-import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,21 +28,23 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import distributed
 
-from seed_grpo.algo.loss import LossParts, policy_loss, token_weights_B
-from seed_grpo.algo.microbatch import plan_micro_batches
 from seed_grpo.config import Config
-from seed_grpo.errors import CheckpointError, TrainerError
+from seed_grpo.errors import CheckpointError
 from seed_grpo.messages import Sample, StepResult
 from seed_grpo.train import optimizer_state
-from seed_grpo.train.logprobs import PolicyLogprobs, predicted_tokens
+from seed_grpo.train.attention import Attention, attention_for
+from seed_grpo.train.logprobs import PolicyLogprobs
+from seed_grpo.train.lora import add_adapters
 from seed_grpo.train.model import load_model, load_tokenizer
-from seed_grpo.train.schedule import learning_rate
-from seed_grpo.train.step_metrics import StepTotals
+from seed_grpo.train.packing import PackedRow, pack
+from seed_grpo.train.sequence_parallel import Local, SequenceParallel, check_heads, shared_attention
+from seed_grpo.train.updates import Applied, Pass, Place, Rows, Updates
 from seed_grpo.train.weights import PolicyWeights, write_safetensors
 
 
 class DeepSpeedEngine:
-    """Implements `TrainEngine`. One per process; on GPU the process sees only its own GPU, as a Ray actor does."""
+    """Implements `TrainEngine`, and the `Backend` of its updates. One per process; on GPU the process sees only its own
+    GPU, as a Ray actor does."""
 
     def __init__(self, config: Config, rank: int, world_size: int, master_address: str, master_port: int) -> None:
         """Joins the other ranks at rank 0's address and loads the model; a collective over the ranks.
@@ -54,84 +56,53 @@ class DeepSpeedEngine:
         self._config = config
         self._device = torch.device(config.cluster.device)
         _set_up_process(config, rank, world_size, master_address, master_port)
+        self._shared = SequenceParallel(config.trainer.sequence_parallel_size)
         self._model = load_model(config.model)
+        attention = self._attention()
         if config.trainer.gradient_checkpointing:
             self._model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         self._reference: PolicyLogprobs | None = None
         if config.algo.loss.kl_coefficient > 0:
-            self._reference = PolicyLogprobs(load_model(config.model)).to(self._device).requires_grad_(False)
-        self._engine = _deepspeed_engine(config, PolicyLogprobs(self._model))
+            reference = PolicyLogprobs(load_model(config.model), attention)
+            self._reference = reference.to(self._device).requires_grad_(False).eval()
+        if config.model.lora is not None:
+            add_adapters(self._model, config.model.lora)
+        self._engine = _deepspeed_engine(config, PolicyLogprobs(self._model, attention))
+        place = Place(self._shared.replica, self._shared.replicas, self._shared.index == 0, self._device)
+        self._updates = Updates(config, self, place)
         self._steps_done = 0
 
     def step(self, samples: Sequence[Sample]) -> StepResult:
-        """One optimiser step; see the interface. `samples` are the valid completions of the whole step.
-
-        Rows with advantage 0 are not run where there is no KL term, since they have no gradient; they stay in the
-        denominators of the loss. Means and maxima over tokens in the metrics are over the rows that were run, and
-        are left out where none was.
-        """
-        started = time.perf_counter()
-        config = self._config
-        weights_B = token_weights_B(
-            np.array([len(sample.completion_ids_T) for sample in samples]),
-            config.algo.loss.aggregation,
-            config.completions_per_step,
-            config.rollout.max_completion_tokens,
-        )
-        with_kl = self._reference is not None
-        run = [i for i, sample in enumerate(samples) if weights_B[i] > 0 and (with_kl or sample.advantage != 0)]
-        lengths = [len(samples[i]) for i in run]
-        plan = plan_micro_batches(lengths, self.world_size, config.trainer.tokens_per_micro_batch)[self.rank]
-        totals = StepTotals(self._device)
+        """One step; see the interface. `samples` are the valid completions of the whole step."""
         self._engine.train()
-        for number, rows in enumerate(plan):
-            self._engine.set_gradient_accumulation_boundary(number == len(plan) - 1)
-            if rows:
-                chosen = [run[row] for row in rows]
-                totals.add(self._run([samples[i] for i in chosen], weights_B[chosen]))
-            else:
-                self._run_without_weight()
-        metrics = totals.reduced() | {"rows_trained": float(len(run))}
-        if not with_kl:
-            metrics.pop("kl", None)
-        seconds = {"forward_backward": time.perf_counter() - started}
-        metrics |= self._update(metrics["loss"])
-        seconds["optimizer"] = time.perf_counter() - started - seconds["forward_backward"]
-        return StepResult(metrics, seconds)
+        result = self._updates.step(samples, self._steps_done)
+        self._steps_done += 1
+        return result
 
-    def _run(self, samples: list[Sample], weights_B: np.ndarray) -> LossParts:
-        """Forward and backward pass of one micro-batch."""
-        tokens = predicted_tokens([(s.prompt_ids_T, s.completion_ids_T) for s in samples]).to(self._device)
-        reference_T = None
-        if self._reference is not None:
-            with torch.no_grad():
-                reference_T, _ = self._reference(tokens)
-        logprobs_T, entropies_T = self._engine(tokens)
-        lengths = [len(sample.completion_ids_T) for sample in samples]
-        parts = policy_loss(
-            logprobs_T,
-            logprobs_T.detach(),
-            self._tensor(np.concatenate([sample.rollout_logprobs_T for sample in samples])),
-            self._tensor(np.repeat([sample.advantage for sample in samples], lengths)),
-            self._tensor(np.repeat(weights_B, lengths)),
-            self._config.algo.loss,
-            entropies_T,
-            reference_T,
-        )
-        self._engine.backward(parts.loss * self.world_size)
-        return parts
+    @torch.no_grad()
+    def score(self, token_ids_T: np.ndarray) -> np.ndarray:
+        """Log-probabilities [T-1] float32; see the interface."""
+        self._engine.eval()
+        return self.run([(token_ids_T[:1], token_ids_T[1:])]).logprobs_T.cpu().numpy()
 
-    def _run_without_weight(self) -> None:
-        """Takes part in the other ranks' collectives with a row of two tokens that adds nothing to the gradient."""
-        nothing = np.zeros(1, dtype=np.int64)
-        logprobs_T, _ = self._engine(predicted_tokens([(nothing, nothing)]).to(self._device))
-        self._engine.backward(0.0 * logprobs_T.sum())
+    def run(self, rows: Rows) -> Pass:
+        """The policy's log-probabilities; see `updates.Backend`."""
+        return self._run(self._engine, rows)
 
-    def _update(self, loss: float) -> dict[str, float]:
-        """Applies the gradient unless its norm is not finite, which is the same on all ranks. That covers a loss that
-        is not finite: its terms are, up to sign, factors of the gradient."""
+    def run_reference(self, rows: Rows) -> Pass:
+        """The initial policy's."""
+        assert self._reference is not None, "the reference is loaded where kl_coefficient is above 0"
+        return self._run(self._reference, rows)
+
+    def backward(self, loss: torch.Tensor, last: bool) -> None:
+        """Adds a gradient; see `updates.Backend`. A loss that is not finite makes a gradient that is not."""
+        self._engine.set_gradient_accumulation_boundary(last)
+        value = loss.detach()
+        self._engine.backward(loss * torch.where(value.isfinite(), self.world_size, value.new_tensor(math.nan)))
+
+    def apply(self, rate: float) -> Applied:
+        """Applies the gradient unless its norm is not finite, which is the same on all ranks."""
         engine = self._engine
-        rate = learning_rate(self._steps_done, self._config.run.steps, self._config.trainer)
         for group in engine.optimizer.param_groups:
             group["lr"] = rate
         if isinstance(engine.optimizer, torch.optim.Optimizer):  # ZeRO 0 in float32: DeepSpeed does not check
@@ -144,20 +115,30 @@ class DeepSpeedEngine:
             engine.step()
             norm = engine.get_global_grad_norm()
         if not math.isfinite(norm):
-            raise TrainerError(
-                f"optimiser step {self._steps_done + 1} gave loss {loss} and gradient norm {float(norm)}; the weights "
-                f"are as before. Lower trainer.learning_rate (now {self._config.trainer.learning_rate}), or use "
-                f"model.dtype=float32 (now {self._config.model.dtype})"
-            )
-        self._steps_done += 1
-        return {"grad_norm": float(norm), "learning_rate": rate}
+            return Applied(float(norm), 0.0)
+        return Applied(float(norm), optimizer_state.update_to_weight_ratio(engine.optimizer))
 
-    @torch.no_grad()
-    def score(self, token_ids_T: np.ndarray) -> np.ndarray:
-        """Log-probabilities [T-1] float32; see the interface."""
-        self._engine.eval()
-        logprobs_T, _ = self._engine(predicted_tokens([(token_ids_T[:1], token_ids_T[1:])]).to(self._device))
-        return logprobs_T.cpu().numpy()
+    def _run(self, policy: Callable[[PackedRow], tuple[torch.Tensor, torch.Tensor]], rows: Rows) -> Pass:
+        """A forward pass, each rank of the replica on its part of the packed row."""
+        shared = self._shared
+        row = pack(rows, multiple=shared.size)
+        parts = [row.part(index, shared.size) for index in range(shared.size)]
+        own_logprobs_T, own_entropies_T = policy(parts[shared.index].to(self._device))
+        counts = [len(part.targets_T) for part in parts]
+        logprobs_T, entropies_T = (shared.whole(own_T, counts) for own_T in (own_logprobs_T, own_entropies_T))
+        return Pass(logprobs_T, entropies_T, row.sequences.places)
+
+    def _attention(self) -> Attention:
+        attention = attention_for(self._config.cluster.device, self._config.model.dtype)
+        size = self._shared.size
+        if size == 1:
+            return attention
+        from deepspeed.sequence.layer import DistributedAttention
+
+        text = self._model.config.get_text_config()
+        check_heads(text.num_attention_heads, text.num_key_value_heads or text.num_attention_heads, size)
+        exchange = DistributedAttention(Local(), self._shared.group, scatter_idx=2, gather_idx=1)
+        return shared_attention(attention, exchange, size)
 
     def weights(self) -> PolicyWeights:
         """The present weights; see the interface."""
@@ -170,7 +151,11 @@ class DeepSpeedEngine:
             CheckpointError: the disk is full or cannot be written.
         """
         content = optimizer_state.tensors(self._engine.optimizer)
-        record = self._identity() | {"steps_done": self._steps_done, "random": optimizer_state.random_states()}
+        record = self._identity() | {
+            "steps_done": self._steps_done,
+            "skipped_in_a_row": self._updates.skipped_in_a_row,
+            "random": optimizer_state.random_states(),
+        }
         part = folder / f"rank_{self.rank}"
         try:
             save_file({k: v.to("cpu").contiguous() for k, v in content.items()}, part.with_suffix(".safetensors"))
@@ -203,6 +188,7 @@ class DeepSpeedEngine:
         optimizer_state.restore(self._engine.optimizer, content)
         optimizer_state.restore_random_states(record["random"])
         self._steps_done = record["steps_done"]
+        self._updates.skipped_in_a_row = record["skipped_in_a_row"]
 
     def export(self, folder: Path) -> None:
         """Writes a Hugging Face folder; see the interface. Rank 0 writes, and holds at most one shard at a time."""
@@ -225,9 +211,6 @@ class DeepSpeedEngine:
             "dtype": self._config.model.dtype,
             "shapes": optimizer_state.shapes(self._engine.optimizer),
         }
-
-    def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(array, dtype=torch.float32, device=self._device)
 
 
 def _set_up_process(config: Config, rank: int, world_size: int, master_address: str, master_port: int) -> None:
@@ -267,10 +250,10 @@ def _deepspeed_engine(config: Config, policy: PolicyLogprobs) -> Any:
     import deepspeed
 
     trainer = config.trainer
-    in_bfloat16 = config.model.dtype == "bfloat16"
+    in_bfloat16, on_gpu = config.model.dtype == "bfloat16", config.cluster.device == "cuda"
     bucket_elements = min(5 * 10**7, sum(parameter.numel() for parameter in policy.parameters()))
     optimizer = torch.optim.AdamW(
-        policy.parameters(),
+        [parameter for parameter in policy.parameters() if parameter.requires_grad],
         lr=trainer.learning_rate,
         betas=trainer.adam_betas,
         eps=trainer.adam_eps,
@@ -290,6 +273,11 @@ def _deepspeed_engine(config: Config, policy: PolicyLogprobs) -> Any:
         },
         "steps_per_print": 10**9,
     }
+    if trainer.offload != "none":
+        settings["zero_optimization"]["offload_optimizer"] = {"device": "cpu", "pin_memory": on_gpu}
+        settings["zero_force_ds_cpu_optimizer"] = False
+    if trainer.offload == "optimizer_and_parameters":
+        settings["zero_optimization"]["offload_param"] = {"device": "cpu", "pin_memory": on_gpu}
     if in_bfloat16:
         settings["bf16"] = {"enabled": True}
         settings["data_types"] = {"grad_accum_dtype": "fp32"}

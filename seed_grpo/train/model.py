@@ -10,10 +10,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from seed_grpo.config import ModelConfig
 from seed_grpo.errors import ModelError
+from seed_grpo.train import attention
 
 
 def load_model(config: ModelConfig) -> PreTrainedModel:
-    """The causal language model in `config.dtype` on the CPU, with all dropout off: the policy that samples has none.
+    """The causal language model in `config.dtype` on the CPU, for packed rows (`train.attention`), with all dropout
+    off: the policy that samples has none.
 
     Raises:
         ModelError: it is not there, or is not a causal language model.
@@ -21,7 +23,10 @@ def load_model(config: ModelConfig) -> PreTrainedModel:
     _check_path(config.path)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            config.path, dtype=getattr(torch, config.dtype), trust_remote_code=config.trust_remote_code
+            config.path,
+            dtype=getattr(torch, config.dtype),
+            attn_implementation=attention.NAME,
+            trust_remote_code=config.trust_remote_code,
         )
     except (OSError, ValueError) as error:
         raise _cannot_load("model", config, error) from error

@@ -7,11 +7,18 @@ own checkpoints would be read by pickle.
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import torch
+from torch import distributed
+
+NUMBERS_AT_ONCE = 2**24
+"""of a rank's weights, where a temporary copy is made"""
 
 
 def tensors(optimizer: Any) -> dict[str, torch.Tensor]:
@@ -47,6 +54,34 @@ def shapes(optimizer: Any) -> list[list[int]]:
     return [list(weights.shape) for weights in _float32_weights(optimizer)]
 
 
+@torch.no_grad()
+def update_to_weight_ratio(optimizer: Any) -> float:
+    """Norm of the last update over the norm of the weights before it, over all ranks; a collective.
+
+    AdamW's update is known from its states, so no copy of the weights is kept: with m and v the bias-corrected moments,
+    w' = w - rate * (m / (sqrt(v) + eps) + decay * w) (arXiv 1711.05101, Algorithm 2).
+    """
+    inner = _inner(optimizer)
+    (group,) = inner.param_groups
+    squares = torch.zeros(2, dtype=torch.float64)
+    for number, weights in enumerate(_float32_weights(optimizer)):
+        state = inner.state.get(weights)
+        if not state:
+            continue
+        rate, decay, steps = group["lr"], group["weight_decay"], int(state["step"])
+        corrections = [1 - beta**steps for beta in group["betas"]]
+        for part in _pieces(optimizer, number, weights.numel()):
+            after, first, second = (t.flatten()[part] for t in (weights, state["exp_avg"], state["exp_avg_sq"]))
+            change = (first / corrections[0]).div_((second / corrections[1]).sqrt_().add_(group["eps"])).mul_(rate)
+            before = (after + change).div_(1 - rate * decay)
+            squares += torch.stack([(before - after).norm() ** 2, before.norm() ** 2]).double().cpu()
+    squares = squares.to(_float32_weights(optimizer)[0].device)
+    if not isinstance(optimizer, torch.optim.Optimizer):  # without ZeRO every rank has all of them
+        distributed.all_reduce(squares)
+    change_square, weight_square = squares.tolist()
+    return math.sqrt(change_square / weight_square) if weight_square else 0.0
+
+
 def random_states() -> dict[str, Any]:
     """The states of Python's, numpy's and torch's generators, as JSON can hold them."""
     name, keys, *rest = np.random.get_state(legacy=True)
@@ -74,6 +109,24 @@ def _float32_weights(optimizer: Any) -> list[torch.Tensor]:
         if hasattr(optimizer, name):  # ZeRO 3; ZeRO 1 and 2; ZeRO 1 in bfloat16
             return list(getattr(optimizer, name))
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _pieces(optimizer: Any, number: int, numbers: int) -> Iterator[slice]:
+    """This rank's part `number` of the weights in pieces of bounded size. ZeRO-3 fills the last rank's share of each
+    parameter up with memory that nothing was written to: that is left out."""
+    filled = [(0, numbers)]
+    if hasattr(optimizer, "fp32_partitioned_groups_flat"):
+        parameters = optimizer.fp16_groups[number]
+        sizes = [parameter.partition_numel() for parameter in parameters]
+        starts = accumulate(sizes, initial=0)
+        rank = distributed.get_rank()
+        filled = [
+            (start, start + min(size, max(0, parameter.ds_numel - rank * size)))
+            for start, size, parameter in zip(starts, sizes, parameters, strict=False)
+        ]
+    for first, last in filled:
+        for start in range(first, last, NUMBERS_AT_ONCE):
+            yield slice(start, min(start + NUMBERS_AT_ONCE, last))
 
 
 def _inner(optimizer: Any) -> torch.optim.Optimizer:

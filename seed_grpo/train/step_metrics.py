@@ -1,34 +1,61 @@
-"""The metrics of one step, summed over micro-batches and then over ranks."""
+"""The trainer's metrics of one step that come of its losses: summed over micro-batches, updates and ranks.
+
+Consumes the loss parts of `algo.loss`; produces the numbers that metrics.jsonl holds of them. It reads no clock, and
+knows neither gradients nor learning rates.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import distributed
 
-from seed_grpo.algo.loss import MAXIMA, SUMS, LossParts
+from seed_grpo.algo.loss import COUNTS, MAXIMA, MEANS, SUMS, LossParts
+
+METRICS = {
+    "loss": "mean over the updates of the step",
+    "tokens": "completion tokens that the step ran, in all its updates",
+    "padding_share": "share of the token places in attention that are padding; elsewhere there is none",
+    **{name: mean.meaning for name, mean in MEANS.items()},
+    **MAXIMA,
+}
+"""name -> unit and meaning; means and maxima are over all updates of the step"""
 
 
 class StepTotals:
     """Adds up the parts of this rank; `reduced` is a collective and gives every rank the same numbers."""
 
     def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(1 + len(SUMS), dtype=torch.float64, device=device)
+        self._sums = torch.zeros(3 + len(SUMS), dtype=torch.float64, device=device)
         self._maxima = torch.zeros(len(MAXIMA), dtype=torch.float64, device=device)
 
     def add(self, parts: LossParts) -> None:
-        """Adds one micro-batch."""
-        self._sums += torch.stack([parts.loss.detach(), *(parts.sums[name] for name in SUMS)]).double()
+        """Adds one micro-batch of any update of the step."""
+        self._sums[2:] += torch.stack([parts.loss.detach().double(), *(parts.sums[name].double() for name in SUMS)])
         self._maxima = torch.maximum(self._maxima, torch.stack([parts.maxima[name] for name in MAXIMA]).double())
 
-    def reduced(self) -> dict[str, float]:
-        """The loss, the tokens, and means and maxima over them; these are left out where there are no tokens."""
+    def add_places(self, tokens: int, places: int) -> None:
+        """Adds the tokens of a forward pass, prompts too, and the places that attention computed for them."""
+        self._sums[:2] += torch.tensor([tokens, places], dtype=torch.float64, device=self._sums.device)
+
+    def merge(self, other: StepTotals) -> None:
+        """Adds what another has added up on this rank."""
+        self._sums += other._sums
+        self._maxima = torch.maximum(self._maxima, other._maxima)
+
+    def reduced(self, updates: int = 1) -> dict[str, float]:
+        """The metrics of `METRICS`; a mean or maximum is left out where there was nothing to take it of.
+
+        Args:
+            updates: optimiser steps whose parts were added, each of them with a loss of its own.
+        """
         distributed.all_reduce(self._sums)
         distributed.all_reduce(self._maxima, op=distributed.ReduceOp.MAX)
-        loss, *sums = self._sums.tolist()
+        row_tokens, places, loss, *sums = self._sums.tolist()
         totals = dict(zip(SUMS, sums, strict=True))
-        tokens = totals.pop("tokens")
-        metrics = {"loss": loss, "tokens": tokens}
-        if tokens:
-            metrics |= {name: total / tokens for name, total in totals.items()}
+        counts = {name: totals.pop(name) for name in COUNTS}
+        metrics = {"loss": loss / updates, "tokens": counts["tokens"]}
+        metrics |= {name: total / count for name, total in totals.items() if (count := counts[MEANS[name].over])}
+        if counts["tokens"]:
+            metrics["padding_share"] = 1.0 - row_tokens / places
             metrics |= dict(zip(MAXIMA, self._maxima.tolist(), strict=True))
         return metrics

@@ -9,37 +9,67 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save_file
 
 from seed_grpo.train.interface import WeightInfo
+from seed_grpo.train.lora import LowRank, low_rank_parts, name_without_adapters
 
 Gather = Callable[[list[torch.nn.Parameter]], AbstractContextManager[Any]]
 SHARD_BYTES = 4 * 2**30
 
 
+class Weight(NamedTuple):
+    """One weight of the checkpoint, and what it is made of."""
+
+    name: str
+    parameter: torch.nn.Parameter
+    adapter: LowRank | None
+    """what is added to the parameter"""
+
+    @property
+    def parts(self) -> tuple[torch.nn.Parameter, ...]:
+        """The parameters that must be whole to make it."""
+        return (self.parameter,) if self.adapter is None else (self.parameter, self.adapter.down, self.adapter.up)
+
+    @torch.no_grad()
+    def tensor(self) -> torch.Tensor:
+        """The weight, merged in float32; without an adapter the parameter itself."""
+        if self.adapter is None:
+            return self.parameter.detach()
+        down, up, scaling = self.adapter
+        return torch.addmm(self.parameter.float(), up.float(), down.float(), alpha=scaling).to(self.parameter.dtype)
+
+
 class PolicyWeights:
-    """Implements `train.interface.Weights`; tied matrices appear under each of their names unless `tied` is False."""
+    """Implements `train.interface.Weights`; tied matrices appear under each of their names unless `tied` is False.
+    Adapters are merged on the way."""
 
     def __init__(self, model: torch.nn.Module, gather: Gather, bucket_bytes: int, tied: bool = True) -> None:
-        self._parameters = list(model.named_parameters(remove_duplicate=not tied))
+        adapters = low_rank_parts(model)
+        self._weights = [
+            Weight(name, parameter, adapters.get(name))
+            for own_name, parameter in model.named_parameters(remove_duplicate=not tied)
+            if (name := name_without_adapters(own_name)) is not None
+        ]
         self._gather = gather
         self._bucket_bytes = bucket_bytes
 
     def metadata(self) -> list[WeightInfo]:
         return [
             WeightInfo(name, str(parameter.dtype).removeprefix("torch."), tuple(_full_shape(parameter)))
-            for name, parameter in self._parameters
+            for name, parameter, _ in self._weights
         ]
 
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
-        for bucket in buckets(self._parameters, [_full_bytes(p) for _, p in self._parameters], self._bucket_bytes):
-            distinct = list({id(parameter): parameter for _, parameter in bucket}.values())
-            with self._gather(distinct):
-                for name, parameter in bucket:
-                    yield name, parameter.detach()
+        sizes = [sum(_full_bytes(part) for part in weight.parts) for weight in self._weights]
+        for bucket in buckets(self._weights, sizes, self._bucket_bytes):
+            distinct = {id(part): part for weight in bucket for part in weight.parts}
+            with self._gather(list(distinct.values())):
+                for weight in bucket:
+                    yield weight.name, weight.tensor()
 
 
 def buckets(items: list[Any], sizes: list[int], limit: int) -> list[list[Any]]:

@@ -1,0 +1,146 @@
+"""What the controller drives, as interfaces, and the batch that passes between them.
+
+Each names where its implementation lives. The controller and its tests see nothing else of the runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from seed_grpo.messages import GroupSummary, GroupTask, Problem, StepResult
+
+
+class Ready(Protocol):
+    """A judged group: its summary, and a reference that only the runtime reads."""
+
+    @property
+    def summary(self) -> GroupSummary: ...
+
+    @property
+    def payload(self) -> Any: ...
+
+
+class Prompts(Protocol):
+    """The prompt source; see `data.cursor.PromptSource`."""
+
+    def take(self, count: int) -> Sequence[tuple[Problem, tuple[int, ...]]]: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+class Pipeline(Protocol):
+    """From prompts to judged groups; see `runtime.pipeline.Pipeline`."""
+
+    def submit(self, tasks: Sequence[GroupTask]) -> None: ...
+
+    def collect(self) -> Iterable[Ready]: ...
+
+
+class Queue(Protocol):
+    """Where judged groups wait; see `runtime.queue.GroupQueue`."""
+
+    def __len__(self) -> int: ...
+
+    def put(self, group: Any) -> None: ...
+
+    def take(self, count: int) -> list[Any]: ...
+
+
+class Trainer(Protocol):
+    """All trainer ranks; see `runtime.trainer_pool.TrainerPool`."""
+
+    def step(self, groups: Sequence[Any], advantages_PG: Sequence[np.ndarray]) -> StepResult: ...
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
+
+class WeightSync(Protocol):
+    """See `runtime.sync.ProvenSync`."""
+
+    def push(self, version: int) -> float:
+        """Brings the trainer's weights to every rollout worker as `version`; returns the canary's difference."""
+        ...
+
+
+class Evaluator(Protocol):
+    """See `evaluate.evaluator.Evaluator`."""
+
+    def evaluate(self, step: int) -> None: ...
+
+
+class Recorder(Protocol):
+    """See `runtime.recorder.Recorder`."""
+
+    def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None: ...
+
+    def truncate_after(self, step: int) -> None: ...
+
+
+class Checkpoints(Protocol):
+    """See `train.checkpoint`."""
+
+    def save(self, step: int, state: dict[str, Any], trainer: Trainer) -> None: ...
+
+    def load(self, trainer: Trainer) -> dict[str, Any] | None: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one optimiser step is made of."""
+
+    step: int
+    """from 1"""
+    version: int
+    """weight version that the step starts from"""
+    rounds: int
+    """of further prompts, which dynamic sampling took"""
+    groups: list[Ready]
+    """[P] trained"""
+    dropped: list[tuple[Ready, str]]
+    """sampled for the step but not trained, with their reasons"""
+    scale_P: np.ndarray
+    """[P] in [0, 1]"""
+    overlong_PG: list[np.ndarray]
+    """[P] arrays [G] in [-1, 0], that a completion's length adds to its reward"""
+    advantages_PG: list[np.ndarray]
+    """[P] arrays [G], scaled"""
+
+    @property
+    def sampled(self) -> list[Ready]:
+        """All groups, trained or dropped, in the order of their issue."""
+        return sorted([*self.groups, *(group for group, _ in self.dropped)], key=lambda g: g.summary.group_id)
+
+    def without(self, places: Collection[int], reason: str) -> Batch:
+        """The batch with the groups at these places dropped."""
+        kept = [p for p in range(len(self.groups)) if p not in places]
+        return replace(
+            self,
+            groups=[self.groups[p] for p in kept],
+            dropped=[*self.dropped, *((self.groups[p], reason) for p in sorted(places))],
+            scale_P=self.scale_P[kept],
+            overlong_PG=[self.overlong_PG[p] for p in kept],
+            advantages_PG=[self.advantages_PG[p] for p in kept],
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the controller drives."""
+
+    prompts: Prompts
+    pipeline: Pipeline
+    queue: Queue
+    trainer: Trainer
+    sync: WeightSync
+    evaluator: Evaluator | None
+    recorder: Recorder
+    checkpoints: Checkpoints

@@ -1,0 +1,120 @@
+"""Causal attention within each sequence of a packed row, as Transformers' models call it.
+
+Consumes queries, keys and values of a `PackedRow`; produces the attended values. No token sees another sequence: on a
+GPU in bfloat16 by FlashAttention's variable-length kernel, elsewhere by scaled-dot-product attention over blocks of
+sequences of like length. That is the block-diagonal causal mask without its mask: the cost is the sum of the squared
+lengths, not the square of their sum.
+
+A model is loaded with `attn_implementation=NAME`, and called with `attend=` one of `ATTENTIONS` bound to the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+from seed_grpo.errors import ModelError
+from seed_grpo.train.packing import Sequences
+
+NAME = "seed_grpo_packed"
+
+Attention = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Sequences, float | None, int | None], torch.Tensor]
+"""(query [L, heads, D], key [L, key heads, D], value, sequences, scaling, window) -> [L, heads, D]; `window` is the
+number of tokens seen, with oneself, or None for all before"""
+
+
+def blocks(
+    query_LHD: torch.Tensor,
+    key_LHD: torch.Tensor,
+    value_LHD: torch.Tensor,
+    sequences: Sequences,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """Scaled-dot-product attention, block by block. A shorter sequence is padded on the right, where causality keeps
+    its own tokens from seeing the padding."""
+    parts = []
+    for places_NL, kept in sequences.blocks:
+        count, longest = places_NL.shape
+        query, key, value = (
+            tensor.index_select(0, places_NL.flatten()).unflatten(0, (count, longest)).transpose(1, 2)
+            for tensor in (query_LHD, key_LHD, value_LHD)
+        )
+        mask = None
+        if window is not None and window < longest:
+            seen = torch.ones(longest, longest, dtype=torch.bool, device=query.device)
+            mask = seen.tril().triu(1 - window)
+        attended = scaled_dot_product_attention(
+            query, key, value, mask, is_causal=mask is None, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
+        )
+        parts.append(attended.transpose(1, 2).flatten(0, 1).index_select(0, kept))
+    return torch.cat(parts)
+
+
+def variable_length(
+    query_LHD: torch.Tensor,
+    key_LHD: torch.Tensor,
+    value_LHD: torch.Tensor,
+    sequences: Sequences,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """FlashAttention (arXiv 2307.08691) over sequences of any length, as torch ships it: half precision, on a GPU."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    starts, longest = sequences.starts_B1, sequences.longest
+    attended = varlen_attn(
+        query_LHD,
+        key_LHD,
+        value_LHD,
+        starts,
+        starts,
+        longest,
+        longest,
+        scale=scaling,
+        window_size=(-1 if window is None else window - 1, 0),
+        enable_gqa=query_LHD.shape[1] != key_LHD.shape[1],
+    )
+    assert isinstance(attended, torch.Tensor)  # no auxiliary output was asked for
+    return attended
+
+
+ATTENTIONS: dict[tuple[str, str], Attention] = {("cuda", "bfloat16"): variable_length}
+"""By device and dtype; `blocks` where there is none."""
+
+
+def attention_for(device: str, dtype: str) -> Attention:
+    """The fastest that the device has for the dtype."""
+    return ATTENTIONS.get((device, dtype), blocks)
+
+
+UNSUPPORTED = ("softcap", "s_aux", "head_mask", "position_bias")
+"""arguments by which a model asks for more than scaled dot products"""
+
+
+def _packed_attention(
+    module: torch.nn.Module,
+    query_1HLD: torch.Tensor,
+    key_1HLD: torch.Tensor,
+    value_1HLD: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    attend: Callable[..., torch.Tensor] | None = None,
+    **more: Any,
+) -> tuple[torch.Tensor, None]:
+    asked_for = [name for name in UNSUPPORTED if more.get(name) is not None]
+    if attend is None or asked_for:
+        why = f"its attention needs {', '.join(asked_for)}" if asked_for else "it does not hand arguments on"
+        raise ModelError(
+            f"{type(module).__name__} cannot be trained on packed sequences, since {why}; choose another model.path"
+        )
+    query, key, value = (tensor.transpose(1, 2) for tensor in (query_1HLD, key_1HLD, value_1HLD))
+    return attend(query, key, value, scaling, sliding_window), None
+
+
+AttentionInterface.register(NAME, _packed_attention)
