@@ -1,4 +1,4 @@
-"""Weight sync without an engine: buckets, ranks, the gloo transport between threads, its failures, the canary."""
+"""Weight sync without an engine: ranks, the gloo transport between threads, its failures, the canary."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,14 @@ from seed_grpo.errors import WeightSyncError
 from seed_grpo.messages import Probe
 from seed_grpo.train.interface import WeightInfo
 from seed_grpo.weight_sync import plugin
-from seed_grpo.weight_sync.buckets import pack, plan_buckets, unpack
 from seed_grpo.weight_sync.canary import compare_probe, probe_token_ids
 from seed_grpo.weight_sync.client import EngineClient
 from seed_grpo.weight_sync.factory import TRANSPORTS, TransportSender, make_sender
-from seed_grpo.weight_sync.gloo import GlooGroup, GlooUpdateInfo, receive
+from seed_grpo.weight_sync.gloo import GlooUpdateInfo
+from seed_grpo.weight_sync.gloo_group import GlooGroup
 from seed_grpo.weight_sync.source import PolicySource
+from seed_grpo.weight_sync.staging import Staging
+from seed_grpo.weight_sync.stream import receive
 from seed_grpo.weight_sync.transport import TransferPlan
 
 TIMEOUT = 40.0
@@ -96,9 +97,14 @@ class FakeEngine:
 
     def update_weights(self, info: dict[str, Any]) -> None:
         buckets = GlooUpdateInfo(**info).buckets(self.bucket_bytes)
+
+        def load(group: GlooGroup) -> dict[str, torch.Tensor]:
+            received: dict[str, torch.Tensor] = {}
+            receive(group, buckets, Staging(self.bucket_bytes), received.update)
+            return received
+
         with ThreadPoolExecutor() as pool:
-            per_device = pool.map(lambda group: dict(chain.from_iterable(receive(group, buckets))), self.groups)
-            self.received = list(per_device)
+            self.received = list(pool.map(load, self.groups))
 
     def finish_weight_update(self, version: int) -> None:
         self.version = version
@@ -155,35 +161,6 @@ def open_sender() -> Iterator[Any]:
     yield opened
     for sender in senders:
         sender.close()
-
-
-def test_buckets_by_hand() -> None:
-    # float32 (3,) is 12 bytes, at 0; bfloat16 (5,) is 10 bytes and starts at the next multiple of 16, ending at 26;
-    # float32 (2, 2) would start at 32 and end at 48 > 40, so it opens the second bucket, of 16 bytes; (20,) float32 is
-    # 80 bytes, larger than a bucket, and goes alone. Without alignment the bfloat16 tensor would start at 12.
-    weights = [
-        ("a", torch.float32, (3,)),
-        ("b", torch.bfloat16, (5,)),
-        ("c", torch.float32, (2, 2)),
-        ("d", torch.float32, (20,)),
-        ("e", torch.float32, ()),
-    ]
-    buckets = list(plan_buckets(weights, 40))
-    layout = [[(slot.name, slot.start, slot.stop) for slot in bucket.slots] for bucket in buckets]
-    assert layout == [[("a", 0, 12), ("b", 16, 26)], [("c", 0, 16)], [("d", 0, 80)], [("e", 0, 4)]]
-    assert [bucket.num_bytes for bucket in buckets] == [26, 16, 80, 4]
-
-
-def test_packing_and_unpacking_gives_the_weights_back() -> None:
-    tensors = {"a": torch.arange(3.0), "b": torch.arange(5).bfloat16(), "c": torch.arange(12.0).view(4, 3).T}
-    (bucket,) = plan_buckets([(n, t.dtype, t.shape) for n, t in tensors.items()], 1000)
-    assert_same(dict(unpack(bucket, pack(bucket, iter(tensors.items())))), tensors)
-
-
-def test_weights_that_differ_from_their_metadata_are_refused() -> None:
-    (bucket,) = plan_buckets([("a", torch.float32, (2,)), ("b", torch.float32, (2,))], 1000)
-    with pytest.raises(ValueError, match=r"b torch.float32 \(2,\) was declared, c torch.float32 \(2,\) came"):
-        pack(bucket, iter([("a", torch.zeros(2)), ("c", torch.zeros(2))]))
 
 
 def test_each_engine_has_its_own_ranks() -> None:
@@ -248,6 +225,11 @@ def test_the_source_outlives_what_the_trainer_lends() -> None:
     source = PolicySource(weights)
     source.begin()
     assert_same(dict(list(source)), weights.tensors)
+    source.begin()
+    name, first = next(source.lent())
+    assert torch.equal(first, weights.tensors[name])
+    source.drain()
+    assert not first.any()  # the trainer's own memory, and no copy
     assert [meta.dtype for meta in source.metadata()] == [t.dtype for t in weights.tensors.values()]
 
 

@@ -1,0 +1,130 @@
+"""Buckets, and the memory they take in a transfer: lent as long as anything refers to it, and never more than a bucket."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from seed_grpo.weight_sync.buckets import pack, plan_buckets, unpack
+from seed_grpo.weight_sync.gloo_group import GlooGroup
+from seed_grpo.weight_sync.staging import PARTS, Staging
+from seed_grpo.weight_sync.stream import receive, send
+from test_weight_sync import TIMEOUT, FakeWeights, assert_same, free_port
+
+
+def test_buckets_by_hand() -> None:
+    # float32 (3,) is 12 bytes, at 0; bfloat16 (5,) is 10 bytes and starts at the next multiple of 16, ending at 26;
+    # float32 (2, 2) would start at 32 and end at 48 > 40, so it opens the second bucket, of 16 bytes; (20,) float32 is
+    # 80 bytes, larger than a bucket, and goes alone. Without alignment the bfloat16 tensor would start at 12.
+    weights = [
+        ("a", torch.float32, (3,)),
+        ("b", torch.bfloat16, (5,)),
+        ("c", torch.float32, (2, 2)),
+        ("d", torch.float32, (20,)),
+        ("e", torch.float32, ()),
+    ]
+    buckets = list(plan_buckets(weights, 40))
+    layout = [[(slot.name, slot.start, slot.stop) for slot in bucket.slots] for bucket in buckets]
+    assert layout == [[("a", 0, 12), ("b", 16, 26)], [("c", 0, 16)], [("d", 0, 80)], [("e", 0, 4)]]
+    assert [bucket.num_bytes for bucket in buckets] == [26, 16, 80, 4]
+
+
+def test_packing_and_unpacking_gives_the_weights_back() -> None:
+    tensors = {"a": torch.arange(3.0), "b": torch.arange(5).bfloat16(), "c": torch.arange(12.0).view(4, 3).T}
+    (bucket,) = plan_buckets([(n, t.dtype, t.shape) for n, t in tensors.items()], 1000)
+    buffer = torch.empty(bucket.num_bytes, dtype=torch.uint8)
+    pack(bucket, iter(tensors.items()), buffer)
+    assert_same(dict(unpack(bucket, buffer)), tensors)
+
+
+def test_weights_that_differ_from_their_metadata_are_refused() -> None:
+    (bucket,) = plan_buckets([("a", torch.float32, (2,)), ("b", torch.float32, (2,))], 1000)
+    with pytest.raises(ValueError, match=r"b torch.float32 \(2,\) was declared, c torch.float32 \(2,\) came"):
+        pack(bucket, iter([("a", torch.zeros(2)), ("c", torch.zeros(2))]), torch.empty(24, dtype=torch.uint8))
+
+
+def test_memory_is_lent_again_only_when_nothing_refers_to_it() -> None:
+    # Limit 4 pages in 4 parts: four buffers, and no fifth. A view of a view keeps its buffer, as a weight that the
+    # layerwise reload keeps does; lent again all the same, the weight would change under the layer.
+    staging = Staging(PARTS * 4096)
+    buffers = [staging.take(4096) for _ in range(PARTS)]
+    assert staging.take(1) is None
+    first = buffers.pop(0)
+    assert first is not None
+    kept, address = first[16:64].view(torch.float32).narrow(0, 2, 3), first.data_ptr()
+    del first
+    assert staging.take(1) is None
+    kept.fill_(7.0)
+    beyond = staging.take(4096, beyond=True)
+    assert beyond is not None
+    beyond.zero_()
+    assert kept.tolist() == [7.0, 7.0, 7.0]
+    assert staging.num_bytes == (PARTS + 1) * 4096
+    del kept
+    again = staging.take(100)
+    assert again is not None
+    assert again.data_ptr() == address  # used again, not allocated
+    assert len(again) == 100
+
+
+def test_a_buffer_of_the_whole_limit_takes_the_place_of_those_that_are_free() -> None:
+    staging = Staging(PARTS * 4096)
+    buffers = [staging.take(4096) for _ in range(PARTS)]
+    assert staging.take(PARTS * 4096) is None
+    buffers.clear()
+    assert staging.take(PARTS * 4096) is not None
+    assert staging.num_bytes == PARTS * 4096
+
+
+class CountedStaging(Staging):
+    """Knows the most that it ever held."""
+
+    peak = 0
+
+    def take(self, num_bytes: int, beyond: bool = False) -> torch.Tensor | None:
+        buffer = super().take(num_bytes, beyond)
+        self.peak = max(self.peak, self.num_bytes)
+        return buffer
+
+
+class Layers:
+    """Keeps weights without copying them until a layer of three is whole, as vLLM's layerwise reload does; "large" is a
+    layer of its own, as embeddings are."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, torch.Tensor] = {}
+        self.loaded: dict[str, torch.Tensor] = {}
+
+    def load(self, weights: list[tuple[str, torch.Tensor]]) -> None:
+        for name, weight in weights:
+            self.kept[name] = weight
+            if len(self.kept) == 3 or name == "large":
+                self.loaded |= {name: kept.clone() for name, kept in self.kept.items()}
+                self.kept.clear()
+
+
+def test_neither_end_holds_more_than_a_bucket_and_no_kept_weight_changes() -> None:
+    # 64 KiB a bucket, pieces of 16: layers of three weights of 4 to 9 KiB straddle the pieces, and "large" of 60 KiB
+    # fills most of the bucket alone. It is transposed in one of the two rounds, so that it cannot be sent as it lies.
+    generator = torch.Generator().manual_seed(0)
+    limit = 64 * 1024
+    port = free_port()
+    with ThreadPoolExecutor() as pool:
+        joining = pool.submit(GlooGroup, "127.0.0.1", port, 1, 2, TIMEOUT)
+        sending_group, receiving_group = GlooGroup("127.0.0.1", port, 0, 2, TIMEOUT), joining.result()
+        for transposed in (False, True):
+            tensors = {f"{i}": torch.randn(1000 + 100 * (i % 13), generator=generator) for i in range(60)}
+            large = torch.randn((120, 128), generator=generator)
+            tensors["large"] = large.T if transposed else large
+            buckets = list(plan_buckets([(n, t.dtype, t.shape) for n, t in tensors.items()], limit // PARTS))
+            assert any(len(bucket.slots) > 1 for bucket in buckets)
+            outgoing, incoming, layers = CountedStaging(limit), CountedStaging(limit), Layers()
+            lent = iter(FakeWeights(tensors)) if not transposed else iter(tensors.items())
+            sent = pool.submit(send, sending_group, buckets, lent, outgoing, lambda: False)
+            receive(receiving_group, buckets, incoming, layers.load)
+            sent.result()
+            assert_same(layers.loaded, tensors)
+            assert 0 < outgoing.peak <= limit
+            assert 0 < incoming.peak <= limit
