@@ -1,4 +1,4 @@
-"""Buckets, and the memory they take in a transfer: lent as long as anything refers to it, and never more than a bucket."""
+"""Buckets, and the memory they take in a transfer: lent as long as anything refers to it, never more than a bucket."""
 
 from __future__ import annotations
 

@@ -61,22 +61,29 @@ def plan_buckets(weights: Iterable[tuple[str, torch.dtype, Sequence[int]]], buck
         yield Bucket(tuple(slots))
 
 
-def pack(bucket: Bucket, tensors: Iterator[tuple[str, torch.Tensor]]) -> torch.Tensor:
-    """Takes the bucket's weights from `tensors` into a new buffer [bytes, uint8] on the CPU.
+def pack(bucket: Bucket, tensors: Iterator[tuple[str, torch.Tensor]], buffer: torch.Tensor) -> None:
+    """Takes the bucket's weights from `tensors` into the buffer [bytes, uint8] on the CPU.
 
     Raises:
         ValueError: the next tensors are not the bucket's weights.
     """
-    buffer = torch.empty(bucket.num_bytes, dtype=torch.uint8)
     for slot in bucket.slots:
-        name, tensor = next(tensors, ("nothing", torch.empty(0)))
-        if (name, tensor.dtype, tuple(tensor.shape)) != (slot.name, slot.dtype, slot.shape):
-            raise ValueError(
-                f"the weights differ from their metadata: {slot.name} {slot.dtype} {slot.shape} was declared, "
-                f"{name} {tensor.dtype} {tuple(tensor.shape)} came"
-            )
-        slot.view(buffer).copy_(tensor)
-    return buffer
+        slot.view(buffer).copy_(take(slot, tensors))
+
+
+def take(slot: Slot, tensors: Iterator[tuple[str, torch.Tensor]]) -> torch.Tensor:
+    """The next of `tensors`.
+
+    Raises:
+        ValueError: it is not the weight of the slot.
+    """
+    name, tensor = next(tensors, ("nothing", torch.empty(0)))
+    if (name, tensor.dtype, tuple(tensor.shape)) != (slot.name, slot.dtype, slot.shape):
+        raise ValueError(
+            f"the weights differ from their metadata: {slot.name} {slot.dtype} {slot.shape} was declared, "
+            f"{name} {tensor.dtype} {tuple(tensor.shape)} came"
+        )
+    return tensor
 
 
 def unpack(bucket: Bucket, buffer: torch.Tensor) -> list[tuple[str, torch.Tensor]]:

@@ -1,25 +1,17 @@
 """Weights over gloo, from the trainer's rank 0 to every process of every rollout engine, on CPU.
 
-Defines both ends for vLLM: `GlooTrainerEngine` packs the weights into buckets and broadcasts them, `GlooWorkerEngine`
-receives a bucket and hands it to the model's layerwise reload. The CPU engine packs its matrices after loading, so a
-bare `load_weights` would not do. Nothing listens but on the address that was given and, for an engine, on the address
-of its route to the sender: on one machine all of it is loopback.
+Defines both ends for vLLM: `GlooTrainerEngine` sends the weights in buckets, `GlooWorkerEngine` receives them and hands
+them to the model's layerwise reload. The CPU engine packs its matrices after loading, so a bare `load_weights` would
+not do. How buckets overlap with packing and loading is `stream`'s.
 """
 
 from __future__ import annotations
 
-import socket
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import timedelta
-from threading import Thread
 from typing import Any, ClassVar, Self
 
 import torch
-from torch.distributed import BroadcastOptions, ProcessGroupGloo, TCPStore
 from vllm.distributed.weight_transfer.base import (
     TrainerInitInfo,
     TrainerWeightTransferEngine,
@@ -31,65 +23,12 @@ from vllm.distributed.weight_transfer.base import (
 )
 
 from seed_grpo.errors import WeightSyncError
-from seed_grpo.weight_sync.buckets import Bucket, pack, plan_buckets, unpack
+from seed_grpo.weight_sync.buckets import Bucket, plan_buckets
+from seed_grpo.weight_sync.gloo_group import GlooGroup
+from seed_grpo.weight_sync.source import PolicySource
+from seed_grpo.weight_sync.staging import PARTS, Staging
+from seed_grpo.weight_sync.stream import ENDED, receive, send
 from seed_grpo.weight_sync.transport import TransferPlan, Transport
-
-POLL_SECONDS = 0.0005
-ENDED = "the transfer was ended, since an engine failed or the sender is closed"
-
-
-class GlooGroup:
-    """A gloo process group outside torch.distributed's global state. Dropping the last reference closes it."""
-
-    def __init__(self, address: str, port: int, rank: int, world_size: int, timeout: float) -> None:
-        """Blocks until all ranks have joined.
-
-        Args:
-            address: where rank 0 listens.
-            rank: 0 is the sender.
-            timeout: seconds for joining, and for each broadcast.
-
-        Raises:
-            torch.distributed.DistError: not all ranks joined in time.
-        """
-        limit = timedelta(seconds=timeout)
-        listener = _listen(address, port) if rank == 0 else None
-        own_address = address if rank == 0 else _address_towards(address, port)
-        self._store = TCPStore(
-            address,
-            port,
-            world_size,
-            is_master=rank == 0,
-            timeout=limit,
-            wait_for_workers=False,
-            master_listen_fd=listener.detach() if listener else None,
-        )
-        gloo: Any = ProcessGroupGloo  # the type stubs know neither its options nor its collectives
-        options = gloo._Options()
-        options._timeout = limit
-        options._devices = [gloo.create_device(hostname=own_address)]
-        self._group = gloo(self._store, rank, world_size, options)
-
-    def broadcast(self, buffer: torch.Tensor) -> torch.distributed.Work:
-        """Starts sending the buffer [bytes, uint8] of rank 0 into those of the other ranks."""
-        options = BroadcastOptions()
-        options.rootRank, options.rootTensor = 0, 0
-        return self._group.broadcast([buffer], options)
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, port))
-    listener.listen()
-    return listener
-
-
-def _address_towards(address: str, port: int) -> str:
-    """This machine's own address on the route to another; connecting a datagram socket sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((address, port))
-        return probe.getsockname()[0]
 
 
 @dataclass
@@ -113,22 +52,9 @@ class GlooUpdateInfo(WeightTransferUpdateInfo):
     shapes: list[list[int]]
 
     def buckets(self, bucket_bytes: int) -> list[Bucket]:
-        """The plan."""
+        """The plan: pieces of which `PARTS` are no more than one bucket, so that several are on their way at a time."""
         dtypes = [getattr(torch, name) for name in self.dtype_names]
-        return list(plan_buckets(zip(self.names, dtypes, self.shapes, strict=True), bucket_bytes))
-
-
-def receive(group: GlooGroup, buckets: list[Bucket]) -> Iterator[list[tuple[str, torch.Tensor]]]:
-    """The weights, bucket by bucket, in the order in which rank 0 sends them. They stay valid, each bucket in a buffer
-    of its own: the layerwise reload keeps weights until their layer is complete.
-
-    Raises:
-        RuntimeError: rank 0 is gone, or sent nothing in the group's timeout.
-    """
-    for bucket in buckets:
-        buffer = torch.empty(bucket.num_bytes, dtype=torch.uint8)
-        group.broadcast(buffer).wait()
-        yield unpack(bucket, buffer)
+        return list(plan_buckets(zip(self.names, dtypes, self.shapes, strict=True), bucket_bytes // PARTS))
 
 
 class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
@@ -162,9 +88,9 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         if self._group is None:
             raise WeightSyncError("update_weights before init_weight_transfer: this engine has not joined a sender")
         load_weights: Any = self.model.load_weights
+        buckets = update_info.buckets(self._bucket_bytes)
         try:
-            for weights in receive(self._group, update_info.buckets(self._bucket_bytes)):
-                load_weights(weights)
+            receive(self._group, buckets, Staging(self._bucket_bytes), load_weights)
         except Exception:
             # The model is now a mixture of old, new and undefined weights, but whole layers again: the next update can
             # start, where an unfinished reload would refuse it.
@@ -198,7 +124,7 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
 
     init_info_cls = GlooTrainerInitInfo
 
-    source: WeightSource
+    source: PolicySource
     _group: GlooGroup | None = None
     _bucket_bytes = 0
 
@@ -222,8 +148,7 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
     def send_weights(self) -> None:
         metadata = self.source.metadata()
         if not self.is_sender:
-            for _ in self.source:
-                pass
+            self.source.drain()
             return
         update_info = GlooUpdateInfo(
             names=[meta.name for meta in metadata],
@@ -238,29 +163,12 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
         self.client.finish_weight_update()
 
     def _broadcast(self, buckets: list[Bucket]) -> None:
-        tensors = iter(self.source)
-        for bucket in buckets:
-            buffer, group = pack(bucket, tensors), self._group
-            if group is None:
-                raise WeightSyncError(ENDED)
-            work = group.broadcast(buffer)
-            while not work.is_completed():  # `wait` alone would not notice that an engine failed
-                if self._group is None:
-                    # Closing a group waits for what it is about, so the waiting is left to a thread of its own.
-                    Thread(target=_wait_out, args=(work, group), daemon=True).start()
-                    raise WeightSyncError(ENDED)
-                time.sleep(POLL_SECONDS)
-            work.wait()
-        if next(tensors, None) is not None:
-            raise ValueError(f"the weights differ from their metadata: more came than the {len(buckets)} buckets hold")
+        if self._group is None:
+            raise WeightSyncError(ENDED)
+        send(self._group, buckets, self.source.lent(), Staging(self._bucket_bytes), lambda: self._group is None)
 
     def shutdown(self) -> None:
         self._group = None
-
-
-def _wait_out(work: torch.distributed.Work, group: GlooGroup) -> None:
-    with suppress(RuntimeError):  # it failed already; this is only the end of it
-        work.wait()
 
 
 def _init_info(plan: TransferPlan) -> GlooTrainerInitInfo:
@@ -269,4 +177,5 @@ def _init_info(plan: TransferPlan) -> GlooTrainerInitInfo:
     )
 
 
-TRANSPORT = Transport(_init_info)
+# Loading allocates anew, layer by layer, what it then packs; on pages of 4 KiB that costs more than the broadcast.
+TRANSPORT = Transport(_init_info, engine_environment={"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"})

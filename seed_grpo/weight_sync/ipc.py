@@ -1,7 +1,8 @@
 """Weights by CUDA IPC, between a trainer and a rollout engine that share one GPU, where NCCL refuses two ranks.
 
 Both ends are vLLM's own `ipc` backend, in its packed form: one staging buffer on the GPU, whose handle travels with
-each call. This module only says how it is opened.
+each call. The engine copies each bucket out of it, so the two hold one bucket each. This module only says how it is
+opened.
 """
 
 from __future__ import annotations

@@ -28,10 +28,14 @@ class PolicySource(WeightSource):
     def metadata(self) -> list[ParamMeta]:
         return [ParamMeta(name, getattr(torch, dtype), shape) for name, dtype, shape in self._weights.metadata()]
 
+    def lent(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The present pass itself, each tensor in the trainer's own memory and valid only until the next is asked for.
+        An abandoned iteration leaves the pass where it was."""
+        return self._pass
+
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
-        # Copies, since vLLM packs several tensors at a time and ours are valid only until the next is asked for. The
-        # pass is kept, not wrapped in a generator of its own, so that an abandoned iteration leaves it where it was.
-        return ((name, tensor.detach().clone()) for name, tensor in self._pass)
+        """The present pass in copies, which vLLM's engines need: they collect tensors before they pack them."""
+        return ((name, tensor.detach().clone()) for name, tensor in self.lent())
 
     def drain(self) -> None:
         """Goes through the rest of the pass, dropping the weights."""

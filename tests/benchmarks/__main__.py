@@ -25,6 +25,11 @@ PARTS = {
     "hostile": ("judge_hostile", "what hostile answers cost"),
     "speed": ("judge_speed", "how fast it verifies and partitions, beside Math-Verify"),
     "references": ("judge_references", "which reference answers it cannot read"),
+    "sync": ("weight_sync", "what a weight sync costs, beside a raw broadcast of the same bytes"),
+    "logprobs": ("logprobs", "what log-probabilities over a large vocabulary cost"),
+    "step": ("training_step", "one training step, beside plain Transformers code and TRL"),
+    "loop": ("whole_loop", "the whole loop, beside TRL"),
+    "entropy": ("entropy_cost", "what semantic entropy costs"),
 }
 """module with the function of the part's name, and what it measures"""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

@@ -1,0 +1,68 @@
+"""A process group that belongs to one transfer: gloo on CPU, apart from torch.distributed's global one.
+
+Consumes an address and a rank; moves byte buffers. It knows nothing of weights. Nothing listens but on the address that
+was given and, for an engine, on the address of its route to the sender: on one machine all of it is loopback.
+"""
+
+from __future__ import annotations
+
+import socket
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch.distributed import BroadcastOptions, ProcessGroupGloo, TCPStore
+
+
+class GlooGroup:
+    """A gloo process group outside torch.distributed's global state. Dropping the last reference closes it."""
+
+    def __init__(self, address: str, port: int, rank: int, world_size: int, timeout: float) -> None:
+        """Blocks until all ranks have joined.
+
+        Args:
+            address: where rank 0 listens.
+            rank: 0 is the sender.
+            timeout: seconds for joining, and for each broadcast.
+
+        Raises:
+            torch.distributed.DistError: not all ranks joined in time.
+        """
+        limit = timedelta(seconds=timeout)
+        listener = _listen(address, port) if rank == 0 else None
+        own_address = address if rank == 0 else _address_towards(address, port)
+        self._store = TCPStore(
+            address,
+            port,
+            world_size,
+            is_master=rank == 0,
+            timeout=limit,
+            wait_for_workers=False,
+            master_listen_fd=listener.detach() if listener else None,
+        )
+        gloo: Any = ProcessGroupGloo  # the type stubs know neither its options nor its collectives
+        options = gloo._Options()
+        options._timeout = limit
+        options._devices = [gloo.create_device(hostname=own_address)]
+        self._group = gloo(self._store, rank, world_size, options)
+
+    def broadcast(self, buffer: torch.Tensor) -> torch.distributed.Work:
+        """Starts sending the buffer [bytes, uint8] of rank 0 into those of the other ranks."""
+        options = BroadcastOptions()
+        options.rootRank, options.rootTensor = 0, 0
+        return self._group.broadcast([buffer], options)
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    listener.listen()
+    return listener
+
+
+def _address_towards(address: str, port: int) -> str:
+    """This machine's own address on the route to another; connecting a datagram socket sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, port))
+        return probe.getsockname()[0]

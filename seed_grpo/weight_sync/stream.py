@@ -1,0 +1,124 @@
+"""The two ends of a stream of buckets: packing, broadcasting and loading at the same time, within one `Staging` each.
+
+Consumes buckets in the order of `plan_buckets`, the same at both ends; moves the weights from the sender's tensors to
+the receiver's `load`. As many broadcasts are on their way as the staging has room for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from threading import Thread
+
+import torch
+from torch.distributed import Work
+
+from seed_grpo.errors import WeightSyncError
+from seed_grpo.weight_sync.buckets import Bucket, pack, take, unpack
+from seed_grpo.weight_sync.gloo_group import GlooGroup
+from seed_grpo.weight_sync.staging import Staging
+
+POLL_SECONDS = 0.0005
+ENDED = "the transfer was ended, since an engine failed or the sender is closed"
+
+
+def send(
+    group: GlooGroup,
+    buckets: Iterable[Bucket],
+    tensors: Iterator[tuple[str, torch.Tensor]],
+    staging: Staging,
+    ended: Callable[[], bool],
+) -> None:
+    """Broadcasts the weights, and returns when the last byte has left.
+
+    Args:
+        tensors: each is valid only until the next is asked for.
+        ended: asked all the while; once true, an error ends the sending, though broadcasts still wait for an engine.
+
+    Raises:
+        WeightSyncError: `ended`.
+        ValueError: the tensors are not those of the buckets.
+        RuntimeError: an engine is gone, or took nothing in the group's timeout.
+    """
+    sending: deque[Work] = deque()
+    try:
+        for bucket in buckets:
+            _send_bucket(group, bucket, tensors, staging, sending, ended)
+        _finish(sending, ended)
+    except Exception:
+        # Closing a group waits for what it is about, so the waiting is left to a thread of its own.
+        Thread(target=_wait_out, args=(sending, group), daemon=True).start()
+        raise
+    if next(tensors, None) is not None:
+        raise ValueError("the weights differ from their metadata: more came than the buckets hold")
+
+
+def _send_bucket(
+    group: GlooGroup,
+    bucket: Bucket,
+    tensors: Iterator[tuple[str, torch.Tensor]],
+    staging: Staging,
+    sending: deque[Work],
+    ended: Callable[[], bool],
+) -> None:
+    """Starts the broadcast of one bucket. A weight that fills one alone is sent from where it lies, to the end."""
+    if len(bucket.slots) == 1:
+        tensor = take(bucket.slots[0], tensors)
+        if tensor.is_cpu and tensor.is_contiguous():
+            sending.append(group.broadcast(tensor.detach().view(-1).view(torch.uint8)))
+            _finish(sending, ended)
+            return
+        tensors = iter([(bucket.slots[0].name, tensor)])
+    while (buffer := staging.take(bucket.num_bytes)) is None:
+        _finish(sending, ended, leave=max(len(sending) - 1, 0))
+    pack(bucket, tensors, buffer)
+    sending.append(group.broadcast(buffer))
+
+
+def _finish(sending: deque[Work], ended: Callable[[], bool], leave: int = 0) -> None:
+    """Waits for the oldest broadcasts, until so many are left; `wait` alone would not notice that an engine failed."""
+    while len(sending) > leave:
+        while not sending[0].is_completed():
+            if ended():
+                raise WeightSyncError(ENDED)
+            time.sleep(POLL_SECONDS)
+        sending.popleft().wait()
+
+
+def _wait_out(sending: Iterable[Work], group: GlooGroup) -> None:
+    """Keeps the group as long as it is at work."""
+    for work in sending:
+        with suppress(RuntimeError):  # it failed already; this is only the end of it
+            work.wait()
+
+
+def receive(
+    group: GlooGroup,
+    buckets: Iterable[Bucket],
+    staging: Staging,
+    load: Callable[[list[tuple[str, torch.Tensor]]], object],
+) -> None:
+    """Hands each bucket's weights to `load`, while the next are on their way. They stay valid, and their memory in use,
+    as long as anything refers to them. Where that leaves no room, one bucket at a time is received beyond the limit.
+
+    Raises:
+        RuntimeError: rank 0 is gone, or sent nothing in the group's timeout.
+    """
+    outstanding = deque(buckets)
+    coming: deque[tuple[Bucket, torch.Tensor, Work]] = deque()
+    while outstanding or coming:
+        while outstanding and (buffer := staging.take(outstanding[0].num_bytes, beyond=not coming)) is not None:
+            coming.append((outstanding.popleft(), buffer, group.broadcast(buffer)))
+        buffer = None  # what is referred to stays in use
+        _load_first(coming, load)
+
+
+def _load_first(
+    coming: deque[tuple[Bucket, torch.Tensor, Work]], load: Callable[[list[tuple[str, torch.Tensor]]], object]
+) -> None:
+    """A function of its own, so that nothing here refers to the weights once they are loaded."""
+    bucket, buffer, work = coming.popleft()
+    work.wait()
+    load(unpack(bucket, buffer))
