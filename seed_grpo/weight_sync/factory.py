@@ -69,7 +69,7 @@ def make_sender(
     Raises:
         WeightSyncError: an engine failed, or not all joined within `weight_sync.timeout`.
     """
-    plugin.register()
+    plugin.register_transport()
     client, source = EngineClient(receivers), PolicySource(weights)
     limit = config.weight_sync.timeout
     largest = max(meta.dtype.itemsize * torch.Size(meta.shape).numel() for meta in source.metadata())

@@ -1,8 +1,8 @@
 """Weights over gloo, from the trainer's rank 0 to every process of every rollout engine, on CPU.
 
-Defines both ends for vLLM: `GlooTrainerEngine` sends the weights in buckets, `GlooWorkerEngine` receives them and hands
-them to the model's layerwise reload. The CPU engine packs its matrices after loading, so a bare `load_weights` would
-not do. How buckets overlap with packing and loading is `stream`'s.
+Defines both ends for vLLM: `GlooTrainerEngine` sends the weights in buckets, `GlooWorkerEngine` receives them and has
+the model load them where they lie (`in_place`), or through vLLM's layerwise reload where its matrices are packed. How
+buckets overlap with packing and loading is `stream`'s.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from vllm.distributed.weight_transfer.base import (
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.weight_sync.buckets import Bucket, plan_buckets
 from seed_grpo.weight_sync.gloo_group import GlooGroup
+from seed_grpo.weight_sync.in_place import lies_plain
 from seed_grpo.weight_sync.source import PolicySource
 from seed_grpo.weight_sync.staging import PARTS, Staging
 from seed_grpo.weight_sync.stream import ENDED, receive, send
@@ -65,6 +66,7 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
 
     _group: GlooGroup | None = None
     _bucket_bytes = 0
+    _reloads = False
 
     def init_transfer_engine(self, init_info: GlooInitInfo) -> None:
         """Joins the sender's group, leaving a former one."""
@@ -79,10 +81,12 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         )
 
     def start_weight_update(self) -> None:
-        # Imported here, since the trainer loads this module too and has no use for vLLM's models.
-        from vllm.model_executor.model_loader.reload import initialize_layerwise_reload
+        self._reloads = not lies_plain(self.model)
+        if self._reloads:
+            # Imported here, since the trainer loads this module too and has no use for vLLM's models.
+            from vllm.model_executor.model_loader.reload import initialize_layerwise_reload
 
-        initialize_layerwise_reload(self.model)
+            initialize_layerwise_reload(self.model)
 
     def receive_weights(self, update_info: GlooUpdateInfo) -> None:
         if self._group is None:
@@ -98,9 +102,10 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
             raise
 
     def finish_weight_update(self) -> None:
-        from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
+        if self._reloads:
+            from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
 
-        finalize_layerwise_reload(self.model, self.model_config)
+            finalize_layerwise_reload(self.model, self.model_config)
 
     def shutdown(self) -> None:
         self._group = None
@@ -177,5 +182,4 @@ def _init_info(plan: TransferPlan) -> GlooTrainerInitInfo:
     )
 
 
-# Loading allocates anew, layer by layer, what it then packs; on pages of 4 KiB that costs more than the broadcast.
-TRANSPORT = Transport(_init_info, engine_environment={"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"})
+TRANSPORT = Transport(_init_info)
