@@ -376,8 +376,9 @@ def reduce_on(rank, world_size, folder, queue):
 def test_step_totals_are_of_all_ranks(tmp_path):
     queue = multiprocessing.get_context("spawn").SimpleQueue()
     ranks = multiprocessing.start_processes(reduce_on, (3, tmp_path, queue), 3, join=False, start_method="spawn")
+    while not ranks.join():  # raises what a rank raised; the results are small enough for the pipe meanwhile
+        pass
     results = [queue.get() for _ in range(3)]
-    ranks.join()
     whole = [policy_loss(random_tokens(seed, reference=False), config_of(SEQUENCES)) for seed in (0, 1)]
     # the mean of two updates' losses, but means of metrics over both updates' tokens or completions
     expected = {"loss": (whole[0].loss + whole[1].loss).item() / 2, "tokens": 2 * sum(LENGTHS)}

@@ -1,25 +1,55 @@
 """Weights of a CPU engine that stay as the checkpoint has them, so that a sync can write them where they lie.
 
-vLLM packs the matrices of its CPU engine for oneDNN after loading, and so would have to pack them anew after every
-sync, which costs several times the broadcast. In float32 the plain product is about as fast (between 0.4 and 1.8 times
-the time by shape, and the same from 64 sequences on), so engines that learn keep their matrices plain.
+vLLM packs the matrices of its CPU engine for oneDNN after loading, and would have to pack them anew after every sync,
+which takes longer than the broadcast. In float32 the product with a plain matrix is as fast where it matters (0.4 to
+1.8 times the time by shape, and the same from 64 sequences on), so the engines that learn keep their matrices plain.
 """
 
 from __future__ import annotations
 
 import torch
+from torch.nn.functional import linear, pad
+
+MULTIPLE = 4
+"""Rows come in multiples of this: then MKL gives a row the same bits whatever the others are, with any threads."""
+
+
+@torch.library.custom_op("seed_grpo::plain_linear", mutates_args=())
+def plain_linear(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
+    """[T, V] products of rows with a matrix. The bits of a row do not depend on the other rows, as with oneDNN: what a
+    seed samples must not depend on what else runs. An operator of its own, since a compiler would choose by shape."""
+    missing = -len(rows_TH) % MULTIPLE
+    if not missing:
+        return linear(rows_TH, weight_VH, bias_V)
+    return linear(pad(rows_TH, (0, 0, 0, missing)), weight_VH, bias_V)[: len(rows_TH)].clone()
+
+
+@plain_linear.register_fake
+def _(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
+    return rows_TH.new_empty(len(rows_TH), len(weight_VH))
 
 
 def keep_matrices_plain() -> None:
-    """Has vLLM load models without packing for oneDNN; called in an engine's process before the model is loaded."""
-    from vllm import _custom_ops
+    """Has vLLM load float32 models on a CPU without packing; called in an engine's process before the model is loaded.
+    A second call changes nothing."""
+    from vllm.model_executor.layers import utils
 
-    _custom_ops._supports_onednn = False
+    vllms_own = utils.dispatch_cpu_unquantized_gemm
+    if vllms_own.__module__ == __name__:
+        return
+
+    def dispatch_cpu_unquantized_gemm(layer: torch.nn.Module, remove_weight: bool) -> None:
+        weight = layer.weight
+        if weight.ndim == 2 and weight.dtype == torch.float32 and not weight.is_meta:
+            layer.cpu_linear = plain_linear  # type: ignore[assignment]
+        else:
+            vllms_own(layer, remove_weight)
+
+    utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
 
 
 def lies_plain(model: torch.nn.Module) -> bool:
-    """Whether every parameter of the model has the shape and dtype it is loaded in. Other packings, such as those for
-    AMX in bfloat16, replace the parameters that they pack."""
+    """Whether every parameter of the model has the shape and dtype it is loaded in: packing replaces parameters."""
     from vllm.model_executor.model_loader.reload.layerwise import get_layerwise_info
 
     for layer in model.modules():
