@@ -166,9 +166,10 @@ class Updates:
     @torch.no_grad()
     def _of_all(self, samples: Sequence[Sample], run: Callable[[Rows], Pass]) -> list[np.ndarray]:
         """Log-probabilities of every row that is ever run, known to every rank; zeros for the others."""
-        ends = np.cumsum([len(sample.completion_ids_T) for sample in samples])
-        starts = ends - [len(sample.completion_ids_T) for sample in samples]
-        everything = torch.zeros(int(ends[-1]), device=self._place.device)
+        lengths = [len(sample.completion_ids_T) for sample in samples]
+        ends = np.cumsum(lengths)
+        starts = ends - lengths
+        everything = torch.zeros(sum(lengths), device=self._place.device)
         plan = self._plan(samples, self._with_gradient(samples, range(len(samples))))
         for rows in plan[self._place.replica]:
             logprobs_T = run(_token_ids(samples, rows)).logprobs_T
