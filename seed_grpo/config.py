@@ -31,7 +31,7 @@ class RunConfig(Section):
     """run directory; a run that is started again with the same directory goes on from its last checkpoint"""
     seed: NonNegative = 0
     steps: Positive
-    """optimiser steps"""
+    """each samples its prompts anew, trains on them, and makes a new version of the weights"""
     deterministic: bool = False
     """deterministic algorithms everywhere; with the CPU engines, runs are then equal to the bit"""
     checkpoint_every: Positive = 20
@@ -59,7 +59,7 @@ class ModelConfig(Section):
     trust_remote_code: bool = False
     """run code that comes with the model"""
     lora: LoraConfig | None = None
-    """train adapters on the frozen model; engines and exports get them merged"""
+    """train adapters on the frozen model; engines and exports get them merged, rounded to `dtype`"""
 
 
 class ColumnsConfig(Section):
@@ -106,6 +106,7 @@ class RolloutConfig(Section):
     completions_per_prompt: Annotated[int, Field(ge=2)] = 8
     """G"""
     temperature: Annotated[float, Field(gt=0)] = 1.0
+    """the loss is that of temperature 1 and no top-p: with other values, what is sampled is not what is trained"""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_completion_tokens: Positive = 3000
     stop: tuple[str, ...] = ()
@@ -183,12 +184,13 @@ class LossConfig(Section):
     ratio: Literal["token", "sequence"] = "token"
     """to the policy it is clipped against: of each token, or the geometric mean over a completion (GSPO)"""
     clip_low: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """with `clip_against=trainer` and one update a step the ratio is 1, and nothing is clipped"""
     clip_high: Annotated[float, Field(ge=0)] = 0.2
     clip_against: Literal["trainer", "rollout"] = "trainer"
     """`trainer`: the policy before the step, whose gap to the sampling one `importance_correction` closes (decoupled
     clipping, for stale groups); `rollout`: the policy that sampled, with no correction besides"""
     kl_coefficient: Annotated[float, Field(ge=0)] = 0.0
-    """weight of the KL divergence to the frozen initial policy"""
+    """weight of the KL divergence to the frozen initial policy, of which every rank then holds a copy"""
     entropy_coefficient: Annotated[float, Field(ge=0)] = 0.0
     """weight of the token entropy that is added to the objective"""
     importance_correction: Literal["none", "truncated", "masked"] = "truncated"
@@ -230,6 +232,7 @@ class TrainerConfig(Section):
     threads: Positive = 1
     """compute threads of one rank on CPU"""
     zero_stage: Literal[0, 1, 2, 3] = 2
+    """in bfloat16, 0 runs as 1"""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-6
     schedule: Literal["constant", "linear"] = "constant"
     """`linear` falls to 0 at the last step"""

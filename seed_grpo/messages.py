@@ -225,7 +225,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one optimiser step reports; equal on every rank."""
+    """What one step of training reports; equal on every rank."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     """names as they appear in metrics.jsonl, e.g. `loss`, `grad_norm`, `learning_rate`"""

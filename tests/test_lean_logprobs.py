@@ -48,7 +48,7 @@ def assert_equal(found, expected):
 )
 def test_equal_to_whole_logits_in_value_and_gradient(tokens, vocabulary, size, with_bias, entropy):
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(lean, "LOGITS_AT_ONCE", 1)
+        patched.setattr(lean, "LOGITS_AT_ONCE", {"cpu": 1})
         patched.setattr(lean, "SMALLEST_BLOCK", size)
         found = compared(lean_logprobs, tokens, vocabulary, with_bias, entropy=entropy)
     assert_equal(found, compared(plain, tokens, vocabulary, with_bias, entropy=entropy))
@@ -64,7 +64,7 @@ def test_by_hand():
 
 def test_logits_that_overflow_exp_do_not(monkeypatch):
     # logits of hundreds of nats, and a maximum that comes in a later block than the target
-    monkeypatch.setattr(lean, "LOGITS_AT_ONCE", 1)
+    monkeypatch.setattr(lean, "LOGITS_AT_ONCE", {"cpu": 1})
     monkeypatch.setattr(lean, "SMALLEST_BLOCK", 5)
     found = compared(lean_logprobs, 12, 40, spread=100.0)
     assert all(tensor.isfinite().all() for tensor in found)
@@ -78,7 +78,7 @@ def test_a_frozen_output_matrix_gets_no_gradient_and_none_is_made():
     assert hidden.grad is not None and weight.grad is None
 
 
-def test_bfloat16_loses_nothing_by_the_blocks(monkeypatch):
+def test_bfloat16_loses_little_by_the_blocks(monkeypatch):
     # the gradient of the hidden states is a sum over blocks: added up in bfloat16, 64 of them would be off by per cents
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(8, 16, generator=generator).bfloat16().requires_grad_()
@@ -86,7 +86,7 @@ def test_bfloat16_loses_nothing_by_the_blocks(monkeypatch):
     targets = torch.arange(8) * 60
     results = []
     for size in (512, 8):
-        monkeypatch.setattr(lean, "LOGITS_AT_ONCE", 1)
+        monkeypatch.setattr(lean, "LOGITS_AT_ONCE", {"cpu": 1})
         monkeypatch.setattr(lean, "SMALLEST_BLOCK", size)
         results.append(torch.autograd.grad(lean_logprobs(hidden, weight, targets)[0].sum(), [hidden, weight]))
     for whole, in_blocks in zip(*results, strict=True):
@@ -96,7 +96,7 @@ def test_bfloat16_loses_nothing_by_the_blocks(monkeypatch):
 def test_rows_times_vocabulary_is_never_held():
     # every tensor of forward and backward, seen where it is made: none has more numbers than a block or an input
     tokens, vocabulary, width = 2048, 20_000, 8
-    largest = max(tokens * lean.SMALLEST_BLOCK, lean.LOGITS_AT_ONCE, vocabulary * width)
+    largest = max(tokens * lean.SMALLEST_BLOCK, lean.LOGITS_AT_ONCE["cpu"], vocabulary * width)
 
     class Watching(torch.utils._python_dispatch.TorchDispatchMode):
         seen = 0

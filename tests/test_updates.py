@@ -135,7 +135,7 @@ def test_three_skipped_in_a_row_stop_the_run_and_a_sound_one_between_does_not():
     updates = updates_of(Recording(norms=[math.nan, math.nan, 1.0, math.nan, math.nan, math.nan]))
     for step in range(5):
         updates.step(samples_of(), step)
-    with pytest.raises(TrainerError, match=r"3 updates in a row .* optimiser step 6, had loss .* gradient norm nan"):
+    with pytest.raises(TrainerError, match=r"3 updates in a row .* in step 6, had loss .* gradient norm nan"):
         updates.step(samples_of(), 5)
 
 

@@ -126,8 +126,8 @@ def check_batch(config: Config) -> str:
     least = trainer.tokens_per_micro_batch // longest
     return (
         f"{rollout.prompts_per_step} prompts x {rollout.completions_per_prompt} completions = {rows} rows a step, "
-        f"{rows // trainer.num_workers} a trainer rank; a row has at most {longest} tokens, "
-        f"a micro-batch of {trainer.tokens_per_micro_batch} tokens holds at least {least}"
+        f"{trainer.epochs * trainer.mini_batches} updates of {rows // trainer.mini_batches} rows; a row has at most "
+        f"{longest} tokens, a micro-batch of {trainer.tokens_per_micro_batch} tokens holds at least {least}"
     )
 
 

@@ -92,10 +92,10 @@ class TrainerPool:
         gather(self._each("sync", version), "the weight sync", timeout, WeightSyncError, self._say)
 
     def step(self, groups: Sequence[ReadyGroup], advantages_PG: Sequence[np.ndarray]) -> StepResult:
-        """One optimiser step on all ranks.
+        """One step on all ranks.
 
         Raises:
-            TrainerError: the step failed or its result is not finite.
+            TrainerError: a rank failed, or too many updates in a row were not finite.
         """
         payloads = [group.payload for group in groups]
         return self._gather(self._each("step", payloads, list(advantages_PG)), "the optimiser step")[0]

@@ -59,7 +59,7 @@ class TrainerWorker:
         self._sender.send(version)
 
     def step(self, payloads: Sequence[Any], advantages_PG: Sequence[np.ndarray]) -> StepResult:
-        """One optimiser step on judged groups, given as references, with the advantages of their completions."""
+        """One step on judged groups, given as references, with the advantages of their completions."""
         try:
             groups = ray.get(list(payloads), timeout=FETCH_SECONDS * len(payloads))
         except GetTimeoutError as error:

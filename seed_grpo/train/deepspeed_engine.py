@@ -32,10 +32,10 @@ from seed_grpo.config import Config
 from seed_grpo.errors import CheckpointError
 from seed_grpo.messages import Sample, StepResult
 from seed_grpo.train import optimizer_state
-from seed_grpo.train.attention import Attention, attention_for
+from seed_grpo.train.attention import Attention, attention_for, blocks
 from seed_grpo.train.logprobs import PolicyLogprobs
 from seed_grpo.train.lora import add_adapters
-from seed_grpo.train.model import load_model, load_tokenizer
+from seed_grpo.train.model import load_model, load_tokenizer, recompute
 from seed_grpo.train.packing import PackedRow, pack
 from seed_grpo.train.sequence_parallel import Local, SequenceParallel, check_heads, shared_attention
 from seed_grpo.train.updates import Applied, Pass, Place, Rows, Updates
@@ -56,11 +56,12 @@ class DeepSpeedEngine:
         self._config = config
         self._device = torch.device(config.cluster.device)
         _set_up_process(config, rank, world_size, master_address, master_port)
-        self._shared = SequenceParallel(config.trainer.sequence_parallel_size)
+        self._shared = SequenceParallel(config.trainer.sequence_parallel_size, config.trainer.step_timeout)
         self._model = load_model(config.model)
         attention = self._attention()
+        self._in_blocks = attention_for(config.cluster.device, config.model.dtype) is blocks
         if config.trainer.gradient_checkpointing:
-            self._model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            recompute(self._model)
         self._reference: PolicyLogprobs | None = None
         if config.algo.loss.kl_coefficient > 0:
             reference = PolicyLogprobs(load_model(config.model), attention)
@@ -116,12 +117,12 @@ class DeepSpeedEngine:
             norm = engine.get_global_grad_norm()
         if not math.isfinite(norm):
             return Applied(float(norm), 0.0)
-        return Applied(float(norm), optimizer_state.update_to_weight_ratio(engine.optimizer))
+        return Applied(float(norm), optimizer_state.update_to_weight_ratio(engine.optimizer, self._device))
 
     def _run(self, policy: Callable[[PackedRow], tuple[torch.Tensor, torch.Tensor]], rows: Rows) -> Pass:
         """A forward pass, each rank of the replica on its part of the packed row."""
         shared = self._shared
-        row = pack(rows, multiple=shared.size)
+        row = pack(rows, multiple=shared.size, in_blocks=self._in_blocks)
         parts = [row.part(index, shared.size) for index in range(shared.size)]
         own_logprobs_T, own_entropies_T = policy(parts[shared.index].to(self._device))
         counts = [len(part.targets_T) for part in parts]
@@ -136,7 +137,8 @@ class DeepSpeedEngine:
         from deepspeed.sequence.layer import DistributedAttention
 
         text = self._model.config.get_text_config()
-        check_heads(text.num_attention_heads, text.num_key_value_heads or text.num_attention_heads, size)
+        key_heads = getattr(text, "num_key_value_heads", None)
+        check_heads(text.num_attention_heads, key_heads or text.num_attention_heads, size)
         exchange = DistributedAttention(Local(), self._shared.group, scatter_idx=2, gather_idx=1)
         return shared_attention(attention, exchange, size)
 
@@ -209,6 +211,7 @@ class DeepSpeedEngine:
             "world_size": self.world_size,
             "zero_stage": self._config.trainer.zero_stage,
             "dtype": self._config.model.dtype,
+            "lora": None if self._config.model.lora is None else self._config.model.lora.model_dump(mode="json"),
             "shapes": optimizer_state.shapes(self._engine.optimizer),
         }
 
@@ -264,7 +267,7 @@ def _deepspeed_engine(config: Config, policy: PolicyLogprobs) -> Any:
         "gradient_accumulation_steps": 1,
         "gradient_clipping": trainer.max_grad_norm,
         "zero_optimization": {
-            # without ZeRO, DeepSpeed would add bfloat16 gradients up in bfloat16
+            # without ZeRO, DeepSpeed would add the bfloat16 gradients of micro-batches up in bfloat16
             "stage": max(trainer.zero_stage, 1) if in_bfloat16 else trainer.zero_stage,
             "reduce_bucket_size": bucket_elements,
             "allgather_bucket_size": bucket_elements,
@@ -281,6 +284,7 @@ def _deepspeed_engine(config: Config, policy: PolicyLogprobs) -> Any:
     if in_bfloat16:
         settings["bf16"] = {"enabled": True}
         settings["data_types"] = {"grad_accum_dtype": "fp32"}
+        settings["communication_data_type"] = "fp32"
     engine, *_ = deepspeed.initialize(model=policy, optimizer=optimizer, config=settings, dist_init_required=False)
     return engine
 

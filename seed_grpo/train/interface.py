@@ -41,10 +41,11 @@ class TrainEngine(Protocol):
     world_size: int
 
     def step(self, samples: Sequence[Sample]) -> StepResult:
-        """One optimiser step on the samples of the whole step; each rank picks its share.
+        """One step on its samples, in one optimiser update or several; each rank picks its share. An update whose loss
+        or gradient is not finite is skipped and told of in the result.
 
         Raises:
-            TrainerError: the loss or the gradient norm is not finite; the weights are then as before.
+            TrainerError: too many updates in a row were skipped.
         """
         ...
 

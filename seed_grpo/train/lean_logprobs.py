@@ -14,8 +14,8 @@ Backward makes each block's logits again. With p_v = exp(l_v - m - log s) and th
     dL/dl_v = g (1[v = target] - p_v) - e p_v (log p_v + H)
 
 whose products with the block and the hidden states give the gradients of both. A block's part of the matrix's gradient
-is written once, and the hidden states' gradient adds up in float32, so bfloat16 loses nothing by the blocks. This costs
-one product more than keeping the logits would.
+is written once, and the hidden states' gradient adds up in float32: in bfloat16 only the blocks' own products are
+rounded. This costs one product more than keeping the logits would.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
-LOGITS_AT_ONCE = 2**22
-"""logits of a block in float32: 16 MiB, near what a core's caches hold"""
+LOGITS_AT_ONCE = {"cpu": 2**22, "cuda": 2**26}
+"""logits of a block in float32, by device: 16 MiB, near what a core's caches hold; 256 MiB, a launch's worth"""
 SMALLEST_BLOCK = 256
 """tokens of the vocabulary; products with fewer rows are slow"""
 
@@ -62,7 +62,7 @@ class _LeanLogprobs(torch.autograd.Function):
     def forward(ctx: Any, hidden_TH: Any, weight_VH: Any, targets_T: Any, bias_V: Any) -> Any:
         top_T = hidden_TH.new_full(targets_T.shape, torch.finfo(torch.float32).min, dtype=torch.float32)
         sum_T, dot_T, target_T = (torch.zeros_like(top_T) for _ in range(3))
-        for block in _blocks(len(targets_T), len(weight_VH)):
+        for block in _blocks(targets_T, len(weight_VH)):
             logits_TB = _logits(hidden_TH, weight_VH, bias_V, block)
             column_T, inside_T = _columns(targets_T, block)
             target_T = torch.where(inside_T, logits_TB.gather(1, column_T[:, None])[:, 0], target_T)
@@ -91,7 +91,7 @@ class _LeanLogprobs(torch.autograd.Function):
         grad_hidden = torch.zeros_like(hidden_TH, dtype=torch.float32) if needs_hidden else None
         grad_weight = torch.empty_like(weight_VH) if needs_weight else None
         grad_bias = torch.empty_like(bias_V) if needs_bias else None
-        for block in _blocks(len(targets_T), len(weight_VH)):
+        for block in _blocks(targets_T, len(weight_VH)):
             logprobs_TB = _logits(hidden_TH, weight_VH, bias_V, block).sub_(normalizer_T[:, None])
             if grad_entropies_T is None:
                 grad_TB = logprobs_TB.exp_().mul_(-grad_T[:, None])
@@ -111,8 +111,8 @@ class _LeanLogprobs(torch.autograd.Function):
         return None if grad_hidden is None else grad_hidden.to(hidden_TH.dtype), grad_weight, None, grad_bias
 
 
-def _blocks(tokens: int, vocabulary: int) -> list[slice]:
-    size = max(SMALLEST_BLOCK, LOGITS_AT_ONCE // max(tokens, 1))
+def _blocks(targets_T: torch.Tensor, vocabulary: int) -> list[slice]:
+    size = max(SMALLEST_BLOCK, LOGITS_AT_ONCE[targets_T.device.type] // max(len(targets_T), 1))
     return [slice(start, min(start + size, vocabulary)) for start in range(0, vocabulary, size)]
 
 

@@ -45,6 +45,12 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig) -> None:
     except ValueError as error:
         why = " ".join(str(error).split())
         raise ModelError(f"model.lora.target_modules={config.target_modules} does not fit the model: {why}") from error
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLayer) and not isinstance(module.get_base_layer(), torch.nn.Linear):
+            raise ModelError(
+                f"model.lora.target_modules={config.target_modules} names {name}, which is no linear layer; only those "
+                "can be merged"
+            )
     if isinstance(model.get_output_embeddings(), LoraLayer):
         raise ModelError(
             f"model.lora.target_modules={config.target_modules} names the output matrix, which the trainer applies "

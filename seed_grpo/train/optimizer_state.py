@@ -55,11 +55,14 @@ def shapes(optimizer: Any) -> list[list[int]]:
 
 
 @torch.no_grad()
-def update_to_weight_ratio(optimizer: Any) -> float:
-    """Norm of the last update over the norm of the weights before it, over all ranks; a collective.
+def update_to_weight_ratio(optimizer: Any, device: torch.device) -> float:
+    """Norm of the last update over the norm of the trained weights before it, over all ranks; a collective.
 
     AdamW's update is known from its states, so no copy of the weights is kept: with m and v the bias-corrected moments,
     w' = w - rate * (m / (sqrt(v) + eps) + decay * w) (arXiv 1711.05101, Algorithm 2).
+
+    Args:
+        device: where ranks exchange numbers; the states may be offloaded from it.
     """
     inner = _inner(optimizer)
     (group,) = inner.param_groups
@@ -75,7 +78,7 @@ def update_to_weight_ratio(optimizer: Any) -> float:
             change = (first / corrections[0]).div_((second / corrections[1]).sqrt_().add_(group["eps"])).mul_(rate)
             before = (after + change).div_(1 - rate * decay)
             squares += torch.stack([(before - after).norm() ** 2, before.norm() ** 2]).double().cpu()
-    squares = squares.to(_float32_weights(optimizer)[0].device)
+    squares = squares.to(device)
     if not isinstance(optimizer, torch.optim.Optimizer):  # without ZeRO every rank has all of them
         distributed.all_reduce(squares)
     change_square, weight_square = squares.tolist()

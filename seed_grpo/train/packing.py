@@ -33,12 +33,12 @@ class Sequences(NamedTuple):
     """[B+1] int32, first place of each, and the length of the row"""
     longest: int
     blocks: tuple[Block, ...]
-    """all of them, in order"""
+    """all of them, in order; none where attention takes sequences of any length"""
 
     @property
     def places(self) -> int:
-        """Token places in the blocks, padding included."""
-        return sum(block.places_NL.numel() for block in self.blocks)
+        """Token places that attention computes, padding included."""
+        return sum(block.places_NL.numel() for block in self.blocks) or int(self.starts_B1[-1])
 
 
 class PackedRow(NamedTuple):
@@ -76,7 +76,7 @@ class PackedRow(NamedTuple):
         return PackedRow(**tensors, sequences=sequences)
 
 
-def pack(rows: Sequence[tuple[np.ndarray, np.ndarray]], multiple: int = 1) -> PackedRow:
+def pack(rows: Sequence[tuple[np.ndarray, np.ndarray]], multiple: int = 1, in_blocks: bool = True) -> PackedRow:
     """One row of (prompt, completion) token ids, one after another; the completions' tokens are predicted, in order.
 
     E.g. ([5, 6], [7]) and ([5], [8, 9]): tokens [5, 6, 7, 5, 8, 9], positions [0, 1, 2, 0, 1, 2], predictors
@@ -86,6 +86,7 @@ def pack(rows: Sequence[tuple[np.ndarray, np.ndarray]], multiple: int = 1) -> Pa
         rows: from long to short, so that the attention's blocks need little padding. Every prompt holds at least one
             token, as nothing predicts the first.
         multiple: the row's length is made a multiple of this by a last sequence of zeros, none of them predicted.
+        in_blocks: for an attention that needs the blocks.
     """
     if any(len(prompt) == 0 for prompt, _ in rows):
         raise ValueError("a row has an empty prompt; nothing predicts its first completion token")
@@ -104,7 +105,7 @@ def pack(rows: Sequence[tuple[np.ndarray, np.ndarray]], multiple: int = 1) -> Pa
         torch.from_numpy(np.concatenate([np.arange(length) for length in lengths])),
         torch.from_numpy(np.concatenate(predictors)),
         torch.from_numpy(np.concatenate([completion for _, completion in rows]).astype(np.int64)),
-        Sequences(torch.tensor(starts, dtype=torch.int32), max(lengths), tuple(_blocks(starts))),
+        Sequences(torch.tensor(starts, dtype=torch.int32), max(lengths), tuple(_blocks(starts)) if in_blocks else ()),
     )
 
 

@@ -1,4 +1,4 @@
-"""The learning rate of each optimiser step, a pure function of the step: nothing of it needs saving."""
+"""The learning rate of each step, the same for all its updates: a function of the step, so nothing needs saving."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from seed_grpo.config import TrainerConfig
 
 
 def learning_rate(step: int, steps: int, config: TrainerConfig) -> float:
-    """Learning rate of optimiser step number `step`.
+    """Learning rate of step number `step`.
 
     The first `warmup_steps` steps rise linearly, from 1 / warmup_steps of the peak to the peak. After them `constant`
     stays there, and `linear` falls by equal amounts so that it would be 0 one step past the last.

@@ -9,6 +9,7 @@ gradients of the ranks add up to the loss's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from math import lcm
 
 import torch
@@ -22,13 +23,19 @@ from seed_grpo.train.packing import Sequences
 class SequenceParallel:
     """This rank's place among the ranks of its replica."""
 
-    def __init__(self, size: int) -> None:
-        """Ranks 0 to size-1 are the first replica, and so on; a collective over all ranks."""
+    def __init__(self, size: int, timeout: float) -> None:
+        """Ranks 0 to size-1 are the first replica, and so on; a collective over all ranks.
+
+        Args:
+            timeout: seconds for any one exchange.
+        """
         self.size = size
         rank, world_size = distributed.get_rank(), distributed.get_world_size()
         self.replica, self.index = divmod(rank, size)
         self.replicas = world_size // size
-        groups = [distributed.new_group(range(first, first + size)) for first in range(0, world_size, size)]
+        limit = timedelta(seconds=timeout)
+        replicas = [range(first, first + size) for first in range(0, world_size, size)]
+        groups = [distributed.new_group(replica, timeout=limit) for replica in replicas]
         self.group = groups[self.replica]
 
     def whole(self, own_T: torch.Tensor, counts: list[int]) -> torch.Tensor:

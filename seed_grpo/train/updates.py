@@ -113,7 +113,7 @@ class Updates:
         denominators of the loss. Means and maxima over tokens in the metrics are over the rows that were run.
 
         Args:
-            steps_done: optimiser steps before this one.
+            steps_done: steps before this one.
 
         Raises:
             TrainerError: `MOST_SKIPPED` updates in a row had a loss or gradient that is not finite.
@@ -139,7 +139,7 @@ class Updates:
                 applied.append(result)
                 trained |= {samples[row].group for row in chosen}
             else:
-                self._skip(steps_done, parts, result)
+                self._skip(steps_done, parts, result, [samples[row] for row in chosen])
         metrics = self._metrics(samples, totals, applied) | {"learning_rate": rate}
         metrics["skipped_updates"] = float(len(updates) - len(applied))
         skipped = sorted({sample.group for sample in samples} - trained)
@@ -234,16 +234,19 @@ class Updates:
         plan = plan_micro_batches(lengths_B, self._place.replicas, limit)
         return [[[rows[number] for number in micro_batch] for micro_batch in replica] for replica in plan]
 
-    def _skip(self, steps_done: int, parts: StepTotals, result: Applied) -> None:
+    def _skip(self, steps_done: int, parts: StepTotals, result: Applied, samples: Sequence[Sample]) -> None:
         self.skipped_in_a_row += 1
-        if self.skipped_in_a_row >= MOST_SKIPPED:
-            trainer, model = self._config.trainer, self._config.model
-            raise TrainerError(
-                f"{self.skipped_in_a_row} updates in a row had no finite gradient and were skipped; the last one, in "
-                f"optimiser step {steps_done + 1}, had loss {parts.reduced()['loss']} and gradient norm "
-                f"{result.gradient_norm}, and the weights are as before. Lower trainer.learning_rate (now "
-                f"{trainer.learning_rate}), or use model.dtype=float32 (now {model.dtype})"
-            )
+        if self.skipped_in_a_row < MOST_SKIPPED:
+            return
+        bad = sorted({s.group for s in samples if not math.isfinite(s.advantage + s.rollout_logprobs_T.sum())})
+        cause = f"The advantages or rollout log-probabilities of its groups {bad} are not finite. " if bad else ""
+        in_half = " or use model.dtype=float32" if self._config.model.dtype != "float32" else ""
+        raise TrainerError(
+            f"{self.skipped_in_a_row} updates in a row had no finite gradient and were skipped; the last one, in step "
+            f"{steps_done + 1}, had loss {parts.reduced()['loss']} and gradient norm {result.gradient_norm}, and the "
+            f"weights are as before. {cause}Lower trainer.learning_rate (now {self._config.trainer.learning_rate})"
+            f"{in_half}, or look at the last steps of metrics.jsonl for where it began"
+        )
 
     def _metrics(self, samples: Sequence[Sample], totals: StepTotals, applied: list[Applied]) -> dict[str, float]:
         rows = self._with_gradient(samples, range(len(samples)))

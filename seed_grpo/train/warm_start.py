@@ -75,9 +75,7 @@ def warm_start(config: Config, progress: Callable[[str], None] = print) -> Path:
     return folder
 
 
-def train(
-    settings: WarmStartConfig, tokenizer: Qwen2Tokenizer, progress: Callable[[str], None]
-) -> Qwen2ForCausalLM:
+def train(settings: WarmStartConfig, tokenizer: Qwen2Tokenizer, progress: Callable[[str], None]) -> Qwen2ForCausalLM:
     """Trains a new model on demonstrations; AdamW, the learning rate rising over 5% of the steps, then falling to 0."""
     model = build_model(
         tokenizer,

@@ -18,6 +18,7 @@ MULTIPLE = 4
 def plain_linear(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
     """[T, V] products of rows with a matrix. The bits of a row do not depend on the other rows, as with oneDNN: what a
     seed samples must not depend on what else runs. An operator of its own, since a compiler would choose by shape."""
+    assert rows_TH.ndim == 2, f"rows of a text model are [T, H], not {tuple(rows_TH.shape)}"
     missing = -len(rows_TH) % MULTIPLE
     if not missing:
         return linear(rows_TH, weight_VH, bias_V)
@@ -31,7 +32,11 @@ def _(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | Non
 
 def keep_matrices_plain() -> None:
     """Has vLLM load float32 models on a CPU without packing; called in an engine's process before the model is loaded.
-    A second call changes nothing."""
+    On a GPU, or called again, it changes nothing."""
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cpu():
+        return
     from vllm.model_executor.layers import utils
 
     vllms_own = utils.dispatch_cpu_unquantized_gemm

@@ -1,7 +1,7 @@
 """Makes the gloo transport known to vLLM. The entry point in pyproject.toml has every process of an engine call
 `register` before it loads a model.
 
-It names classes and imports none: they are loaded when an engine first asks for the transport.
+The transport's classes are only named: they are loaded when an engine first asks for it.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ holds, hence few buffers that are used again, and pages of 2 MiB where the syste
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 from dataclasses import dataclass
 from weakref import ref
 
@@ -62,7 +63,8 @@ class Staging:
         if self.num_bytes + size > self._limit and not beyond:
             return None
         memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # shared memory has no huge pages
-        memory.madvise(mmap.MADV_HUGEPAGE)
+        with suppress(OSError):  # a kernel without huge pages
+            memory.madvise(mmap.MADV_HUGEPAGE)
         self._blocks.append(_Block(memory, _OVER))
         return self._blocks[-1].lend(num_bytes)
 

@@ -1,0 +1,100 @@
+"""Real runs of the whole program on the quickstart's model and task, for the parts `loop` and `entropy`.
+
+Consumes settings; produces run directories, in processes of their own, and what is read from them. The runs have no
+evaluation and make one checkpoint, at their end.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import yaml
+
+from benchmarks.peers import CORES, TESTS, say, started
+from seed_grpo.config import Config
+from seed_grpo.config_file import dump_config, load_config
+from seed_grpo.data import arithmetic
+from seed_grpo.evaluate.records import read_records
+from seed_grpo.runtime.session import train
+from seed_grpo.train.warm_start import warm_start
+
+QUICKSTART = TESTS.parent / "jobs" / "quickstart.yaml"
+MODEL = TESTS.parent / "runs" / "benchmarks" / "models" / "arithmetic"
+MAX_COMPLETION_TOKENS = 128
+"""more than the model needs, so that lengths are its own"""
+
+
+def small_model() -> Path:
+    """The quickstart's model, which takes two minutes to make the first time."""
+    return warm_start(load_config(QUICKSTART, [f"model.path={MODEL}"]), lambda _line: None)
+
+
+def run_config(directory: Path, steps: int, prompts: int, completions: int, *changes: str) -> Config:
+    """Of the quickstart's settings, with a rollout worker and a trainer rank of one thread on each core, since the two
+    pools do not work at the same time; `changes` are overrides."""
+    tree = yaml.safe_load(QUICKSTART.read_text())
+    del tree["evaluation"], tree["warm_start"]
+    file = directory.with_suffix(".yaml")
+    file.write_text(yaml.safe_dump(tree))
+    settings = {
+        "run.directory": directory,
+        "run.steps": steps,
+        "run.checkpoint_every": steps,
+        "run.deterministic": "false",
+        "model.path": MODEL,
+        "data.shuffle": "false",
+        "rollout.prompts_per_step": prompts,
+        "rollout.completions_per_prompt": completions,
+        "rollout.max_completion_tokens": MAX_COMPLETION_TOKENS,
+        "rollout.num_workers": CORES,
+        "trainer.num_workers": CORES,
+        "trainer.cpus_per_worker": 0.25,
+    }
+    return load_config(file, [*(f"{name}={value}" for name, value in settings.items()), *changes])
+
+
+def run(name: str, config: Config) -> dict[str, Any]:
+    """Runs the program to its end in a process of its own; what the runtime was made to tell is what comes back."""
+    file = config.run.directory.with_suffix(".yaml")
+    file.write_text(dump_config(config))
+    with started("small_runs", {"name": name, "config": file}, file.parent, threads=1) as peer:
+        return peer.reply()
+
+
+def timings(directory: Path) -> list[dict[str, float]]:
+    """Seconds by stage of each step."""
+    return read_records(directory / "timings.jsonl")
+
+
+def step_ends(directory: Path) -> np.ndarray:
+    """When each step's record was written, in seconds of the wall's clock."""
+    return np.array([file.stat().st_mtime_ns / 1e9 for file in sorted((directory / "ledger").glob("step_*.parquet"))])
+
+
+def completions(directory: Path) -> list[dict[str, Any]]:
+    """The rows of all completions of a run."""
+    files = sorted((directory / "rollouts").glob("*.parquet"))
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def prompts(count: int) -> list[dict[str, str]]:
+    """The first prompts of the task with their answers."""
+    return [{"prompt": each.text, "answer": each.answers[0]} for each in arithmetic.problems("train")[:count]]
+
+
+def _main(arguments: Mapping[str, Any]) -> None:
+    from benchmarks.timed_pipeline import timing_pipeline
+
+    with timing_pipeline() as tails:
+        train(load_config(arguments["config"]))
+    say(tails=tails)
+
+
+if __name__ == "__main__":
+    _main(json.loads(sys.argv[1]))
