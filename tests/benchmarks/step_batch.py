@@ -28,10 +28,12 @@ MAX_GRAD_NORM = 1.0
 
 @dataclass(frozen=True)
 class Size:
-    """Of a model, e.g. `Size("3.5M", 512)`: 256 wide, 4 layers, a tied output matrix."""
+    """Of a model, e.g. `Size("small vocabulary", 512, 5)`: 256 wide, 4 layers, a tied output matrix."""
 
     name: str
     vocabulary: int
+    rounds: int
+    """steps that are timed"""
     hidden: int = 256
     layers: int = 4
     heads: int = 4

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import pad
 
-from benchmarks.peers import Watch
+from benchmarks.peers import Watch, exact_norm
 from benchmarks.step_batch import BETAS, LEARNING_RATE, LONGEST, MAX_GRAD_NORM
 from seed_grpo.messages import Sample
 
@@ -58,7 +58,7 @@ class _GivenCompletions(GRPOTrainer):
         super().__init__(**arguments)
         self._samples = samples
         self.loss = self.norm = 0.0
-        """of the present step, the norm before clipping"""
+        """of the present step; the norm is that of the first, before clipping"""
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         """What TRL's own method returns after generation and reward: prompts padded on the left, completions on the
@@ -82,8 +82,8 @@ class _GivenCompletions(GRPOTrainer):
         return loss
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        self.norm = super()._clip_grad_norm(model)
-        return self.norm
+        self.norm = self.norm or exact_norm(model)
+        return super()._clip_grad_norm(model)
 
 
 class _TakesTurns(TrainerCallback):

@@ -23,10 +23,10 @@ from benchmarks.peers import CORES, Peer, say, started
 from benchmarks.tables import heading, progress, show
 from seed_grpo.evaluate.records import read_records
 
-STEPS, PROMPTS, COMPLETIONS = 8, 16, 16
+STEPS, PROMPTS, COMPLETIONS = 5, 16, 16
 SAMPLES = PROMPTS * COMPLETIONS
 LEARNING_RATE = 3e-5
-ROUNDS = 3
+ROUNDS = 1
 TRL_ROWS = (8, 32)
 """of a micro-batch: sizes that are tried with TRL in the first round, of which it gets its faster"""
 GOAL = 2.0
