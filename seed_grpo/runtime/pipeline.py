@@ -125,6 +125,8 @@ class Pipeline:
         while self.in_flight:
             pending = [*self._generating, *self._judging]
             done, _ = ray.wait(pending, num_returns=1, timeout=1.0, fetch_local=False)
+            if done:  # and whatever else is: one call for each would hold the verifiers up
+                done, _ = ray.wait(pending, num_returns=len(pending), timeout=0, fetch_local=False)
             for ref in done:
                 if ref in self._generating:
                     self._judge(self._generating.pop(ref))

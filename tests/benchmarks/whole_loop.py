@@ -146,7 +146,7 @@ def _show(runs: dict[str, list[dict[str, Any]]]) -> None:
         "first\nstep, s", "rollout\na step, s", "train\na step, s", "start\nto end, s", "tokens,\nmean / most",
         "reward",
     )  # fmt: skip
-    show(f"Medians of {ROUNDS} runs in turns; later steps: all but the first", columns, rows)
+    show(f"Runs in turns: {ROUNDS}; later steps: all but the first", columns, rows)
     print(
         f"Of ours, {idle:.0%} of the groups earn one reward alone and so are not trained on; TRL runs them too.\n"
         "rollout: sampling and judging. start to end: the whole process, with loading, compiling and saving. "
