@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,16 @@ from seed_grpo.weight_sync.transport import TransferPlan
 
 TIMEOUT = 40.0
 """far above what any of these tests takes: a test that waits it out fails"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_rendezvous_outlives_the_tests():
+    """One that was given up waits its own time out; met by the interpreter's end, its thread would abort the process."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "weight-transfer-join":
+            thread.join(timeout=2 * TIMEOUT)
+
 
 
 def make_config(**weight_sync: Any) -> Config:
