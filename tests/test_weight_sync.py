@@ -38,7 +38,7 @@ TIMEOUT = 40.0
 
 @pytest.fixture(scope="module", autouse=True)
 def no_rendezvous_outlives_the_tests():
-    """One that was given up waits its own time out; met by the interpreter's end, its thread would abort the process."""
+    """One that was given up waits its own time out; at the interpreter's end its thread would abort the process."""
     yield
     for thread in threading.enumerate():
         if thread.name == "weight-transfer-join":
