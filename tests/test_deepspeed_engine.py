@@ -14,7 +14,7 @@ from seed_grpo.errors import CheckpointError, ModelError, TrainerError
 from seed_grpo.train.model import load_model
 from seed_grpo.train.schedule import learning_rate
 from tiny_model import make_tiny_model
-from trainer_process import make_config, make_samples, run_ranks
+from trainer_process import largest_difference, make_config, make_samples, run_ranks, weights_of
 
 engine = pytest.mark.engine
 pytestmark = pytest.mark.timeout(600)  # the first engine test waits for all scenarios
@@ -36,10 +36,6 @@ def ranks(models, folders):
     """Results of the scenarios, by number of ranks, scenario and rank."""
     scenarios = {1: [edges, resume, adapters], 2: [edges, resume, failures, export, misfits, anchor, adapters]}
     return {count: run_ranks(scenarios[count], count, folders[count], models) for count in (1, 2)}
-
-
-def weights_of(trainer):
-    return {name: tensor.float().numpy().copy() for name, tensor in trainer.weights()}
 
 
 # ---------------------------------------------------------------- scenarios, run inside the ranks
@@ -161,8 +157,7 @@ def anchor(make, folder):
 
 
 def assert_close(weights, expected, tolerance=2e-6):
-    assert weights.keys() == expected.keys()
-    worst = max(float(np.abs(weights[name] - expected[name]).max()) for name in expected)
+    worst = largest_difference(weights, expected)
     assert worst < tolerance, f"weights differ by {worst}"
 
 

@@ -13,7 +13,7 @@ from torch import distributed
 from transformers import AutoModelForCausalLM
 
 from tiny_model import make_tiny_model
-from trainer_process import make_samples, run_ranks
+from trainer_process import largest_difference, make_samples, run_ranks, weights_of
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.engine]  # the first test waits for all scenarios
 
@@ -66,10 +66,6 @@ def divisions(make, folder):
     return results
 
 
-def weights_of(trainer):
-    return {name: tensor.float().numpy().copy() for name, tensor in trainer.weights()}
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return make_tiny_model(tmp_path_factory.mktemp("model"), tied=True, seed=1)
@@ -109,9 +105,12 @@ def plain_steps(model_path):
     return metrics, {name: p.detach().numpy() for name, p in model.named_parameters(remove_duplicate=False)}
 
 
-def worst(weights, expected):
-    assert weights.keys() == expected.keys()
-    return max(float(np.abs(weights[name] - expected[name]).max()) for name in expected)
+def cases(results, world_size, settings):
+    """Way, metrics and weights of each way under the settings, of every rank."""
+    for rank_results in results[world_size]:
+        for (own_settings, way), (metrics, weights) in rank_results.items():
+            if own_settings == settings:
+                yield way, metrics, weights
 
 
 @pytest.mark.parametrize("world_size", WORLD_SIZES)
@@ -120,30 +119,24 @@ def test_every_division_of_the_steps_is_the_plain_one(model, results, world_size
     # the denominator, the completion tokens of the step, would make the loss larger; attention across packed sequences
     # would change every logit.
     expected_metrics, expected_weights = plain_steps(model)
-    for rank_results in results[world_size]:
-        for (settings, way), (metrics, weights) in rank_results.items():
-            if settings != "one update":
-                continue
-            assert worst(weights, expected_weights) < 3e-6, way
-            for one, expected in zip(metrics, expected_metrics, strict=True):
-                assert one["loss"] == pytest.approx(expected["loss"], abs=1e-6), way
-                assert one["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-5), way
-                assert one["update_to_weight_ratio"] == pytest.approx(expected["update_to_weight_ratio"], rel=1e-4)
-                assert (one["learning_rate"], one["rows_trained"]) == (1e-2, 12)
+    for way, metrics, weights in cases(results, world_size, "one update"):
+        assert largest_difference(weights, expected_weights) < 3e-6, way
+        for one, expected in zip(metrics, expected_metrics, strict=True):
+            assert one["loss"] == pytest.approx(expected["loss"], abs=1e-6), way
+            assert one["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-5), way
+            assert one["update_to_weight_ratio"] == pytest.approx(expected["update_to_weight_ratio"], rel=1e-4)
+            assert (one["learning_rate"], one["rows_trained"]) == (1e-2, 12)
 
 
 @pytest.mark.parametrize("world_size", WORLD_SIZES)
 def test_several_updates_do_not_depend_on_the_division_either(results, world_size):
     expected_metrics, expected_weights = results[1][0]["several updates", "zero 0"]
     assert expected_metrics[-1]["ratio_max"] > 1.05  # later updates do move away from the policy before the step
-    for rank_results in results[world_size]:
-        for (settings, way), (metrics, weights) in rank_results.items():
-            if settings != "several updates":
-                continue
-            assert worst(weights, expected_weights) < 2e-5, way
-            for one, expected in zip(metrics, expected_metrics, strict=True):
-                for name in ("loss", "grad_norm", "kl", "tokens", "clip_fraction_high", "importance_changed_fraction"):
-                    assert one[name] == pytest.approx(expected[name], rel=1e-3, abs=2e-5), (way, name)
+    for way, metrics, weights in cases(results, world_size, "several updates"):
+        assert largest_difference(weights, expected_weights) < 2e-5, way
+        for one, expected in zip(metrics, expected_metrics, strict=True):
+            for name in ("loss", "grad_norm", "kl", "tokens", "clip_fraction_high", "importance_changed_fraction"):
+                assert one[name] == pytest.approx(expected[name], rel=1e-3, abs=2e-5), (way, name)
 
 
 @pytest.mark.parametrize("world_size", WORLD_SIZES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch._subclasses import FakeTensorMode
 from torch.nn.functional import scaled_dot_product_attention
 
 from seed_grpo.errors import ModelError
-from seed_grpo.train.attention import ATTENTIONS, attention_for, blocks, variable_length
+from seed_grpo.train.attention import ATTENTIONS, Reach, attention_for, blocks, variable_length
 from seed_grpo.train.logprobs import PolicyLogprobs
 from seed_grpo.train.model import load_model
 from seed_grpo.train.packing import PADDING, pack
@@ -84,7 +83,7 @@ def test_no_token_sees_another_sequence(lengths, window, key_heads):
     for attend in ("blocks", "mask"):
         query, key, value = (tensor.clone().requires_grad_() for tensor in tensors)
         if attend == "blocks":
-            output = blocks(query, key, value, row.sequences, 0.3, window)
+            output = blocks(query, key, value, Reach(row.sequences, 0.3, window))
         else:
             parts = (tensor.transpose(0, 1)[None] for tensor in (query, key, value))
             output = scaled_dot_product_attention(*parts, whole_mask(row, window), scale=0.3, enable_gqa=True)
@@ -106,7 +105,8 @@ def test_flash_attention_is_what_a_gpu_gets_and_takes_what_we_hand_it():
         query, key, value = (torch.empty(18, heads, 64, dtype=torch.bfloat16, device="cuda") for heads in (4, 2, 2))
         starts = torch.empty(4, dtype=torch.int32, device="cuda")
         for window in (None, 3):
-            attended = variable_length(query, key, value, sequences._replace(starts_B1=starts), 0.125, window)
+            reach = Reach(sequences._replace(starts_B1=starts), 0.125, window)
+            attended = variable_length(query, key, value, reach)
             assert (attended.shape, attended.dtype) == (query.shape, query.dtype)
 
 
@@ -118,8 +118,8 @@ def test_logprobs_are_the_models_own_whatever_the_packing(tmp_path):
     expected_logprobs, expected_entropies = [], []
     for prompt, completion in rows:
         ids = torch.from_numpy(np.concatenate([prompt, completion]))
-        alone = partial(policy._attend, pack([(prompt, completion)]))
-        all_T = torch.log_softmax(model(ids[None], attend=alone).logits[0, :-1], -1)
+        alone = pack([(prompt, completion)]).sequences
+        all_T = torch.log_softmax(model(ids[None], attend=blocks, sequences=alone).logits[0, :-1], -1)
         expected_logprobs.append(all_T.gather(1, ids[1:, None])[:, 0])
         expected_entropies.append(-(all_T.exp() * all_T).sum(-1))
     assert torch.allclose(logprobs_T, torch.cat(expected_logprobs), atol=1e-5)

@@ -63,6 +63,17 @@ def make_samples(seed: int, count: int = 16) -> list[Sample]:
     return samples
 
 
+def weights_of(trainer) -> dict[str, np.ndarray]:
+    """Copies of the trainer's weights in float32, by name; a collective."""
+    return {name: tensor.float().numpy().copy() for name, tensor in trainer.weights()}
+
+
+def largest_difference(weights: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> float:
+    """Of any number of any weight; the names must be the same."""
+    assert weights.keys() == expected.keys()
+    return max(float(np.abs(weights[name] - expected[name]).max()) for name in expected)
+
+
 def run_ranks(scenarios, world_size: int, folder: Path, models: dict[bool, Path]) -> dict[str, list]:
     """Results by name of the scenario and by rank; a rank that fails fails the test."""
     with socket.socket() as probe:

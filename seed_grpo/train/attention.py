@@ -5,13 +5,13 @@ GPU in bfloat16 by FlashAttention's variable-length kernel, elsewhere by scaled-
 sequences of like length. That is the block-diagonal causal mask without its mask: the cost is the sum of the squared
 lengths, not the square of their sum.
 
-A model is loaded with `attn_implementation=NAME`, and called with `attend=` one of `ATTENTIONS` bound to the row.
+A model is loaded with `attn_implementation=NAME`, and called with `attend=` an `Attention` and `sequences=` the row's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -22,21 +22,25 @@ from seed_grpo.train.packing import Sequences
 
 NAME = "seed_grpo_packed"
 
-Attention = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Sequences, float | None, int | None], torch.Tensor]
-"""(query [L, heads, D], key [L, key heads, D], value, sequences, scaling, window) -> [L, heads, D]; `window` is the
-number of tokens seen, with oneself, or None for all before"""
+
+class Reach(NamedTuple):
+    """Which tokens of a row see which, and how much their products count."""
+
+    sequences: Sequences
+    scaling: float | None
+    """of the products; None: 1 / sqrt(D)"""
+    window: int | None
+    """number of tokens seen, with oneself; None: all before"""
 
 
-def blocks(
-    query_LHD: torch.Tensor,
-    key_LHD: torch.Tensor,
-    value_LHD: torch.Tensor,
-    sequences: Sequences,
-    scaling: float | None,
-    window: int | None,
-) -> torch.Tensor:
+Attention = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Reach], torch.Tensor]
+"""(query [L, heads, D], key [L, key heads, D], value, reach) -> [L, heads, D]"""
+
+
+def blocks(query_LHD: torch.Tensor, key_LHD: torch.Tensor, value_LHD: torch.Tensor, reach: Reach) -> torch.Tensor:
     """Scaled-dot-product attention, block by block. A shorter sequence is padded on the right, where causality keeps
     its own tokens from seeing the padding."""
+    sequences, scaling, window = reach
     parts = []
     for places_NL, kept in sequences.blocks:
         count, longest = places_NL.shape
@@ -56,17 +60,12 @@ def blocks(
 
 
 def variable_length(
-    query_LHD: torch.Tensor,
-    key_LHD: torch.Tensor,
-    value_LHD: torch.Tensor,
-    sequences: Sequences,
-    scaling: float | None,
-    window: int | None,
+    query_LHD: torch.Tensor, key_LHD: torch.Tensor, value_LHD: torch.Tensor, reach: Reach
 ) -> torch.Tensor:
     """FlashAttention (arXiv 2307.08691) over sequences of any length, as torch ships it: half precision, on a GPU."""
     from torch.nn.attention.varlen import varlen_attn
 
-    starts, longest = sequences.starts_B1, sequences.longest
+    starts, longest = reach.sequences.starts_B1, reach.sequences.longest
     attended = varlen_attn(
         query_LHD,
         key_LHD,
@@ -75,8 +74,8 @@ def variable_length(
         starts,
         longest,
         longest,
-        scale=scaling,
-        window_size=(-1 if window is None else window - 1, 0),
+        scale=reach.scaling,
+        window_size=(-1 if reach.window is None else reach.window - 1, 0),
         enable_gqa=query_LHD.shape[1] != key_LHD.shape[1],
     )
     assert isinstance(attended, torch.Tensor)  # no auxiliary output was asked for
@@ -104,17 +103,18 @@ def _packed_attention(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     sliding_window: int | None = None,
-    attend: Callable[..., torch.Tensor] | None = None,
+    attend: Attention | None = None,
+    sequences: Sequences | None = None,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
     asked_for = [name for name in UNSUPPORTED if more.get(name) is not None]
-    if attend is None or asked_for:
+    if attend is None or sequences is None or asked_for:
         why = f"its attention needs {', '.join(asked_for)}" if asked_for else "it does not hand arguments on"
         raise ModelError(
             f"{type(module).__name__} cannot be trained on packed sequences, since {why}; choose another model.path"
         )
-    query, key, value = (tensor.transpose(1, 2) for tensor in (query_1HLD, key_1HLD, value_1HLD))
-    return attend(query, key, value, scaling, sliding_window), None
+    query, key, value = (tensor[0].transpose(0, 1) for tensor in (query_1HLD, key_1HLD, value_1HLD))
+    return attend(query, key, value, Reach(sequences, scaling, sliding_window))[None], None
 
 
 AttentionInterface.register(NAME, _packed_attention)

@@ -58,8 +58,8 @@ class DeepSpeedEngine:
         _set_up_process(config, rank, world_size, master_address, master_port)
         self._shared = SequenceParallel(config.trainer.sequence_parallel_size, config.trainer.step_timeout)
         self._model = load_model(config.model)
+        self._whole_rows = attention_for(config.cluster.device, config.model.dtype)
         attention = self._attention()
-        self._in_blocks = attention_for(config.cluster.device, config.model.dtype) is blocks
         if config.trainer.gradient_checkpointing:
             recompute(self._model)
         self._reference: PolicyLogprobs | None = None
@@ -122,7 +122,7 @@ class DeepSpeedEngine:
     def _run(self, policy: Callable[[PackedRow], tuple[torch.Tensor, torch.Tensor]], rows: Rows) -> Pass:
         """A forward pass, each rank of the replica on its part of the packed row."""
         shared = self._shared
-        row = pack(rows, multiple=shared.size, in_blocks=self._in_blocks)
+        row = pack(rows, multiple=shared.size, in_blocks=self._whole_rows is blocks)
         parts = [row.part(index, shared.size) for index in range(shared.size)]
         own_logprobs_T, own_entropies_T = policy(parts[shared.index].to(self._device))
         counts = [len(part.targets_T) for part in parts]
@@ -130,17 +130,17 @@ class DeepSpeedEngine:
         return Pass(logprobs_T, entropies_T, row.sequences.places)
 
     def _attention(self) -> Attention:
-        attention = attention_for(self._config.cluster.device, self._config.model.dtype)
+        """Of a row whose tokens this rank has, or shares."""
         size = self._shared.size
         if size == 1:
-            return attention
+            return self._whole_rows
         from deepspeed.sequence.layer import DistributedAttention
 
         text = self._model.config.get_text_config()
         key_heads = getattr(text, "num_key_value_heads", None)
         check_heads(text.num_attention_heads, key_heads or text.num_attention_heads, size)
         exchange = DistributedAttention(Local(), self._shared.group, scatter_idx=2, gather_idx=1)
-        return shared_attention(attention, exchange, size)
+        return shared_attention(self._whole_rows, exchange, size)
 
     def weights(self) -> PolicyWeights:
         """The present weights; see the interface."""

@@ -6,7 +6,6 @@ from. It computes no loss and knows no ranks.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -51,21 +50,11 @@ class PolicyLogprobs(nn.Module):
             input_ids=row.token_ids_L[None],
             position_ids=row.positions_L[None],
             use_cache=False,
-            attend=partial(self._attend, row),
+            attend=self._attention,
+            sequences=row.sequences,
         )
         hidden_TH = output.last_hidden_state[0].index_select(0, row.predictors_T)
         return self.output(hidden_TH, row.targets_T)
-
-    def _attend(
-        self,
-        row: PackedRow,
-        query_1LHD: torch.Tensor,
-        key_1LHD: torch.Tensor,
-        value_1LHD: torch.Tensor,
-        scaling: float | None,
-        window: int | None,
-    ) -> torch.Tensor:
-        return self._attention(query_1LHD[0], key_1LHD[0], value_1LHD[0], row.sequences, scaling, window)[None]
 
 
 class OutputLogprobs(nn.Module):

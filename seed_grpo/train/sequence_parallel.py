@@ -16,8 +16,7 @@ import torch
 from torch import distributed
 
 from seed_grpo.errors import ModelError
-from seed_grpo.train.attention import Attention
-from seed_grpo.train.packing import Sequences
+from seed_grpo.train.attention import Attention, Reach
 
 
 class SequenceParallel:
@@ -33,10 +32,12 @@ class SequenceParallel:
         rank, world_size = distributed.get_rank(), distributed.get_world_size()
         self.replica, self.index = divmod(rank, size)
         self.replicas = world_size // size
-        limit = timedelta(seconds=timeout)
-        replicas = [range(first, first + size) for first in range(0, world_size, size)]
-        groups = [distributed.new_group(replica, timeout=limit) for replica in replicas]
-        self.group = groups[self.replica]
+        self.group: distributed.ProcessGroup | None = None
+        """of the replica's ranks; None for a rank by itself, which exchanges nothing"""
+        if size > 1:
+            limit = timedelta(seconds=timeout)
+            replicas = [range(first, first + size) for first in range(0, world_size, size)]
+            self.group = [distributed.new_group(replica, timeout=limit) for replica in replicas][self.replica]
 
     def whole(self, own_T: torch.Tensor, counts: list[int]) -> torch.Tensor:
         """The values of all tokens of the row, those of this rank with their gradient.
@@ -45,6 +46,8 @@ class SequenceParallel:
             own_T: [counts[index]] float32.
             counts: predicted tokens of each rank's part.
         """
+        if self.group is None:
+            return own_T
         sent = own_T.detach().new_zeros(max(counts))
         sent[: len(own_T)] = own_T.detach()
         received = [torch.empty_like(sent) for _ in counts]
@@ -81,18 +84,13 @@ def shared_attention(attention: Attention, exchange: torch.nn.Module, size: int)
     """
 
     def attend(
-        query_LHD: torch.Tensor,
-        key_LHD: torch.Tensor,
-        value_LHD: torch.Tensor,
-        sequences: Sequences,
-        scaling: float | None,
-        window: int | None,
+        query_LHD: torch.Tensor, key_LHD: torch.Tensor, value_LHD: torch.Tensor, reach: Reach
     ) -> torch.Tensor:
         copies = _copies(key_LHD.shape[1], size)
         key, value = (tensor.repeat_interleave(copies, dim=1)[None] for tensor in (key_LHD, value_LHD))
 
         def whole(query_1LHD: torch.Tensor, key_1LHD: torch.Tensor, value_1LHD: torch.Tensor) -> torch.Tensor:
-            return attention(query_1LHD[0], key_1LHD[0], value_1LHD[0], sequences, scaling, window)[None]
+            return attention(query_1LHD[0], key_1LHD[0], value_1LHD[0], reach)[None]
 
         return exchange(query_LHD[None], key, value, 0, None, whole)[0]
 

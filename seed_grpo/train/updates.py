@@ -125,7 +125,7 @@ class Updates:
         totals = StepTotals(self._place.device)
         applied: list[Applied] = []
         trained: set[int] = set()
-        updates = [chosen for epoch in self._epochs(samples, steps_done) for chosen in epoch]
+        updates = list(self._mini_batches(samples, steps_done))
         for chosen in updates:
             started = time.perf_counter()
             parts = self._gradient(samples, chosen, before)
@@ -145,15 +145,15 @@ class Updates:
         skipped = sorted({sample.group for sample in samples} - trained)
         return StepResult(metrics, seconds, tuple(skipped))
 
-    def _epochs(self, samples: Sequence[Sample], steps_done: int) -> Iterator[list[list[int]]]:
-        """For each epoch its mini-batches: rows of whole groups, in an order drawn anew for each epoch."""
+    def _mini_batches(self, samples: Sequence[Sample], steps_done: int) -> Iterator[list[int]]:
+        """Rows of whole groups, epoch after epoch, in an order drawn anew for each epoch."""
         groups = sorted({sample.group for sample in samples})
         count = self._config.trainer.mini_batches
         rng = np.random.default_rng(derive_seed(self._config.run.seed, Use.MINI_BATCHES, steps_done))
         for _ in range(self._config.trainer.epochs):
-            parts = [{int(group) for group in part} for part in np.array_split(rng.permutation(groups), count)]
-            rows = [[row for row, sample in enumerate(samples) if sample.group in part] for part in parts]
-            yield [chosen for chosen in rows if chosen]
+            for part in np.array_split(rng.permutation(groups), count):
+                if len(part):
+                    yield [row for row, sample in enumerate(samples) if sample.group in part]
 
     def _before(self, samples: Sequence[Sample]) -> Before:
         """Log-probabilities under the policy before the step, where it makes several updates, and the reference."""

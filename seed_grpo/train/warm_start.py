@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2ForCausalLM, Qwen2Tokenizer
 
 import seed_grpo
 from seed_grpo.config import Config, WarmStartConfig
@@ -94,16 +94,27 @@ def train(settings: WarmStartConfig, tokenizer: Qwen2Tokenizer, progress: Callab
     report = _Progress(settings.steps, progress)
     model.train()
     for step in range(1, settings.steps + 1):
-        token_ids_BT, labels_BT = _batch(list(islice(demonstrations, settings.batch_size)), tokenizer)
-        logits_BTV = model(input_ids=token_ids_BT).logits
-        loss = cross_entropy(logits_BTV[:, :-1].flatten(0, 1), labels_BT[:, 1:].flatten(), ignore_index=IGNORED)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        loss, tokens = learn(model, optimizer, list(islice(demonstrations, settings.batch_size)), tokenizer)
         schedule.step()
-        report(step, loss.item(), token_ids_BT.numel())
+        report(step, loss, tokens)
     return model.eval()
+
+
+def learn(
+    model: PreTrainedModel,
+    optimizer: torch.optim.Optimizer,
+    demonstrations: list[arithmetic.Demonstration],
+    tokenizer: PreTrainedTokenizerBase,
+) -> tuple[float, int]:
+    """One step of supervised learning of the completions; its loss in nats a token, and the tokens with padding."""
+    token_ids_BT, labels_BT = _batch(demonstrations, tokenizer)
+    logits_BTV = model(input_ids=token_ids_BT).logits
+    loss = cross_entropy(logits_BTV[:, :-1].flatten(0, 1), labels_BT[:, 1:].flatten(), ignore_index=IGNORED)
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss.item(), token_ids_BT.numel()
 
 
 @torch.inference_mode()
@@ -122,7 +133,7 @@ def greedy_accuracy(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer) -> float
 
 
 def _batch(
-    demonstrations: list[arithmetic.Demonstration], tokenizer: Qwen2Tokenizer
+    demonstrations: list[arithmetic.Demonstration], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and labels, [B, T], padded on the right, so that positions and the causal mask need no more."""
     prompts = tokenizer([d.prompt for d in demonstrations])["input_ids"]

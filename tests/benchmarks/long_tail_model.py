@@ -12,17 +12,16 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from torch.nn.functional import cross_entropy
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.peers import CORES
 from seed_grpo.data import arithmetic
+from seed_grpo.train.warm_start import learn
 
 MEAN_DOTS, MOST_DOTS = 100, 300
 STEPS, BATCH, LEARNING_RATE = 80, 16, 5e-4
 RIGHT_SHARE = 0.1
 """of the demonstrations, as in the quickstart"""
-IGNORED = -100
 
 
 def long_tail_model(source: Path) -> Path:
@@ -41,14 +40,9 @@ def long_tail_model(source: Path) -> Path:
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * (1 - step / STEPS)
         mean = MEAN_DOTS * (step + 1) / STEPS  # growing, so that the model keeps what it knows
-        texts = [(each.prompt, each.completion + _dots(rng, mean)) for each in islice(demonstrations, BATCH)]
-        token_ids_BT, labels_BT = _batch(texts, tokenizer)
-        logits_BTV = model(input_ids=token_ids_BT).logits
-        loss = cross_entropy(logits_BTV[:, :-1].flatten(0, 1), labels_BT[:, 1:].flatten(), ignore_index=IGNORED)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        taken = islice(demonstrations, BATCH)
+        batch = [each._replace(completion=each.completion + _dots(rng, mean)) for each in taken]
+        learn(model, optimizer, batch, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -56,15 +50,3 @@ def long_tail_model(source: Path) -> Path:
 
 def _dots(rng: random.Random, mean: float) -> str:
     return "." * min(MOST_DOTS, int(rng.expovariate(1 / mean)))
-
-
-def _batch(texts: list[tuple[str, str]], tokenizer: PreTrainedTokenizerBase) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and labels [B, T], padded on the right; the prompt has no loss."""
-    pairs = [(tokenizer(prompt)["input_ids"], tokenizer(completion)["input_ids"]) for prompt, completion in texts]
-    rows = [[*prompt, *completion, tokenizer.eos_token_id] for prompt, completion in pairs]
-    token_ids_BT = torch.full((len(rows), max(map(len, rows))), tokenizer.pad_token_id)
-    labels_BT = torch.full_like(token_ids_BT, IGNORED)
-    for index, (row, (prompt, _)) in enumerate(zip(rows, pairs, strict=True)):
-        token_ids_BT[index, : len(row)] = torch.tensor(row)
-        labels_BT[index, len(prompt) : len(row)] = torch.tensor(row[len(prompt) :])
-    return token_ids_BT, labels_BT
