@@ -179,6 +179,10 @@ def _environment(config: Config) -> dict[str, str]:
             # The engine's processes are on one machine: their gloo groups need not listen on its network.
             "GLOO_SOCKET_IFNAME": "lo",
         }
+        if config.rollout.tensor_parallel_size == 1:
+            # Else vLLM takes "mp" for "uni" on a CPU, since only a new process reads OpenMP's settings; ours has them.
+            # What it is named after concerns its synchronous engine alone.
+            environment["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         if config.rollout.enforce_eager:
             # vLLM compiles a helper of its sampler even so, which takes longer than it ever gives back.
             environment["TORCHDYNAMO_DISABLE"] = "1"
@@ -201,8 +205,9 @@ def _engine_args(config: Config) -> AsyncEngineArgs:
         max_model_len=longest,
         max_num_seqs=rollout.max_concurrent_sequences,
         tensor_parallel_size=rollout.tensor_parallel_size,
-        # Not left to vLLM, which inside a Ray placement group would start Ray actors of its own.
-        distributed_executor_backend="mp",
+        # Not left to vLLM, which inside a Ray placement group would start Ray actors of its own. One device needs no
+        # process beside the engine's own, and no messages to it.
+        distributed_executor_backend="uni" if rollout.tensor_parallel_size == 1 else "mp",
         gpu_memory_utilization=rollout.memory_fraction,
         enforce_eager=rollout.enforce_eager,
         # A cached prefix is computed in other batch shapes than a fresh one, so its values may differ in the last bit.

@@ -14,10 +14,15 @@ MULTIPLE = 4
 """Rows come in multiples of this: then MKL gives a row the same bits whatever the others are, with any threads."""
 
 
-@torch.library.custom_op("seed_grpo::plain_linear", mutates_args=())
-def plain_linear(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
-    """[T, V] products of rows with a matrix. The bits of a row do not depend on the other rows, as with oneDNN: what a
-    seed samples must not depend on what else runs. An operator of its own, since a compiler would choose by shape."""
+torch.library.define("seed_grpo::plain_linear", "(Tensor rows, Tensor weight, Tensor? bias) -> Tensor")
+plain_linear = torch.ops.seed_grpo.plain_linear.default
+"""[T, V] products of rows [T, H] with a matrix [V, H], and a bias [V] or None. The bits of a row do not depend on the
+other rows, as with oneDNN: what a seed samples must not depend on what else runs. An operator of its own, since a
+compiler would choose by shape."""
+
+
+@torch.library.impl("seed_grpo::plain_linear", "CPU")
+def _(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
     assert rows_TH.ndim == 2, f"rows of a text model are [T, H], not {tuple(rows_TH.shape)}"
     missing = -len(rows_TH) % MULTIPLE
     if not missing:
@@ -25,7 +30,7 @@ def plain_linear(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.T
     return linear(pad(rows_TH, (0, 0, 0, missing)), weight_VH, bias_V)[: len(rows_TH)].clone()
 
 
-@plain_linear.register_fake
+@torch.library.register_fake("seed_grpo::plain_linear")
 def _(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
     return rows_TH.new_empty(len(rows_TH), len(weight_VH))
 
