@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from seed_grpo.config_checks import faults_between
+
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -31,7 +33,9 @@ class RunConfig(Section):
     """run directory; a run that is started again with the same directory goes on from its last checkpoint"""
     seed: NonNegative = 0
     steps: Positive
-    """each samples its prompts anew, trains on them, and makes a new version of the weights"""
+    """each trains on groups of `rollout.prompts_per_step` prompts, and makes a new version of the weights"""
+    max_staleness: NonNegative = 0
+    """weight versions that a group may be behind the policy that it trains; 0: sampling and training take turns"""
     deterministic: bool = False
     """deterministic algorithms everywhere; with the CPU engines, runs are then equal to the bit"""
     checkpoint_every: Positive = 20
@@ -293,6 +297,19 @@ class ClusterConfig(Section):
     """of a Ray cluster that is started here; None leaves it to Ray"""
 
 
+class SupervisionConfig(Section):
+    """How long workers may be silent, and how often they are replaced."""
+
+    heartbeat_every: Seconds = 5.0
+    """seconds between the heartbeats that each worker is asked for"""
+    heartbeat_timeout: Seconds = 120.0
+    """seconds of silence after which a worker counts as dead; after a third of it, it gets no new work"""
+    max_restarts: NonNegative = 10
+    """of workers, within `restart_window`; one more ends the run"""
+    restart_window: Seconds = 3600.0
+    """seconds"""
+
+
 class WarmStartConfig(Section):
     """The small model that `seed-grpo warm-start` makes for the generated task."""
 
@@ -322,6 +339,7 @@ class Config(Section):
     weight_sync: WeightSyncConfig = WeightSyncConfig()
     evaluation: EvaluationConfig | None = None
     cluster: ClusterConfig = ClusterConfig()
+    supervision: SupervisionConfig = SupervisionConfig()
     warm_start: WarmStartConfig | None = None
 
     @property
@@ -343,73 +361,9 @@ class Config(Section):
         """Rows of one optimiser step."""
         return self.rollout.prompts_per_step * self.rollout.completions_per_prompt
 
-    def _batch_problems(self) -> list[str]:
-        trainer, rollout = self.trainer, self.rollout
-        problems = []
-        if rollout.prompts_per_step % trainer.mini_batches:
-            problems.append(
-                f"rollout.prompts_per_step={rollout.prompts_per_step} do not divide into "
-                f"trainer.mini_batches={trainer.mini_batches}; change one of the two"
-            )
-        if trainer.num_workers % trainer.sequence_parallel_size:
-            problems.append(
-                f"trainer.num_workers={trainer.num_workers} do not divide into groups of "
-                f"trainer.sequence_parallel_size={trainer.sequence_parallel_size}; change one of the two"
-            )
-        needed = {"none": 0, "optimizer": 1, "optimizer_and_parameters": 3}[trainer.offload]
-        if trainer.zero_stage < needed:
-            problems.append(
-                f"trainer.offload={trainer.offload} needs trainer.zero_stage>={needed}, not {trainer.zero_stage}"
-            )
-        if self.algo.overlong_tokens >= rollout.max_completion_tokens:
-            problems.append(
-                f"algo.overlong_tokens={self.algo.overlong_tokens} must be less than "
-                f"rollout.max_completion_tokens={rollout.max_completion_tokens}; lower it"
-            )
-        return problems
-
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Config:
-        trainer, rollout = self.trainer, self.rollout
-        problems = []
-        problems += self._batch_problems()
-        longest = self.data.max_prompt_tokens + rollout.max_completion_tokens
-        if trainer.tokens_per_micro_batch < longest:
-            problems.append(
-                f"trainer.tokens_per_micro_batch={trainer.tokens_per_micro_batch} cannot hold one completion of "
-                f"data.max_prompt_tokens + rollout.max_completion_tokens = {longest} tokens; raise it to {longest}"
-            )
-        if self.cluster.queue_capacity < rollout.prompts_per_step:
-            problems.append(
-                f"cluster.queue_capacity={self.cluster.queue_capacity} is less than "
-                f"rollout.prompts_per_step={rollout.prompts_per_step}; raise it to at least that"
-            )
-        if trainer.schedule == "linear" and trainer.warmup_steps >= self.run.steps:
-            problems.append(
-                f"trainer.warmup_steps={trainer.warmup_steps} leaves no step of run.steps={self.run.steps} "
-                "for the linear schedule; lower it"
-            )
-        on_cpu = self.cluster.device == "cpu"
-        if on_cpu and self.weight_sync.transport in ("nccl", "ipc"):
-            problems.append(
-                f"weight_sync.transport={self.weight_sync.transport} needs cluster.device=cuda; "
-                "use auto or gloo on CPU"
-            )
-        if not on_cpu and self.weight_sync.transport == "gloo":
-            problems.append("weight_sync.transport=gloo needs cluster.device=cpu; use auto, nccl or ipc on GPU")
-        sharers = (trainer.num_workers, rollout.num_workers, rollout.tensor_parallel_size)
-        if self.weight_sync.transport == "ipc" and sharers != (1, 1, 1):
-            problems.append(
-                "weight_sync.transport=ipc shares one GPU between one trainer and one rollout worker, not between "
-                f"trainer.num_workers={sharers[0]} and rollout.num_workers={sharers[1]} of "
-                f"rollout.tensor_parallel_size={sharers[2]}; use nccl, or set all three to 1"
-            )
-        held_out = self.evaluation.data.max_prompt_tokens if self.evaluation is not None else 0
-        if held_out > self.data.max_prompt_tokens:
-            problems.append(
-                f"evaluation.data.max_prompt_tokens={held_out} exceeds data.max_prompt_tokens="
-                f"{self.data.max_prompt_tokens}, which the engines are made for; lower the one or raise the other"
-            )
+        problems = faults_between(self)
         if problems:
             raise ValueError("; ".join(problems))
         return self

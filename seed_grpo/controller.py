@@ -5,16 +5,21 @@ It holds no payloads, no tensors and no Ray: groups are summaries with an opaque
 
     prompts -> [rollout -> verify -> partition -> entropy] -> advantage x scale -> optimiser step -> weight sync
 
-and on-policy: the groups of a step are sampled by the weights that the step updates (staleness 0). Judging runs while
-generation goes on. With dynamic sampling the first half is repeated while groups that can teach something are missing.
-State changes only between steps, so a checkpoint is a step number and what each part says of itself.
+With `run.max_staleness` k = 0 the groups of a step are sampled by the weights that the step updates. With k > 0 the
+first half of the line runs on while the second half works: the groups of k further steps are open at any time, and
+their generation goes on under the new weights after each sync. That no group is trained which is older than k versions
+follows from how many are open: at version v no more than (k + 1) P, so at version v + k at most P of those that began
+at v or before are left, and a step takes the oldest first, and waits for them (`_await`).
+
+State changes only between steps, so a checkpoint is a step number, what each part says of itself, and the open groups.
+Where the trainer is lost, the run goes on from it, in the same process.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +27,15 @@ from seed_grpo.algo.advantage import advantages_G
 from seed_grpo.algo.dynamic_sampling import chosen_places, is_informative
 from seed_grpo.algo.overlong import overlong_G
 from seed_grpo.algo.scale import scales_P
+from seed_grpo.clock import Clock
 from seed_grpo.config import Config
-from seed_grpo.data.ledger import NOT_FINITE, REPLACED, STALE, TOO_FEW_VALID, Ledger
+from seed_grpo.data.ledger import LOST, NOT_FINITE, REPLACED, STALE, TOO_FEW_VALID, Ledger
 from seed_grpo.data.seeds import Use, derive_seed
-from seed_grpo.errors import ConfigError, TrainerError
-from seed_grpo.interfaces import Batch, Parts, Ready
+from seed_grpo.errors import ConfigError, RolloutError, TrainerError, TrainerLostError
+from seed_grpo.interfaces import Batch, LostGroup, OpenGroups, Parts, Ready
 from seed_grpo.messages import GroupSummary, GroupTask, Sampling
+
+PUMP_SECONDS = 1.0
 
 
 class Controller:
@@ -36,56 +44,102 @@ class Controller:
     def __init__(self, config: Config, parts: Parts) -> None:
         self._config = config
         self._parts = parts
+        self._fresh_prompts = parts.prompts.state()
         self.ledger = Ledger()
         self.step = 0
         """optimiser steps done; also the weight version"""
         self.clock = Clock()
         """wall-clock of everything that this controller did"""
+        self._lost: list[LostGroup] = []
+        self._lost_in_a_row = 0
+        self._saved: int | None = None
         self._stop = False
 
     def request_stop(self) -> None:
-        """Ends the run after the present step, with a checkpoint."""
+        """Ends the run as soon as no step is at work, with a checkpoint. Groups that are being sampled are saved as
+        tasks; the run that goes on samples them anew."""
         self._stop = True
 
-    def run(self) -> None:
-        """Trains to `run.steps`, or until a stop is requested."""
-        steps = self._config.run.steps
-        self._begin()
-        while self.step < steps and not self._stop:
-            self._train_step()
-            if self.step % self._config.run.checkpoint_every == 0 or self.step == steps or self._stop:
-                with self.clock.stage("checkpoint"):
-                    self._checkpoint()
-            if not self._stop:
-                self._evaluate_if_due()
+    def run(self, policy: Path) -> None:
+        """Trains to `run.steps` and exports the policy into a folder, or until a stop is requested."""
+        begun = False
+        while True:
+            try:
+                if not begun:
+                    self._begin()
+                    begun = True
+                elif self._stop or self.step == self._config.run.steps:
+                    self._end(policy)
+                    return
+                else:
+                    self._advance()
+            except TrainerLostError as error:
+                self._parts.pipeline.reset()
+                self._parts.trainer.restart(error)
+                begun = False
 
     def _begin(self) -> None:
-        state = self._parts.checkpoints.load(self._parts.trainer)
-        if state is not None:
-            self.step = state["step"]
-            if self.step > self._config.run.steps:
-                raise ConfigError(
-                    f"the run is at step {self.step} already, past run.steps={self._config.run.steps}; raise "
-                    "run.steps, or choose another run.directory"
-                )
-            self.ledger.restore(state["ledger"])
-            self._parts.prompts.restore(state["prompts"])
+        """Takes up the last checkpoint, or begins at step 0; also after the trainer was lost in the middle."""
+        self._parts.queue.clear()
+        saved = self._parts.checkpoints.load(self._parts.trainer)
+        if saved is None:
+            self.step, self.ledger, self._lost = 0, Ledger(), []
+            self._parts.prompts.restore(self._fresh_prompts)
+            unfinished: list[GroupTask] = []
+        else:
+            unfinished = self._restore(*saved)
         self._parts.recorder.truncate_after(self.step)
         with self.clock.stage("weight_sync"):
             self._parts.sync.push(self.step)
+        self._parts.pipeline.submit(unfinished, self)
         self._evaluate_if_due()
+
+    def _restore(self, state: dict[str, Any], groups: OpenGroups) -> list[GroupTask]:
+        """Returns the tasks that have to be sampled anew."""
+        self.step = self._saved = state["step"]
+        if self.step > self._config.run.steps:
+            raise ConfigError(
+                f"the run is at step {self.step} already, past run.steps={self._config.run.steps}; raise "
+                "run.steps, or choose another run.directory"
+            )
+        tasks = [*groups.tasks, *(judged.group.task for judged in groups.judged)]
+        self.ledger.restore(state["ledger"], tasks, self.step)
+        self._lost = [LostGroup(*lost) for lost in state["lost"]]
+        self._parts.prompts.restore(state["prompts"])
+        for judged in groups.judged:
+            self._parts.queue.put(self._parts.pipeline.keep(judged))
+        return groups.tasks
+
+    def _advance(self) -> None:
+        """One step, with the checkpoint and the evaluation that follow it."""
+        self._train_step()
+        due = self.step % self._config.run.checkpoint_every == 0 or self.step == self._config.run.steps
+        if due and self._saved != self.step:
+            self._checkpoint()
+        self._evaluate_if_due()
+
+    def _end(self, policy: Path) -> None:
+        if self._saved != self.step:
+            self._checkpoint()
+        if self.step == self._config.run.steps:
+            with self.clock.stage("export"):
+                self._parts.trainer.export(policy)
 
     def _train_step(self) -> None:
         clock = Clock()
         with clock.stage("rollout"):
             sampled, rounds = self._sample()
+        if not sampled:
+            return  # since a stop was requested
         batch = self._estimate(sampled, rounds)
         with clock.stage("train"):
-            result = self._parts.trainer.step(batch.groups, batch.advantages_PG)
+            result = self._parts.trainer.step(batch.groups, batch.advantages_PG, self._parts.pipeline.pump)
         batch = batch.without(result.skipped, NOT_FINITE)
         self._close(batch)
         with clock.stage("weight_sync"):
             difference = self._parts.sync.push(self.step)
+        if not self._config.run.deterministic:  # which hands in a step's requests alone
+            self._issue(self._config.rollout.prompts_per_step)  # sampling goes on while the step is recorded
         metrics = {**result.metrics, "canary_logprob_difference": difference}
         summaries = [group.summary for group in sampled]
         parts = {f"train/{name}": value for name, value in result.seconds.items()} | {
@@ -98,28 +152,47 @@ class Controller:
             self.clock.add(name, spent)
 
     def _sample(self) -> tuple[list[Ready], int]:
-        """The step's groups in the order of their issue, and the rounds of further prompts that they took.
+        """The step's groups, and the rounds of further prompts that they took; none where a stop was requested.
 
         Dynamic sampling (DAPO, arXiv 2503.14476, Eq. 11): each further round asks for as many prompts as informative
         groups are missing, until none is, or the rounds are used up.
         """
-        wanted = self._config.rollout.prompts_per_step
-        sampled = self._sample_prompts(wanted)
+        per_step = wanted = self._config.rollout.prompts_per_step
         rounds = 0
-        while rounds < self._config.algo.dynamic_sampling_rounds:
-            missing = wanted - sum(self._is_informative(group.summary) for group in sampled)
-            if not missing:
-                break
-            sampled += self._sample_prompts(missing)
-            rounds += 1
-        return sampled, rounds
+        while self._await(wanted):
+            sampled = self._parts.queue.first(wanted)
+            missing = per_step - sum(self._is_informative(group.summary) for group in sampled)
+            if missing and rounds < self._config.algo.dynamic_sampling_rounds:
+                wanted += missing
+                rounds += 1
+            elif self._are_there(sampled):
+                self._parts.queue.remove(group.summary.group_id for group in sampled)
+                return sampled, rounds
+        return [], rounds
 
-    def _sample_prompts(self, count: int) -> list[Ready]:
-        """G completions of each of the next prompts, judged, partitioned, with their semantic entropy."""
+    def _await(self, count: int) -> bool:
+        """Waits until so many groups are ready, and all that could not wait for the next step; False where a stop was
+        requested."""
+        while not self._stop:
+            self._issue(count)
+            oldest = self.ledger.oldest_unfinished()
+            urgent = oldest is not None and oldest <= self.step - self._config.run.max_staleness
+            if len(self._parts.queue) >= count and not urgent:
+                return True
+            self._parts.pipeline.pump(PUMP_SECONDS)
+            if self._parts.sync.is_awaited:
+                self._parts.sync.push(self.step)
+        return False
+
+    def _issue(self, wanted: int) -> None:
+        """Hands out prompts until as many groups are open as the next step wants, and a step's worth for each version
+        that groups may be behind."""
         rollout = self._config.rollout
+        steps_after = min(self._config.run.max_staleness, self._config.run.steps - self.step - 1)
         tasks = []
-        for problem, prompt_ids in self._parts.prompts.take(count):
-            group_id = self.ledger.issue()
+        count = wanted + steps_after * rollout.prompts_per_step - len(self.ledger.open)
+        for problem, prompt_ids in self._parts.prompts.take(max(count, 0)):
+            group_id = self.ledger.next_group_id
             sampling = Sampling(
                 num_completions=rollout.completions_per_prompt,
                 temperature=rollout.temperature,
@@ -128,11 +201,38 @@ class Controller:
                 seed=derive_seed(self._config.run.seed, Use.GROUP, group_id),
             )
             tasks.append(GroupTask(group_id, problem, tuple(prompt_ids), sampling))
-        self._parts.pipeline.submit(tasks)
-        for group in self._parts.pipeline.collect():
-            self.ledger.ready(group.summary.group_id)
-            self._parts.queue.put(group)
-        return self._parts.queue.take(count)
+            self.ledger.issue(tasks[-1], self.step)
+        if tasks:
+            self._parts.pipeline.submit(tasks, self)
+
+    def _are_there(self, groups: Sequence[Ready]) -> bool:
+        """Whether the trainer got hold of all payloads; those that went with a machine are sampled anew."""
+        gone = self._parts.trainer.fetch(groups)
+        self._sample_anew(gone)
+        return not gone
+
+    def _sample_anew(self, group_ids: Sequence[int]) -> None:
+        """Of ready groups whose payloads are gone."""
+        self._parts.queue.remove(group_ids)
+        self._parts.pipeline.submit([self.ledger.reissue(group_id, self.step) for group_id in group_ids], self)
+
+    def running(self, group_id: int) -> None:
+        """See `interfaces.Sink`."""
+        self.ledger.run(group_id, self.step)
+
+    def ready(self, group: Ready) -> None:
+        """See `interfaces.Sink`."""
+        self.ledger.ready(group.summary.group_id)
+        self._parts.queue.put(group)
+        self._lost_in_a_row = 0
+
+    def lost(self, task: GroupTask, cause: str) -> None:
+        """See `interfaces.Sink`. Another prompt takes its place."""
+        self.ledger.drop(task.group_id, LOST)
+        self._lost.append(LostGroup(task.group_id, task.problem.id))
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row >= self._config.rollout.prompts_per_step:
+            raise RolloutError(f"the last {self._lost_in_a_row} groups all failed, the last one with: {cause}")
 
     def _estimate(self, sampled: Sequence[Ready], rounds: int) -> Batch:
         """Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346."""
@@ -151,12 +251,14 @@ class Controller:
             scale * advantages_G(summary.rewards_G + added_G, summary.valid_G, algo.advantage)
             for scale, summary, added_G in zip(scale_P, summaries, overlong_PG, strict=True)
         ]
+        lost, self._lost = self._lost, []
         return Batch(
             step=self.step + 1,
             version=self.step,
             rounds=rounds,
             groups=groups,
             dropped=dropped,
+            lost=lost,
             scale_P=scale_P,
             overlong_PG=overlong_PG,
             advantages_PG=advantages_PG,
@@ -187,8 +289,8 @@ class Controller:
     def _reason_to_drop(self, summary: GroupSummary) -> str | None:
         if summary.valid_G.sum() < 2:
             return TOO_FEW_VALID
-        if 0 <= summary.version_min < self.step:  # invariant 2; -1 where no token was sampled
-            return STALE
+        if 0 <= summary.version_min < self.step - self._config.run.max_staleness:  # -1 where no token was sampled
+            return STALE  # invariant 2
         return None
 
     def _close(self, batch: Batch) -> None:
@@ -200,39 +302,25 @@ class Controller:
         self.step = batch.step
 
     def _checkpoint(self) -> None:
-        assert not len(self._parts.queue), "a checkpoint between steps finds the queue empty"
-        state = {"step": self.step, "ledger": self.ledger.state(), "prompts": self._parts.prompts.state()}
-        self._parts.checkpoints.save(self.step, state, self._parts.trainer)
+        ready = self._parts.queue.first(len(self._parts.queue))
+        judged = {group.summary.group_id: self._parts.pipeline.fetch(group.payload) for group in ready}
+        self._sample_anew([group_id for group_id, payload in judged.items() if payload is None])
+        groups = OpenGroups(self.ledger.unfinished(), [payload for payload in judged.values() if payload is not None])
+        state = {
+            "step": self.step,
+            "ledger": self.ledger.state(),
+            "lost": self._lost,
+            "prompts": self._parts.prompts.state(),
+        }
+        with self.clock.stage("checkpoint"):
+            self._parts.checkpoints.save(self.step, state, groups, self._parts.trainer)
+        self._saved = self.step
 
     def _evaluate_if_due(self) -> None:
         evaluation = self._config.evaluation
-        if self._parts.evaluator is None or evaluation is None:
+        if self._parts.evaluator is None or evaluation is None or self._stop:
             return
         at_an_end = self.step in (0, self._config.run.steps)
         if at_an_end or (evaluation.every is not None and self.step % evaluation.every == 0):
             with self.clock.stage("evaluation"):
-                self._parts.evaluator.evaluate(self.step)
-
-
-class Clock:
-    """Wall-clock by stage."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Times a stage."""
-        started = time.perf_counter()
-        yield
-        self.add(name, time.perf_counter() - started)
-
-    def add(self, name: str, seconds: float) -> None:
-        """Adds to a stage."""
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-
-    @property
-    def total(self) -> float:
-        """Seconds since it was made."""
-        return time.perf_counter() - self._started
+                self._parts.evaluator.evaluate(self.step, lambda: self._stop)

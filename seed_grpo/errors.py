@@ -37,6 +37,10 @@ class TrainerError(SeedGrpoError):
     """A trainer worker failed, or a step gave a result that is not finite."""
 
 
+class TrainerLostError(TrainerError):
+    """A trainer rank died or hangs: the ranks have to be started anew, from the last checkpoint."""
+
+
 class WeightSyncError(SeedGrpoError):
     """Weights did not arrive, or the canary shows that they are not the trainer's."""
 

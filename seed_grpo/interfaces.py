@@ -5,14 +5,14 @@ Each names where its implementation lives. The controller and its tests see noth
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from seed_grpo.messages import GroupSummary, GroupTask, Problem, StepResult
+from seed_grpo.messages import GroupSummary, GroupTask, JudgedGroup, Problem, StepResult
 
 
 class Ready(Protocol):
@@ -35,12 +35,38 @@ class Prompts(Protocol):
     def restore(self, state: dict[str, Any]) -> None: ...
 
 
+class Sink(Protocol):
+    """Who is told what becomes of the groups of a submission."""
+
+    def running(self, group_id: int) -> None:
+        """A rollout worker has it, perhaps anew, after another was lost."""
+        ...
+
+    def ready(self, group: Any) -> None:
+        """It came back judged, as a `Ready`."""
+        ...
+
+    def lost(self, task: GroupTask, cause: str) -> None:
+        """Workers failed on it again and again, the last one by this cause."""
+        ...
+
+
 class Pipeline(Protocol):
     """From prompts to judged groups; see `runtime.pipeline.Pipeline`."""
 
-    def submit(self, tasks: Sequence[GroupTask]) -> None: ...
+    def submit(self, tasks: Sequence[GroupTask], sink: Sink) -> None: ...
 
-    def collect(self) -> Iterable[Ready]: ...
+    def pump(self, timeout: float = 0.0) -> None: ...
+
+    def reset(self) -> None: ...
+
+    def fetch(self, payload: Any) -> JudgedGroup | None:
+        """The group behind a reference; None where it went with a machine."""
+        ...
+
+    def keep(self, judged: JudgedGroup) -> Any:
+        """A `Ready` of a group that was judged before."""
+        ...
 
 
 class Queue(Protocol):
@@ -50,17 +76,30 @@ class Queue(Protocol):
 
     def put(self, group: Any) -> None: ...
 
-    def take(self, count: int) -> list[Any]: ...
+    def first(self, count: int) -> list[Any]: ...
+
+    def remove(self, group_ids: Iterable[int]) -> None: ...
+
+    def clear(self) -> None: ...
 
 
 class Trainer(Protocol):
-    """All trainer ranks; see `runtime.trainer_pool.TrainerPool`."""
+    """All trainer ranks; see `runtime.trainer_pool.TrainerPool`. Every method raises `TrainerLostError` where a rank is
+    gone; after `restart` the ranks are as at the start of the run, until `load`."""
 
-    def step(self, groups: Sequence[Any], advantages_PG: Sequence[np.ndarray]) -> StepResult: ...
+    def fetch(self, groups: Sequence[Any]) -> list[int]: ...
+
+    def step(
+        self, groups: Sequence[Any], advantages_PG: Sequence[np.ndarray], meanwhile: Callable[[], None]
+    ) -> StepResult: ...
 
     def save(self, folder: Path) -> None: ...
 
     def load(self, folder: Path) -> None: ...
+
+    def export(self, folder: Path) -> None: ...
+
+    def restart(self, cause: Exception) -> None: ...
 
 
 class WeightSync(Protocol):
@@ -70,11 +109,16 @@ class WeightSync(Protocol):
         """Brings the trainer's weights to every rollout worker as `version`; returns the canary's difference."""
         ...
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a rollout worker waits for weights, to join."""
+        ...
+
 
 class Evaluator(Protocol):
     """See `evaluate.evaluator.Evaluator`."""
 
-    def evaluate(self, step: int) -> None: ...
+    def evaluate(self, step: int, stopping: Callable[[], bool]) -> None: ...
 
 
 class Recorder(Protocol):
@@ -85,12 +129,29 @@ class Recorder(Protocol):
     def truncate_after(self, step: int) -> None: ...
 
 
+@dataclass(frozen=True)
+class OpenGroups:
+    """The groups that a checkpoint finds neither trained nor dropped."""
+
+    tasks: list[GroupTask]
+    """pending or running, to be sampled anew"""
+    judged: list[JudgedGroup]
+    """ready, with all that was sampled"""
+
+
 class Checkpoints(Protocol):
-    """See `train.checkpoint`."""
+    """See `runtime.checkpoints.Checkpoints`."""
 
-    def save(self, step: int, state: dict[str, Any], trainer: Trainer) -> None: ...
+    def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: Trainer) -> None: ...
 
-    def load(self, trainer: Trainer) -> dict[str, Any] | None: ...
+    def load(self, trainer: Trainer) -> tuple[dict[str, Any], OpenGroups] | None: ...
+
+
+class LostGroup(NamedTuple):
+    """A group that workers failed on, again and again."""
+
+    group_id: int
+    problem_id: str
 
 
 @dataclass(frozen=True)
@@ -107,6 +168,8 @@ class Batch:
     """[P] trained"""
     dropped: list[tuple[Ready, str]]
     """sampled for the step but not trained, with their reasons"""
+    lost: list[LostGroup]
+    """given up since the step before, without having been judged"""
     scale_P: np.ndarray
     """[P] in [0, 1]"""
     overlong_PG: list[np.ndarray]

@@ -90,6 +90,11 @@ class Completion:
     """[T] int32, the weight version that sampled each token"""
     finish_reason: FinishReason
 
+    @property
+    def num_bytes(self) -> int:
+        """Of its arrays and its text."""
+        return self.token_ids_T.nbytes + self.logprobs_T.nbytes + self.versions_T.nbytes + len(self.text)
+
     def __post_init__(self) -> None:
         lengths = {len(self.token_ids_T), len(self.logprobs_T), len(self.versions_T)}
         if len(lengths) != 1:
@@ -167,6 +172,7 @@ class JudgedGroup:
             version_max=int(versions.max(initial=-1)),
             rollout_seconds=self.group.seconds,
             verify_seconds=self.seconds,
+            payload_bytes=sum(completion.num_bytes for completion in completions),
         )
 
 
@@ -197,6 +203,8 @@ class GroupSummary:
     """wall-clock of its generation"""
     verify_seconds: float
     """wall-clock of its judging and partitioning"""
+    payload_bytes: int
+    """of its completions in the object store, about"""
 
     @property
     def num_classes(self) -> int:

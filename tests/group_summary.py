@@ -25,5 +25,6 @@ def two_answers(group_id: int, **changes: Any) -> GroupSummary:
         "version_max": 0,
         "rollout_seconds": 0.1,
         "verify_seconds": 0.1,
+        "payload_bytes": 2**20,
     }
     return GroupSummary(**fields | changes)

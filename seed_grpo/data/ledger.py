@@ -1,24 +1,41 @@
 """The ledger: what became of every prompt group issued (invariant 1: trained once, or dropped with a reason).
 
-It also counts the group ids, so that a resumed run goes on with the next one.
+A group is pending, running, ready, and closes by being trained or dropped. The ledger also counts the group ids, so
+that a resumed run goes on with the next one, and holds the tasks of open groups, so that they can be issued again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from seed_grpo.messages import GroupTask
 
 TOO_FEW_VALID = "fewer than 2 valid completions"
 STALE = "sampled by older weights"
 REPLACED = "all right or all wrong, and replaced by dynamic sampling"
 NOT_FINITE = "the update's loss or gradient was not finite"
+LOST = "workers failed on it again and again"
 
 
 class GroupState(StrEnum):
     """The states of an open group; it closes by being trained or dropped."""
 
-    PENDING = "pending"  # issued to the rollout pool
+    PENDING = "pending"  # issued, with no worker
+    RUNNING = "running"  # with a worker
     READY = "ready"  # judged, in the queue
+
+
+@dataclass
+class OpenGroup:
+    """A group that is neither trained nor dropped."""
+
+    task: GroupTask
+    state: GroupState
+    version: int
+    """of the policy when a worker got it; nothing of it is older"""
 
 
 class Ledger:
@@ -26,22 +43,32 @@ class Ledger:
 
     def __init__(self) -> None:
         self.next_group_id = 0
-        self.open: dict[int, GroupState] = {}
+        self.open: dict[int, OpenGroup] = {}
         self.trained = 0
         self.dropped: dict[str, int] = {}
         """count by reason"""
 
-    def issue(self) -> int:
-        """The id of a new group, now pending."""
-        group_id = self.next_group_id
+    def issue(self, task: GroupTask, version: int) -> None:
+        """A new group, now pending; its id is the next."""
+        assert task.group_id == self.next_group_id, f"group {task.group_id} was issued, not {self.next_group_id}"
         self.next_group_id += 1
-        self.open[group_id] = GroupState.PENDING
-        return group_id
+        self.open[task.group_id] = OpenGroup(task, GroupState.PENDING, version)
+
+    def run(self, group_id: int, version: int) -> None:
+        """A worker has it, perhaps another than before, which starts anew."""
+        self._expect(group_id, GroupState.PENDING, GroupState.RUNNING)
+        self.open[group_id] = OpenGroup(self.open[group_id].task, GroupState.RUNNING, version)
 
     def ready(self, group_id: int) -> None:
         """A group came back judged."""
-        self._expect(group_id, GroupState.PENDING)
-        self.open[group_id] = GroupState.READY
+        self._expect(group_id, GroupState.RUNNING)
+        self.open[group_id].state = GroupState.READY
+
+    def reissue(self, group_id: int, version: int) -> GroupTask:
+        """A ready group's payload was lost: it is pending again."""
+        self._expect(group_id, GroupState.READY)
+        self.open[group_id] = OpenGroup(self.open[group_id].task, GroupState.PENDING, version)
+        return self.open[group_id].task
 
     def train(self, group_id: int) -> None:
         """A group went into an optimiser step."""
@@ -63,24 +90,43 @@ class Ledger:
             f"{len(self.open)} open"
         )
 
+    def unfinished(self) -> list[GroupTask]:
+        """The tasks of the groups that are pending or running, in the order of their issue."""
+        return [self.open[i].task for i in sorted(self.open) if self.open[i].state is not GroupState.READY]
+
+    def oldest_unfinished(self) -> int | None:
+        """The oldest version that a group may be of that is not ready yet; None where all are ready."""
+        versions = [group.version for group in self.open.values() if group.state is not GroupState.READY]
+        return min(versions, default=None)
+
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """For a checkpoint, without the tasks of the open groups."""
         self.check()
         return {
             "next_group_id": self.next_group_id,
-            "open": {str(group_id): state.value for group_id, state in self.open.items()},
+            "open": {str(group_id): group.state.value for group_id, group in sorted(self.open.items())},
             "trained": self.trained,
             "dropped": dict(self.dropped),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Takes up what `state` gave."""
+    def restore(self, state: dict[str, Any], tasks: Iterable[GroupTask], version: int) -> None:
+        """Takes up what `state` gave; running groups are pending again.
+
+        Args:
+            tasks: of all open groups.
+            version: of the policy now.
+        """
         self.next_group_id = state["next_group_id"]
-        self.open = {int(group_id): GroupState(value) for group_id, value in state["open"].items()}
+        ready = {int(i) for i, name in state["open"].items() if name == GroupState.READY}
+        self.open = {
+            task.group_id: OpenGroup(task, GroupState.READY if task.group_id in ready else GroupState.PENDING, version)
+            for task in tasks
+        }
         self.trained = state["trained"]
         self.dropped = dict(state["dropped"])
         self.check()
 
-    def _expect(self, group_id: int, wanted: GroupState) -> None:
+    def _expect(self, group_id: int, *wanted: GroupState) -> None:
         found = self.open.get(group_id)
-        assert found is wanted, f"group {group_id} is {found or 'not open'}, not {wanted}"
+        state = None if found is None else found.state
+        assert state in wanted, f"group {group_id} is {state or 'not open'}, not {' or '.join(wanted)}"

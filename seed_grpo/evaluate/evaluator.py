@@ -7,23 +7,26 @@ accuracy; G samples for the first of them give the mean semantic entropy.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from seed_grpo.config import EvaluationConfig, RolloutConfig
 from seed_grpo.data.seeds import Use, derive_seed
+from seed_grpo.errors import RolloutError
 from seed_grpo.evaluate.accuracy import EvaluationResult, summarize
 from seed_grpo.messages import GroupTask, JudgedGroup, Problem, Sampling
+
+PUMP_SECONDS = 1.0
 
 
 class Pipeline(Protocol):
     """See `runtime.pipeline.Pipeline`."""
 
-    def submit(self, tasks: Sequence[GroupTask]) -> None: ...
+    def submit(self, tasks: Sequence[GroupTask], sink: Any) -> None: ...
 
-    def collect(self) -> Iterable[Any]: ...
+    def pump(self, timeout: float = 0.0) -> None: ...
 
-    def fetch(self, payload: Any) -> JudgedGroup: ...
+    def fetch(self, payload: Any) -> JudgedGroup | None: ...
 
 
 class Records(Protocol):
@@ -60,15 +63,22 @@ class Evaluator:
         self._records = records
         self._say = say
 
-    def evaluate(self, step: int) -> None:
-        """Evaluates the policy after `step`, unless that is on record."""
+    def evaluate(self, step: int, stopping: Callable[[], bool]) -> None:
+        """Evaluates the policy after `step`, unless that is on record. Gives up, with nothing on record, as soon as
+        `stopping` is true.
+
+        Raises:
+            RolloutError: workers failed on a problem again and again.
+        """
         if step in self._records.evaluations():
             return
         started = time.perf_counter()
         greedy = Sampling(1, 0.0, 1.0, self._rollout.max_completion_tokens, seed=0)
-        greedy_P = self._judged([self._task(i, greedy) for i in range(len(self._prompts))])
+        greedy_P = self._judged([self._task(i, greedy) for i in range(len(self._prompts))], stopping)
         count = min(self._evaluation.entropy_problems, len(self._prompts))
-        sampled_P = self._judged([self._task(i, self._sampled(step, i)) for i in range(count)])
+        sampled_P = self._judged([self._task(i, self._sampled(step, i)) for i in range(count)], stopping)
+        if stopping():
+            return
         result = summarize([judged.summary for judged in greedy_P], [judged.summary for judged in sampled_P])
         seconds = time.perf_counter() - started
         self._records.write_evaluation(step, result.as_metrics(), seconds, [*greedy_P, *sampled_P])
@@ -85,11 +95,41 @@ class Evaluator:
             rollout.completions_per_prompt, rollout.temperature, rollout.top_p, rollout.max_completion_tokens, seed
         )
 
-    def _judged(self, tasks: Sequence[GroupTask]) -> list[JudgedGroup]:
-        """In the order of the tasks."""
-        self._pipeline.submit(tasks)
-        judged = [self._pipeline.fetch(group.payload) for group in self._pipeline.collect()]
-        return sorted(judged, key=lambda group: group.group.task.group_id)
+    def _judged(self, tasks: Sequence[GroupTask], stopping: Callable[[], bool]) -> list[JudgedGroup]:
+        """In the order of the tasks; not all of them where it has to stop."""
+        arrived = _Arrived()
+        found: dict[int, JudgedGroup] = {}
+        self._pipeline.submit(tasks, arrived)
+        while len(found) < len(tasks) and not stopping():
+            self._pipeline.pump(PUMP_SECONDS)
+            for group in arrived.take():
+                judged = self._pipeline.fetch(group.payload)
+                group_id = group.summary.group_id
+                if judged is None:  # its machine is gone
+                    self._pipeline.submit([tasks[group_id]], arrived)
+                else:
+                    found[group_id] = judged
+        return [found[group_id] for group_id in sorted(found)]
+
+
+class _Arrived:
+    """See `interfaces.Sink`."""
+
+    def __init__(self) -> None:
+        self._groups: list[Any] = []
+
+    def take(self) -> list[Any]:
+        """What came since the last call."""
+        taken, self._groups = self._groups, []
+        return taken
+
+    def running(self, group_id: int) -> None: ...
+
+    def ready(self, group: Any) -> None:
+        self._groups.append(group)
+
+    def lost(self, task: GroupTask, cause: str) -> None:
+        raise RolloutError(f"problem {task.problem.id} of the evaluation cannot be sampled or judged: {cause}")
 
 
 def _line(step: int, result: EvaluationResult, seconds: float) -> str:

@@ -53,6 +53,18 @@ class RolloutEngine(Protocol):
         """Takes the received weights into use as `version` and resumes generation."""
         ...
 
+    async def heartbeat(self) -> None:
+        """Returns as soon as the engine's own process has answered.
+
+        Raises:
+            RolloutError: it is dead.
+        """
+        ...
+
+    async def abort_all(self) -> None:
+        """Gives up all groups that are being generated; they are returned as far as they came."""
+        ...
+
     async def shutdown(self) -> None:
         """Ends the engine's processes."""
         ...

@@ -46,6 +46,7 @@ class VllmEngine:
         self._config = config
         self._name = name
         self._requests = itertools.count()
+        self._running: set[str] = set()
         self._engine: AsyncLLM
 
     async def start(self) -> None:
@@ -118,6 +119,14 @@ class VllmEngine:
         await self._control("finishing a weight update", self._engine.finish_weight_update(str(version)))
         await self.resume()
 
+    async def heartbeat(self) -> None:
+        # Whatever it answers, the engine's loop is alive; how long it may take, the caller knows.
+        with self._named("answering a heartbeat"):
+            await self._engine.is_sleeping()
+
+    async def abort_all(self) -> None:
+        await self._engine.abort(list(self._running))
+
     async def shutdown(self) -> None:
         # vLLM's workers do not end by themselves, whatever time they are given; then they are killed.
         self._engine.shutdown(timeout=1.0)
@@ -134,6 +143,7 @@ class VllmEngine:
         """Runs one request to its end or its deadline; at the deadline vLLM returns what there is, as aborted."""
         request_id = f"{next(self._requests)} ({what})"
         deadline = asyncio.create_task(self._abort_at_deadline(request_id))
+        self._running.add(request_id)
         with self._named(f"request {what} of {len(prompt_ids)} prompt tokens"):
             try:
                 stream = self._engine.generate(tokens_input(prompt_ids), parameters, request_id)
@@ -141,6 +151,7 @@ class VllmEngine:
                 return output
             finally:
                 deadline.cancel()
+                self._running.remove(request_id)
 
     async def _abort_at_deadline(self, request_id: str) -> None:
         await asyncio.sleep(self._config.rollout.request_timeout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from seed_grpo.config import Config
+from seed_grpo.messages import Group, GroupTask
 from seed_grpo.rollout.interface import RolloutEngine
 
 
@@ -35,6 +36,12 @@ class RolloutWorker:
         engine = VllmEngine(self._config, self._name)
         await engine.start()
         self._engine = engine
+
+    async def generate(self, task: GroupTask) -> tuple[tuple[float], Group]:
+        """The group, behind how many seconds it took: two results, so that what is large can stay in the object store
+        and a failure is told by what is small. Raises as `RolloutEngine.generate`."""
+        group = await self._engine.generate(task)
+        return (group.seconds,), group
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """Calls a method of `RolloutEngine`; which of them, its interface tells."""

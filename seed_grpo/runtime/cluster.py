@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError
 from seed_grpo.runtime.placement import Plan, Pool, check_plan, cluster_address, machine_cpus
+from seed_grpo.runtime.watched import GROUP, Watched
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,21 @@ def place_gang(plan: Plan, timeout: float) -> PlacementGroup:
     need = {"CPU": sum(pool.cpus for pool in members), "GPU": sum(pool.gpus for pool in members)}
     bundle = {resource: amount for resource, amount in need.items() if amount}
     gang = placement_group([bundle] * plan.trainer.num_workers, strategy="PACK", name="trainer")
+    wait_for_gang(gang, plan, timeout)
+    return gang
+
+
+def wait_for_gang(gang: PlacementGroup, plan: Plan, timeout: float) -> None:
+    """Waits until all bundles have their place; where a machine is lost, Ray looks for another.
+
+    Raises:
+        PlacementError: they have it not in time.
+    """
     if not gang.wait(timeout_seconds=timeout):
         raise PlacementError(
-            f"{plan.trainer.num_workers} trainer ranks of {bundle} could not be placed within {timeout:g} s: "
-            "other jobs hold the machines; wait for them, or add machines"
+            f"{plan.trainer.num_workers} trainer ranks of {gang.bundle_specs[0]} could not be placed within "
+            f"{timeout:g} s: other jobs hold the machines; wait for them, or add machines"
         )
-    return gang
 
 
 def call_engine(worker: Any, method: str, *arguments: Any) -> Any:
@@ -118,7 +128,7 @@ def spawn(
     bundle: int = 0,
     max_concurrency: int | None = None,
 ) -> Any:
-    """Starts a plain class as a Ray actor of a pool.
+    """Starts a plain class, `Watched`, as a Ray actor of a pool.
 
     Args:
         name: of the worker, as the Ray dashboard shows it.
@@ -132,9 +142,10 @@ def spawn(
         "num_gpus": pool.gpus,
         "runtime_env": {"env_vars": pool.environment},
         "max_restarts": 0,
+        "concurrency_groups": {GROUP: 1},
     }
     if gang is not None:
         options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(gang, placement_group_bundle_index=bundle)
     if max_concurrency is not None:
         options["max_concurrency"] = max_concurrency
-    return ray.remote(cls).options(**options).remote(*arguments)
+    return ray.remote(**options)(type(cls.__name__, (cls, Watched), {})).remote(*arguments)

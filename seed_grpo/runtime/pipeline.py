@@ -1,65 +1,44 @@
 """From prompt to judged group: the rollout pool and the verifier pool, joined by references.
 
-Consumes `GroupTask`s; produces `ReadyGroup`s. A group goes from its rollout worker through the object store to a
-verifier worker as soon as its last completion ends, so judging runs while other groups are still being generated;
-only summaries reach this process.
+Consumes `GroupTask`s; produces `ReadyGroup`s, told to whoever submitted them. A group goes from its rollout worker
+through the object store to a verifier worker as soon as its last completion ends, so judging runs while other groups
+are still being generated; only summaries reach this process. Nothing moves by itself: `pump` is called while anything
+is waited for, and looks after the workers too.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import cycle
+from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.exceptions import ObjectLostError, RayTaskError
 from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
-from seed_grpo.errors import DeadlineError, RolloutError, SeedGrpoError, VerifierError
+from seed_grpo.errors import RolloutError, SeedGrpoError, VerifierError
+from seed_grpo.interfaces import Sink
 from seed_grpo.messages import GroupTask, JudgedGroup
-from seed_grpo.rollout.worker import RolloutWorker
-from seed_grpo.runtime.cluster import call_engine, spawn
+from seed_grpo.runtime.cluster import call_engine
 from seed_grpo.runtime.placement import Plan
+from seed_grpo.runtime.pools import rollout_pool, verifier_pool
 from seed_grpo.runtime.queue import ReadyGroup
-from seed_grpo.runtime.verifier_worker import VerifierWorker
-from seed_grpo.runtime.waiting import SAY_EVERY_SECONDS, Say, gather, result
+from seed_grpo.runtime.stage import Job, Stage, Work
+from seed_grpo.runtime.supervision import Supervision
+from seed_grpo.runtime.waiting import FETCH_SECONDS, SAY_EVERY_SECONDS, Say, gather
+from seed_grpo.runtime.worker_pool import Worker
 
-# An engine takes new requests while others run; its scheduler, not Ray, decides how many run at once.
-CALLS_AT_ONCE = 10_000
 GRACE_SECONDS = 60.0
 """what a worker has beyond its own limit before it counts as hung"""
 CLOSE_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Generating:
-    """A group that a rollout worker has."""
-
-    group_id: int
-    worker: str
-    group: ray.ObjectRef
-    deadline: float
-    """monotonic seconds"""
-
-
-@dataclass(frozen=True)
-class Judging:
-    """A generated group that a verifier worker has."""
-
-    generated: Generating
-    worker: str
-    payload: ray.ObjectRef
-    """of the `JudgedGroup`"""
-    deadline: float
-    """monotonic seconds"""
-
-
 class Pipeline:
     """Both pools, and the groups on their way through them."""
 
-    def __init__(self, config: Config, plan: Plan, gang: PlacementGroup, say: Say) -> None:
+    def __init__(self, config: Config, plan: Plan, gang: PlacementGroup, supervision: Supervision, say: Say) -> None:
         """Starts the workers without waiting for them; `wait_started` does.
 
         Args:
@@ -67,26 +46,17 @@ class Pipeline:
         """
         self._config = config
         self._say = say
-        shared = gang if plan.colocated else None
-        self.rollout = {
-            name: spawn(
-                RolloutWorker, plan.rollout, name, config, name, gang=shared, max_concurrency=CALLS_AT_ONCE
-            )
-            for name in plan.rollout.names()
-        }
-        self._verifiers = {
-            name: spawn(VerifierWorker, plan.verifier, name, config.verifier, config.algo.semantic_entropy)
-            for name in plan.verifier.names()
-        }
-        self._starting = {name: worker.start.remote() for name, worker in self.rollout.items()}
-        self._next_verifier = cycle(self._verifiers)
-        self._generating: dict[ray.ObjectRef, Generating] = {}
-        self._judging: dict[ray.ObjectRef, Judging] = {}
-
-    @property
-    def in_flight(self) -> int:
-        """Groups on their way."""
-        return len(self._generating) + len(self._judging)
+        self._said = time.monotonic()
+        self.rollout = rollout_pool(config, plan, gang, supervision)
+        self.verifier = verifier_pool(config, plan, supervision)
+        # the workers end a group at these limits themselves; theirs is the bound for workers that do not
+        seconds = config.rollout.request_timeout + GRACE_SECONDS
+        generating = Work("generating", _generate, one_call=False, seconds=seconds, error=RolloutError)
+        self._generation = Stage(generating, self.rollout, self._give_up)
+        seconds = config.verifier.group_timeout + GRACE_SECONDS
+        judging = Work("judging", _judge, one_call=True, seconds=seconds, error=VerifierError)
+        self._judging = Stage(judging, self.verifier, self._not_judged)
+        supervision.forensics.facts.append(self.depths)
 
     def wait_started(self) -> None:
         """Waits for the workers.
@@ -94,95 +64,131 @@ class Pipeline:
         Raises:
             RolloutError, VerifierError, DeadlineError: one of them did not come up.
         """
-        timeout = self._config.rollout.start_timeout
-        gather(self._starting, "the rollout workers to start", timeout, RolloutError, self._say)
-        ready = {name: worker.__ray_ready__.remote() for name, worker in self._verifiers.items()}
-        gather(ready, "the verifier workers to start", timeout, VerifierError, self._say)
+        self.rollout.wait_started(self._say)
+        self.verifier.wait_started(self._say)
 
-    def submit(self, tasks: Sequence[GroupTask]) -> None:
-        """Hands prompts to the rollout workers, in turn.
+    def submit(self, tasks: Sequence[GroupTask], sink: Sink) -> None:
+        """Hands prompts to the rollout workers; where there is none, they wait.
 
         Under `run.deterministic` the engines are held while they take them in, so that a step's requests form the same
         batches every time; which worker gets a prompt depends on its place in `tasks` alone.
         """
-        if self._config.run.deterministic:
-            self._call_rollout("pause")
-        for task, name in zip(tasks, cycle(self.rollout)):
-            group: ray.ObjectRef = call_engine(self.rollout[name], "generate", task)
-            deadline = time.monotonic() + self._generation_seconds
-            self._generating[group] = Generating(task.group_id, name, group, deadline)
-        if self._config.run.deterministic:
-            self._call_rollout("resume")
+        self._generation.waiting += [Job(task, sink) for task in tasks]
+        self._hand_out()
 
-    def collect(self) -> Iterator[ReadyGroup]:
-        """Judged groups as they become ready, until nothing is on its way. Passes generated groups on to the verifiers.
+    def pump(self, timeout: float = 0.0) -> None:
+        """Moves groups on, and looks after the workers.
+
+        Args:
+            timeout: seconds to wait for something to move.
 
         Raises:
-            RolloutError, VerifierError: a worker failed; names it and the group.
-            DeadlineError: a group is past its deadline; names the worker that holds it.
+            SeedGrpoError: too many workers had to be replaced.
         """
-        said = time.monotonic()
-        while self.in_flight:
-            pending = [*self._generating, *self._judging]
-            done, _ = ray.wait(pending, num_returns=1, timeout=1.0, fetch_local=False)
-            if done:  # and whatever else is: one call for each would hold the verifiers up
-                done, _ = ray.wait(pending, num_returns=len(pending), timeout=0, fetch_local=False)
-            for ref in done:
-                if ref in self._generating:
-                    self._judge(self._generating.pop(ref))
-                else:
-                    yield self._judged(ref, self._judging.pop(ref))
-            self._check_deadlines()
-            if not done and time.monotonic() - said > SAY_EVERY_SECONDS:
-                said = time.monotonic()
-                self._say(f"waiting for {len(self._generating)} groups to be generated, {len(self._judging)} judged")
+        for pool, stage in ((self.rollout, self._generation), (self.verifier, self._judging)):
+            pool.tend()
+            stage.take_back()
+        done = self._wait(timeout)
+        for job, _, group in self._generation.collect(done):
+            job.group = group
+            self._judging.waiting.append(job)
+        for job, summary, payload in self._judging.collect(done):
+            job.sink.ready(ReadyGroup(summary, payload))
+        self._hand_out()
+        if not done and timeout and time.monotonic() - self._said > SAY_EVERY_SECONDS:
+            self._said = time.monotonic()
+            self._say("waiting for groups: " + ", ".join(f"{count} {name}" for name, count in self.depths().items()))
 
-    def fetch(self, payload: Any) -> JudgedGroup:
-        """The judged group behind a reference."""
-        return result("the object store", payload, "fetching a judged group", VerifierError)
+    def reset(self) -> None:
+        """Forgets all groups, and has the engines give them up."""
+        self._generation.clear()
+        self._judging.clear()
+        for worker in self.rollout.started:
+            call_engine(worker.actor, "abort_all")
+
+    def depths(self) -> dict[str, int]:
+        """Groups by where they are."""
+        return {
+            "waiting for a rollout worker": len(self._generation.waiting),
+            "being generated": self._generation.num_running,
+            "waiting for a verifier worker": len(self._judging.waiting),
+            "being judged": self._judging.num_running,
+        }
+
+    def fetch(self, payload: Any) -> JudgedGroup | None:
+        """The judged group behind a reference; None where it went with a machine."""
+        try:
+            return ray.get(payload, timeout=FETCH_SECONDS)
+        except ObjectLostError:
+            return None
+
+    def keep(self, judged: JudgedGroup) -> ReadyGroup:
+        """A judged group of an earlier run of the program, in the object store."""
+        return ReadyGroup(judged.summary, ray.put(judged))
 
     def close(self) -> None:
         """Ends the engines' and the judges' own processes, which on a cluster of others would outlive the run."""
-        closing = [call_engine(worker, "shutdown") for worker in self.rollout.values()]
-        closing += [worker.close.remote() for worker in self._verifiers.values()]
-        ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
+        closing = [call_engine(worker.actor, "shutdown") for worker in self.rollout.started]
+        closing += [worker.actor.close.remote() for worker in self.verifier.started]
+        if closing:
+            ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
 
-    def _judge(self, generated: Generating) -> None:
-        name = next(self._next_verifier)
-        refs: list[ray.ObjectRef] = self._verifiers[name].judge.options(num_returns=2).remote(generated.group)
-        summary, payload = refs
-        # the verifier itself ends a group at its timeout; this is the bound for a verifier that does not
-        deadline = time.monotonic() + (self._config.verifier.group_timeout + GRACE_SECONDS) * (1 + len(self._judging))
-        self._judging[summary] = Judging(generated, name, payload, deadline)
+    def _wait(self, timeout: float) -> set[ray.ObjectRef]:
+        calls = [*self._generation.running, *self._judging.running]
+        pending = [*calls, *self.rollout.starting, *self.verifier.starting]
+        if not pending:
+            time.sleep(min(timeout, 0.1))  # all workers are suspect, or there is nothing to do
+            return set()
+        done, _ = ray.wait(pending, num_returns=1, timeout=timeout, fetch_local=False)
+        if done and calls:  # and whatever else is: one call for each would hold the verifiers up
+            done, _ = ray.wait(calls, num_returns=len(calls), timeout=0, fetch_local=False)
+        return set(done)
 
-    def _judged(self, summary: ray.ObjectRef, judging: Judging) -> ReadyGroup:
-        group_id = judging.generated.group_id
-        try:
-            judged = result(judging.worker, summary, f"judging group {group_id}", VerifierError)
-            return ReadyGroup(judged, judging.payload)
-        except SeedGrpoError:
-            # a failed generation fails the judging that waits for it: name the culprit first
-            generated = judging.generated
-            result(generated.worker, generated.group, f"generating group {group_id}", RolloutError)
-            raise
+    def _hand_out(self) -> None:
+        self._judging.hand_out()
+        if not self._generation.waiting or not self.rollout.serving:
+            return
+        with self._held():
+            given = self._generation.hand_out()
+        for job in given:
+            job.sink.running(job.task.group_id)
 
-    def _call_rollout(self, method: str) -> None:
-        calls = {name: call_engine(worker, method) for name, worker in self.rollout.items()}
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Under `run.deterministic`, no engine begins anything inside."""
+        workers = self.rollout.serving if self._config.run.deterministic else []
+        self._call(workers, "pause")
+        yield
+        self._call(workers, "resume")
+
+    def _call(self, workers: Sequence[Worker], method: str) -> None:
+        calls = {worker.name: call_engine(worker.actor, method) for worker in workers}
         timeout = self._config.weight_sync.timeout + GRACE_SECONDS  # the engine's own limit comes first
-        gather(calls, f"the rollout workers to {method}", timeout, RolloutError, self._say)
+        try:
+            gather(calls, f"the rollout workers to {method}", timeout, RolloutError, self._say)
+        except SeedGrpoError as error:
+            self._say(f"{error}; going on without holding the engines")
+            for worker in workers:
+                self.rollout.doubt(worker)
 
-    @property
-    def _generation_seconds(self) -> float:
-        # the engine itself ends a request at its timeout; this is the bound for an engine that does not
-        return self._config.rollout.request_timeout + GRACE_SECONDS
+    def _not_judged(self, job: Job, error: SeedGrpoError) -> None:
+        """Where the machine is gone that had the completions, they are sampled anew."""
+        failure = error.__cause__
+        cause = failure.cause if isinstance(failure, RayTaskError) else failure
+        if isinstance(cause, ObjectLostError):
+            self._generation.waiting.append(Job(job.task, job.sink))
+        else:
+            self._give_up(job, error)
 
-    def _check_deadlines(self) -> None:
-        now = time.monotonic()
-        late = [(g.worker, "generating", g.group_id) for g in self._generating.values() if now > g.deadline]
-        late += [(j.worker, "judging", j.generated.group_id) for j in self._judging.values() if now > j.deadline]
-        if late:
-            worker, doing, group_id = late[0]
-            raise DeadlineError(
-                f"{worker} is past its deadline {doing} group {group_id} ({len(late)} groups are late; "
-                f"{len(self._generating)} are being generated, {len(self._judging)} judged)"
-            )
+    @staticmethod
+    def _give_up(job: Job, error: SeedGrpoError) -> None:
+        job.sink.lost(job.task, str(error))
+
+
+def _generate(worker: Worker, jobs: list[Job]) -> list[ray.ObjectRef]:
+    (job,) = jobs
+    return worker.actor.generate.options(num_returns=2).remote(job.task)
+
+
+def _judge(worker: Worker, jobs: list[Job]) -> list[ray.ObjectRef]:
+    return worker.actor.judge.options(num_returns=1 + len(jobs)).remote(*(job.group for job in jobs))

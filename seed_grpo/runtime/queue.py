@@ -1,11 +1,12 @@
 """The group queue: judged groups between the verifier workers and the trainer.
 
 It holds references into the object store, never the payloads, and of each group the small summary: weight versions,
-verdicts, entropy. It is bounded: a round of a step issues no more groups than it holds, which the configuration checks.
+verdicts, entropy. It is bounded: no more groups are issued than it holds, which the configuration checks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,17 @@ class GroupQueue:
         assert len(self._ready) < self.capacity, f"the queue is over its capacity of {self.capacity} groups"
         self._ready[group_id] = group
 
-    def take(self, count: int) -> list[ReadyGroup]:
-        """Removes and returns up to `count` groups in the order of their issue, whatever order they came in."""
-        return [self._ready.pop(group_id) for group_id in sorted(self._ready)[:count]]
+    def first(self, count: int) -> list[ReadyGroup]:
+        """The next up to `count` groups: those of the oldest weights first, as they may wait the least, and among them
+        in the order of their issue."""
+        oldest = sorted(self._ready.values(), key=lambda g: (g.summary.version_min, g.summary.group_id))
+        return oldest[:count]
+
+    def remove(self, group_ids: Iterable[int]) -> None:
+        """Takes groups out."""
+        for group_id in group_ids:
+            del self._ready[group_id]
+
+    def clear(self) -> None:
+        """Takes all groups out."""
+        self._ready.clear()

@@ -20,7 +20,7 @@ from seed_grpo.runtime.tables import Estimate, LedgerRow
 class Recorder:
     """See `interfaces.Recorder`; also sums up for the table at the end."""
 
-    def __init__(self, directory: RunDirectory, console: Console, fetch: Callable[[Any], JudgedGroup]) -> None:
+    def __init__(self, directory: RunDirectory, console: Console, fetch: Callable[[Any], JudgedGroup | None]) -> None:
         """Args:
         fetch: reads a payload.
         """
@@ -47,7 +47,13 @@ class Recorder:
         """
         metrics = {**group_metrics(batch), **metrics}
         self._directory.write_ledger(batch.step, _ledger_rows(batch))
-        judged = [self._fetch(group.payload) for group in batch.sampled]
+        fetched = [self._fetch(group.payload) for group in batch.sampled]
+        judged = [group for group in fetched if group is not None]
+        if len(judged) < len(fetched):
+            self._console.say(
+                f"step {batch.step}: {len(fetched) - len(judged)} groups went with a machine after they "
+                "were trained; the rollout table lacks them"
+            )
         self._directory.write_step(batch.step, metrics, seconds, judged, _estimates(batch))
         lost = sum(reason == NOT_FINITE for _, reason in batch.dropped)
         if lost:
@@ -62,7 +68,8 @@ class Recorder:
 def _ledger_rows(batch: Batch) -> list[LedgerRow]:
     scaled = zip(batch.groups, batch.scale_P, strict=True)
     rows = [LedgerRow.trained(batch.step, group.summary, scale) for group, scale in scaled]
-    return rows + [LedgerRow.dropped(batch.step, group.summary, reason) for group, reason in batch.dropped]
+    rows += [LedgerRow.dropped(batch.step, group.summary, reason) for group, reason in batch.dropped]
+    return rows + [LedgerRow.lost(batch.step, *lost) for lost in batch.lost]
 
 
 def _estimates(batch: Batch) -> dict[int, Estimate]:

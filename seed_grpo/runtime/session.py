@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from seed_grpo.clock import Clock
 from seed_grpo.config import Config
-from seed_grpo.controller import Clock, Controller
+from seed_grpo.controller import Controller
 from seed_grpo.data.cursor import PromptSource
 from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.accuracy import EvaluationResult
@@ -27,6 +28,7 @@ from seed_grpo.runtime.preflight import Prepared, check_machine, prepare
 from seed_grpo.runtime.queue import GroupQueue
 from seed_grpo.runtime.recorder import Recorder
 from seed_grpo.runtime.run_directory import RunDirectory
+from seed_grpo.runtime.supervision import Supervision, supervise
 from seed_grpo.runtime.sync import ProvenSync
 from seed_grpo.runtime.trainer_pool import TrainerPool
 from seed_grpo.weight_sync.canary import probe_token_ids
@@ -57,18 +59,17 @@ def train(config: Config) -> bool:
         workers = ", ".join(f"{pool.num_workers} {pool.kind}" for pool in plan.pools)
         console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
         console.say(f"workers: {workers}; run directory: {path}")
-        pipeline, trainer = _start_workers(config, plan, cluster, console)
+        supervision = supervise(config, console.say)
+        pipeline, trainer = _start_workers(config, plan, cluster, supervision, console)
         stack.callback(pipeline.close)
         recorder = Recorder(directory, console, pipeline.fetch)
-        parts = _assemble(config, prepared, pipeline, trainer, recorder, directory, console)
+        parts = _assemble(config, prepared, pipeline, trainer, supervision, recorder, directory, console)
         controller = Controller(config, parts)
         clock.add("start", clock.total)
         with _stopping_on_signals(controller, console):
-            controller.run()
+            controller.run(path.resolve() / "policy")
         complete = controller.step == config.run.steps
-        with clock.stage("export"):
-            if complete:
-                trainer.export(path.resolve() / "policy")
+        with clock.stage("plots"):
             write_plots(path)
         seconds = {**clock.seconds, **controller.clock.seconds, "total": clock.total}
         _report(console, config, directory, recorder, seconds)
@@ -88,21 +89,23 @@ def export(config: Config, folder: Path) -> None:
         plan = make_plan(config)
         check_cluster(plan, cluster)
         gang = place_gang(plan, config.trainer.start_timeout)
-        trainer = TrainerPool(config, plan, gang, cluster.loopback, console.say)
+        trainer = TrainerPool(config, plan, gang, cluster.loopback, supervise(config, console.say), console.say)
         trainer.wait_started()
         checkpoints = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints)
-        state = checkpoints.load(trainer)
-        if state is None:
+        saved = checkpoints.load(trainer)
+        if saved is None:
             raise CheckpointError(f"{config.run.directory} has no checkpoint yet; train first")
         trainer.export(folder.resolve())
-        console.say(f"the policy of step {state['step']} is in {folder}")
+        console.say(f"the policy of step {saved[0]['step']} is in {folder}")
 
 
-def _start_workers(config: Config, plan: Plan, cluster: Cluster, console: Console) -> tuple[Pipeline, TrainerPool]:
+def _start_workers(
+    config: Config, plan: Plan, cluster: Cluster, supervision: Supervision, console: Console
+) -> tuple[Pipeline, TrainerPool]:
     with console.waiting("a place for the trainer ranks"):
         gang = place_gang(plan, config.trainer.start_timeout)
-    pipeline = Pipeline(config, plan, gang, console.say)
-    trainer = TrainerPool(config, plan, gang, cluster.loopback, console.say)
+    pipeline = Pipeline(config, plan, gang, supervision, console.say)
+    trainer = TrainerPool(config, plan, gang, cluster.loopback, supervision, console.say)
     trainer.wait_started()
     pipeline.wait_started()
     return pipeline, trainer
@@ -113,6 +116,7 @@ def _assemble(
     prepared: Prepared,
     pipeline: Pipeline,
     trainer: TrainerPool,
+    supervision: Supervision,
     recorder: Recorder,
     directory: RunDirectory,
     console: Console,
@@ -131,7 +135,7 @@ def _assemble(
         pipeline=pipeline,
         queue=GroupQueue(config.cluster.queue_capacity),
         trainer=trainer,
-        sync=ProvenSync(config, trainer, pipeline, probe_ids_T, console.say),
+        sync=ProvenSync(config, trainer, pipeline, probe_ids_T, supervision, console.say),
         evaluator=evaluator,
         recorder=recorder,
         checkpoints=Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints),
@@ -158,7 +162,8 @@ def _report(
 
 @contextmanager
 def _stopping_on_signals(controller: Controller, console: Console) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the run after the present step, with a checkpoint; the second at once."""
+    """The first Ctrl-C or SIGTERM ends the run with a checkpoint, as soon as the trainer is between two steps: groups
+    that are being sampled are not waited for. The second ends it at once."""
     names = (signal.SIGINT, signal.SIGTERM)
     before = {name: signal.getsignal(name) for name in names}
 
@@ -166,7 +171,7 @@ def _stopping_on_signals(controller: Controller, console: Console) -> Iterator[N
         for name in names:
             signal.signal(name, before[name])
         received = signal.Signals(number).name
-        console.say(f"{received}: stopping after this step, with a checkpoint; once more stops at once")
+        console.say(f"{received}: stopping with a checkpoint; once more stops at once")
         controller.request_stop()
 
     for name in names:

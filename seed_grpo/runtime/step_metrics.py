@@ -25,6 +25,7 @@ METRICS = {
     "sampled_completions": "number of completions sampled for the step, those of dropped groups too",
     "informative_share": "share of groups with right and wrong valid completions",
     "dropped_groups": "number of groups sampled but not trained; the ledger has the reasons",
+    "lost_groups": "number of groups given up before they were judged, since workers failed on them",
     "replaced_groups": "number of those that dynamic sampling replaced, being all right or all wrong",
     "reward": "mean reward of the valid completions, without punishment, whatever became of their groups",
     "overlong_punishment": "mean over the trained groups' valid completions of what length adds to the reward",
@@ -47,6 +48,8 @@ METRICS = {
     "completion_tokens_max": "tokens of the longest completion",
     "truncated_share": "share of completions ended by the token limit",
     "mixed_version_groups": "number of groups sampled by more than one weight version",
+    "payload_mib_mean": "MiB of a group in the object store, mean",
+    "staleness_mean": "weight versions between a trained group's oldest token and the policy, mean of the groups",
     "staleness_max": "weight versions between a trained group's oldest token and the policy, largest of the groups",
 }
 """name -> unit and meaning"""
@@ -71,6 +74,7 @@ def group_metrics(batch: Batch) -> dict[str, float]:
         "completion_tokens_max": float(lengths.max()),
         "truncated_share": float(np.concatenate([summary.truncated_G for summary in sampled]).mean()),
         "mixed_version_groups": float(sum(summary.version_min != summary.version_max for summary in sampled)),
+        "payload_mib_mean": _mean([summary.payload_bytes / 2**20 for summary in sampled]),
         **_update_metrics(batch),
     }
 
@@ -81,6 +85,7 @@ def _sampling_metrics(batch: Batch, sampled: Sequence[GroupSummary]) -> dict[str
         "sampled_completions": float(sum(len(summary.verdicts_G) for summary in sampled)),
         "informative_share": _mean([is_informative(summary.verdicts_G, summary.valid_G) for summary in sampled]),
         "dropped_groups": float(len(batch.dropped)),
+        "lost_groups": float(len(batch.lost)),
         "replaced_groups": float(sum(reason == REPLACED for _, reason in batch.dropped)),
     }
 
@@ -96,6 +101,7 @@ def _update_metrics(batch: Batch) -> dict[str, float]:
         "scale_min": float(batch.scale_P.min()) if len(batch.scale_P) else math.nan,
         "scale_max": float(batch.scale_P.max()) if len(batch.scale_P) else math.nan,
         "no_gradient_share": _mean([not advantages_G.any() for advantages_G in batch.advantages_PG]),
+        "staleness_mean": _mean(ages),
         "staleness_max": float(max(ages, default=0)),
     }
 

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+import ray
 
 from seed_grpo.config import Config
-from seed_grpo.errors import RolloutError, WeightSyncError
+from seed_grpo.errors import DeadlineError, RolloutError, SeedGrpoError, TrainerLostError, WeightSyncError
 from seed_grpo.messages import Probe
 from seed_grpo.runtime.cluster import call_engine
 from seed_grpo.runtime.pipeline import Pipeline
+from seed_grpo.runtime.supervision import Supervision
 from seed_grpo.runtime.trainer_pool import TrainerPool
-from seed_grpo.runtime.waiting import Say, gather
+from seed_grpo.runtime.waiting import Say, gather, result
+from seed_grpo.runtime.worker_pool import Worker
 from seed_grpo.weight_sync.canary import compare_probe
 
 ATTEMPTS = 2
+WAIT_SECONDS = 1.0
+ALIVE_SECONDS = 15.0
+"""for engines to show that they live, after a sync failed"""
 
 
 class ProvenSync:
-    """Invariant 3: no engine whose probe differs from the trainer's gets a prompt."""
+    """Invariant 3: no engine whose probe differs from the trainer's gets a prompt. An engine that fails the proof
+    twice, or dies or hangs in a sync, is replaced; the others go on."""
 
     def __init__(
-        self, config: Config, trainer: TrainerPool, pipeline: Pipeline, probe_ids_T: np.ndarray, say: Say
+        self,
+        config: Config,
+        trainer: TrainerPool,
+        pipeline: Pipeline,
+        probe_ids_T: np.ndarray,
+        supervision: Supervision,
+        say: Say,
     ) -> None:
-        """Opens the transport.
+        """Opens nothing yet.
 
         Args:
             probe_ids_T: [T] the fixed text.
@@ -30,35 +45,111 @@ class ProvenSync:
         self._config = config
         self._trainer = trainer
         self._pipeline = pipeline
+        self._rollout = pipeline.rollout
         self._probe_ids_T = probe_ids_T
         self._say = say
-        trainer.connect(pipeline.rollout)
+        self._joined: tuple[int, list[Worker]] | None = None
+        """whom the open transport joins: the trainer's ranks, by how often they were started, and the engines"""
+        self._phase = "no sync yet"
+        supervision.forensics.facts.append(lambda: {"weight sync": self._phase})
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a rollout worker is up and lacks the present weights."""
+        return any(not worker.has_weights for worker in self._rollout.started)
 
     def push(self, version: int) -> float:
-        """Sends the trainer's weights to every rollout worker as `version`, and proves that they are there. Where an
-        engine fails the proof, the weights are sent to all once more; nothing was sampled in between.
+        """Sends the trainer's weights to every rollout worker that is up, as `version`, and proves that they are there.
+        Waits for one where none is up.
 
         Returns:
             largest |difference| of a log-probability of the probe, in nats, over all engines.
 
         Raises:
-            WeightSyncError: an engine failed the proof twice (names it, with the difference), or the transport failed.
+            WeightSyncError: all engines failed the proof twice, or the transport failed twice though all live.
+            TrainerLostError: a trainer rank is gone.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            self._trainer.sync(version)
+        failures = 0
+        while True:
+            self._rollout.lack_weights()
+            workers = self._members()
             try:
-                return self._prove()
-            except WeightSyncError as error:
-                if attempt == ATTEMPTS:
-                    raise
-                self._say(f"{error}; sending version {version} again")
-        raise AssertionError("unreachable: the last attempt returns or raises")
+                self._send(version, workers)
+                differences, faults = self._prove(workers)
+            except TrainerLostError:
+                raise
+            except SeedGrpoError as error:
+                self._joined = None
+                self._say(f"weight sync: {error}; sending version {version} again")
+                if not self._replace_dead(workers):
+                    failures += 1
+                    if failures == ATTEMPTS:
+                        raise
+                continue
+            failures += bool(faults)
+            if faults and failures < ATTEMPTS:
+                self._say(f"{next(iter(faults.values()))}; sending version {version} again")
+                continue
+            self._quarantine(workers, faults)
+            self._phase = f"version {version} is everywhere"
+            return max(differences)
 
-    def _prove(self) -> float:
-        workers = self._pipeline.rollout
-        calls = {name: call_engine(worker, "score", self._probe_ids_T) for name, worker in workers.items()}
+    def _members(self) -> list[Worker]:
+        self._phase = "waiting for a rollout worker"
+        self._rollout.tend(now=True)
+        while not self._rollout.started:
+            self._pipeline.pump(WAIT_SECONDS)
+        return self._rollout.started
+
+    def _send(self, version: int, workers: list[Worker]) -> None:
+        joined = (self._trainer.incarnation, workers)
+        if joined != self._joined:
+            self._phase = f"opening the transport to {len(workers)} engines"
+            self._trainer.connect({worker.name: worker.actor for worker in workers})
+            self._joined = joined
+        self._phase = f"sending version {version} to {len(workers)} engines"
+        self._trainer.sync(version)
+
+    def _prove(self, workers: list[Worker]) -> tuple[list[float], dict[str, SeedGrpoError]]:
+        """The differences of the engines that pass, and the faults of the others by name."""
+        self._phase = f"proving {len(workers)} engines"
+        calls = {worker.name: call_engine(worker.actor, "score", self._probe_ids_T) for worker in workers}
         probe = Probe(self._probe_ids_T, self._trainer.score(self._probe_ids_T))
         timeout = self._config.weight_sync.timeout
         scores = gather(calls, "the rollout workers to score the probe", timeout, RolloutError, self._say)
-        tolerance = self._config.canary_tolerance
-        return max(compare_probe(probe, score_T, tolerance, name) for name, score_T in zip(calls, scores, strict=True))
+        differences: list[float] = []
+        faults: dict[str, SeedGrpoError] = {}
+        for name, score_T in zip(calls, scores, strict=True):
+            try:
+                differences.append(compare_probe(probe, score_T, self._config.canary_tolerance, name))
+            except WeightSyncError as fault:
+                faults[name] = fault
+        return differences, faults
+
+    def _quarantine(self, workers: list[Worker], faults: Mapping[str, SeedGrpoError]) -> None:
+        """Engines that failed the proof are replaced; nothing was sampled since the sync."""
+        if len(faults) == len(workers):
+            raise next(iter(faults.values()))
+        for worker in workers:
+            if worker.name in faults:
+                self._rollout.fail(worker, faults[worker.name])
+        self._rollout.have_weights([worker for worker in workers if worker.name not in faults])
+
+    def _replace_dead(self, workers: list[Worker]) -> bool:
+        """Replaces the workers whose engines do not answer, and says whether there were any."""
+        calls = {worker: call_engine(worker.actor, "heartbeat") for worker in workers}
+        done, _ = ray.wait(list(calls.values()), num_returns=len(calls), timeout=ALIVE_SECONDS, fetch_local=False)
+        dead = 0
+        for worker, call in calls.items():
+            if call not in done:
+                dead += 1
+                self._rollout.hung(
+                    worker, DeadlineError(f"{worker.name} has not answered for {ALIVE_SECONDS:g} s after {self._phase}")
+                )
+                continue
+            try:
+                result(worker.name, call, self._phase, RolloutError)
+            except SeedGrpoError as error:
+                dead += 1
+                self._rollout.fail(worker, error)
+        return bool(dead)

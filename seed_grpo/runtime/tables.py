@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from seed_grpo.data.ledger import LOST
 from seed_grpo.messages import Completion, GroupSummary, JudgedGroup
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ class LedgerRow:
     def dropped(cls, step: int, summary: GroupSummary, reason: str) -> LedgerRow:
         """The row of a group that was sampled and judged, but not trained on."""
         return cls._judged(step, summary, "dropped", reason, None)
+
+    @classmethod
+    def lost(cls, step: int, group_id: int, problem_id: str) -> LedgerRow:
+        """The row of a group that was never judged."""
+        return cls(step, group_id, problem_id, "dropped", LOST)
 
     @classmethod
     def _judged(

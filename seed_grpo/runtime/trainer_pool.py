@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
 from ray.actor import ActorHandle
+from ray.exceptions import RayActorError, RayError
 from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
-from seed_grpo.errors import SeedGrpoError, TrainerError, WeightSyncError
+from seed_grpo.errors import DeadlineError, SeedGrpoError, TrainerError, TrainerLostError, WeightSyncError
 from seed_grpo.messages import StepResult
-from seed_grpo.runtime.cluster import call_engine, spawn
+from seed_grpo.runtime.cluster import call_engine, spawn, wait_for_gang
 from seed_grpo.runtime.placement import Plan
 from seed_grpo.runtime.queue import ReadyGroup
+from seed_grpo.runtime.supervision import Heartbeat, Supervision, WorkerState
 from seed_grpo.runtime.trainer_worker import TrainerWorker
-from seed_grpo.runtime.waiting import Say, gather
+from seed_grpo.runtime.waiting import Say, as_ours, gather
+from seed_grpo.runtime.watched import GROUP
+
+ALIVE_SECONDS = 15.0
+"""for the ranks to show that they live, after a call failed"""
 
 
 class RayReceivers:
@@ -45,23 +52,29 @@ class RayReceivers:
 
 
 class TrainerPool:
-    """All ranks."""
+    """All ranks. They live and die together: where one is lost, all are started anew, and the run goes on from its last
+    checkpoint. Every method raises `TrainerLostError` then."""
 
-    def __init__(self, config: Config, plan: Plan, gang: PlacementGroup, loopback: bool, say: Say) -> None:
+    def __init__(
+        self, config: Config, plan: Plan, gang: PlacementGroup, loopback: bool, supervision: Supervision, say: Say
+    ) -> None:
         """Starts the ranks, one on each bundle of the gang, without waiting for them; `wait_started` does.
 
         Args:
             loopback: the ranks meet on this machine's loopback address.
         """
         self._config = config
+        self._plan = plan
+        self._gang = gang
         self._loopback = loopback
+        self._supervision = supervision
         self._say = say
-        self._timeout = config.trainer.step_timeout
-        self._ranks = {
-            name: spawn(TrainerWorker, plan.trainer, name, config, rank, gang=gang, bundle=rank)
-            for rank, name in enumerate(plan.trainer.names())
-        }
-        self._starting = self._each("start", *self._endpoint())
+        self.incarnation = 0
+        """how often the ranks were started anew"""
+        self._doing = "nothing"
+        self._spawn()
+        supervision.forensics.workers.append(lambda: self._ranks)
+        supervision.forensics.facts.append(lambda: {"trainer": self._doing})
 
     def wait_started(self) -> None:
         """Waits until all ranks hold the model.
@@ -69,10 +82,37 @@ class TrainerPool:
         Raises:
             ModelError, TrainerError, DeadlineError: a rank did not come up.
         """
-        self._gather(self._starting, "the trainer ranks to start", self._config.trainer.start_timeout)
+        self._wait(self._starting, "the trainer ranks to start", self._config.trainer.start_timeout)
+        self._tell(WorkerState.HEALTHY)
+
+    def restart(self, cause: Exception) -> None:
+        """Ends what is left of the ranks and starts them anew, with the model that the run began with.
+
+        Raises:
+            SeedGrpoError: too many workers had to be replaced.
+        """
+        began = time.monotonic()
+        while True:
+            self._supervision.events.record("failed", "trainer", f"the trainer ranks are started anew: {cause}")
+            self._tell(WorkerState.DEAD)
+            for actor in self._ranks.values():
+                ray.kill(actor)
+            self._supervision.budget.charge(cause)
+            self.incarnation += 1
+            try:
+                wait_for_gang(self._gang, self._plan, self._config.trainer.start_timeout)
+                self._spawn()
+                self.wait_started()
+            except TrainerLostError as error:
+                cause = error
+            else:
+                break
+        seconds = time.monotonic() - began
+        text = f"the trainer ranks are back after {seconds:.1f} s"
+        self._supervision.events.record("recovered", "trainer", text, seconds=seconds)
 
     def connect(self, rollout_workers: Mapping[str, ActorHandle]) -> None:
-        """Opens the transport of weights to the rollout workers.
+        """Opens the transport of weights to the rollout workers, in place of the one before.
 
         Raises:
             WeightSyncError: it could not be opened.
@@ -80,7 +120,7 @@ class TrainerPool:
         timeout = self._config.weight_sync.timeout
         receivers = RayReceivers(rollout_workers, self._config.rollout.tensor_parallel_size, timeout)
         calls = self._each("connect", receivers, *self._endpoint())
-        gather(calls, "the weight transport to open", 2 * timeout, WeightSyncError, self._say)
+        self._wait(calls, "the weight transport to open", 2 * timeout, WeightSyncError)
 
     def sync(self, version: int) -> None:
         """Sends the present weights to the rollout workers.
@@ -89,40 +129,122 @@ class TrainerPool:
             WeightSyncError: they did not arrive.
         """
         timeout = 4 * self._config.weight_sync.timeout  # each phase has its own deadline within
-        gather(self._each("sync", version), "the weight sync", timeout, WeightSyncError, self._say)
+        self._wait(self._each("sync", version), "the weight sync", timeout, WeightSyncError)
 
-    def step(self, groups: Sequence[ReadyGroup], advantages_PG: Sequence[np.ndarray]) -> StepResult:
-        """One step on all ranks.
+    def fetch(self, groups: Sequence[ReadyGroup]) -> list[int]:
+        """Has every rank get the payloads of a step's groups.
+
+        Returns:
+            ids of those that went with a machine; such a step must not be trained.
+        """
+        payloads = {group.summary.group_id: group.payload for group in groups}
+        gone = self._wait(self._each("fetch", payloads), "the trainer to get the groups")
+        return sorted({group_id for of_rank in gone for group_id in of_rank})
+
+    def step(
+        self, groups: Sequence[ReadyGroup], advantages_PG: Sequence[np.ndarray], meanwhile: Callable[[], None]
+    ) -> StepResult:
+        """One step on all ranks, on groups that were fetched.
+
+        Args:
+            meanwhile: called many times a second.
 
         Raises:
             TrainerError: a rank failed, or too many updates in a row were not finite.
         """
-        payloads = [group.payload for group in groups]
-        return self._gather(self._each("step", payloads, list(advantages_PG)), "the optimiser step")[0]
+        calls = self._each("step", [group.summary.group_id for group in groups], list(advantages_PG))
+        return self._wait(calls, "the optimiser step", meanwhile=meanwhile)[0]
 
     def score(self, token_ids_T: np.ndarray) -> np.ndarray:
         """Log-probabilities [T-1] of a text under the present weights."""
-        return self._gather(self._each("score", token_ids_T), "the trainer to score the probe")[0]
+        return self._wait(self._each("score", token_ids_T), "the trainer to score the probe")[0]
 
     def save(self, folder: Path) -> None:
         """Every rank writes its part of a checkpoint into the folder."""
-        self._gather(self._each("save", folder), "the trainer to save")
+        self._wait(self._each("save", folder), "the trainer to save")
 
     def load(self, folder: Path) -> None:
         """Every rank reads its part of a checkpoint."""
-        self._gather(self._each("load", folder), "the trainer to load")
+        self._wait(self._each("load", folder), "the trainer to load")
 
     def export(self, folder: Path) -> None:
         """Writes the policy as a Hugging Face model."""
-        self._gather(self._each("export", folder), "the trainer to export the policy")
+        self._wait(self._each("export", folder), "the trainer to export the policy")
+
+    def _spawn(self) -> None:
+        suffix = f".{self.incarnation}" if self.incarnation else ""
+        self._ranks = {
+            name: spawn(
+                TrainerWorker, self._plan.trainer, name + suffix, self._config, rank, gang=self._gang, bundle=rank
+            )
+            for rank, name in enumerate(self._plan.trainer.names())
+        }
+        self._tell(WorkerState.RESTARTING if self.incarnation else WorkerState.STARTING)
+        self._hearts = {name: self._heartbeat(actor) for name, actor in self._ranks.items()}
+        self._starting = self._each("start", *self._endpoint())
+
+    def _heartbeat(self, actor: Any) -> Heartbeat:
+        return Heartbeat(lambda: actor.pulse.options(concurrency_group=GROUP).remote(), self._supervision.config)
 
     def _each(self, method: str, *arguments: Any) -> dict[str, ray.ObjectRef]:
         return {name: getattr(worker, method).remote(*arguments) for name, worker in self._ranks.items()}
 
-    def _gather(self, calls: Mapping[str, ray.ObjectRef], what: str, timeout: float | None = None) -> list[Any]:
-        return gather(calls, what, timeout or self._timeout, TrainerError, self._say)
+    def _wait(
+        self,
+        calls: Mapping[str, ray.ObjectRef],
+        what: str,
+        timeout: float | None = None,
+        error: type[SeedGrpoError] = TrainerError,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> list[Any]:
+        self._doing = f"waiting for {what}"
+
+        def look() -> None:
+            self._listen(what)
+            meanwhile()
+
+        try:
+            return gather(calls, what, timeout or self._config.trainer.step_timeout, error, self._say, look)
+        except DeadlineError as late:
+            raise self._hung(late) from late
+        except SeedGrpoError as failure:
+            self._check_alive(what, failure)
+            raise
+        finally:
+            self._doing = f"done with {what}"
+
+    def _listen(self, what: str) -> None:
+        """Raises `TrainerLostError` where a rank is dead, or silent for too long."""
+        limit = self._supervision.config.heartbeat_timeout
+        for name, heart in self._hearts.items():
+            try:
+                silence = heart.silence()
+            except RayError as failure:
+                raise TrainerLostError(str(as_ours(name, failure, what, TrainerError))) from failure
+            if silence > limit:
+                said = f"has not answered for {silence:.0f} s (supervision.heartbeat_timeout={limit:g})"
+                raise self._hung(DeadlineError(f"{name} {said}: {what}"))
+
+    def _check_alive(self, what: str, failure: SeedGrpoError) -> None:
+        """A rank's death shows at the others too, perhaps sooner: where one is dead, that is what happened."""
+        if isinstance(failure.__cause__, RayActorError):
+            raise TrainerLostError(str(failure)) from failure
+        calls = {name: actor.pulse.options(concurrency_group=GROUP).remote() for name, actor in self._ranks.items()}
+        try:
+            gather(calls, f"a sign of life after {what} failed", ALIVE_SECONDS, TrainerError)
+        except SeedGrpoError as dead:
+            raise TrainerLostError(f"{dead}; {failure}") from failure
+
+    def _hung(self, late: DeadlineError) -> TrainerLostError:
+        culprit = str(late).partition(" ")[0].rstrip(",")
+        path = self._supervision.forensics.dump(culprit, str(late))
+        self._supervision.events.record("hang", culprit, f"{late}; stacks are in {path}")
+        return TrainerLostError(str(late))
+
+    def _tell(self, state: WorkerState) -> None:
+        self._supervision.events.states("trainer", dict.fromkeys(self._plan.trainer.names(), state))
 
     def _endpoint(self) -> tuple[str, int]:
         name, first = next(iter(self._ranks.items()))
         call = {name: first.endpoint.remote(self._loopback)}
-        return self._gather(call, "the first trainer rank to come up", self._config.trainer.start_timeout)[0]
+        return self._wait(call, "the first trainer rank to come up", self._config.trainer.start_timeout)[0]

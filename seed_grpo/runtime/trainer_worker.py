@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import GetTimeoutError
+from ray.exceptions import GetTimeoutError, ObjectLostError
 
 from seed_grpo.config import Config
 from seed_grpo.errors import DeadlineError
@@ -27,6 +27,7 @@ class TrainerWorker:
         self._rank = rank
         self._engine: DeepSpeedEngine | None = None
         self._sender: WeightSender | None = None
+        self._groups: dict[int, JudgedGroup | None] = {}
 
     @staticmethod
     def endpoint(loopback: bool) -> tuple[str, int]:
@@ -48,24 +49,32 @@ class TrainerWorker:
         """Opens the transport to the engines, which meet the sending rank at the address."""
         from seed_grpo.weight_sync.factory import make_sender  # loads vLLM, which takes seconds
 
+        if self._sender is not None:
+            self._sender.close()
         weights = self.engine.weights()
-        self._sender = make_sender(
-            self._config.transport, self._rank, weights, receivers, address, port, self._config
-        )
+        self._sender = make_sender(self._config.transport, self._rank, weights, receivers, address, port, self._config)
 
     def sync(self, version: int) -> None:
         """Sends the present weights to the engines, as `version`."""
         assert self._sender is not None, "connect() comes before sync()"
         self._sender.send(version)
 
-    def step(self, payloads: Sequence[Any], advantages_PG: Sequence[np.ndarray]) -> StepResult:
-        """One step on judged groups, given as references, with the advantages of their completions."""
-        try:
-            groups = ray.get(list(payloads), timeout=FETCH_SECONDS * len(payloads))
-        except GetTimeoutError as error:
-            raise DeadlineError(
-                f"trainer-{self._rank}: the {len(payloads)} groups of the step did not arrive from the object store"
-            ) from error
+    def fetch(self, payloads: Mapping[int, Any]) -> list[int]:
+        """Gets the judged groups of the next step from the object store.
+
+        Args:
+            payloads: references by group id.
+
+        Returns:
+            ids of those that went with a machine.
+        """
+        self._groups = {group_id: self._get(payload) for group_id, payload in payloads.items()}
+        return [group_id for group_id, group in self._groups.items() if group is None]
+
+    def step(self, group_ids: Sequence[int], advantages_PG: Sequence[np.ndarray]) -> StepResult:
+        """One step on groups that were fetched, with the advantages of their completions."""
+        groups = [group for group_id in group_ids if (group := self._groups[group_id]) is not None]
+        self._groups = {}
         return self.engine.step(samples_of(groups, advantages_PG))
 
     def score(self, token_ids_T: np.ndarray) -> np.ndarray:
@@ -83,6 +92,16 @@ class TrainerWorker:
     def export(self, folder: Path) -> None:
         """See `TrainEngine.export`."""
         self.engine.export(folder)
+
+    def _get(self, payload: Any) -> JudgedGroup | None:
+        try:
+            return ray.get(payload, timeout=FETCH_SECONDS)
+        except ObjectLostError:
+            return None
+        except GetTimeoutError as error:
+            raise DeadlineError(
+                f"trainer-{self._rank}: a group did not arrive from the object store within {FETCH_SECONDS:g} s"
+            ) from error
 
     @property
     def engine(self) -> DeepSpeedEngine:
@@ -102,8 +121,6 @@ def samples_of(groups: Sequence[JudgedGroup], advantages_PG: Sequence[np.ndarray
             group=place,
         )
         for place, (judged, advantages_G) in enumerate(zip(groups, advantages_PG, strict=True))
-        for completion, valid, advantage in zip(
-            judged.group.completions_G, judged.valid_G, advantages_G, strict=True
-        )
+        for completion, valid, advantage in zip(judged.group.completions_G, judged.valid_G, advantages_G, strict=True)
         if valid and len(completion.token_ids_T)
     ]

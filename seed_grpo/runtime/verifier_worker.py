@@ -57,10 +57,11 @@ class VerifierWorker:
             seconds=time.monotonic() - started,
         )
 
-    def judge(self, group: Group) -> tuple[GroupSummary, JudgedGroup]:
-        """`judge_group` with the summary in front: two results, so that the payload can stay in the object store."""
-        judged = self.judge_group(group)
-        return judged.summary, judged
+    def judge(self, *groups: Group) -> tuple[list[GroupSummary] | JudgedGroup, ...]:
+        """`judge_group` of each, with all summaries in front: results of their own, so that the payloads can stay in
+        the object store."""
+        judged = [self.judge_group(group) for group in groups]
+        return [each.summary for each in judged], *judged
 
     def close(self) -> None:
         """Ends the bounded process."""

@@ -17,6 +17,8 @@ from seed_grpo.errors import DeadlineError, SeedGrpoError
 
 SAY_EVERY_SECONDS = 10.0
 FETCH_SECONDS = 60.0
+MEANWHILE_SECONDS = 0.02
+"""between two calls of what is done while something is waited for"""
 COLOUR = re.compile(r"\x1b\[\d*m")
 
 Say = Callable[[str], None]
@@ -28,6 +30,7 @@ def gather(
     timeout: float,
     error: type[SeedGrpoError],
     say: Say = lambda _: None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> list[Any]:
     """Results of the calls, in their order.
 
@@ -37,6 +40,7 @@ def gather(
         timeout: seconds for all of them together.
         error: class to raise where a worker died or failed with an error that is not ours.
         say: told every few seconds what is waited for.
+        meanwhile: called many times a second while waiting.
 
     Raises:
         DeadlineError: names the workers that did not answer.
@@ -51,7 +55,10 @@ def gather(
         if left <= 0:
             late = ", ".join(sorted(names[ref] for ref in pending))
             raise DeadlineError(f"{late} did not answer: waited {timeout:g} s for {what}")
-        done, pending = ray.wait(pending, num_returns=len(pending), timeout=min(left, 1.0), fetch_local=False)
+        look = 1.0 if meanwhile is None else MEANWHILE_SECONDS
+        done, pending = ray.wait(pending, num_returns=len(pending), timeout=min(left, look), fetch_local=False)
+        if meanwhile is not None:
+            meanwhile()
         failures = []
         for ref in done:
             try:
@@ -75,17 +82,23 @@ def result(name: str, ref: ray.ObjectRef, what: str, error: type[SeedGrpoError])
     """
     try:
         return ray.get(ref, timeout=FETCH_SECONDS)
-    except RayTaskError as failure:
+    except RayError as failure:
+        raise as_ours(name, failure, what, error) from failure
+
+
+def as_ours(name: str, failure: RayError, what: str, error: type[SeedGrpoError]) -> SeedGrpoError:
+    """A failure of Ray's as one of our errors: the worker's own where it raised one, or `error`, naming the worker."""
+    if isinstance(failure, RayTaskError):
         cause = failure.cause
         if isinstance(cause, SeedGrpoError):
-            raise cause from failure
-        raise error(f"{name} failed in {what}: {type(cause).__name__}: {_one_line(cause)}") from failure
-    except RayActorError as failure:
-        raise error(f"{name} died in {what}: {_one_line(failure)}") from failure
-    except GetTimeoutError as failure:
-        raise DeadlineError(f"the result of {name} did not arrive within {FETCH_SECONDS:g} s ({what})") from failure
-    except RayError as failure:  # of Ray itself: an object lost, a worker's environment that cannot be made
-        raise error(f"{name}, {what}: {type(failure).__name__}: {_one_line(failure)}") from failure
+            return cause
+        return error(f"{name} failed in {what}: {type(cause).__name__}: {_one_line(cause)}")
+    if isinstance(failure, RayActorError):
+        return error(f"{name} died in {what}: {_one_line(failure)}")
+    if isinstance(failure, GetTimeoutError):
+        return DeadlineError(f"the result of {name} did not arrive within {FETCH_SECONDS:g} s ({what})")
+    # of Ray itself: an object lost, a worker's environment that cannot be made
+    return error(f"{name}, {what}: {type(failure).__name__}: {_one_line(failure)}")
 
 
 def _one_line(failure: BaseException) -> str:

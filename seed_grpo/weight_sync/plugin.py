@@ -6,17 +6,31 @@ The transport's classes are only named: they are loaded when an engine first ask
 
 from __future__ import annotations
 
+import ctypes
+import signal
+from multiprocessing import parent_process
+
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory, WeightTransferTrainerFactory
 
 from seed_grpo.weight_sync.in_place import keep_matrices_plain
 
 MODULE = "seed_grpo.weight_sync.gloo"
+PR_SET_PDEATHSIG = 1
+"""of <linux/prctl.h>"""
 
 
 def register() -> None:
     """Prepares a process of an engine; a second call changes nothing."""
     register_transport()
     keep_matrices_plain()
+    if parent_process() is not None:
+        _end_with_parent()
+
+
+def _end_with_parent() -> None:
+    """Has the kernel kill this process when the one that started it is gone, a rollout worker or an engine: vLLM's
+    processes would stay, with their devices, where it is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def register_transport() -> None:

@@ -1,0 +1,111 @@
+"""What the sections of a configuration must agree on. `Config` asks for it when it is built.
+
+Consumes a `Config`; produces a line for each fault, with its numbers and the setting to change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seed_grpo.config import Config
+
+
+def faults_between(config: Config) -> list[str]:
+    """All faults, none where the sections fit together."""
+    checks = (_batch_faults, _length_faults, _staleness_faults, _schedule_faults, _transport_faults)
+    return [fault for check in checks for fault in check(config)]
+
+
+def _batch_faults(config: Config) -> list[str]:
+    trainer, rollout = config.trainer, config.rollout
+    faults = []
+    if rollout.prompts_per_step % trainer.mini_batches:
+        faults.append(
+            f"rollout.prompts_per_step={rollout.prompts_per_step} do not divide into "
+            f"trainer.mini_batches={trainer.mini_batches}; change one of the two"
+        )
+    if trainer.num_workers % trainer.sequence_parallel_size:
+        faults.append(
+            f"trainer.num_workers={trainer.num_workers} do not divide into groups of "
+            f"trainer.sequence_parallel_size={trainer.sequence_parallel_size}; change one of the two"
+        )
+    needed = {"none": 0, "optimizer": 1, "optimizer_and_parameters": 3}[trainer.offload]
+    if trainer.zero_stage < needed:
+        faults.append(f"trainer.offload={trainer.offload} needs trainer.zero_stage>={needed}, not {trainer.zero_stage}")
+    return faults
+
+
+def _length_faults(config: Config) -> list[str]:
+    trainer, rollout = config.trainer, config.rollout
+    faults = []
+    if config.algo.overlong_tokens >= rollout.max_completion_tokens:
+        faults.append(
+            f"algo.overlong_tokens={config.algo.overlong_tokens} must be less than "
+            f"rollout.max_completion_tokens={rollout.max_completion_tokens}; lower it"
+        )
+    longest = config.data.max_prompt_tokens + rollout.max_completion_tokens
+    if trainer.tokens_per_micro_batch < longest:
+        faults.append(
+            f"trainer.tokens_per_micro_batch={trainer.tokens_per_micro_batch} cannot hold one completion of "
+            f"data.max_prompt_tokens + rollout.max_completion_tokens = {longest} tokens; raise it to {longest}"
+        )
+    held_out = config.evaluation.data.max_prompt_tokens if config.evaluation is not None else 0
+    if held_out > config.data.max_prompt_tokens:
+        faults.append(
+            f"evaluation.data.max_prompt_tokens={held_out} exceeds data.max_prompt_tokens="
+            f"{config.data.max_prompt_tokens}, which the engines are made for; lower the one or raise the other"
+        )
+    return faults
+
+
+def _staleness_faults(config: Config) -> list[str]:
+    staleness, rollout, loss = config.run.max_staleness, config.rollout, config.algo.loss
+    faults = []
+    rounds = config.algo.dynamic_sampling_rounds
+    most = rollout.prompts_per_step * (1 + staleness + rounds)
+    if config.cluster.queue_capacity < most:
+        faults.append(
+            f"cluster.queue_capacity={config.cluster.queue_capacity} is less than the groups that may be ready at "
+            f"once: rollout.prompts_per_step={rollout.prompts_per_step} x (1 + run.max_staleness={staleness} + "
+            f"algo.dynamic_sampling_rounds={rounds}) = {most}; raise it to at least that"
+        )
+    if staleness and config.run.deterministic:
+        faults.append(
+            f"run.deterministic=true needs run.max_staleness=0, not {staleness}: which weights sample a token depends "
+            "on time otherwise; change one of the two"
+        )
+    if staleness > 1 and loss.clip_against == "trainer" and loss.importance_correction == "none":
+        faults.append(
+            f"run.max_staleness={staleness} with algo.loss.importance_correction=none trains stale groups as if they "
+            "were of the present policy; set importance_correction=truncated or masked"
+        )
+    return faults
+
+
+def _schedule_faults(config: Config) -> list[str]:
+    trainer = config.trainer
+    if trainer.schedule == "linear" and trainer.warmup_steps >= config.run.steps:
+        return [
+            f"trainer.warmup_steps={trainer.warmup_steps} leaves no step of run.steps={config.run.steps} "
+            "for the linear schedule; lower it"
+        ]
+    return []
+
+
+def _transport_faults(config: Config) -> list[str]:
+    trainer, rollout, transport = config.trainer, config.rollout, config.weight_sync.transport
+    on_cpu = config.cluster.device == "cpu"
+    faults = []
+    if on_cpu and transport in ("nccl", "ipc"):
+        faults.append(f"weight_sync.transport={transport} needs cluster.device=cuda; use auto or gloo on CPU")
+    if not on_cpu and transport == "gloo":
+        faults.append("weight_sync.transport=gloo needs cluster.device=cpu; use auto, nccl or ipc on GPU")
+    sharers = (trainer.num_workers, rollout.num_workers, rollout.tensor_parallel_size)
+    if transport == "ipc" and sharers != (1, 1, 1):
+        faults.append(
+            "weight_sync.transport=ipc shares one GPU between one trainer and one rollout worker, not between "
+            f"trainer.num_workers={sharers[0]} and rollout.num_workers={sharers[1]} of "
+            f"rollout.tensor_parallel_size={sharers[2]}; use nccl, or set all three to 1"
+        )
+    return faults

@@ -1,0 +1,66 @@
+"""The two pools of a run: how their workers are made, watched and started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+from ray.util.placement_group import PlacementGroup
+
+from seed_grpo.config import Config
+from seed_grpo.errors import RolloutError, VerifierError
+from seed_grpo.rollout.worker import RolloutWorker
+from seed_grpo.runtime.cluster import call_engine, spawn
+from seed_grpo.runtime.placement import Plan
+from seed_grpo.runtime.supervision import Supervision
+from seed_grpo.runtime.verifier_worker import VerifierWorker
+from seed_grpo.runtime.watched import GROUP
+from seed_grpo.runtime.worker_pool import Kind, WorkerPool
+
+# An engine takes new requests while others run; its scheduler, not Ray, decides how many run at once.
+CALLS_AT_ONCE = 10_000
+
+
+def rollout_pool(config: Config, plan: Plan, gang: PlacementGroup, supervision: Supervision) -> WorkerPool:
+    """Starts the rollout workers.
+
+    Args:
+        gang: the trainer's placement group, where a colocated rollout worker has its place.
+    """
+    shared = gang if plan.colocated else None
+
+    def make(name: str, actor_name: str) -> Any:
+        arguments = (config, name)
+        return spawn(RolloutWorker, plan.rollout, actor_name, *arguments, gang=shared, max_concurrency=CALLS_AT_ONCE)
+
+    kind = Kind(
+        "rollout",
+        make,
+        start=lambda actor: actor.start.remote(),
+        pulse=lambda actor: call_engine(actor, "heartbeat"),
+        needs_weights=True,
+        start_timeout=config.rollout.start_timeout,
+        error=RolloutError,
+    )
+    return WorkerPool(kind, plan.rollout.num_workers, supervision)
+
+
+def verifier_pool(config: Config, plan: Plan, supervision: Supervision) -> WorkerPool:
+    """Starts the verifier workers."""
+
+    def make(_name: str, actor_name: str) -> Any:
+        return spawn(VerifierWorker, plan.verifier, actor_name, config.verifier, config.algo.semantic_entropy)
+
+    def pulse(actor: Any) -> ray.ObjectRef:
+        return actor.pulse.options(concurrency_group=GROUP).remote()
+
+    kind = Kind(
+        "verifier",
+        make,
+        start=pulse,
+        pulse=pulse,
+        needs_weights=False,
+        start_timeout=config.rollout.start_timeout,
+        error=VerifierError,
+    )
+    return WorkerPool(kind, plan.verifier.num_workers, supervision)

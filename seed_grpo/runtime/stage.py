@@ -1,0 +1,159 @@
+"""A stage of the pipeline: jobs that wait for a worker, calls that workers are at, and what became of them.
+
+Consumes jobs and a pool; has every job done once, whatever becomes of workers: what a dead, hung or failing one had
+goes back to the front, and is given up only after several workers failed on it. It does not know what the calls do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+
+from seed_grpo.errors import DeadlineError, SeedGrpoError
+from seed_grpo.interfaces import Sink
+from seed_grpo.messages import GroupTask
+from seed_grpo.runtime.waiting import result
+from seed_grpo.runtime.worker_pool import Worker, WorkerPool
+
+ATTEMPTS = 5
+"""workers that may fail on a job before it is given up"""
+
+
+@dataclass(eq=False)
+class Job:
+    """A group on its way."""
+
+    task: GroupTask
+    sink: Sink
+    failures: int = 0
+    group: Any = None
+    """reference to the `Group`, once generated"""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a worker is at."""
+
+    worker: Worker
+    jobs: list[Job]
+    refs: list[ray.ObjectRef]
+    """results; the first tells whether the call succeeded"""
+    deadline: float
+    """monotonic seconds"""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage does with its jobs."""
+
+    doing: str
+    """for messages: generating or judging"""
+    start: Callable[[Worker, list[Job]], list[ray.ObjectRef]]
+    """starts the call of a worker; returns its results, the first of which is small"""
+    one_call: bool
+    """a worker has one call at a time, of a share of the jobs that wait; else any number of calls, of one job each"""
+    seconds: float
+    """that a job may take before its worker counts as hung"""
+    error: type[SeedGrpoError]
+
+
+class Stage:
+    """See the module."""
+
+    def __init__(self, work: Work, pool: WorkerPool, on_lost: Callable[[Job, SeedGrpoError], None]) -> None:
+        """Args:
+        on_lost: told of a job that is given up.
+        """
+        self._work = work
+        self._pool = pool
+        self._on_lost = on_lost
+        self.waiting: deque[Job] = deque()
+        self.running: dict[ray.ObjectRef, Call] = {}
+
+    @property
+    def num_running(self) -> int:
+        """Jobs that workers have."""
+        return sum(len(call.jobs) for call in self.running.values())
+
+    def hand_out(self) -> list[Job]:
+        """Gives waiting jobs to workers, each to that with the least, and returns them."""
+        given: list[Job] = []
+        while self.waiting:
+            free = [worker for worker in self._pool.serving if not (self._work.one_call and worker.load)]
+            if not free:
+                break
+            count = ceil(len(self.waiting) / len(free)) if self._work.one_call else 1
+            if self.waiting[0].failures:
+                count = 1  # so that it is known which one they fail on
+            jobs = [self.waiting.popleft() for _ in range(count)]
+            self._start(min(free, key=lambda worker: worker.load), jobs)
+            given += jobs
+        return given
+
+    def collect(self, done: set[ray.ObjectRef]) -> Iterator[tuple[Job, Any, ray.ObjectRef]]:
+        """The jobs of the calls that ended well: with the part of the first result that is theirs, and the reference to
+        what was made of them. The jobs of the others wait again.
+
+        Args:
+            done: first results that are there, among others.
+        """
+        for ref in [ref for ref in self.running if ref in done]:
+            call = self.running.pop(ref)
+            call.worker.load -= len(call.jobs)
+            what = f"{self._work.doing} group {call.jobs[0].task.group_id}"
+            try:
+                told = result(call.worker.name, ref, what, self._work.error)
+            except SeedGrpoError as error:
+                self._failed(call, error)
+            else:
+                yield from zip(call.jobs, told, call.refs[1:], strict=True)
+
+    def take_back(self) -> None:
+        """What the workers had that are gone waits for others; what is past its deadline ends its worker.
+
+        Raises:
+            SeedGrpoError: too many workers had to be replaced.
+        """
+        now = time.monotonic()
+        for call in [call for call in self.running.values() if now > call.deadline]:
+            what = f"{self._work.doing} group {call.jobs[0].task.group_id}"
+            self._pool.hung(call.worker, DeadlineError(f"{call.worker.name} is past its deadline {what}"))
+        lost, self._pool.lost = self._pool.lost, []
+        for ref, call in list(self.running.items()):
+            if call.worker in lost:
+                del self.running[ref]
+                self._again(call.jobs, self._work.error(f"{call.worker.name} was lost {self._work.doing}"))
+
+    def clear(self) -> None:
+        """Forgets all jobs."""
+        for call in self.running.values():
+            call.worker.load -= len(call.jobs)
+        self.waiting.clear()
+        self.running.clear()
+
+    def _start(self, worker: Worker, jobs: list[Job]) -> None:
+        refs = self._work.start(worker, jobs)
+        worker.load += len(jobs)
+        self.running[refs[0]] = Call(worker, jobs, refs, time.monotonic() + self._work.seconds * len(jobs))
+
+    def _failed(self, call: Call, error: SeedGrpoError) -> None:
+        if isinstance(error.__cause__, RayActorError):
+            self._pool.fail(call.worker, error)
+        else:
+            self._pool.doubt(call.worker)
+        self._again(call.jobs, error)
+
+    def _again(self, jobs: list[Job], error: SeedGrpoError) -> None:
+        for job in reversed(jobs):
+            job.failures += 1
+            if job.failures < ATTEMPTS:
+                self.waiting.appendleft(job)
+            else:
+                self._on_lost(job, error)

@@ -1,0 +1,57 @@
+"""What every worker can tell of itself, whatever it is busy with: that it lives, and what its threads are doing.
+
+`cluster.spawn` mixes this into the worker's class. Calls go to a concurrency group of their own, so they are answered
+while the worker works; one that does not answer is stopped, gone, or holds the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import platform
+import subprocess
+import tempfile
+
+GROUP = "watch"
+"""Ray's concurrency group of these calls"""
+SPY_SECONDS = 10.0
+
+
+class Watched:
+    """Mixed into a worker's class."""
+
+    def pulse(self) -> tuple[str, int]:
+        """Name of the worker's machine, and its process id there."""
+        return platform.node(), os.getpid()
+
+    def stacks(self) -> str:
+        """Stacks of all threads of this process, and of the processes it started, such as an engine's."""
+        with tempfile.TemporaryFile() as file:
+            faulthandler.dump_traceback(file, all_threads=True)
+            file.seek(0)
+            own = file.read().decode(errors="replace")
+        return "\n".join([f"process {os.getpid()}", own, *(stack_of(child) for child in children_of(os.getpid()))])
+
+
+def stack_of(pid: int) -> str:
+    """Stacks of another process of this machine, from outside: it need not answer. Says why, where that fails."""
+    try:
+        done = subprocess.run(
+            ["py-spy", "dump", "--nonblocking", "--pid", str(pid)], capture_output=True, text=True, timeout=SPY_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"process {pid}: no stacks ({error})"
+    return done.stdout if done.returncode == 0 else f"process {pid}: no stacks ({done.stderr.strip()[-200:]})"
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that a process of this machine started, and theirs."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+        found = []
+        for task in tasks:
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                found += [int(child) for child in file.read().split()]
+    except OSError:  # it ended meanwhile
+        return []
+    return [each for child in found for each in (child, *children_of(child))]

@@ -1,0 +1,234 @@
+"""A pool of workers of one kind that lives on: those that die or hang are replaced, others are added or drained.
+
+Consumes a way to make a worker; produces workers that may be given work, and those whose work is to be given to others.
+Every pool is looked after by `tend`, which waits for nothing. The trainer's ranks, which live and die together, are
+`trainer_pool`'s.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from seed_grpo.errors import DeadlineError, SeedGrpoError
+from seed_grpo.runtime.supervision import Heartbeat, Supervision, WorkerState
+from seed_grpo.runtime.waiting import Say, as_ours, gather
+from seed_grpo.runtime.watched import GROUP
+
+TEND_SECONDS = 0.2
+"""between two looks at the workers"""
+
+
+@dataclass(eq=False)
+class Worker:
+    """One worker of a pool; a replacement is another one, of the same name."""
+
+    name: str
+    actor: Any
+    """Ray actor"""
+    heartbeat: Heartbeat
+    starting: ray.ObjectRef | None
+    """of its start; None once it is up"""
+    replaces: float | None
+    """monotonic seconds when the worker failed that it replaces"""
+    placing: ray.ObjectRef | None
+    """answered as soon as it has its place in the cluster; None after"""
+    placed: float = math.inf
+    """monotonic seconds when that was"""
+    has_weights: bool = False
+    """the present ones, proven; always true where the kind needs none"""
+    doubted: float = -math.inf
+    """monotonic seconds when a call failed"""
+    load: int = 0
+    """groups that it has"""
+
+    @property
+    def state(self) -> WorkerState:
+        """As people see it."""
+        if self.starting is not None:
+            return WorkerState.STARTING if self.replaces is None else WorkerState.RESTARTING
+        if self.heartbeat.is_late or self.heartbeat.alive < self.doubted:
+            return WorkerState.SUSPECT
+        return WorkerState.HEALTHY if self.has_weights else WorkerState.STALE
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the workers of a pool are made and watched."""
+
+    name: str
+    """rollout or verifier"""
+    make: Callable[[str, str], Any]
+    """actor of a worker, by the worker's name and the actor's own"""
+    start: Callable[[Any], ray.ObjectRef]
+    """has an actor come up"""
+    pulse: Callable[[Any], ray.ObjectRef]
+    """the call of a heartbeat"""
+    needs_weights: bool
+    start_timeout: float
+    """seconds for a worker to come up, from when it has its place"""
+    error: type[SeedGrpoError]
+
+
+class WorkerPool:
+    """See the module. `lost` holds workers that are gone, until whoever gave them work takes them out."""
+
+    def __init__(self, kind: Kind, size: int, supervision: Supervision) -> None:
+        """Starts the workers without waiting for them; `wait_started` does."""
+        self._kind = kind
+        self._supervision = supervision
+        self._made: dict[str, int] = {}
+        """actors by worker name so far"""
+        self._tended = float("-inf")
+        self.size = size
+        self.lost: list[Worker] = []
+        self.workers: dict[str, Worker] = {}
+        for i in range(size):
+            self._add(f"{kind.name}-{i}")
+        supervision.forensics.workers.append(lambda: {w.name: w.actor for w in self.workers.values()})
+
+    @property
+    def serving(self) -> list[Worker]:
+        """Those that may be given work, in the order of their names' numbers."""
+        return [worker for worker in self.workers.values() if worker.state is WorkerState.HEALTHY]
+
+    @property
+    def started(self) -> list[Worker]:
+        """Those that are up, with or without the present weights."""
+        return [worker for worker in self.workers.values() if worker.starting is None]
+
+    @property
+    def starting(self) -> list[ray.ObjectRef]:
+        """What the coming up of further workers is waited for with."""
+        return [worker.starting for worker in self.workers.values() if worker.starting is not None]
+
+    def wait_started(self, say: Say) -> None:
+        """Waits for the first workers of a run; where one of them cannot start, none ever will.
+
+        Raises:
+            SeedGrpoError: a worker did not come up; names it.
+        """
+        calls = {worker.name: worker.starting for worker in self.workers.values() if worker.starting is not None}
+        what = f"the {self._kind.name} workers to start"
+        gather(calls, what, self._kind.start_timeout, self._kind.error, say)
+        self.tend(now=True)
+
+    def tend(self, now: bool = False) -> None:
+        """Looks after the workers, at most every so often unless it has to be `now`: takes up those that have started,
+        replaces those that are dead or silent for too long.
+
+        Raises:
+            SeedGrpoError: too many had to be replaced.
+        """
+        if not now and time.monotonic() - self._tended < TEND_SECONDS:
+            return
+        self._tended = time.monotonic()
+        for worker in list(self.workers.values()):
+            try:
+                self._look_at(worker)
+            except RayError as error:
+                self.fail(worker, as_ours(worker.name, error, "being looked after", self._kind.error))
+        self._supervision.events.states(self._kind.name, {w.name: w.state for w in self.workers.values()})
+
+    def doubt(self, worker: Worker) -> None:
+        """A call to the worker failed: it gets no new work until it has answered a heartbeat."""
+        worker.doubted = time.monotonic()
+        worker.heartbeat.hurry()
+
+    def fail(self, worker: Worker, cause: SeedGrpoError) -> None:
+        """Ends a worker that is dead or of no use, and starts another in its place.
+
+        Raises:
+            SeedGrpoError: too many had to be replaced.
+        """
+        if self.workers.get(worker.name) is not worker:
+            return  # it was replaced already
+        self._supervision.events.record("failed", worker.name, f"{worker.name} is replaced: {cause}")
+        self._remove(worker)
+        self._supervision.budget.charge(cause)
+        self._add(worker.name, replaces=time.monotonic())
+
+    def hung(self, worker: Worker, cause: SeedGrpoError) -> None:
+        """As `fail`, for one that does not answer: writes down first what all workers are doing."""
+        if self.workers.get(worker.name) is worker:
+            path = self._supervision.forensics.dump(worker.name, str(cause))
+            self._supervision.events.record("hang", worker.name, f"{cause}; stacks are in {path}")
+            self.fail(worker, cause)
+
+    def resize(self, size: int) -> None:
+        """Adds workers, or drains those of the highest numbers: their unfinished work goes to others."""
+        self.size = size
+        names = [f"{self._kind.name}-{i}" for i in range(size)]
+        for name in [name for name in self.workers if name not in names]:
+            self._remove(self.workers[name])
+            self._supervision.events.record("drained", name, f"{name} is drained")
+        for name in [name for name in names if name not in self.workers]:
+            self._add(name)
+            self._supervision.events.record("added", name, f"{name} is added")
+
+    def have_weights(self, workers: list[Worker]) -> None:
+        """These have the present weights, and it is proven."""
+        for worker in workers:
+            self._ready(worker)
+
+    def lack_weights(self) -> None:
+        """None has the present weights any more, as where a sync failed in its middle."""
+        for worker in self.workers.values():
+            worker.has_weights = not self._kind.needs_weights
+
+    def _look_at(self, worker: Worker) -> None:
+        if worker.starting is not None:
+            self._look_at_start(worker, worker.starting)
+            return
+        silence, limit = worker.heartbeat.silence(), self._supervision.config.heartbeat_timeout
+        if silence > limit:
+            said = f"{worker.name} has not answered for {silence:.0f} s (supervision.heartbeat_timeout={limit:g})"
+            self.hung(worker, DeadlineError(said))
+
+    def _look_at_start(self, worker: Worker, starting: ray.ObjectRef) -> None:
+        if worker.placing is not None and _is_done(worker.placing):
+            self._supervision.forensics.register(worker.name, *ray.get(worker.placing))
+            worker.placing, worker.placed = None, time.monotonic()
+        if _is_done(starting):
+            ray.get(starting)
+            worker.starting = None
+            if not self._kind.needs_weights:
+                self._ready(worker)
+        elif time.monotonic() - worker.placed > self._kind.start_timeout:
+            limit = f"{self._kind.start_timeout:g} s ({self._kind.name}.start_timeout)"
+            self.hung(worker, DeadlineError(f"{worker.name} did not come up within {limit}"))
+
+    def _ready(self, worker: Worker) -> None:
+        if worker.has_weights:
+            return
+        worker.has_weights = True
+        if worker.replaces is not None:
+            seconds = time.monotonic() - worker.replaces
+            text = f"{worker.name} is back after {seconds:.1f} s"
+            self._supervision.events.record("recovered", worker.name, text, seconds=seconds)
+            worker.replaces = None
+
+    def _add(self, name: str, replaces: float | None = None) -> None:
+        number = self._made.get(name, 0)
+        self._made[name] = number + 1
+        actor = self._kind.make(name, f"{name}.{number}" if number else name)
+        heartbeat = Heartbeat(lambda: self._kind.pulse(actor), self._supervision.config)
+        placing = actor.pulse.options(concurrency_group=GROUP).remote()
+        self.workers[name] = Worker(name, actor, heartbeat, self._kind.start(actor), replaces, placing)
+        self.workers = dict(sorted(self.workers.items(), key=lambda item: int(item[0].rpartition("-")[2])))
+
+    def _remove(self, worker: Worker) -> None:
+        del self.workers[worker.name]
+        self.lost.append(worker)
+        ray.kill(worker.actor)
+
+
+def _is_done(call: ray.ObjectRef) -> bool:
+    done, _ = ray.wait([call], timeout=0, fetch_local=False)
+    return bool(done)
