@@ -1,4 +1,7 @@
-"""The command line: `seed-grpo train | warm-start | doctor | export | judge`. An error ends it with one line."""
+"""The command line: `seed-grpo train | warm-start | doctor | export | scale | judge`.
+
+An error ends it with one line.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 
 from seed_grpo.config import Config, VerifierConfig
 from seed_grpo.config_file import load_config
-from seed_grpo.errors import SeedGrpoError
+from seed_grpo.errors import ConfigError, SeedGrpoError
 
 INTERRUPTED = 130
 
@@ -63,6 +66,17 @@ def _export(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _scale(parsed: argparse.Namespace) -> int:
+    from seed_grpo.runtime.scaling import request
+
+    sizes = {kind: size for kind in ("rollout", "verifier") if (size := getattr(parsed, kind)) is not None}
+    if not sizes:
+        raise ConfigError("nothing to scale: give --rollout N, --verifier N, or both")
+    for name, state in request(parsed.run, sizes).items():
+        print(f"{name:12} {state}")
+    return 0
+
+
 def _judge(parsed: argparse.Namespace) -> int:
     from seed_grpo.evaluate.answers import explain
 
@@ -94,6 +108,11 @@ def _parser() -> argparse.ArgumentParser:
         if name == "export":
             sub.add_argument("folder", type=Path, help="folder to write the model into")
         sub.add_argument("overrides", nargs="*", help="settings to change: section.key=value")
+    scale = commands.add_parser("scale", help="add or drain workers of a run that is at work")
+    scale.set_defaults(command=_scale)
+    scale.add_argument("run", type=Path, help="directory of the run")
+    scale.add_argument("--rollout", type=int, metavar="N", help="rollout workers that it shall have")
+    scale.add_argument("--verifier", type=int, metavar="N", help="verifier workers that it shall have")
     judge = commands.add_parser("judge", help="say whether two answers mean the same, and why")
     judge.set_defaults(command=_judge)
     judge.add_argument("prediction", help="an answer as a model writes it, such as '\\frac12'")

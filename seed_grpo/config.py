@@ -98,6 +98,21 @@ class DataConfig(Section):
     """a new order each epoch, by `run.seed`"""
 
 
+class AutoscaleConfig(Section):
+    """A policy that adds rollout workers while the trainer waits for groups, and drains them while they are idle."""
+
+    min_workers: Positive = 1
+    max_workers: Positive
+    every: Seconds = 60.0
+    """seconds between two decisions, each of one worker at most"""
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> AutoscaleConfig:
+        if self.min_workers > self.max_workers:
+            raise ValueError(f"min_workers={self.min_workers} exceeds max_workers={self.max_workers}; lower the one")
+        return self
+
+
 class RolloutConfig(Section):
     """Sampling, and the pool of vLLM engines."""
 
@@ -128,6 +143,7 @@ class RolloutConfig(Section):
     prefix_caching: bool = True
     start_timeout: Seconds = 600.0
     """seconds for an engine to come up"""
+    autoscale: AutoscaleConfig | None = None
 
 
 class VerifierConfig(Section):

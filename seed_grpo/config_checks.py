@@ -101,6 +101,8 @@ def _transport_faults(config: Config) -> list[str]:
         faults.append(f"weight_sync.transport={transport} needs cluster.device=cuda; use auto or gloo on CPU")
     if not on_cpu and transport == "gloo":
         faults.append("weight_sync.transport=gloo needs cluster.device=cpu; use auto, nccl or ipc on GPU")
+    if transport == "ipc" and rollout.autoscale is not None:
+        faults.append("rollout.autoscale needs weight_sync.transport=nccl: with ipc one rollout worker shares one GPU")
     sharers = (trainer.num_workers, rollout.num_workers, rollout.tensor_parallel_size)
     if transport == "ipc" and sharers != (1, 1, 1):
         faults.append(

@@ -7,9 +7,9 @@ It holds no payloads, no tensors and no Ray: groups are summaries with an opaque
 
 With `run.max_staleness` k = 0 the groups of a step are sampled by the weights that the step updates. With k > 0 the
 first half of the line runs on while the second half works: the groups of k further steps are open at any time, and
-their generation goes on under the new weights after each sync. That no group is trained which is older than k versions
-follows from how many are open: at version v no more than (k + 1) P, so at version v + k at most P of those that began
-at v or before are left, and a step takes the oldest first, and waits for them (`_await`).
+their generation goes on under the new weights after each sync. That no group gets older than k versions follows from
+how many are open, (k + 1) P, which k + 1 steps can train; from their order, the oldest first; and from what a step
+waits for: the groups that it leaves must all be young enough for the steps after it (`_others_can_wait`).
 
 State changes only between steps, so a checkpoint is a step number, what each part says of itself, and the open groups.
 Where the trainer is lost, the run goes on from it, in the same process.
@@ -159,30 +159,51 @@ class Controller:
         """
         per_step = wanted = self._config.rollout.prompts_per_step
         rounds = 0
-        while self._await(wanted):
-            sampled = self._parts.queue.first(wanted)
+        sampled: list[Ready] = []
+        while self._await(wanted, sampled):
+            sampled = self._add(sampled, wanted)
             missing = per_step - sum(self._is_informative(group.summary) for group in sampled)
             if missing and rounds < self._config.algo.dynamic_sampling_rounds:
                 wanted += missing
                 rounds += 1
-            elif self._are_there(sampled):
+                continue
+            gone = self._parts.trainer.fetch(self._select(sampled)[0])
+            if not gone:
                 self._parts.queue.remove(group.summary.group_id for group in sampled)
                 return sampled, rounds
+            self._sample_anew(gone)
+            sampled = [group for group in sampled if group.summary.group_id not in gone]
         return [], rounds
 
-    def _await(self, count: int) -> bool:
-        """Waits until so many groups are ready, and all that could not wait for the next step; False where a stop was
-        requested."""
+    def _await(self, count: int, sampled: Sequence[Ready]) -> bool:
+        """Waits until so many groups are ready, those that were `sampled` before among them, and all that cannot wait
+        for a later step; False where a stop was requested."""
         while not self._stop:
             self._issue(count)
-            oldest = self.ledger.oldest_unfinished()
-            urgent = oldest is not None and oldest <= self.step - self._config.run.max_staleness
-            if len(self._parts.queue) >= count and not urgent:
+            if len(self._parts.queue) >= count and self._others_can_wait(self._add(sampled, count)):
                 return True
             self._parts.pipeline.pump(PUMP_SECONDS)
             if self._parts.sync.is_awaited:
                 self._parts.sync.push(self.step)
         return False
+
+    def _add(self, sampled: Sequence[Ready], count: int) -> list[Ready]:
+        """Those that were sampled before, and the oldest other ready groups, so many in all. What came since takes the
+        place of none, as the rounds counted on their outcomes."""
+        ids = {group.summary.group_id for group in sampled}
+        others = [group for group in self._parts.queue.first(len(self._parts.queue)) if group.summary.group_id not in ids]
+        return [*sampled, *others[: count - len(sampled)]]
+
+    def _others_can_wait(self, sampled: Sequence[Ready]) -> bool:
+        """Whether the groups that a step with these leaves are all young enough to be trained by the steps after it,
+        the oldest first, a step's worth by each."""
+        unfinished = self.ledger.unfinished_versions()
+        ids = {group.summary.group_id for group in sampled}
+        left = [group.summary for group in self._parts.queue.first(len(self._parts.queue))]
+        versions = [summary.version_min for summary in left if summary.group_id not in ids and summary.version_min >= 0]
+        oldest, per_step = self.step + 1 - self._config.run.max_staleness, self._config.rollout.prompts_per_step
+        in_time = all(v >= oldest + i // per_step for i, v in enumerate(sorted(unfinished + versions)))
+        return in_time or not unfinished  # where all are ready, nothing is left to wait for
 
     def _issue(self, wanted: int) -> None:
         """Hands out prompts until as many groups are open as the next step wants, and a step's worth for each version
@@ -204,12 +225,6 @@ class Controller:
             self.ledger.issue(tasks[-1], self.step)
         if tasks:
             self._parts.pipeline.submit(tasks, self)
-
-    def _are_there(self, groups: Sequence[Ready]) -> bool:
-        """Whether the trainer got hold of all payloads; those that went with a machine are sampled anew."""
-        gone = self._parts.trainer.fetch(groups)
-        self._sample_anew(gone)
-        return not gone
 
     def _sample_anew(self, group_ids: Sequence[int]) -> None:
         """Of ready groups whose payloads are gone."""

@@ -94,10 +94,9 @@ class Ledger:
         """The tasks of the groups that are pending or running, in the order of their issue."""
         return [self.open[i].task for i in sorted(self.open) if self.open[i].state is not GroupState.READY]
 
-    def oldest_unfinished(self) -> int | None:
-        """The oldest version that a group may be of that is not ready yet; None where all are ready."""
-        versions = [group.version for group in self.open.values() if group.state is not GroupState.READY]
-        return min(versions, default=None)
+    def unfinished_versions(self) -> list[int]:
+        """The versions that the groups may be of, at the oldest, that are not ready yet."""
+        return [group.version for group in self.open.values() if group.state is not GroupState.READY]
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint, without the tasks of the open groups."""

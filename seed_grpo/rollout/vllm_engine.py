@@ -31,7 +31,7 @@ from seed_grpo.weight_sync.factory import TRANSPORTS
 CPU_STEP_TOKENS = 8192
 """tokens that an engine on CPU computes in one step, or one prompt if that is longer"""
 FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "abort": FinishReason.TIMEOUT}
-"""only a deadline aborts a request here"""
+"""a request is aborted at its deadline, or where nobody waits for it any more"""
 
 
 class VllmEngine:
@@ -47,6 +47,8 @@ class VllmEngine:
         self._name = name
         self._requests = itertools.count()
         self._running: set[str] = set()
+        self._updating = False
+        """whether a weight update is open"""
         self._engine: AsyncLLM
 
     async def start(self) -> None:
@@ -109,6 +111,9 @@ class VllmEngine:
         """As the interface says. All cached keys and values are dropped: prefixes must not outlive their weights, and a
         running request is computed anew up to its present token, so that each further token is of one version only."""
         await self._control("pausing for new weights", self._engine.pause_generation(mode="keep", clear_cache=True))
+        if self._updating:  # the one before was broken off; the weights are a mixture until this one is through
+            await self._control("ending a weight update", self._engine.finish_weight_update())
+        self._updating = True
         await self._control("starting a weight update", self._engine.start_weight_update())
 
     async def update_weights(self, update_info: dict[str, Any]) -> None:
@@ -117,6 +122,7 @@ class VllmEngine:
 
     async def finish_weight_update(self, version: int) -> None:
         await self._control("finishing a weight update", self._engine.finish_weight_update(str(version)))
+        self._updating = False
         await self.resume()
 
     async def heartbeat(self) -> None:

@@ -25,6 +25,7 @@ from seed_grpo.runtime.cluster import call_engine
 from seed_grpo.runtime.placement import Plan
 from seed_grpo.runtime.pools import rollout_pool, verifier_pool
 from seed_grpo.runtime.queue import ReadyGroup
+from seed_grpo.runtime.scaling import Scaler
 from seed_grpo.runtime.stage import Job, Stage, Work
 from seed_grpo.runtime.supervision import Supervision
 from seed_grpo.runtime.waiting import FETCH_SECONDS, SAY_EVERY_SECONDS, Say, gather
@@ -56,6 +57,7 @@ class Pipeline:
         seconds = config.verifier.group_timeout + GRACE_SECONDS
         judging = Work("judging", _judge, one_call=True, seconds=seconds, error=VerifierError)
         self._judging = Stage(judging, self.verifier, self._not_judged)
+        self._scaler = Scaler(config, self.rollout, self.verifier)
         supervision.forensics.facts.append(self.depths)
 
     def wait_started(self) -> None:
@@ -88,6 +90,7 @@ class Pipeline:
         for pool, stage in ((self.rollout, self._generation), (self.verifier, self._judging)):
             pool.tend()
             stage.take_back()
+        self._scaler.tend(is_awaited=timeout > 0)
         done = self._wait(timeout)
         for job, _, group in self._generation.collect(done):
             job.group = group
@@ -105,6 +108,11 @@ class Pipeline:
         self._judging.clear()
         for worker in self.rollout.started:
             call_engine(worker.actor, "abort_all")
+
+    def gauges(self) -> dict[str, float]:
+        """What is worth a curve: workers that are healthy, groups by where they are."""
+        healthy = {"rollout_workers": len(self.rollout.serving), "verifier_workers": len(self.verifier.serving)}
+        return {name.replace(" ", "_"): float(count) for name, count in {**healthy, **self.depths()}.items()}
 
     def depths(self) -> dict[str, int]:
         """Groups by where they are."""

@@ -44,9 +44,8 @@ class GroupQueue:
 
     def first(self, count: int) -> list[ReadyGroup]:
         """The next up to `count` groups: those of the oldest weights first, as they may wait the least, and among them
-        in the order of their issue."""
-        oldest = sorted(self._ready.values(), key=lambda g: (g.summary.version_min, g.summary.group_id))
-        return oldest[:count]
+        in the order of their issue. Those without a token are of no weights, and come last."""
+        return sorted(self._ready.values(), key=_urgency)[:count]
 
     def remove(self, group_ids: Iterable[int]) -> None:
         """Takes groups out."""
@@ -56,3 +55,8 @@ class GroupQueue:
     def clear(self) -> None:
         """Takes all groups out."""
         self._ready.clear()
+
+
+def _urgency(group: ReadyGroup) -> tuple[bool, int, int]:
+    summary = group.summary
+    return summary.version_min < 0, summary.version_min, summary.group_id

@@ -20,10 +20,18 @@ from seed_grpo.runtime.tables import Estimate, LedgerRow
 class Recorder:
     """See `interfaces.Recorder`; also sums up for the table at the end."""
 
-    def __init__(self, directory: RunDirectory, console: Console, fetch: Callable[[Any], JudgedGroup | None]) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        console: Console,
+        fetch: Callable[[Any], JudgedGroup | None],
+        gauges: Callable[[], Mapping[str, float]],
+    ) -> None:
         """Args:
         fetch: reads a payload.
+        gauges: tells how the pools are.
         """
+        self._gauges = gauges
         self._directory = directory
         self._console = console
         self._fetch = fetch
@@ -54,6 +62,7 @@ class Recorder:
                 f"step {batch.step}: {len(fetched) - len(judged)} groups went with a machine after they "
                 "were trained; the rollout table lacks them"
             )
+        self._directory.write_gauges(batch.step, self._gauges())
         self._directory.write_step(batch.step, metrics, seconds, judged, _estimates(batch))
         lost = sum(reason == NOT_FINITE for _, reason in batch.dropped)
         if lost:

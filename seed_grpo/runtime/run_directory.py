@@ -4,6 +4,10 @@
     environment.json       versions, machine, commit
     metrics.jsonl          a line per step, deterministic quantities only: equal to the byte for equal seeds
     timings.jsonl          a line per step (and per evaluation), wall-clock seconds by stage
+    gauges.jsonl           a line per step: healthy workers, and groups by where they are, as the step ends
+    events.jsonl           a line for each worker that failed, recovered, hung, was added or drained
+    workers.json           the present states of all workers
+    hangs/                 what all workers were doing when one was past its deadline
     evaluations.jsonl      a line per evaluation, deterministic
     rollouts/              step_000012.parquet, a row per completion, of dropped groups too
     evaluations/           step_000000.parquet, the same of the evaluations
@@ -47,6 +51,14 @@ MAY_CHANGE = (
     "data.directory",
     "evaluation.data.directory",
     "rollout.num_workers",
+    "rollout.autoscale",
+    "rollout.autoscale.min_workers",
+    "rollout.autoscale.max_workers",
+    "rollout.autoscale.every",
+    "supervision.heartbeat_every",
+    "supervision.heartbeat_timeout",
+    "supervision.max_restarts",
+    "supervision.restart_window",
     "rollout.cpus_per_worker",
     "rollout.request_timeout",
     "rollout.start_timeout",
@@ -86,13 +98,14 @@ class RunDirectory:
         write_atomically(self.path / "environment.json", environment.encode())
         self._metrics = JsonLines(self.path / "metrics.jsonl")
         self._timings = JsonLines(self.path / "timings.jsonl")
+        self._gauges = JsonLines(self.path / "gauges.jsonl")
         self._evaluations = JsonLines(self.path / "evaluations.jsonl")
         self._tensorboard: Any = None
         self._first_step = 0
 
     def truncate_after(self, step: int) -> None:
         """Forgets what was recorded of later steps; a run that goes on from the checkpoint of `step` calls it first."""
-        for records in (self._metrics, self._timings, self._evaluations):
+        for records in (self._metrics, self._timings, self._gauges, self._evaluations):
             records.truncate_after(step)
         for folder in ("rollouts", "evaluations", "ledger"):
             for file in (self.path / folder).glob("step_*.parquet"):
@@ -125,6 +138,11 @@ class RunDirectory:
         self._metrics.append(step, metrics)
         self._log(step, "train", metrics)
         self._log(step, "seconds", seconds)
+
+    def write_gauges(self, step: int, values: Mapping[str, float]) -> None:
+        """Records how the pools were as a step ended."""
+        self._gauges.append(step, values)
+        self._log(step, "gauges", values)
 
     def write_ledger(self, step: int, rows: Sequence[LedgerRow]) -> None:
         """Records what became of the groups of one step: every group issued is in exactly one row of the run."""

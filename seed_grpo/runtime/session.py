@@ -62,7 +62,7 @@ def train(config: Config) -> bool:
         supervision = supervise(config, console.say)
         pipeline, trainer = _start_workers(config, plan, cluster, supervision, console)
         stack.callback(pipeline.close)
-        recorder = Recorder(directory, console, pipeline.fetch)
+        recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges)
         parts = _assemble(config, prepared, pipeline, trainer, supervision, recorder, directory, console)
         controller = Controller(config, parts)
         clock.add("start", clock.total)

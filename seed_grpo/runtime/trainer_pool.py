@@ -77,13 +77,15 @@ class TrainerPool:
         supervision.forensics.facts.append(lambda: {"trainer": self._doing})
 
     def wait_started(self) -> None:
-        """Waits until all ranks hold the model.
+        """Waits until all ranks hold the model; where one dies meanwhile, all are started anew.
 
         Raises:
-            ModelError, TrainerError, DeadlineError: a rank did not come up.
+            ModelError, TrainerError: a rank did not come up.
         """
-        self._wait(self._starting, "the trainer ranks to start", self._config.trainer.start_timeout)
-        self._tell(WorkerState.HEALTHY)
+        try:
+            self._wait_up()
+        except TrainerLostError as error:
+            self.restart(error)
 
     def restart(self, cause: Exception) -> None:
         """Ends what is left of the ranks and starts them anew, with the model that the run began with.
@@ -102,7 +104,7 @@ class TrainerPool:
             try:
                 wait_for_gang(self._gang, self._plan, self._config.trainer.start_timeout)
                 self._spawn()
-                self.wait_started()
+                self._wait_up()
             except TrainerLostError as error:
                 cause = error
             else:
@@ -181,7 +183,11 @@ class TrainerPool:
         }
         self._tell(WorkerState.RESTARTING if self.incarnation else WorkerState.STARTING)
         self._hearts = {name: self._heartbeat(actor) for name, actor in self._ranks.items()}
-        self._starting = self._each("start", *self._endpoint())
+
+    def _wait_up(self) -> None:
+        starting = self._each("start", *self._endpoint())
+        self._wait(starting, "the trainer ranks to start", self._config.trainer.start_timeout)
+        self._tell(WorkerState.HEALTHY)
 
     def _heartbeat(self, actor: Any) -> Heartbeat:
         return Heartbeat(lambda: actor.pulse.options(concurrency_group=GROUP).remote(), self._supervision.config)

@@ -19,6 +19,8 @@ SAY_EVERY_SECONDS = 10.0
 FETCH_SECONDS = 60.0
 MEANWHILE_SECONDS = 0.02
 """between two calls of what is done while something is waited for"""
+DIED = re.compile(r"pid: (\d+)[\s\S]*worker process has died")
+"""in what Ray says, at length, of an actor whose process is gone"""
 COLOUR = re.compile(r"\x1b\[\d*m")
 
 Say = Callable[[str], None]
@@ -94,7 +96,9 @@ def as_ours(name: str, failure: RayError, what: str, error: type[SeedGrpoError])
             return cause
         return error(f"{name} failed in {what}: {type(cause).__name__}: {_one_line(cause)}")
     if isinstance(failure, RayActorError):
-        return error(f"{name} died in {what}: {_one_line(failure)}")
+        died = DIED.search(str(failure))
+        why = f"process {died[1]} was killed, or crashed" if died else _one_line(failure)
+        return error(f"{name} died in {what}: {why}; Ray's logs may tell more")
     if isinstance(failure, GetTimeoutError):
         return DeadlineError(f"the result of {name} did not arrive within {FETCH_SECONDS:g} s ({what})")
     # of Ray itself: an object lost, a worker's environment that cannot be made

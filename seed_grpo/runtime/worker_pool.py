@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 
 from seed_grpo.errors import DeadlineError, SeedGrpoError
 from seed_grpo.runtime.supervision import Heartbeat, Supervision, WorkerState
-from seed_grpo.runtime.waiting import Say, as_ours, gather
+from seed_grpo.runtime.waiting import SAY_EVERY_SECONDS, Say, as_ours
 from seed_grpo.runtime.watched import GROUP
 
 TEND_SECONDS = 0.2
@@ -85,7 +85,8 @@ class WorkerPool:
         self._supervision = supervision
         self._made: dict[str, int] = {}
         """actors by worker name so far"""
-        self._tended = float("-inf")
+        self._tended = -math.inf
+        self._begun = False
         self.size = size
         self.lost: list[Worker] = []
         self.workers: dict[str, Worker] = {}
@@ -109,15 +110,25 @@ class WorkerPool:
         return [worker.starting for worker in self.workers.values() if worker.starting is not None]
 
     def wait_started(self, say: Say) -> None:
-        """Waits for the first workers of a run; where one of them cannot start, none ever will.
+        """Waits for the first workers of a run. One that says that it cannot start ends the run, since none ever will;
+        one that dies is replaced.
 
         Raises:
             SeedGrpoError: a worker did not come up; names it.
         """
-        calls = {worker.name: worker.starting for worker in self.workers.values() if worker.starting is not None}
-        what = f"the {self._kind.name} workers to start"
-        gather(calls, what, self._kind.start_timeout, self._kind.error, say)
-        self.tend(now=True)
+        began = said = time.monotonic()
+        while self.starting:
+            ray.wait(self.starting, timeout=0.5, fetch_local=False)
+            self.tend(now=True)
+            names = ", ".join(worker.name for worker in self.workers.values() if worker.starting is not None)
+            what, limit = f"the {self._kind.name} workers to start", self._kind.start_timeout
+            waited = time.monotonic() - began
+            if names and waited > limit:
+                raise DeadlineError(f"{names} did not answer: waited {limit:g} s for {what}")
+            if names and time.monotonic() - said > SAY_EVERY_SECONDS:
+                said = time.monotonic()
+                say(f"waiting for {what}: {names} ({waited:.0f} s of {limit:g})")
+        self._begun = True
 
     def tend(self, now: bool = False) -> None:
         """Looks after the workers, at most every so often unless it has to be `now`: takes up those that have started,
@@ -133,7 +144,13 @@ class WorkerPool:
             try:
                 self._look_at(worker)
             except RayError as error:
+                if not self._begun and not isinstance(error, RayActorError):
+                    raise as_ours(worker.name, error, "starting", self._kind.error) from error
                 self.fail(worker, as_ours(worker.name, error, "being looked after", self._kind.error))
+        self.tell()
+
+    def tell(self) -> None:
+        """Writes down the workers' states, where they have changed."""
         self._supervision.events.states(self._kind.name, {w.name: w.state for w in self.workers.values()})
 
     def doubt(self, worker: Worker) -> None:

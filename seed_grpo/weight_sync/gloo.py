@@ -105,6 +105,7 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         if self._reloads:
             from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
 
+            self._reloads = False
             finalize_layerwise_reload(self.model, self.model_config)
 
     def shutdown(self) -> None:

@@ -1,0 +1,119 @@
+"""The size of the pools while a run is at work: asked for by people, or by a policy within bounds.
+
+`seed-grpo scale` writes a request into the run directory (`request`); the run's driver looks for it (`Scaler`). What
+cannot be placed yet waits in Ray, where its autoscaler sees the demand.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seed_grpo.config import Config
+from seed_grpo.config_file import load_config
+from seed_grpo.errors import ConfigError, DeadlineError
+from seed_grpo.runtime.run_files import write_atomically
+
+if TYPE_CHECKING:
+    from seed_grpo.runtime.worker_pool import WorkerPool
+
+LOOK_SECONDS = 1.0
+"""between two looks for a request"""
+ANSWER_SECONDS = 15.0
+"""for a run to take a request up"""
+BUSY_SHARE, IDLE_SHARE = 0.2, 0.5
+"""of the time: the trainer waiting for groups that workers are busy with; workers having nothing to do"""
+
+
+def request(directory: Path, sizes: Mapping[str, int]) -> dict[str, str]:
+    """Asks a running program for other sizes of its pools, and waits until it has taken them up.
+
+    Args:
+        directory: of the run.
+        sizes: workers by pool, rollout or verifier; at least one.
+
+    Returns:
+        states of all workers then; those that were added are still starting.
+
+    Raises:
+        ConfigError: this is no run, or its pool cannot have that size.
+        DeadlineError: the run does not answer.
+    """
+    if not (directory / "config.yaml").is_file():
+        raise ConfigError(f"{directory} is not the directory of a run: it has no config.yaml")
+    config = load_config(directory / "config.yaml", [])
+    for kind, size in sizes.items():
+        if size < 1:
+            raise ConfigError(f"--{kind} {size}: a run needs at least one {kind} worker")
+    if config.transport == "ipc" and sizes.get("rollout", 1) > 1:
+        raise ConfigError("weight_sync.transport=ipc shares one GPU with one rollout worker; start the run with nccl")
+    write_atomically(directory / "scale.json", json.dumps(dict(sizes)).encode())
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while (directory / "scale.json").exists():
+        if time.monotonic() > deadline:
+            (directory / "scale.json").unlink(missing_ok=True)
+            raise DeadlineError(
+                f"the run in {directory} took no notice for {ANSWER_SECONDS:g} s: it has ended, is still starting, or "
+                "is in a weight sync; ask again"
+            )
+        time.sleep(0.1)
+    return json.loads((directory / "workers.json").read_text())
+
+
+class Scaler:
+    """The driver's side. The policy of `rollout.autoscale` looks at how the time since its last look was spent: where
+    the trainer waited for groups while no worker was idle, a rollout worker is added; where workers were idle most of
+    the time and the trainer did not wait, one is drained."""
+
+    def __init__(self, config: Config, rollout: WorkerPool, verifier: WorkerPool) -> None:
+        self._request = config.run.directory / "scale.json"
+        self._request.unlink(missing_ok=True)  # of an earlier start of the run
+        self._autoscale = config.rollout.autoscale
+        self._pools = {"rollout": rollout, "verifier": verifier}
+        self._looked = self._judged = self._seen = time.monotonic()
+        self._awaited = self._idle = 0.0
+
+    def tend(self, is_awaited: bool) -> None:
+        """To be called many times a second.
+
+        Args:
+            is_awaited: whether the trainer waits for groups.
+        """
+        now = time.monotonic()
+        self._note(now - self._seen, is_awaited)
+        self._seen = now
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
+            self._take_up_request()
+        if self._autoscale is not None and now - self._judged > self._autoscale.every:
+            self._apply_policy(now - self._judged)
+            self._judged, self._awaited, self._idle = now, 0.0, 0.0
+
+    def _note(self, seconds: float, is_awaited: bool) -> None:
+        workers = self._pools["rollout"].serving
+        idle = sum(not worker.load for worker in workers)
+        self._idle += seconds * idle / max(len(workers), 1)
+        self._awaited += seconds if is_awaited and not idle else 0.0
+
+    def _take_up_request(self) -> None:
+        if self._request.exists():
+            for kind, size in json.loads(self._request.read_text()).items():
+                self._pools[kind].resize(size)
+            for pool in self._pools.values():
+                pool.tell()
+            self._request.unlink()
+
+    def _apply_policy(self, seconds: float) -> None:
+        pool, bounds = self._pools["rollout"], self._autoscale
+        assert bounds is not None
+        wanted = pool.size
+        if self._awaited > BUSY_SHARE * seconds:
+            wanted += 1
+        elif self._idle > IDLE_SHARE * seconds and self._awaited == 0:
+            wanted -= 1
+        wanted = min(max(wanted, bounds.min_workers), bounds.max_workers)
+        if wanted != pool.size and not pool.starting:  # one at a time, so that its effect is seen first
+            pool.resize(wanted)

@@ -1,0 +1,137 @@
+"""Twenty kills in a row of each kind of process, in learning runs of real engines: `tests/run.sh -m long -s
+tests/test_chaos.py`. What they measure goes into `runs/chaos`, a file for each kind, and is printed.
+
+Each run trains the quickstart's model asynchronously, with two rollout workers. A process is killed at a random moment,
+and the next one as soon as all is well again and a random time has passed. The run has to end by itself, with every
+group that was issued trained once or dropped with its reason, and no worse than one that nobody disturbed.
+"""
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from chaos_run import PROGRAM, ROOT, ChaosRun, lines
+
+KILLS = 20
+MOST_SECONDS_BETWEEN = 3.0
+STEPS = 400
+STALENESS = 1
+TOLERANCE = 0.05
+"""in accuracy. At 0.95 of 500 problems two runs differ by 1.96 sqrt(2 0.95 0.05 / 500) = 0.027 in measuring alone, and
+seeds of the quickstart differ by 0.016."""
+
+pytestmark = [pytest.mark.long, pytest.mark.engine, pytest.mark.timeout(3000)]
+
+SETTINGS = [
+    str(ROOT / "jobs/quickstart.yaml"),
+    f"run.steps={STEPS}",
+    f"run.max_staleness={STALENESS}",
+    "run.deterministic=false",
+    "run.checkpoint_every=5",
+    "rollout.num_workers=2",
+    "rollout.cpus_per_worker=0.25",
+    "rollout.prompts_per_step=16",
+    "rollout.completions_per_prompt=8",
+    "weight_sync.timeout=20",
+    "supervision.heartbeat_every=1",
+    "supervision.max_restarts=1000",
+    "cluster.dashboard=false",
+]
+
+
+def warm_model() -> None:
+    """Makes the model, unless it is there."""
+    subprocess.run([*PROGRAM, "warm-start", SETTINGS[0]], cwd=ROOT, check=True)
+
+
+@pytest.fixture(scope="module")
+def model() -> None:
+    warm_model()
+
+
+@pytest.fixture
+def run(model: None, tmp_path: Path) -> Iterator[ChaosRun]:
+    run = ChaosRun(tmp_path / "run", SETTINGS, limit=1500)
+    yield run
+    run.end()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(model: None, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Final accuracy of a run that is left alone."""
+    run = ChaosRun(tmp_path_factory.mktemp("undisturbed") / "run", SETTINGS, limit=1500)
+    began = time.monotonic()
+    run.start()
+    run.finish()
+    report("nothing", run, [], time.monotonic() - began)
+    return _accuracy(run)
+
+
+@pytest.mark.parametrize("kind", ["rollout worker", "engine", "verifier worker", "trainer rank"])
+def test_twenty_kills_in_a_row(run: ChaosRun, undisturbed: float, kind: str) -> None:
+    rng = random.Random(kind)
+    began = time.monotonic()
+    run.start()
+    for kill in range(1, KILLS + 1):
+        run.wait_until(f"all to be well before kill {kill}", lambda: run.step > 0 and run.is_whole())
+        time.sleep(rng.uniform(0, MOST_SECONDS_BETWEEN))
+        run.send(kind, rng.randrange(2), signal.SIGKILL)
+        run.wait_until(f"kill {kill} to be noticed", lambda kill=kill: len(run.events("failed")) >= kill)
+    run.wait_until("the last one to be back", lambda: len(run.events("recovered")) >= KILLS)
+    run.finish()
+    _check(run, undisturbed)
+    report(kind, run, [event["seconds"] for event in run.events("recovered")], time.monotonic() - began)
+
+
+def test_twenty_kills_of_the_driver(run: ChaosRun, undisturbed: float) -> None:
+    """With everything that it started, as where its machine goes; the same command goes on."""
+    rng = random.Random("driver")
+    seconds = []
+    began = time.monotonic()
+    run.start()
+    for kill in range(1, KILLS + 1):
+        run.wait_until(f"steps before kill {kill}", run.has_stepped)
+        time.sleep(rng.uniform(0, 2 * MOST_SECONDS_BETWEEN))
+        run.kill_driver()
+        killed = time.monotonic()
+        run.start()
+        run.wait_until(f"a step after kill {kill}", run.has_stepped)
+        seconds.append(time.monotonic() - killed)
+    run.finish()
+    _check(run, undisturbed)
+    report("driver", run, seconds, time.monotonic() - began)
+
+
+def _check(run: ChaosRun, undisturbed: float) -> None:
+    fates = run.check_accounts(STALENESS)
+    assert fates["trained"] >= 0.99 * sum(fates.values()), fates
+    assert [record["step"] for record in lines(run.directory / "metrics.jsonl")] == list(range(1, STEPS + 1))
+    assert _accuracy(run) >= undisturbed - TOLERANCE
+
+
+def _accuracy(run: ChaosRun) -> float:
+    return lines(run.directory / "evaluations.jsonl")[-1]["accuracy"]
+
+
+def report(kind: str, run: ChaosRun, seconds: list[float], total: float) -> None:
+    """A line of the table of recovery times."""
+    found = {
+        "killed": kind,
+        "kills": len(seconds),
+        "recovery_seconds": sorted(round(each, 1) for each in seconds),
+        "run_seconds": round(total),
+        "accuracy": _accuracy(run),
+        "groups": dict(run.check_accounts(STALENESS)),
+    }
+    folder = ROOT / "runs" / "chaos"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{kind.replace(' ', '-')}.json").write_text(json.dumps(found, indent=1) + "\n")
+    times = f"back after {median(seconds):.1f} s (at most {max(seconds):.1f})" if seconds else ""
+    print(f"\n{kind}: {len(seconds)} kills, {times}; run {total:.0f} s, accuracy {found['accuracy']:.1%}")

@@ -1,0 +1,196 @@
+"""Faults that happen to real runs, one of each kind, on a tiny model: the run goes on by itself, or says why it ends.
+
+Many of them in a row are in `test_chaos.py`. Those marked long run with `tests/run.sh -m long tests/test_faults.py`.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chaos_run import PROGRAM, ROOT, ChaosRun
+from tiny_model import make_tiny_model
+
+STEPS = 40
+DISK = "6m"
+"""room for two or three checkpoints"""
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
+
+SMALL = [
+    str(ROOT / "jobs/quickstart.yaml"),
+    f"run.steps={STEPS}",
+    "run.deterministic=false",
+    "run.max_staleness=1",
+    "run.checkpoint_every=3",
+    "rollout.num_workers=2",
+    "rollout.cpus_per_worker=0.25",
+    "rollout.prompts_per_step=4",
+    "rollout.completions_per_prompt=4",
+    "rollout.max_completion_tokens=12",
+    "verifier.extraction=last_number",
+    "cluster.dashboard=false",
+    "evaluation=null",
+    "warm_start=null",
+    "weight_sync.timeout=20",
+    "supervision.heartbeat_every=1",
+]
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A random model of digits, and problems that half of all digits answer."""
+    folder = tmp_path_factory.mktemp("inputs")
+    make_tiny_model(folder / "tiny", tied=True, seed=0)
+    rows = [{"problem": f"question {i}:", "answer": "1", "alt_answers": ["2", "3", "4", "5"]} for i in range(12)]
+    (folder / "digits.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return [f"model.path={folder / 'tiny'}", f"data.source={folder / 'digits.jsonl'}"]
+
+
+@pytest.fixture
+def make_run(inputs: list[str], tmp_path: Path) -> Iterator[Callable[..., ChaosRun]]:
+    made: list[ChaosRun] = []
+
+    def make(*changes: str) -> ChaosRun:
+        made.append(ChaosRun(tmp_path / f"run{len(made)}", [*SMALL, *inputs, *changes]))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.end()
+
+
+def test_killed_workers_are_replaced_and_every_group_is_accounted_for(make_run: Callable[..., ChaosRun]) -> None:
+    """In one run, one after the other: a rollout worker, an engine, a verifier worker, and the trainer, which goes back
+    to its last checkpoint."""
+    run = make_run("run.steps=400")
+    for kind in ("rollout worker", "engine", "verifier worker", "trainer rank"):
+        begun = run.step
+        run.wait_until(f"steps before the {kind} is killed", lambda: run.step >= begun + 2 and run.is_whole())  # noqa: B023
+        before = len(run.events("recovered"))
+        run.send(kind, 0, signal.SIGKILL)
+        run.wait_until(f"the {kind} to be back", lambda: len(run.events("recovered")) > before)  # noqa: B023
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(timeout=60) == 130, run.said()
+    assert [event["worker"].partition("-")[0] for event in run.events("failed")] == [
+        "rollout", "rollout", "verifier", "trainer",
+    ]  # fmt: skip
+    assert set(run.check_accounts(staleness=1)) == {"trained"}
+
+
+@pytest.mark.long
+def test_a_stopped_engine_is_found_out_written_down_and_replaced(make_run: Callable[..., ChaosRun]) -> None:
+    run = make_run("run.steps=400", "supervision.heartbeat_timeout=10")
+    run.wait_until("steps", lambda: run.step >= 2 and run.is_whole())
+    run.send("engine", 0, signal.SIGSTOP)
+    run.wait_until("another in its place", lambda: len(run.events("recovered")) > 0)
+    (hang,) = run.events("hang")
+    (file,) = (run.directory / "hangs").iterdir()
+    text = file.read_text()
+    assert text.startswith(f"culprit: {hang['worker']}\n")
+    assert text.index(f"===== {hang['worker']}") < text.index("=====", text.index("=====") + 6)  # it comes first
+    assert "VLLM::EngineCore" in text and "being generated" in text and "weight sync" in text
+    assert "trainer-0" in text and "verifier-0" in text
+    begun = run.step
+    run.wait_until("further steps", lambda: run.step > begun + 2)
+
+
+@pytest.mark.long
+def test_a_stopped_trainer_rank_is_found_out_and_the_run_goes_on(make_run: Callable[..., ChaosRun]) -> None:
+    run = make_run("supervision.heartbeat_timeout=10", "run.steps=60")
+    run.wait_until("a checkpoint", lambda: run.step >= 4)
+    run.send("trainer rank", 0, signal.SIGSTOP)
+    run.wait_until("the trainer to be back", lambda: len(run.events("recovered")) > 0)
+    assert [event["worker"] for event in run.events("hang")] == ["trainer-0"]
+    run.finish()
+    assert run.check_accounts(staleness=1)["trained"] == 60 * 4
+
+
+@pytest.mark.long
+def test_more_failures_than_the_budget_end_the_run_with_the_cause(make_run: Callable[..., ChaosRun]) -> None:
+    run = make_run("run.steps=400", "supervision.max_restarts=0")
+    run.wait_until("steps", lambda: run.step >= 1)
+    run.send("verifier worker", 0, signal.SIGKILL)
+    said = run.finish_badly()
+    assert "1 workers failed within 3600 s, more than supervision.max_restarts=0; the last: verifier-0 died" in said
+
+
+def test_the_pools_grow_and_shrink_while_the_run_is_at_work(make_run: Callable[..., ChaosRun]) -> None:
+    run = make_run("run.steps=400", "rollout.num_workers=1")
+    run.wait_until("steps", lambda: run.step >= 1 and run.is_whole())
+    done = scale(run, "--rollout", "3", "--verifier", "2")
+    assert done.returncode == 0 and "rollout-2" in done.stdout, done.stdout + done.stderr
+    run.wait_until("three rollout workers", lambda: run.gauge("rollout_workers") == 3)
+    assert run.gauge("verifier_workers") == 2
+    assert scale(run, "--rollout", "1").returncode == 0
+    run.wait_until("one rollout worker", lambda: run.gauge("rollout_workers") == 1)
+    begun = run.step
+    run.wait_until("further steps", lambda: run.step > begun + 2)
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(timeout=60) == 130, run.said()
+    assert set(run.check_accounts(staleness=1)) == {"trained"}
+    assert not run.events("failed")
+    late = scale(run, "--rollout", "2")
+    assert late.returncode == 1 and "took no notice for 15 s" in late.stderr
+
+
+@pytest.mark.long
+def test_sigterm_checkpoints_without_waiting_for_what_is_sampled(make_run: Callable[..., ChaosRun]) -> None:
+    """An engine that stands still holds the groups up; the run must not wait for it."""
+    run = make_run("run.steps=400", "rollout.num_workers=1", "run.max_staleness=0")
+    run.wait_until("steps", lambda: run.step >= 1)
+    run.send("engine", 0, signal.SIGSTOP)
+    time.sleep(2)
+    run.process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert run.process.wait(timeout=60) == 130, run.said()
+    assert time.monotonic() - began < 30  # of which 10 are for the engine to shut down
+    assert (run.directory / "checkpoints" / f"step_{run.step:08d}").is_dir()
+
+
+@pytest.mark.long
+def test_a_truncated_checkpoint_is_passed_over(make_run: Callable[..., ChaosRun]) -> None:
+    run = make_run()
+    run.wait_until("two checkpoints", lambda: run.step >= 8)
+    run.kill_driver()
+    newest = max((run.directory / "checkpoints").glob("step_*"))
+    largest = max((file for file in newest.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+    os.truncate(largest, largest.stat().st_size // 2)
+    run.start()
+    run.finish()
+    assert f"{newest} is passed over: {largest.relative_to(newest)} has" in run.log.read_text()
+    assert set(run.check_accounts(staleness=1)) == {"trained"}
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_one_message_and_the_run_goes_on_when_there_is_room(
+    make_run: Callable[..., ChaosRun], tmp_path: Path
+) -> None:
+    disk = tmp_path / "run0" / "checkpoints"
+    disk.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "small", disk], check=True)
+    try:
+        run = make_run("run.checkpoint_every=1", "run.keep_checkpoints=20")
+        said = run.finish_badly()
+        assert "CheckpointError: cannot write the checkpoint of step" in said and "the disk is full" in said
+        assert "lower run.keep_checkpoints (now 20)" in said
+        whole = len(list(disk.glob("step_*")))
+        assert whole >= 1
+        subprocess.run(["mount", "-o", "remount,size=1g", disk], check=True)
+        run.start()
+        run.finish()
+        assert set(run.check_accounts(staleness=1)) == {"trained"}
+        run.end()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def scale(run: ChaosRun, *sizes: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PROGRAM, "scale", str(run.directory), *sizes], capture_output=True, text=True, timeout=100)
