@@ -191,7 +191,8 @@ class Controller:
         """Those that were sampled before, and the oldest other ready groups, so many in all. What came since takes the
         place of none, as the rounds counted on their outcomes."""
         ids = {group.summary.group_id for group in sampled}
-        others = [group for group in self._parts.queue.first(len(self._parts.queue)) if group.summary.group_id not in ids]
+        ready = self._parts.queue.first(len(self._parts.queue))
+        others = [group for group in ready if group.summary.group_id not in ids]
         return [*sampled, *others[: count - len(sampled)]]
 
     def _others_can_wait(self, sampled: Sequence[Ready]) -> bool:

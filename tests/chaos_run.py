@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "seed_grpo.cli"]
 
 TITLES = {
-    "rollout worker": "ray::RolloutWorker",
     "engine": "VLLM::EngineCore",
     "verifier worker": "ray::VerifierWorker",
     "trainer rank": "ray::TrainerWorker",
@@ -76,7 +75,10 @@ class ChaosRun:
         self.process.wait()
 
     def pids(self, kind: str) -> list[int]:
-        """Processes of a kind of `TITLES`, oldest first."""
+        """Processes of a kind of `TITLES`, oldest first, or the rollout workers, which are what engines have as parents:
+        Ray shows their present call in place of their name."""
+        if kind == "rollout worker":
+            return [_parent(pid) for pid in self.pids("engine")]
         found = []
         for pid in children_of(self.process.pid):
             try:
@@ -156,6 +158,10 @@ def lines(file: Path) -> list[dict[str, Any]]:
         return []
     text = file.read_text()
     return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _send(pid: int, what: signal.Signals) -> None:

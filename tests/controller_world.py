@@ -1,20 +1,24 @@
 """Fakes of everything that the controller drives, which record what was asked of them, and a world of them."""
 
-from collections.abc import Callable, Iterator
+import json
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from group_summary import two_answers
+from fake_pipeline import FakeEngine, FakePipeline
 from seed_grpo.config import Config
 from seed_grpo.controller import Controller
-from seed_grpo.errors import TrainerError
-from seed_grpo.interfaces import Batch, Parts, Prompts, Recorder
-from seed_grpo.messages import GroupSummary, GroupTask, Problem, StepResult, Verdict
+from seed_grpo.errors import TrainerError, TrainerLostError
+from seed_grpo.interfaces import Batch, OpenGroups, Parts, Prompts, Recorder
+from seed_grpo.messages import Problem, StepResult
 from seed_grpo.runtime.queue import GroupQueue, ReadyGroup
 
 STEPS, P, G = 4, 3, 2
+POLICY = Path("policy")
 
 
 def config(**changes: Any) -> Config:
@@ -44,68 +48,45 @@ class FakePrompts:
         self.position = state["position"]
 
 
-class FakePipeline:
-    """Judges at once; the groups come back in reverse order."""
-
-    def __init__(self, engine: "FakeEngine") -> None:
-        self.engine = engine
-        self.tasks: list[GroupTask] = []
-        self.rounds: list[int] = []
-        """prompts of each"""
-        self.pending: list[GroupTask] = []
-        self.on_submit: Callable[[], None] = lambda: None
-
-    def submit(self, tasks: list[GroupTask]) -> None:
-        self.rounds.append(len(tasks))
-        self.on_submit()
-        self.tasks += tasks
-        self.pending += tasks
-
-    def collect(self) -> Iterator[ReadyGroup]:
-        while self.pending:
-            task = self.pending.pop()
-            yield ReadyGroup(self.engine.summary(task), payload=task.group_id)
-
-
-class FakeEngine:
-    """The version that the last sync brought. Groups named in `invalid` have one valid completion, those in `old` are
-    of the version before, and those in `right` and `wrong` have two right or two wrong ones."""
-
-    def __init__(self) -> None:
-        self.version = -1
-        self.invalid: set[int] = set()
-        self.old: set[int] = set()
-        self.right: set[int] = set()
-        self.wrong: set[int] = set()
-        self.lengths_G = np.array([3, 4], dtype=np.int32)
-
-    def summary(self, task: GroupTask) -> GroupSummary:
-        version = self.version - (task.group_id in self.old)
-        right_G = np.array([task.group_id not in self.wrong, task.group_id in self.right])
-        return two_answers(
-            task.group_id,
-            problem_id=task.problem.id,
-            verdicts_G=tuple(Verdict.CORRECT if right else Verdict.INCORRECT for right in right_G),
-            rewards_G=right_G.astype(np.float32),
-            valid_G=np.array([True, task.group_id not in self.invalid]),
-            lengths_G=self.lengths_G,
-            version_min=version,
-            version_max=version,
-        )
-
-
 class FakeTrainer:
     """Its weights are the list of groups that it was trained on. `skips` gives, by the number of the call, the places
-    of the groups whose update it skips, and `fails` the call that fails."""
+    of the groups whose update it skips, and `fails` the call that fails. Where `dies` says so of a method, its ranks
+    are lost, until they are restarted."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: FakePipeline) -> None:
+        self.pipeline = pipeline
         self.calls = 0
+        self.pumps = 1
+        """times that others may move during a step"""
         self.skips: dict[int, tuple[int, ...]] = {}
         self.fails: int | None = None
+        self.dies: Callable[[str], bool] = lambda _: False
+        self.lost: TrainerLostError | None = None
+        self.restarts = 0
         self.trained: list[int] = []
         self.advantages: list[np.ndarray] = []
+        self.exported: list[Path] = []
+        self._fetched: set[int] = set()
 
-    def step(self, groups: list[ReadyGroup], advantages_PG: list[np.ndarray]) -> StepResult:
+    def reach(self, method: str) -> None:
+        """What each method begins with."""
+        if self.lost is None and self.dies(method):
+            self.lost = TrainerLostError(f"trainer-0 died in {method}")
+        if self.lost is not None:
+            raise self.lost
+
+    def fetch(self, groups: Sequence[ReadyGroup]) -> list[int]:
+        self.reach("fetch")
+        self._fetched = {group.payload for group in groups} - self.pipeline.gone
+        return [group.payload for group in groups if group.payload in self.pipeline.gone]
+
+    def step(
+        self, groups: Sequence[ReadyGroup], advantages_PG: Sequence[np.ndarray], meanwhile: Callable[[], None]
+    ) -> StepResult:
+        assert {group.payload for group in groups} <= self._fetched
+        for _ in range(self.pumps):
+            meanwhile()
+        self.reach("step")
         self.calls += 1
         if self.calls == self.fails:
             raise TrainerError("three updates in a row were not finite")
@@ -114,40 +95,79 @@ class FakeTrainer:
         self.advantages += advantages_PG
         return StepResult({"loss": 0.5}, {"optimizer": 0.1}, skipped)
 
-    def save(self, folder: Path) -> None: ...
+    def save(self, folder: Path) -> None:
+        self.reach("save")
 
-    def load(self, folder: Path) -> None: ...
+    def load(self, folder: Path) -> None:
+        self.reach("load")
+
+    def export(self, folder: Path) -> None:
+        self.reach("export")
+        self.exported.append(folder)
+
+    def restart(self, cause: Exception) -> None:
+        assert cause is self.lost
+        self.lost, self.trained, self._fetched = None, [], set()
+        self.restarts += 1
 
 
 class FakeSync:
-    def __init__(self, engine: FakeEngine) -> None:
+    """`awaited` is whether a worker waits for weights, to join."""
+
+    def __init__(self, engine: FakeEngine, trainer: FakeTrainer) -> None:
         self.engine = engine
+        self.trainer = trainer
         self.versions: list[int] = []
+        self.is_awaited = False
 
     def push(self, version: int) -> float:
+        self.trainer.reach("push")
         self.versions.append(version)
         self.engine.version = version
+        self.is_awaited = False
         return 1e-7
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint, as it is on a disk."""
+
+    step: int
+    state: str
+    groups: bytes
+    trained: tuple[int, ...]
+
+    @property
+    def open(self) -> OpenGroups:
+        return pickle.loads(self.groups)
+
+    @property
+    def unfinished(self) -> list[int]:
+        """Ids of the groups that are to be sampled anew."""
+        return [task.group_id for task in self.open.tasks]
 
 
 class FakeCheckpoints:
     """A disk that outlives the controller."""
 
-    def __init__(self) -> None:
-        self.saved: list[tuple[dict[str, Any], list[int]]] = []
+    def __init__(self, saved: Sequence[Saved] = ()) -> None:
+        self.saved = list(saved)
 
-    def save(self, step: int, state: dict[str, Any], trainer: FakeTrainer) -> None:
-        self.saved.append((state, list(trainer.trained)))
+    def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: FakeTrainer) -> None:
+        trainer.save(Path("unused"))
+        self.saved.append(Saved(step, json.dumps(state), pickle.dumps(groups), tuple(trainer.trained)))
 
-    def load(self, trainer: FakeTrainer) -> dict[str, Any] | None:
+    def load(self, trainer: FakeTrainer) -> tuple[dict[str, Any], OpenGroups] | None:
         if not self.saved:
             return None
-        state, trained = self.saved[-1]
-        trainer.trained = list(trained)
-        return state
+        trainer.load(Path("unused"))
+        trainer.trained = list(self.saved[-1].trained)
+        return json.loads(self.saved[-1].state), self.saved[-1].open
 
 
 class FakeRecorder:
+    """Also the evaluator."""
+
     def __init__(self) -> None:
         self.batches: list[Batch] = []
         self.metrics: list[dict[str, float]] = []
@@ -161,13 +181,16 @@ class FakeRecorder:
 
     def truncate_after(self, step: int) -> None:
         self.truncated.append(step)
+        kept = sum(batch.step <= step for batch in self.batches)
+        del self.batches[kept:], self.metrics[kept:]
 
-    def evaluate(self, step: int) -> None:
-        self.evaluated.append(step)
+    def evaluate(self, step: int, stopping: Callable[[], bool]) -> None:
+        if not stopping():
+            self.evaluated.append(step)
 
 
 class World:
-    """All fakes, and a controller over them."""
+    """All fakes, and a controller over them. The queue holds no more than the configuration asks for at the least."""
 
     def __init__(
         self,
@@ -176,20 +199,26 @@ class World:
         recorder: Recorder | None = None,
         **changes: Any,
     ) -> None:
+        made = config(**changes)
+        steps_open = 1 + made.run.max_staleness + made.algo.dynamic_sampling_rounds
         self.engine = FakeEngine()
         self.pipeline = FakePipeline(self.engine)
-        self.trainer = FakeTrainer()
-        self.sync = FakeSync(self.engine)
+        self.queue = GroupQueue(capacity=made.rollout.prompts_per_step * steps_open)
+        self.trainer = FakeTrainer(self.pipeline)
+        self.sync = FakeSync(self.engine, self.trainer)
         self.recorder = FakeRecorder()
         self.checkpoints = checkpoints or FakeCheckpoints()
         parts = Parts(
             prompts=prompts or FakePrompts(),
             pipeline=self.pipeline,
-            queue=GroupQueue(capacity=P),
+            queue=self.queue,
             trainer=self.trainer,
             sync=self.sync,
             evaluator=self.recorder,
             recorder=recorder or self.recorder,
             checkpoints=self.checkpoints,
         )
-        self.controller = Controller(config(**changes), parts)
+        self.controller = Controller(made, parts)
+
+    def run(self) -> None:
+        self.controller.run(POLICY)

@@ -7,7 +7,10 @@ import os
 
 import pytest
 
+from judged_group import judged_group
 from seed_grpo.errors import CheckpointError
+from seed_grpo.interfaces import OpenGroups
+from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.train.checkpoint import MANIFEST, latest, step_of, writing
 
 
@@ -76,3 +79,46 @@ def test_the_same_step_is_replaced(tmp_path):
     write(tmp_path, 3, content="new")
     assert names(tmp_path) == ["step_00000003"]
     assert (latest(tmp_path) / "trainer" / "rank_0.bin").read_text() == "new"
+
+
+class OneRank:
+    """A trainer whose whole state is a word."""
+
+    def __init__(self, state=""):
+        self.state = state
+
+    def save(self, folder):
+        (folder / "rank_0.bin").write_text(self.state)
+
+    def load(self, folder):
+        self.state = (folder / "rank_0.bin").read_text()
+
+
+def test_a_run_checkpoint_brings_everything_back(tmp_path):
+    checkpoints, fresh = Checkpoints(tmp_path, keep=2), OneRank()
+    assert checkpoints.load(fresh) is None and fresh.state == ""
+    judged = judged_group(3)
+    tasks = [judged_group(5).group.task, judged_group(4).group.task]
+    checkpoints.save(7, {"step": 7, "lost": [(1, "p1")]}, OpenGroups(tasks, [judged]), OneRank("weights"))
+    state, groups = Checkpoints(tmp_path, keep=2).load(fresh)
+    assert (state, fresh.state) == ({"step": 7, "lost": [[1, "p1"]]}, "weights")
+    assert groups.tasks == tasks  # the very same: problem, prompt and seed
+    (back,) = groups.judged
+    assert back.group.task == judged.group.task and back.judgements_G == judged.judgements_G
+    for ours, theirs in zip(back.group.completions_G, judged.group.completions_G, strict=True):
+        assert (ours.text, ours.finish_reason) == (theirs.text, theirs.finish_reason)
+        assert ours.logprobs_T.tolist() == theirs.logprobs_T.tolist()
+        assert ours.versions_T.tolist() == theirs.versions_T.tolist()
+
+
+def test_a_trainer_that_fails_while_saving_leaves_the_older_checkpoint(tmp_path):
+    class Dies(OneRank):
+        def save(self, folder):
+            super().save(folder)
+            raise RuntimeError("killed")
+
+    checkpoints, fresh = Checkpoints(tmp_path, keep=1), OneRank()
+    checkpoints.save(1, {"step": 1}, OpenGroups([], []), OneRank("one"))
+    with pytest.raises(RuntimeError, match="killed"):
+        checkpoints.save(2, {"step": 2}, OpenGroups([], []), Dies("two"))
+    assert checkpoints.load(fresh)[0] == {"step": 1} and fresh.state == "one"

@@ -13,7 +13,7 @@ from seed_grpo.messages import StepResult
 
 def test_every_group_is_trained_once_in_the_order_of_issue() -> None:
     world = World()
-    world.controller.run()
+    world.run()
     assert world.trainer.trained == list(range(STEPS * P))
     assert world.controller.ledger.trained == STEPS * P
     assert not world.controller.ledger.open
@@ -21,7 +21,7 @@ def test_every_group_is_trained_once_in_the_order_of_issue() -> None:
 
 def test_the_engine_has_the_weights_of_every_step_before_it_samples() -> None:
     world = World()
-    world.controller.run()
+    world.run()
     assert world.sync.versions == [0, 1, 2, 3, 4]
     # a loop that samples before it syncs would show the version of the step before
     assert [batch.groups[0].summary.version_min for batch in world.recorder.batches] == [0, 1, 2, 3]
@@ -32,14 +32,14 @@ def test_advantages_are_centered_and_scaled() -> None:
     """Rewards 1, 0: centered 1/2, -1/2. Two singletons of two: SE = SE_max, so x = alpha = 0.5, scale 1 - 0.5 = 0.5.
     Advantages 1/4, -1/4; without the scale they would be 1/2, -1/2, with a standard deviation in them 1/2, -1/2."""
     world = World(algo={"scale": {"kind": "linear", "alpha": 0.5}})
-    world.controller.run()
+    world.run()
     np.testing.assert_allclose(world.trainer.advantages[0], [0.25, -0.25])
 
 
 def test_a_group_with_one_valid_completion_is_dropped_with_its_reason() -> None:
     world = World()
     world.engine.invalid = {1}
-    world.controller.run()
+    world.run()
     assert 1 not in world.trainer.trained
     assert world.controller.ledger.dropped == {TOO_FEW_VALID: 1}
     assert [(group.payload, reason) for group, reason in world.recorder.batches[0].dropped] == [(1, TOO_FEW_VALID)]
@@ -49,7 +49,7 @@ def test_a_group_of_older_weights_is_not_trained() -> None:
     """Invariant 2. Group 4 is of step 2 (version 1), but sampled by version 0."""
     world = World()
     world.engine.old = {4}
-    world.controller.run()
+    world.run()
     assert 4 not in world.trainer.trained
     assert world.controller.ledger.dropped == {STALE: 1}
 
@@ -58,34 +58,34 @@ def test_a_step_without_a_usable_group_is_an_error_that_says_what_to_change() ->
     world = World()
     world.engine.invalid = {0, 1, 2}
     with pytest.raises(TrainerError, match=r"step 1: all 3 groups were dropped .* raise verifier\.judge_timeout"):
-        world.controller.run()
+        world.run()
 
 
 def test_checkpoints_and_evaluations_come_on_schedule() -> None:
     world = World()
-    world.controller.run()
-    assert [state["step"] for state, _ in world.checkpoints.saved] == [2, 4]
+    world.run()
+    assert [saved.step for saved in world.checkpoints.saved] == [2, 4]
     assert world.recorder.evaluated == [0, 3, 4]  # before, every 3, after
 
 
 def test_a_killed_run_resumes_as_if_nothing_had_happened() -> None:
     undisturbed = World()
-    undisturbed.controller.run()
+    undisturbed.run()
 
     killed = World()
     original = killed.trainer.step
 
-    def dies_in_step_4(groups: Any, advantages_PG: Any) -> StepResult:
+    def dies_in_step_4(*arguments: Any) -> StepResult:
         if killed.controller.step == 3:
             raise RuntimeError("killed")
-        return original(groups, advantages_PG)
+        return original(*arguments)
 
     killed.trainer.step = dies_in_step_4  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="killed"):
-        killed.controller.run()
+        killed.run()
 
     resumed = World(killed.checkpoints)
-    resumed.controller.run()
+    resumed.run()
     assert resumed.recorder.truncated == [2]  # the checkpoint of step 2; step 3 is made again
     assert resumed.sync.versions == [2, 3, 4]
     assert resumed.trainer.trained == undisturbed.trainer.trained
@@ -103,23 +103,23 @@ def test_a_requested_stop_ends_after_the_step_with_a_checkpoint() -> None:
         world.controller.request_stop()
 
     world.recorder.step = stop_in_first_step  # type: ignore[method-assign]
-    world.controller.run()
+    world.run()
     assert world.controller.step == 1
-    assert [state["step"] for state, _ in world.checkpoints.saved] == [1]
+    assert [saved.step for saved in world.checkpoints.saved] == [1]
 
 
 def test_a_run_past_its_last_step_says_so() -> None:
     world = World()
-    world.controller.run()
+    world.run()
     shorter = World(world.checkpoints, run={"directory": "x", "steps": 2})
     with pytest.raises(ConfigError, match=r"at step 4 already, past run\.steps=2; raise run\.steps"):
-        shorter.controller.run()
+        shorter.run()
 
 
 def test_seeds_depend_on_run_seed_and_group_alone() -> None:
     first, second, other = World(), World(), World(run={"directory": "x", "steps": STEPS, "seed": 1})
     for world in (first, second, other):
-        world.controller.run()
+        world.run()
     seeds = [task.sampling.seed for task in first.pipeline.tasks]
     assert seeds == [task.sampling.seed for task in second.pipeline.tasks]
     assert len(set(seeds)) == STEPS * P
@@ -132,7 +132,7 @@ def test_length_lowers_the_reward_before_the_advantage() -> None:
     rollout = {"prompts_per_step": P, "completions_per_prompt": 2, "max_completion_tokens": 10}
     world = World(rollout=rollout, algo={"overlong_tokens": 4, "scale": {"kind": "none"}})
     world.engine.lengths_G = np.array([7, 10], dtype=np.int32)
-    world.controller.run()
+    world.run()
     np.testing.assert_allclose(world.trainer.advantages[0], [0.875, -0.875])
     batch = world.recorder.batches[0]
     np.testing.assert_allclose(batch.overlong_PG[0], [-0.25, -1.0])
@@ -143,7 +143,7 @@ def test_a_group_that_no_update_trained_is_dropped_and_the_run_goes_on() -> None
     """Step 2 trains groups 3, 4, 5, and skips the update of the places 0 and 2."""
     world = World()
     world.trainer.skips = {2: (0, 2)}
-    world.controller.run()
+    world.run()
     batch = world.recorder.batches[1]
     assert [group.payload for group in batch.groups] == [4]
     assert [(group.payload, reason) for group, reason in batch.dropped] == [(3, NOT_FINITE), (5, NOT_FINITE)]
@@ -156,7 +156,7 @@ def test_a_group_that_no_update_trained_is_dropped_and_the_run_goes_on() -> None
 def test_a_step_whose_only_update_was_skipped_trains_nothing_and_counts() -> None:
     world = World()
     world.trainer.skips = {1: (0, 1, 2)}
-    world.controller.run()
+    world.run()
     assert world.trainer.trained == [3, 4, 5, 6, 7, 8, 9, 10, 11]
     assert world.recorder.batches[0].groups == [] and len(world.recorder.batches[0].sampled) == P
     assert world.controller.step == STEPS
@@ -167,7 +167,7 @@ def test_a_skipped_group_keeps_the_estimates_of_its_neighbours_in_place() -> Non
     world = World()
     world.engine.wrong = {1}
     world.trainer.skips = {1: (0,)}
-    world.controller.run()
+    world.run()
     batch = world.recorder.batches[0]
     assert [group.payload for group in batch.groups] == [1, 2]
     assert [advantages_G.any() for advantages_G in batch.advantages_PG] == [False, True]
@@ -177,9 +177,9 @@ def test_the_trainer_giving_up_ends_the_run_before_the_step_is_on_record() -> No
     world = World()
     world.trainer.fails = 4
     with pytest.raises(TrainerError, match="three updates in a row"):
-        world.controller.run()
+        world.run()
     assert [batch.step for batch in world.recorder.batches] == [1, 2, 3]
-    assert world.controller.step == 3 and [state["step"] for state, _ in world.checkpoints.saved] == [2]
+    assert world.controller.step == 3 and [saved.step for saved in world.checkpoints.saved] == [2]
     resumed = World(world.checkpoints)
-    resumed.controller.run()
+    resumed.run()
     assert resumed.trainer.trained == list(range(STEPS * P))

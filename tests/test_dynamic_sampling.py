@@ -1,5 +1,6 @@
 """Dynamic sampling: what is informative, what replaces what, and that a run with it resumes to the record."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_a_round_replaces_exactly_what_is_missing() -> None:
     rounds of 3 would also fit; the numbers of prompts tell."""
     made = world(rounds=5)
     made.engine.right, made.engine.wrong = {0}, {2, 4}
-    made.controller.run()
+    made.run()
     assert made.pipeline.rounds == [3, 2, 1, 3, 3, 3]
     assert fates(made, 1) == ([1, 3, 5], {0: REPLACED, 2: REPLACED, 4: REPLACED})
     assert [batch.rounds for batch in made.recorder.batches] == [2, 0, 0, 0]
@@ -68,7 +69,7 @@ def test_a_round_replaces_exactly_what_is_missing() -> None:
 def test_when_the_rounds_are_used_up_the_step_is_filled_up_in_order_of_issue() -> None:
     made = world(rounds=1)
     made.engine.right, made.engine.wrong = {0, 3}, {2}
-    made.controller.run()
+    made.run()
     assert made.pipeline.rounds == [3, 2, 3, 3, 3]
     assert fates(made, 1) == ([0, 1, 4], {2: REPLACED, 3: REPLACED})
     assert not made.trainer.advantages[0].any() and made.trainer.advantages[1].any()
@@ -77,7 +78,7 @@ def test_when_the_rounds_are_used_up_the_step_is_filled_up_in_order_of_issue() -
 def test_no_rounds_train_every_group_as_it_comes() -> None:
     made = world(rounds=0)
     made.engine.right, made.engine.wrong = {0, 1, 2}, {5}
-    made.controller.run()
+    made.run()
     assert made.trainer.trained == list(range(STEPS * P))
     assert made.pipeline.rounds == [P] * STEPS and made.controller.ledger.dropped == {}
 
@@ -85,7 +86,7 @@ def test_no_rounds_train_every_group_as_it_comes() -> None:
 def test_groups_dropped_for_other_reasons_are_missing_too() -> None:
     made = world(rounds=1)
     made.engine.invalid, made.engine.old = {3}, {4}  # of step 2, since nothing is older than step 1
-    made.controller.run()
+    made.run()
     assert made.pipeline.rounds == [3, 3, 2, 3, 3]
     assert fates(made, 2) == ([5, 6, 7], {3: TOO_FEW_VALID, 4: STALE})
 
@@ -94,13 +95,13 @@ def test_what_is_not_usable_does_not_fill_up() -> None:
     """Two places are open after the last round: the all-right group 2 takes one, groups 0, 1 and 3 are not usable."""
     made = world(rounds=1)
     made.engine.invalid, made.engine.right = {0, 1, 3}, {2}
-    made.controller.run()
+    made.run()
     assert made.pipeline.rounds[:2] == [3, 3]
     assert fates(made, 1) == ([2, 4, 5], {0: TOO_FEW_VALID, 1: TOO_FEW_VALID, 3: TOO_FEW_VALID})
     made = world(rounds=1)
     made.engine.invalid = {0, 1, 2, 3, 4, 5}
     with pytest.raises(TrainerError, match="all 6 groups were dropped"):
-        made.controller.run()
+        made.run()
 
 
 def test_length_does_not_make_a_group_informative() -> None:
@@ -109,7 +110,7 @@ def test_length_does_not_make_a_group_informative() -> None:
     for rounds, expected in ((2, [3, 4, 5]), (0, [0, 1, 2])):
         made = world(rounds, algo={"overlong_tokens": 8}, rollout=rollout)
         made.engine.right = {0, 1, 2}
-        made.controller.run()
+        made.run()
         assert fates(made, 1)[0] == expected
     assert made.trainer.advantages[0].any()  # with no rounds, length alone teaches
 
@@ -117,7 +118,7 @@ def test_length_does_not_make_a_group_informative() -> None:
 def test_every_group_is_trained_once_or_dropped_once() -> None:
     made = world(rounds=2)
     hard(made)
-    made.controller.run()
+    made.run()
     ids = [group.payload for batch in made.recorder.batches for group in batch.sampled]
     assert ids == list(range(made.controller.ledger.next_group_id)) == [t.group_id for t in made.pipeline.tasks]
     assert all(len(batch.groups) == P for batch in made.recorder.batches)
@@ -138,8 +139,11 @@ def source() -> PromptSource:
 
 def assert_same_run(first: World, second: World, undisturbed: World) -> None:
     """The second, resumed from the first's checkpoint, ends where the undisturbed run does, on the same way."""
-    taken = first.checkpoints.saved[-1][0]["ledger"]["next_group_id"] if first.checkpoints.saved else 0
-    assert second.pipeline.tasks == undisturbed.pipeline.tasks[taken:]
+    done: set[int] = set()
+    if first.checkpoints.saved:
+        last = first.checkpoints.saved[-1]
+        done = set(range(json.loads(last.state)["ledger"]["next_group_id"])) - set(last.unfinished)
+    assert second.pipeline.tasks == [task for task in undisturbed.pipeline.tasks if task.group_id not in done]
     assert second.trainer.trained == undisturbed.trainer.trained
     assert second.controller.ledger.state() == undisturbed.controller.ledger.state()
 
@@ -147,7 +151,7 @@ def assert_same_run(first: World, second: World, undisturbed: World) -> None:
 @pytest.mark.parametrize("killed_in_call", range(1, 11))
 def test_a_run_killed_in_any_round_resumes_as_if_nothing_had_happened(killed_in_call: int) -> None:
     undisturbed = hard(world(rounds=2, prompts=source()))
-    undisturbed.controller.run()
+    undisturbed.run()
     assert len(undisturbed.pipeline.rounds) >= 10
 
     killed = hard(world(rounds=2, prompts=source()))
@@ -158,17 +162,15 @@ def test_a_run_killed_in_any_round_resumes_as_if_nothing_had_happened(killed_in_
 
     killed.pipeline.on_submit = die
     with pytest.raises(RuntimeError, match="killed"):
-        killed.controller.run()
-    saved = FakeCheckpoints()
-    saved.saved = list(killed.checkpoints.saved)
-    resumed = hard(world(rounds=2, checkpoints=saved, prompts=source()))
-    resumed.controller.run()
+        killed.run()
+    resumed = hard(world(rounds=2, checkpoints=FakeCheckpoints(killed.checkpoints.saved), prompts=source()))
+    resumed.run()
     assert_same_run(killed, resumed, undisturbed)
 
 
-def test_a_stop_between_rounds_ends_after_the_step_with_a_checkpoint() -> None:
+def test_a_stop_between_rounds_keeps_what_was_sampled_and_the_run_goes_on_from_it() -> None:
     undisturbed = hard(world(rounds=2, prompts=source()))
-    undisturbed.controller.run()
+    undisturbed.run()
     stopped = hard(world(rounds=2, prompts=source()))
 
     def stop() -> None:
@@ -176,11 +178,13 @@ def test_a_stop_between_rounds_ends_after_the_step_with_a_checkpoint() -> None:
             stopped.controller.request_stop()
 
     stopped.pipeline.on_submit = stop
-    stopped.controller.run()
-    assert stopped.controller.step == 1 and [state["step"] for state, _ in stopped.checkpoints.saved] == [1]
-    assert stopped.recorder.batches[0].rounds == undisturbed.recorder.batches[0].rounds == 2
-    saved = FakeCheckpoints()
-    saved.saved = list(stopped.checkpoints.saved)
-    resumed = hard(world(rounds=2, checkpoints=saved, prompts=source()))
-    resumed.controller.run()
+    stopped.pipeline.finish = lambda running: running if len(stopped.pipeline.rounds) == 1 else []
+    stopped.run()
+    assert stopped.controller.step == 0 and [saved.step for saved in stopped.checkpoints.saved] == [0]
+    assert stopped.recorder.batches == []
+    assert [judged.group.task.group_id for judged in stopped.checkpoints.saved[0].open.judged] == [0, 1, 2]
+    assert stopped.checkpoints.saved[0].unfinished == [3, 4]
+    resumed = hard(world(rounds=2, checkpoints=FakeCheckpoints(stopped.checkpoints.saved), prompts=source()))
+    resumed.run()
+    assert resumed.recorder.batches[0].rounds == undisturbed.recorder.batches[0].rounds == 2
     assert_same_run(stopped, resumed, undisturbed)

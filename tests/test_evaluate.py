@@ -46,6 +46,7 @@ def summary(
         version_max=versions[1],
         rollout_seconds=1.0,
         verify_seconds=1.0,
+        payload_bytes=100,
     )
 
 

@@ -15,9 +15,9 @@ import pytest
 from controller_world import FakeCheckpoints, World
 from judged_group import judged_group
 from seed_grpo.config import Config
-from seed_grpo.data.ledger import NOT_FINITE, REPLACED
+from seed_grpo.data.ledger import LOST, NOT_FINITE, REPLACED
 from seed_grpo.errors import TrainerError
-from seed_grpo.interfaces import Batch
+from seed_grpo.interfaces import Batch, LostGroup
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.queue import ReadyGroup
@@ -34,29 +34,43 @@ def two_completions(group_id: int) -> JudgedGroup:
 
 
 def recorder(
-    path: Path, out: io.StringIO | None = None, fetch: Callable[[Any], JudgedGroup] = judged_group
+    path: Path, out: io.StringIO | None = None, fetch: Callable[[Any], JudgedGroup | None] = judged_group
 ) -> Recorder:
     """Whose payloads are group ids."""
     tree: dict[str, Any] = {"run": {"directory": path, "steps": 4}, "model": {"path": "m"}, "data": {"source": "s"}}
     directory = RunDirectory(path, Config.model_validate(tree))
-    return Recorder(directory, Console(4, out or io.StringIO()), fetch)
+    return Recorder(directory, Console(4, out or io.StringIO()), fetch, lambda: {"rollout_workers": 2.0})
 
 
 def ready(group_id: int) -> ReadyGroup:
     return ReadyGroup(judged_group(group_id).summary, payload=group_id)
 
 
+def batch_of_three() -> Batch:
+    """Groups 6 and 8 were dropped, 7 was trained, and 5 was lost."""
+    return Batch(
+        step=3,
+        version=2,
+        rounds=1,
+        groups=[ready(7)],
+        dropped=[(ready(6), REPLACED), (ready(8), NOT_FINITE)],
+        lost=[LostGroup(5, "p5")],
+        scale_P=np.array([0.99]),
+        overlong_PG=[np.array([-0.25, 0.0, 0.0])],
+        advantages_PG=[np.array([0.5, -0.5, 0.0])],
+    )
+
+
 def test_dropped_groups_are_on_record_with_their_reason_and_without_an_estimate(tmp_path: Path) -> None:
     out = io.StringIO()
     kept = recorder(tmp_path, out)
     kept.truncate_after(0)
-    dropped = [(ready(6), REPLACED), (ready(8), NOT_FINITE)]
-    overlong, advantages = [np.array([-0.25, 0.0, 0.0])], [np.array([0.5, -0.5, 0.0])]
-    kept.step(Batch(3, 2, 1, [ready(7)], dropped, np.array([0.99]), overlong, advantages), {"loss": 0.5}, SECONDS)
+    kept.step(batch_of_three(), {"loss": 0.5}, SECONDS)
 
     ledger = pq.read_table(tmp_path / "ledger/step_000003.parquet").to_pylist()
     states = {row["group_id"]: (row["state"], row["reason"], row["scale"], row["mean_reward"]) for row in ledger}
     assert states == {
+        5: ("dropped", LOST, None, None),
         6: ("dropped", REPLACED, None, 0.5),
         7: ("trained", "", 0.99, 0.5),
         8: ("dropped", NOT_FINITE, None, 0.5),
@@ -70,25 +84,40 @@ def test_dropped_groups_are_on_record_with_their_reason_and_without_an_estimate(
 
     metrics = json.loads((tmp_path / "metrics.jsonl").read_text())
     assert (metrics["loss"], metrics["dropped_groups"], metrics["replaced_groups"]) == (0.5, 2, 1)
+    assert metrics["lost_groups"] == 1
+    gauges = json.loads((tmp_path / "gauges.jsonl").read_text())
+    assert (gauges["step"], gauges["rollout_workers"]) == (3, 2.0)
     assert kept.samples == 9  # three completions each of three groups
     assert f"step 3: 1 groups were not trained: {NOT_FINITE}\n" in out.getvalue()
+
+
+def test_a_payload_that_is_gone_is_missing_in_the_rollout_table_alone(tmp_path: Path) -> None:
+    out = io.StringIO()
+    kept = recorder(tmp_path, out, fetch=lambda payload: None if payload == 7 else judged_group(payload))
+    kept.truncate_after(0)
+    kept.step(batch_of_three(), {"loss": 0.5}, SECONDS)
+    rows = pq.read_table(tmp_path / "rollouts/step_000003.parquet").to_pylist()
+    assert {row["group_id"] for row in rows} == {6, 8}
+    ledger = pq.read_table(tmp_path / "ledger/step_000003.parquet").to_pylist()
+    assert {row["group_id"] for row in ledger} == {5, 6, 7, 8}
+    assert json.loads((tmp_path / "metrics.jsonl").read_text())["sampled_completions"] == 9
+    assert "step 3: 1 groups went with a machine after they were trained" in out.getvalue()
 
 
 def test_the_trainers_error_leaves_records_that_a_resumed_run_continues(tmp_path: Path) -> None:
     """Group 4 is skipped in step 2; then the trainer fails in step 4, and the last checkpoint is of step 2."""
     whole = World(recorder=recorder(tmp_path / "whole", fetch=two_completions))
     whole.trainer.skips = {2: (1,)}
-    whole.controller.run()
+    whole.run()
 
     failed = World(recorder=recorder(tmp_path / "failed", fetch=two_completions))
     failed.trainer.skips, failed.trainer.fails = {2: (1,)}, 4
     with pytest.raises(TrainerError, match="three updates in a row"):
-        failed.controller.run()
+        failed.run()
     assert steps_on_record(tmp_path / "failed") == [1, 2, 3]
 
-    saved = FakeCheckpoints()
-    saved.saved = list(failed.checkpoints.saved)
-    World(saved, recorder=recorder(tmp_path / "failed", fetch=two_completions)).controller.run()
+    saved = FakeCheckpoints(failed.checkpoints.saved)
+    World(saved, recorder=recorder(tmp_path / "failed", fetch=two_completions)).run()
     assert steps_on_record(tmp_path / "failed") == [1, 2, 3, 4]
     for pattern in ("metrics.jsonl", "ledger/*.parquet", "rollouts/*.parquet"):
         for file in sorted((tmp_path / "whole").glob(pattern)):

@@ -225,8 +225,10 @@ def test_a_linear_schedule_forbids_other_steps(tmp_path: Path) -> None:
 
 
 def test_every_setting_that_may_change_exists(tmp_path: Path) -> None:
-    config = config_of(tmp_path, evaluation={"data": {"source": "arithmetic"}})
-    assert set(MAY_CHANGE) <= set(module._flat(config.model_dump(mode="json")))
+    without = config_of(tmp_path, evaluation={"data": {"source": "arithmetic"}})
+    scaled = config_of(tmp_path, rollout={"autoscale": {"max_workers": 2}})
+    names = [name for config in (without, scaled) for name in module._flat(config.model_dump(mode="json"))]
+    assert set(MAY_CHANGE) <= set(names)
 
 
 def test_environment(tmp_path: Path) -> None:

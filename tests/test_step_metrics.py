@@ -7,7 +7,7 @@ import pytest
 
 from group_summary import two_answers
 from seed_grpo.data.ledger import NOT_FINITE, REPLACED, TOO_FEW_VALID
-from seed_grpo.interfaces import Batch
+from seed_grpo.interfaces import Batch, LostGroup
 from seed_grpo.messages import GroupSummary, Verdict
 from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.step_metrics import METRICS, group_metrics
@@ -24,6 +24,7 @@ def group(
     versions: tuple[int, int] = (5, 5),
     entropy_max: float = 1.0,
     clipped: bool = False,
+    mib: int = 1,
 ) -> ReadyGroup:
     summary: GroupSummary = two_answers(
         group_id,
@@ -38,14 +39,15 @@ def group(
         truncated_G=np.array(lengths) >= 10,
         version_min=versions[0],
         version_max=versions[1],
+        payload_bytes=mib * 2**20,
     )
     return ReadyGroup(summary, payload=None)
 
 
 MIXED = group(1, (R, W, T, R), (0, 1, -1, 0), 0.6, (2, 4, 10, 4), versions=(3, 5))
-FILL = group(2, (W, W, N, W), (0, 0, 0, 0), 0.0, (1, 1, 1, 1), clipped=True)
-REPLACED_GROUP = group(0, (R, R, R, R), (0, 0, 0, 0), 0.0, (3, 3, 3, 3), versions=(1, 5))
-INVALID = group(3, (T, E, N, T), (-1, -1, 0, -1), 0.0, (10, 10, 10, 2), versions=(-1, -1), entropy_max=0.0)
+FILL = group(2, (W, W, N, W), (0, 0, 0, 0), 0.0, (1, 1, 1, 1), clipped=True, mib=2)
+REPLACED_GROUP = group(0, (R, R, R, R), (0, 0, 0, 0), 0.0, (3, 3, 3, 3), versions=(1, 5), mib=3)
+INVALID = group(3, (T, E, N, T), (-1, -1, 0, -1), 0.0, (10, 10, 10, 2), versions=(-1, -1), entropy_max=0.0, mib=4)
 
 
 def batch() -> Batch:
@@ -56,6 +58,7 @@ def batch() -> Batch:
         rounds=2,
         groups=[MIXED, FILL],
         dropped=[(REPLACED_GROUP, REPLACED), (INVALID, TOO_FEW_VALID)],
+        lost=[LostGroup(4, "p4")],
         scale_P=np.array([0.98, 1.0]),
         overlong_PG=[np.array([0.0, -0.5, -1.0, -0.5]), np.zeros(4)],
         advantages_PG=[np.array([0.3, -0.6, 0.0, 0.3]), np.zeros(4)],
@@ -67,6 +70,7 @@ EXPECTED = {
     "sampled_completions": 16,
     "informative_share": 1 / 4,  # the first alone; over the trained groups 1/2
     "dropped_groups": 2,
+    "lost_groups": 1,  # of which nothing else is known: it counts nowhere else
     "replaced_groups": 1,  # the other had too few valid completions
     # 2 + 0 + 4 + 0 right of 3 + 4 + 4 + 1 valid completions. Over the trained groups alone it would be 2/7, over the
     # groups' means (2/3 + 0 + 1 + 0) / 4.
@@ -91,6 +95,8 @@ EXPECTED = {
     "completion_tokens_max": 10,
     "truncated_share": 4 / 16,
     "mixed_version_groups": 2,
+    "payload_mib_mean": 2.5,  # (1 + 2 + 3 + 4) / 4
+    "staleness_mean": 1.0,  # (5 - 3 + 5 - 5) / 2, of the trained
     "staleness_max": 2,  # 5 - 3 of the trained; the replaced group's 5 - 1 = 4 trains nothing
 }
 
@@ -105,14 +111,15 @@ def test_a_step_that_trained_nothing_still_tells_of_the_policy() -> None:
     """All its updates were skipped: what is over the trained groups has nothing to average, the rest stays."""
     skipped = batch().without((0, 1), NOT_FINITE)
     metrics = group_metrics(skipped)
-    nothing = {"overlong_punishment", "no_gradient_share", "scale_mean", "scale_min", "scale_max"}
+    nothing = {"overlong_punishment", "no_gradient_share", "scale_mean", "scale_min", "scale_max", "staleness_mean"}
     assert {name for name, value in metrics.items() if math.isnan(value)} == nothing
     changed = {"dropped_groups": 4, "staleness_max": 0} | dict.fromkeys(nothing, math.nan)
     assert metrics == pytest.approx(EXPECTED | changed, nan_ok=True)
 
 
 def test_a_group_without_tokens_has_no_age() -> None:
-    alone = Batch(6, 5, 0, [INVALID], [], np.ones(1), [np.zeros(4)], [np.zeros(4)])
+    alone = Batch(6, 5, 0, [INVALID], [], [], np.ones(1), [np.zeros(4)], [np.zeros(4)])
     metrics = group_metrics(alone)
     assert metrics["staleness_max"] == 0  # 5 - -1 would be 6
+    assert math.isnan(metrics["staleness_mean"])
     assert metrics["no_gradient_share"] == 1

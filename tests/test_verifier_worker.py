@@ -56,6 +56,16 @@ def test_a_group_is_judged_partitioned_and_measured(worker):
     assert judged.entropy_max == pytest.approx(np.log(4)) and not judged.entropy_clipped
 
 
+def test_groups_judged_in_one_call_keep_their_places_behind_their_summaries(worker):
+    groups = [group(r"\boxed{132}", r"\boxed{1}"), group(r"\boxed{2}", r"\boxed{3}", r"\boxed{132}")]
+    summaries, *judged = worker().judge(*groups)
+    assert [summary.rewards_G.tolist() for summary in summaries] == [[1, 0], [0, 0, 1]]
+    assert [each.group for each in judged] == groups
+    assert [each.rewards_G.tolist() for each in judged] == [[1, 0], [0, 0, 1]]
+    # 4 tokens of 4 bytes, in three arrays, a completion; and the text
+    assert summaries[0].payload_bytes == 2 * 48 + len(r"\boxed{132}") + len(r"\boxed{1}")
+
+
 def test_invalid_completions_leave_partition_and_reward(worker):
     reasons = [FinishReason.STOP, FinishReason.TIMEOUT, FinishReason.LENGTH, FinishReason.STOP]
     judged = worker().judge_group(group(BEYOND_BOUNDS, r"\boxed{132}", r"\boxed{132}", r"\boxed{1}", reasons=reasons))

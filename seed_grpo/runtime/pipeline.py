@@ -141,16 +141,16 @@ class Pipeline:
         if closing:
             ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
 
-    def _wait(self, timeout: float) -> set[ray.ObjectRef]:
+    def _wait(self, timeout: float) -> list[ray.ObjectRef]:
         calls = [*self._generation.running, *self._judging.running]
         pending = [*calls, *self.rollout.starting, *self.verifier.starting]
         if not pending:
             time.sleep(min(timeout, 0.1))  # all workers are suspect, or there is nothing to do
-            return set()
+            return []
         done, _ = ray.wait(pending, num_returns=1, timeout=timeout, fetch_local=False)
         if done and calls:  # and whatever else is: one call for each would hold the verifiers up
             done, _ = ray.wait(calls, num_returns=len(calls), timeout=0, fetch_local=False)
-        return set(done)
+        return done
 
     def _hand_out(self) -> None:
         self._judging.hand_out()

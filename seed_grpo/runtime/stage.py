@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from math import ceil
 from typing import Any
 
@@ -85,27 +86,32 @@ class Stage:
     def hand_out(self) -> list[Job]:
         """Gives waiting jobs to workers, each to that with the least, and returns them."""
         given: list[Job] = []
-        while self.waiting:
-            free = [worker for worker in self._pool.serving if not (self._work.one_call and worker.load)]
-            if not free:
-                break
+        serving = self._pool.serving if self.waiting else []
+        free = [(w.load, place, w) for place, w in enumerate(serving) if not (self._work.one_call and w.load)]
+        heapify(free)
+        while self.waiting and free:
             count = ceil(len(self.waiting) / len(free)) if self._work.one_call else 1
             if self.waiting[0].failures:
                 count = 1  # so that it is known which one they fail on
             jobs = [self.waiting.popleft() for _ in range(count)]
-            self._start(min(free, key=lambda worker: worker.load), jobs)
+            _, place, worker = heappop(free)
+            self._start(worker, jobs)
+            if not self._work.one_call:
+                heappush(free, (worker.load, place, worker))
             given += jobs
         return given
 
-    def collect(self, done: set[ray.ObjectRef]) -> Iterator[tuple[Job, Any, ray.ObjectRef]]:
+    def collect(self, done: Sequence[ray.ObjectRef]) -> Iterator[tuple[Job, Any, ray.ObjectRef]]:
         """The jobs of the calls that ended well: with the part of the first result that is theirs, and the reference to
         what was made of them. The jobs of the others wait again.
 
         Args:
             done: first results that are there, among others.
         """
-        for ref in [ref for ref in self.running if ref in done]:
-            call = self.running.pop(ref)
+        for ref in done:
+            call = self.running.pop(ref, None)
+            if call is None:
+                continue  # of the other stage
             call.worker.load -= len(call.jobs)
             what = f"{self._work.doing} group {call.jobs[0].task.group_id}"
             try:
@@ -126,9 +132,9 @@ class Stage:
             what = f"{self._work.doing} group {call.jobs[0].task.group_id}"
             self._pool.hung(call.worker, DeadlineError(f"{call.worker.name} is past its deadline {what}"))
         lost, self._pool.lost = self._pool.lost, []
-        for ref, call in list(self.running.items()):
-            if call.worker in lost:
-                del self.running[ref]
+        if lost:
+            for ref in [ref for ref, call in self.running.items() if call.worker in lost]:
+                call = self.running.pop(ref)
                 self._again(call.jobs, self._work.error(f"{call.worker.name} was lost {self._work.doing}"))
 
     def clear(self) -> None:

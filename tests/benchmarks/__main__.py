@@ -30,6 +30,8 @@ PARTS = {
     "step": ("training_step", "one training step, beside plain Transformers code and TRL"),
     "loop": ("whole_loop", "the whole loop, beside TRL"),
     "entropy": ("entropy_cost", "what semantic entropy costs"),
+    "overlap": ("overlap", "how much of generation is hidden behind training"),
+    "scale": ("scale", "how far one controller reaches"),
 }
 """module with the function of the part's name, and what it measures"""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

@@ -1,4 +1,4 @@
-"""Real runs of the whole program on the quickstart's model and task, for the parts `loop` and `entropy`.
+"""Real runs of the whole program on the quickstart's model and task, for the parts `loop`, `entropy` and `overlap`.
 
 Consumes settings; produces run directories, in processes of their own, and what is read from them. The runs have no
 evaluation and make one checkpoint, at their end.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,7 +22,10 @@ from seed_grpo.config import Config
 from seed_grpo.config_file import dump_config, load_config
 from seed_grpo.data import arithmetic
 from seed_grpo.evaluate.records import read_records
-from seed_grpo.runtime.session import train
+from seed_grpo.interfaces import Sink
+from seed_grpo.messages import GroupTask
+from seed_grpo.runtime import session
+from seed_grpo.runtime.pipeline import Pipeline
 from seed_grpo.train.warm_start import warm_start
 
 QUICKSTART = TESTS.parent / "jobs" / "quickstart.yaml"
@@ -59,8 +63,33 @@ def run_config(directory: Path, steps: int, prompts: int, completions: int, *cha
     return load_config(file, [*(f"{name}={value}" for name, value in settings.items()), *changes])
 
 
+class TimedPipeline(Pipeline):
+    """Times what of judging is not hidden behind generation, in a run whose sampling and training take turns: the
+    seconds from the moment the last group of a step is generated to the moment the last one is judged and known to the
+    controller."""
+
+    tails: ClassVar[list[float]] = []
+    """seconds of each step of this process"""
+    _generating = False
+    _generated: float | None = None
+    """monotonic seconds when the last group was; None before"""
+
+    def submit(self, tasks: Sequence[GroupTask], sink: Sink) -> None:
+        self._generating = self._generating or bool(tasks)
+        super().submit(tasks, sink)
+
+    def pump(self, timeout: float = 0.0) -> None:
+        super().pump(timeout)
+        depths = self.depths()
+        if self._generating and not depths["waiting for a rollout worker"] + depths["being generated"]:
+            self._generating, self._generated = False, time.monotonic()
+        if self._generated is not None and not any(depths.values()):
+            self.tails.append(time.monotonic() - self._generated)
+            self._generated = None
+
+
 def run(name: str, config: Config) -> dict[str, Any]:
-    """Runs the program to its end in a process of its own; what the runtime was made to tell is what comes back."""
+    """Runs the program to its end in a process of its own; what comes back are the `tails` of `TimedPipeline`."""
     file = config.run.directory.with_suffix(".yaml")
     file.write_text(dump_config(config))
     with started("small_runs", {"name": name, "config": file}, file.parent, threads=1) as peer:
@@ -89,11 +118,9 @@ def prompts(count: int) -> list[dict[str, str]]:
 
 
 def _main(arguments: Mapping[str, Any]) -> None:
-    from benchmarks.timed_pipeline import timing_pipeline
-
-    with timing_pipeline() as tails:
-        train(load_config(arguments["config"]))
-    say(tails=tails)
+    session.Pipeline = TimedPipeline  # type: ignore[misc]
+    session.train(load_config(arguments["config"]))
+    say(tails=TimedPipeline.tails)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,129 @@
+"""The evaluator on a fake pipeline: what it samples, what it does where groups are lost, and when it gives up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from fake_pipeline import FakeEngine, FakePipeline
+from seed_grpo.config import Config
+from seed_grpo.errors import RolloutError
+from seed_grpo.evaluate.evaluator import Evaluator
+from seed_grpo.messages import GroupTask, JudgedGroup, Problem
+
+PROBLEMS, SAMPLED = 3, 2
+
+
+class FakeRecords:
+    """What was written, by step."""
+
+    def __init__(self) -> None:
+        self.groups: dict[int, list[JudgedGroup]] = {}
+
+    def evaluations(self) -> Mapping[int, Mapping[str, float]]:
+        return {step: {} for step in self.groups}
+
+    def write_evaluation(
+        self, step: int, metrics: Mapping[str, float], seconds: float, groups: Sequence[JudgedGroup]
+    ) -> None:
+        self.groups[step] = list(groups)
+
+
+class OneCompletion(FakeEngine):
+    """Greedy groups have one completion; those of samples have two."""
+
+    def judged(self, task: GroupTask, begun: int) -> JudgedGroup:
+        judged, count = super().judged(task, begun), task.sampling.num_completions
+        return replace(
+            judged,
+            group=replace(judged.group, completions_G=judged.group.completions_G[:count]),
+            judgements_G=judged.judgements_G[:count],
+            rewards_G=judged.rewards_G[:count],
+            valid_G=judged.valid_G[:count],
+            class_ids_G=judged.class_ids_G[:count],
+        )
+
+
+class World:
+    def __init__(self) -> None:
+        tree = {
+            "run": {"directory": "unused", "steps": 1},
+            "model": {"path": "unused"},
+            "data": {"source": "unused"},
+            "rollout": {"completions_per_prompt": 2, "max_completion_tokens": 9},
+            "evaluation": {"data": {"source": "unused"}, "entropy_problems": SAMPLED},
+        }
+        config = Config.model_validate(tree)
+        assert config.evaluation is not None
+        self.engine = OneCompletion()
+        self.engine.version = 4
+        self.pipeline = FakePipeline(self.engine)
+        self.records = FakeRecords()
+        self.said: list[str] = []
+        prompts = [(Problem(f"p{i}", "?", ("1",)), (1, 2)) for i in range(PROBLEMS)]
+        self.evaluator = Evaluator(
+            config.evaluation, config.rollout, 0, prompts, self.pipeline, self.records, self.said.append
+        )
+
+
+def never() -> bool:
+    return False
+
+
+def test_all_problems_are_answered_greedily_and_the_first_are_sampled_too() -> None:
+    world = World()
+    world.evaluator.evaluate(4, never)
+    kinds = [(task.group_id, task.sampling.num_completions, task.sampling.temperature) for task in world.pipeline.tasks]
+    assert kinds == [(0, 1, 0.0), (1, 1, 0.0), (2, 1, 0.0), (0, 2, 1.0), (1, 2, 1.0)]
+    # in the order of the problems, though they come back in reverse
+    assert [judged.group.task for judged in world.records.groups[4]] == world.pipeline.tasks
+    assert "evaluation at step 4: greedy accuracy 100.0%" in world.said[0]
+
+
+def test_what_is_on_record_is_not_repeated() -> None:
+    world = World()
+    world.evaluator.evaluate(4, never)
+    count = len(world.pipeline.tasks)
+    world.evaluator.evaluate(4, never)
+    assert len(world.pipeline.tasks) == count
+    world.evaluator.evaluate(5, never)
+    assert len(world.pipeline.tasks) == 2 * count
+
+
+def test_a_payload_that_is_gone_is_sampled_anew() -> None:
+    world = World()
+    fetch, fetched = world.pipeline.fetch, []
+
+    def gone_once(payload: int) -> JudgedGroup | None:
+        fetched.append(payload)
+        return None if fetched == [2] else fetch(payload)
+
+    world.pipeline.fetch = gone_once  # type: ignore[method-assign]
+    world.evaluator.evaluate(4, never)
+    assert [task.group_id for task in world.pipeline.tasks] == [0, 1, 2, 2, 0, 1]
+    assert world.pipeline.tasks[2] == world.pipeline.tasks[3]
+    assert [judged.group.task.group_id for judged in world.records.groups[4]] == [0, 1, 2, 0, 1]
+
+
+def test_a_problem_that_workers_fail_on_ends_the_evaluation() -> None:
+    world = World()
+    world.pipeline.failing = {1}
+    with pytest.raises(RolloutError, match=r"problem p1 of the evaluation cannot be sampled .*: rollout-0 died"):
+        world.evaluator.evaluate(4, never)
+    assert world.records.groups == {}
+
+
+@pytest.mark.parametrize("pumps", [0, 1, 2, 3, 4])
+def test_a_stop_gives_up_with_nothing_on_record(pumps: int) -> None:
+    """Three greedy and two sampled groups come one at a time; after the fifth the evaluation is whole."""
+    world = World()
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+
+    world.pipeline.on_pump = count
+    world.pipeline.finish = lambda running: running[:1]
+    world.evaluator.evaluate(4, lambda: done >= pumps)
+    assert done == pumps and world.records.groups == {} and world.said == []
