@@ -81,6 +81,7 @@ class Controller:
     def _begin(self) -> None:
         """Takes up the last checkpoint, or begins at step 0; also after the trainer was lost in the middle."""
         self._parts.queue.clear()
+        self._lost_in_a_row = 0
         saved = self._parts.checkpoints.load(self._parts.trainer)
         if saved is None:
             self.step, self.ledger, self._lost = 0, Ledger(), []

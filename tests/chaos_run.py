@@ -75,8 +75,8 @@ class ChaosRun:
         self.process.wait()
 
     def pids(self, kind: str) -> list[int]:
-        """Processes of a kind of `TITLES`, oldest first, or the rollout workers, which are what engines have as parents:
-        Ray shows their present call in place of their name."""
+        """Processes of a kind of `TITLES`, oldest first; or the rollout workers, which are what engines have as
+        parents: Ray shows their present call in place of their name."""
         if kind == "rollout worker":
             return [_parent(pid) for pid in self.pids("engine")]
         found = []

@@ -21,7 +21,7 @@ from chaos_run import PROGRAM, ROOT, ChaosRun, lines
 
 KILLS = 20
 MOST_SECONDS_BETWEEN = 3.0
-STEPS = 400
+STEPS = 500
 STALENESS = 1
 TOLERANCE = 0.05
 """in accuracy. At 0.95 of 500 problems two runs differ by 1.96 sqrt(2 0.95 0.05 / 500) = 0.027 in measuring alone, and
@@ -37,7 +37,7 @@ SETTINGS = [
     "run.checkpoint_every=5",
     "rollout.num_workers=2",
     "rollout.cpus_per_worker=0.25",
-    "rollout.prompts_per_step=16",
+    "rollout.prompts_per_step=8",
     "rollout.completions_per_prompt=8",
     "weight_sync.timeout=20",
     "supervision.heartbeat_every=1",
@@ -58,7 +58,7 @@ def model() -> None:
 
 @pytest.fixture
 def run(model: None, tmp_path: Path) -> Iterator[ChaosRun]:
-    run = ChaosRun(tmp_path / "run", SETTINGS, limit=1500)
+    run = ChaosRun(tmp_path / "run", SETTINGS, limit=900)
     yield run
     run.end()
 
@@ -66,7 +66,7 @@ def run(model: None, tmp_path: Path) -> Iterator[ChaosRun]:
 @pytest.fixture(scope="module")
 def undisturbed(model: None, tmp_path_factory: pytest.TempPathFactory) -> float:
     """Final accuracy of a run that is left alone."""
-    run = ChaosRun(tmp_path_factory.mktemp("undisturbed") / "run", SETTINGS, limit=1500)
+    run = ChaosRun(tmp_path_factory.mktemp("undisturbed") / "run", SETTINGS, limit=900)
     began = time.monotonic()
     run.start()
     run.finish()

@@ -34,7 +34,7 @@ def test_twenty_kills_of_a_machine(cluster: Cluster, tmp_path: Path) -> None:
     warm_model()
     rng = random.Random("machine")
     node = cluster.add_node(num_cpus=CPUS)
-    run = ChaosRun(tmp_path / "run", [*SETTINGS, f"cluster.address={cluster.address}"], limit=1500)
+    run = ChaosRun(tmp_path / "run", [*SETTINGS, f"cluster.address={cluster.address}"], limit=900)
     seconds = []
     began = time.monotonic()
     run.start()

@@ -234,6 +234,28 @@ def test_a_request_past_its_deadline_returns_what_it_has(
     assert_logprobs_are_those_of(running.model, group)
 
 
+def test_what_nobody_waits_for_is_given_up(running: RunningEngine) -> None:
+    """At once, with what it has, while a heartbeat is answered all along."""
+
+    async def give_up() -> Group:
+        generating = asyncio.create_task(running.engine.generate(task(max_tokens=400, seed=3)))
+        await asyncio.sleep(0.3)
+        await running.engine.heartbeat()
+        await running.engine.abort_all()
+        return await generating
+
+    group = running.do(give_up())
+    lengths = [len(completion.token_ids_T) for completion in group.completions_G]
+    assert FinishReason.TIMEOUT in {completion.finish_reason for completion in group.completions_G}
+    assert max(lengths) < 400
+
+
+def test_an_update_that_was_broken_off_does_not_stand_in_the_way_of_the_next(running: RunningEngine) -> None:
+    running.do(running.engine.start_weight_update())
+    running.send(running.other, 1)  # begins one of its own; left open, the first would refuse it
+    assert compare_probe(running.other.probe(), running.do(running.engine.score(PROBE_IDS)), 1e-4, "rollout-0") < 1e-4
+
+
 def test_prompts_beyond_the_batch_of_one_engine_step(running: RunningEngine) -> None:
     """64 prompts of 161 tokens are 10,304 tokens at once. An engine that splits a prompt over two steps takes back its
     seeded generator, which vLLM 0.32 cannot do on CPU: the engine dies."""
