@@ -13,10 +13,11 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from chaos_run import ChaosRun
-from test_chaos import KILLS, MOST_SECONDS_BETWEEN, SETTINGS, STALENESS, report, warm_model
+from test_chaos import KILLS, MOST_SECONDS_BETWEEN, chaos_run, check, report, undisturbed
 
-CPUS = 0.75
+__all__ = ["undisturbed"]  # a fixture
+
+CPUS = 1
 """of each node: neither holds all workers, of 0.5 for the trainer and 0.25 for each of the three others"""
 
 pytestmark = [pytest.mark.long, pytest.mark.engine, pytest.mark.timeout(3000)]
@@ -30,11 +31,10 @@ def cluster() -> Iterator[Cluster]:
     ray.shutdown()
 
 
-def test_twenty_kills_of_a_machine(cluster: Cluster, tmp_path: Path) -> None:
-    warm_model()
+def test_twenty_kills_of_a_machine(cluster: Cluster, tmp_path: Path, undisturbed: dict[int, float]) -> None:  # noqa: F811
     rng = random.Random("machine")
     node = cluster.add_node(num_cpus=CPUS)
-    run = ChaosRun(tmp_path / "run", [*SETTINGS, f"cluster.address={cluster.address}"], limit=900)
+    run = chaos_run("machine", tmp_path / "run", f"cluster.address={cluster.address}")
     seconds = []
     began = time.monotonic()
     run.start()
@@ -52,6 +52,5 @@ def test_twenty_kills_of_a_machine(cluster: Cluster, tmp_path: Path) -> None:
         run.finish()
     finally:
         run.end()
-    fates = run.check_accounts(STALENESS)
-    assert fates["trained"] >= 0.99 * sum(fates.values()), fates
+    check("machine", run, undisturbed)
     report("machine", run, seconds, time.monotonic() - began)

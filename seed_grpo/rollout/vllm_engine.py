@@ -11,7 +11,7 @@ import itertools
 import os
 import time
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -112,7 +112,8 @@ class VllmEngine:
         running request is computed anew up to its present token, so that each further token is of one version only."""
         await self._control("pausing for new weights", self._engine.pause_generation(mode="keep", clear_cache=True))
         if self._updating:  # the one before was broken off; the weights are a mixture until this one is through
-            await self._control("ending a weight update", self._engine.finish_weight_update())
+            with suppress(RolloutError):  # vLLM closes an update itself where the weights could not be loaded
+                await self._control("ending a weight update", self._engine.finish_weight_update())
         self._updating = True
         await self._control("starting a weight update", self._engine.start_weight_update())
 
