@@ -1,4 +1,4 @@
-"""Twenty kills in a row of each kind of process, in learning runs of real engines: `tests/run.sh -m long -s
+"""Twenty kills in a row of each kind of process, and of a whole machine, in learning runs of real engines: `tests/run.sh -m long -s
 tests/test_chaos.py`. What they measure goes into `runs/chaos`, a file for each kind, and is printed.
 
 Each run trains the quickstart's model asynchronously, with two rollout workers. A process is killed at a random moment,
@@ -16,14 +16,25 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+import ray
+from ray.cluster_utils import Cluster
 
 from chaos_run import PROGRAM, ROOT, ChaosRun, lines
 
 KILLS = 20
 MOST_SECONDS_BETWEEN = 2.0
-STEPS = {"rollout worker": 400, "engine": 400, "verifier worker": 250, "trainer rank": 200, "driver": 150, "machine": 200}
+STEPS = {
+    "rollout worker": 400,
+    "engine": 400,
+    "verifier worker": 250,
+    "trainer rank": 200,
+    "driver": 150,
+    "machine": 200,
+}
 """enough for the kills: what cannot be done without the dead process waits for its replacement"""
 STALENESS = 1
+NODE_CPUS = 1
+"""of each of two nodes: neither holds all workers, of 0.5 for the trainer and 0.25 for each of the three others"""
 TOLERANCE = 0.05
 """in accuracy. At 0.95 of 500 problems two runs differ by 1.96 sqrt(2 0.95 0.05 / 500) = 0.027 in measuring alone, and
 seeds of the quickstart differ by 0.016."""
@@ -75,7 +86,7 @@ def start_run(model: None, tmp_path: Path) -> Iterator[Callable[[str], ChaosRun]
         run.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, float]:
     """Accuracy of a run that is left alone, by step."""
     warm_model()
@@ -125,6 +136,41 @@ def test_twenty_kills_of_the_driver(
     run.finish()
     check("driver", run, undisturbed)
     report("driver", run, seconds, time.monotonic() - began)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": NODE_CPUS, "include_dashboard": False})
+    yield cluster
+    cluster.shutdown()
+    ray.shutdown()
+
+
+def test_twenty_kills_of_a_machine(cluster: Cluster, tmp_path: Path, undisturbed: dict[int, float]) -> None:
+    """Two machines are two Ray nodes here, on one computer. One is killed with all workers that it has and its part of
+    the object store, and a new one joins, as an autoscaler would have it."""
+    rng = random.Random("machine")
+    node = cluster.add_node(num_cpus=NODE_CPUS)
+    run = chaos_run("machine", tmp_path / "run", f"cluster.address={cluster.address}")
+    seconds = []
+    began = time.monotonic()
+    run.start()
+    try:
+        for kill in range(1, KILLS + 1):
+            run.wait_until(f"all to be well before kill {kill}", lambda: run.has_stepped() and run.is_whole())
+            time.sleep(rng.uniform(0, MOST_SECONDS_BETWEEN))
+            failed = len(run.events("failed"))
+            cluster.remove_node(node, allow_graceful=False)
+            killed = time.monotonic()
+            node = cluster.add_node(num_cpus=NODE_CPUS)
+            run.wait_until(f"kill {kill} to be noticed", lambda before=failed: len(run.events("failed")) > before)
+            run.wait_until(f"all to be back after kill {kill}", run.is_whole)
+            seconds.append(time.monotonic() - killed)
+        run.finish()
+    finally:
+        run.end()
+    check("machine", run, undisturbed)
+    report("machine", run, seconds, time.monotonic() - began)
 
 
 def check(kind: str, run: ChaosRun, undisturbed: dict[int, float]) -> None:
