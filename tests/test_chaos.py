@@ -1,5 +1,6 @@
-"""Twenty kills in a row of each kind of process, and of a whole machine, in learning runs of real engines: `tests/run.sh -m long -s
-tests/test_chaos.py`. What they measure goes into `runs/chaos`, a file for each kind, and is printed.
+"""Twenty kills in a row of each kind of process, and of a whole machine, in learning runs of real engines:
+`tests/run.sh -m long -s tests/test_chaos.py`. What they measure goes into `runs/chaos`, a file for each kind, and is
+printed.
 
 Each run trains the quickstart's model asynchronously, with two rollout workers. A process is killed at a random moment,
 and the next one as soon as all is well again and a random time has passed. The run has to end by itself, with every
