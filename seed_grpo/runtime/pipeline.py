@@ -114,6 +114,11 @@ class Pipeline:
         healthy = {"rollout_workers": len(self.rollout.serving), "verifier_workers": len(self.verifier.serving)}
         return {name.replace(" ", "_"): float(count) for name, count in {**healthy, **self.depths()}.items()}
 
+    def distrust(self, worker: Worker, why: str) -> None:
+        """A rollout worker had wrong weights for a while: the groups that it has are sampled anew."""
+        self._generation.disown(worker, why)
+        call_engine(worker.actor, "abort_all")
+
     def depths(self) -> dict[str, int]:
         """Groups by where they are."""
         return {

@@ -132,10 +132,15 @@ class Stage:
             what = f"{self._work.doing} group {call.jobs[0].task.group_id}"
             self._pool.hung(call.worker, DeadlineError(f"{call.worker.name} is past its deadline {what}"))
         lost, self._pool.lost = self._pool.lost, []
-        if lost:
-            for ref in [ref for ref, call in self.running.items() if call.worker in lost]:
-                call = self.running.pop(ref)
-                self._again(call.jobs, self._work.error(f"{call.worker.name} was lost {self._work.doing}"))
+        for worker in lost:
+            self.disown(worker, f"{worker.name} was lost {self._work.doing}")
+
+    def disown(self, worker: Worker, why: str) -> None:
+        """What a worker has waits for others; what it makes of it is not looked at."""
+        for ref in [ref for ref, call in self.running.items() if call.worker is worker]:
+            call = self.running.pop(ref)
+            worker.load -= len(call.jobs)
+            self._again(call.jobs, self._work.error(why))
 
     def clear(self) -> None:
         """Forgets all jobs."""

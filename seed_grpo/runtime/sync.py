@@ -86,6 +86,9 @@ class ProvenSync:
                     if failures == ATTEMPTS:
                         raise
                 continue
+            for worker in workers:
+                if worker.name in faults:
+                    self._pipeline.distrust(worker, str(faults[worker.name]))
             failures += bool(faults)
             if faults and failures < ATTEMPTS:
                 self._say(f"{next(iter(faults.values()))}; sending version {version} again")
