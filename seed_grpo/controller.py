@@ -184,9 +184,14 @@ class Controller:
             if len(self._parts.queue) >= count and self._others_can_wait(self._add(sampled, count)):
                 return True
             self._parts.pipeline.pump(PUMP_SECONDS)
-            if self._parts.sync.is_awaited:
-                self._parts.sync.push(self.step)
+            self._attend()
         return False
+
+    def _attend(self) -> bool:
+        """Called while groups are waited for: rollout workers that came up get the weights. Returns whether to stop."""
+        if self._parts.sync.is_awaited and not self._stop:
+            self._parts.sync.push(self.step)
+        return self._stop
 
     def _add(self, sampled: Sequence[Ready], count: int) -> list[Ready]:
         """Those that were sampled before, and the oldest other ready groups, so many in all. What came since takes the
@@ -340,4 +345,4 @@ class Controller:
         at_an_end = self.step in (0, self._config.run.steps)
         if at_an_end or (evaluation.every is not None and self.step % evaluation.every == 0):
             with self.clock.stage("evaluation"):
-                self._parts.evaluator.evaluate(self.step, lambda: self._stop)
+                self._parts.evaluator.evaluate(self.step, self._attend)

@@ -80,7 +80,7 @@ class ChaosRun:
         if kind == "rollout worker":
             return [_parent(pid) for pid in self.pids("engine")]
         found = []
-        for pid in children_of(self.process.pid):
+        for pid in children_of(os.getpid()):  # of this process too, where Ray was started by it
             try:
                 title = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
             except OSError:
@@ -95,8 +95,8 @@ class ChaosRun:
         assert pids, f"there is no {kind}:\n{self.said()}"
         _send(pids[number % len(pids)], what)
 
-    def kill_driver(self) -> None:
-        """Kills the driver and everything that it started, as the end of its machine does."""
+    def kill_machine(self) -> None:
+        """Kills the driver and everything that it started."""
         pids = children_of(self.process.pid)
         self.process.kill()
         for pid in pids:

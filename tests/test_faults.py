@@ -158,7 +158,7 @@ def test_sigterm_checkpoints_without_waiting_for_what_is_sampled(make_run: Calla
 def test_a_truncated_checkpoint_is_passed_over(make_run: Callable[..., ChaosRun]) -> None:
     run = make_run()
     run.wait_until("two checkpoints", lambda: run.step >= 8)
-    run.kill_driver()
+    run.kill_machine()
     newest = max((run.directory / "checkpoints").glob("step_*"))
     largest = max((file for file in newest.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
     os.truncate(largest, largest.stat().st_size // 2)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray.exceptions import ObjectLostError, RayTaskError
+from ray.exceptions import GetTimeoutError, ObjectLostError
 from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
@@ -28,7 +28,7 @@ from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.scaling import Scaler
 from seed_grpo.runtime.stage import Job, Stage, Work
 from seed_grpo.runtime.supervision import Supervision
-from seed_grpo.runtime.waiting import FETCH_SECONDS, SAY_EVERY_SECONDS, Say, gather
+from seed_grpo.runtime.waiting import FETCH_SECONDS, SAY_EVERY_SECONDS, Say, gather, is_lost
 from seed_grpo.runtime.worker_pool import Worker
 
 GRACE_SECONDS = 60.0
@@ -75,6 +75,7 @@ class Pipeline:
         Under `run.deterministic` the engines are held while they take them in, so that a step's requests form the same
         batches every time; which worker gets a prompt depends on its place in `tasks` alone.
         """
+        self.rollout.tend(now=True)  # so that none is left out for a heartbeat that only was not looked at
         self._generation.waiting += [Job(task, sink) for task in tasks]
         self._hand_out()
 
@@ -93,7 +94,7 @@ class Pipeline:
         self._scaler.tend(is_awaited=timeout > 0)
         done = self._wait(timeout)
         for job, _, group in self._generation.collect(done):
-            job.group = group
+            job.group, job.failures = group, 0
             self._judging.waiting.append(job)
         for job, summary, payload in self._judging.collect(done):
             job.sink.ready(ReadyGroup(summary, payload))
@@ -116,7 +117,7 @@ class Pipeline:
 
     def distrust(self, worker: Worker, why: str) -> None:
         """A rollout worker had wrong weights for a while: the groups that it has are sampled anew."""
-        self._generation.disown(worker, why)
+        self._generation.disown(worker, why, is_failure=False)
         call_engine(worker.actor, "abort_all")
 
     def depths(self) -> dict[str, int]:
@@ -129,10 +130,10 @@ class Pipeline:
         }
 
     def fetch(self, payload: Any) -> JudgedGroup | None:
-        """The judged group behind a reference; None where it went with a machine."""
+        """The judged group behind a reference; None where it went with a machine, or does not come."""
         try:
             return ray.get(payload, timeout=FETCH_SECONDS)
-        except ObjectLostError:
+        except (ObjectLostError, GetTimeoutError):
             return None
 
     def keep(self, judged: JudgedGroup) -> ReadyGroup:
@@ -186,9 +187,7 @@ class Pipeline:
 
     def _not_judged(self, job: Job, error: SeedGrpoError) -> None:
         """Where the machine is gone that had the completions, they are sampled anew."""
-        failure = error.__cause__
-        cause = failure.cause if isinstance(failure, RayTaskError) else failure
-        if isinstance(cause, ObjectLostError):
+        if is_lost(error):
             self._generation.waiting.append(Job(job.task, job.sink))
         else:
             self._give_up(job, error)

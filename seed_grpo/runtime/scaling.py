@@ -73,7 +73,7 @@ class Scaler:
         self._request.unlink(missing_ok=True)  # of an earlier start of the run
         self._autoscale = config.rollout.autoscale
         self._pools = {"rollout": rollout, "verifier": verifier}
-        self._looked = self._judged = self._seen = time.monotonic()
+        self._looked = self._decided = self._seen = time.monotonic()
         self._awaited = self._idle = 0.0
 
     def tend(self, is_awaited: bool) -> None:
@@ -83,14 +83,14 @@ class Scaler:
             is_awaited: whether the trainer waits for groups.
         """
         now = time.monotonic()
-        self._note(now - self._seen, is_awaited)
+        self._note(min(now - self._seen, LOOK_SECONDS), is_awaited)  # longer ones were no waiting for groups
         self._seen = now
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             self._take_up_request()
-        if self._autoscale is not None and now - self._judged > self._autoscale.every:
-            self._apply_policy(now - self._judged)
-            self._judged, self._awaited, self._idle = now, 0.0, 0.0
+        if self._autoscale is not None and now - self._decided > self._autoscale.every:
+            self._apply_policy(now - self._decided)
+            self._decided, self._awaited, self._idle = now, 0.0, 0.0
 
     def _note(self, seconds: float, is_awaited: bool) -> None:
         workers = self._pools["rollout"].serving
@@ -99,12 +99,14 @@ class Scaler:
         self._awaited += seconds if is_awaited and not idle else 0.0
 
     def _take_up_request(self) -> None:
-        if self._request.exists():
-            for kind, size in json.loads(self._request.read_text()).items():
-                self._pools[kind].resize(size)
-            for pool in self._pools.values():
-                pool.tell()
-            self._request.unlink()
+        try:
+            sizes = json.loads(self._request.read_text())
+        except FileNotFoundError:
+            return
+        for kind, size in sizes.items():
+            self._pools[kind].resize(size)
+            self._pools[kind].tell()
+        self._request.unlink(missing_ok=True)  # whoever asked may have given up
 
     def _apply_policy(self, seconds: float) -> None:
         pool, bounds = self._pools["rollout"], self._autoscale
@@ -115,5 +117,5 @@ class Scaler:
         elif self._idle > IDLE_SHARE * seconds and self._awaited == 0:
             wanted -= 1
         wanted = min(max(wanted, bounds.min_workers), bounds.max_workers)
-        if wanted != pool.size and not pool.starting:  # one at a time, so that its effect is seen first
+        if wanted < pool.size or (wanted > pool.size and not pool.starting):  # one after the other has shown effect
             pool.resize(wanted)

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from seed_grpo.clock import Clock
 from seed_grpo.config import Config
@@ -59,7 +60,7 @@ def train(config: Config) -> bool:
         workers = ", ".join(f"{pool.num_workers} {pool.kind}" for pool in plan.pools)
         console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
         console.say(f"workers: {workers}; run directory: {path}")
-        supervision = supervise(config, console.say)
+        supervision = supervise(config, path, console.say)
         pipeline, trainer = _start_workers(config, plan, cluster, supervision, console)
         stack.callback(pipeline.close)
         recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges)
@@ -85,11 +86,12 @@ def export(config: Config, folder: Path) -> None:
         CheckpointError: there is no checkpoint.
     """
     check_machine(config)
-    with Console(config.run.steps) as console, connected(config) as cluster:
+    with Console(config.run.steps) as console, connected(config) as cluster, TemporaryDirectory() as records:
         plan = make_plan(config)
         check_cluster(plan, cluster)
         gang = place_gang(plan, config.trainer.start_timeout)
-        trainer = TrainerPool(config, plan, gang, cluster.loopback, supervise(config, console.say), console.say)
+        supervision = supervise(config, Path(records), console.say)
+        trainer = TrainerPool(config, plan, gang, cluster.loopback, supervision, console.say)
         trainer.wait_started()
         checkpoints = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints)
         saved = checkpoints.load(trainer)

@@ -20,7 +20,7 @@ from ray.exceptions import RayActorError
 from seed_grpo.errors import DeadlineError, SeedGrpoError
 from seed_grpo.interfaces import Sink
 from seed_grpo.messages import GroupTask
-from seed_grpo.runtime.waiting import result
+from seed_grpo.runtime.waiting import is_lost, result
 from seed_grpo.runtime.worker_pool import Worker, WorkerPool
 
 ATTEMPTS = 5
@@ -128,19 +128,29 @@ class Stage:
             SeedGrpoError: too many workers had to be replaced.
         """
         now = time.monotonic()
-        for call in [call for call in self.running.values() if now > call.deadline]:
+        late = {ref: call for ref, call in self.running.items() if now > call.deadline}
+        # what is done was only not looked at, while this process had other things to wait for
+        done, _ = ray.wait(list(late), num_returns=len(late), timeout=0, fetch_local=False) if late else ([], [])
+        for call in [call for ref, call in late.items() if ref not in done]:
             what = f"{self._work.doing} group {call.jobs[0].task.group_id}"
             self._pool.hung(call.worker, DeadlineError(f"{call.worker.name} is past its deadline {what}"))
         lost, self._pool.lost = self._pool.lost, []
         for worker in lost:
-            self.disown(worker, f"{worker.name} was lost {self._work.doing}")
+            self.disown(worker, f"{worker.name} was lost {self._work.doing}", is_failure=not worker.drained)
 
-    def disown(self, worker: Worker, why: str) -> None:
-        """What a worker has waits for others; what it makes of it is not looked at."""
+    def disown(self, worker: Worker, why: str, is_failure: bool) -> None:
+        """What a worker has waits for others; what it makes of it is not looked at.
+
+        Args:
+            is_failure: whether the groups may have brought it about.
+        """
         for ref in [ref for ref, call in self.running.items() if call.worker is worker]:
             call = self.running.pop(ref)
             worker.load -= len(call.jobs)
-            self._again(call.jobs, self._work.error(why))
+            if is_failure:
+                self._again(call.jobs, self._work.error(why))
+            else:
+                self.waiting.extendleft(reversed(call.jobs))
 
     def clear(self) -> None:
         """Forgets all jobs."""
@@ -155,9 +165,12 @@ class Stage:
         self.running[refs[0]] = Call(worker, jobs, refs, time.monotonic() + self._work.seconds * len(jobs))
 
     def _failed(self, call: Call, error: SeedGrpoError) -> None:
+        if len(call.jobs) == 1 and is_lost(error):
+            self._on_lost(call.jobs[0], error)
+            return
         if isinstance(error.__cause__, RayActorError):
             self._pool.fail(call.worker, error)
-        else:
+        elif not is_lost(error):
             self._pool.doubt(call.worker)
         self._again(call.jobs, error)
 

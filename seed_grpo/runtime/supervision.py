@@ -149,8 +149,11 @@ class Supervision:
     forensics: Forensics
 
 
-def supervise(config: Config, say: Say) -> Supervision:
-    """That of a new process of a run."""
-    directory = config.run.directory
+def supervise(config: Config, directory: Path, say: Say) -> Supervision:
+    """That of a new process.
+
+    Args:
+        directory: where it leaves its records.
+    """
     budget, events = RestartBudget(config.supervision), Events(directory, say)
     return Supervision(config.supervision, budget, events, Forensics(directory))

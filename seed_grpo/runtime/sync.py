@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,8 +21,8 @@ from seed_grpo.weight_sync.canary import compare_probe
 
 ATTEMPTS = 2
 WAIT_SECONDS = 1.0
-ALIVE_SECONDS = 15.0
-"""for engines to show that they live, after a sync failed"""
+PLACE_SECONDS = 600.0
+"""for a rollout worker to get its place where none is up, beside `rollout.start_timeout`"""
 
 
 class ProvenSync:
@@ -48,6 +49,7 @@ class ProvenSync:
         self._rollout = pipeline.rollout
         self._probe_ids_T = probe_ids_T
         self._say = say
+        self._supervision = supervision
         self._joined: tuple[int, list[Worker]] | None = None
         """whom the open transport joins: the trainer's ranks, by how often they were started, and the engines"""
         self._phase = "no sync yet"
@@ -69,7 +71,7 @@ class ProvenSync:
             WeightSyncError: all engines failed the proof twice, or the transport failed twice though all live.
             TrainerLostError: a trainer rank is gone.
         """
-        failures = 0
+        failures = faulty = 0
         while True:
             self._rollout.lack_weights()
             workers = self._members()
@@ -79,8 +81,11 @@ class ProvenSync:
             except TrainerLostError:
                 raise
             except SeedGrpoError as error:
+                if self._joined is not None:  # it came as far as sending: who was through went on, unproven
+                    for worker in workers:
+                        self._pipeline.distrust(worker, str(error))
                 self._joined = None
-                self._say(f"weight sync: {error}; sending version {version} again")
+                self._again(version, error)
                 if not self._replace_dead(workers):
                     failures += 1
                     if failures == ATTEMPTS:
@@ -89,19 +94,29 @@ class ProvenSync:
             for worker in workers:
                 if worker.name in faults:
                     self._pipeline.distrust(worker, str(faults[worker.name]))
-            failures += bool(faults)
-            if faults and failures < ATTEMPTS:
-                self._say(f"{next(iter(faults.values()))}; sending version {version} again")
+            faulty += bool(faults)
+            if faults and faulty < ATTEMPTS:
+                self._again(version, next(iter(faults.values())))
                 continue
             self._quarantine(workers, faults)
             self._phase = f"version {version} is everywhere"
             return max(differences)
 
+    def _again(self, version: int, error: SeedGrpoError) -> None:
+        self._supervision.events.record("resynced", "weight sync", f"{error}; sending version {version} again")
+
     def _members(self) -> list[Worker]:
         self._phase = "waiting for a rollout worker"
         self._rollout.tend(now=True)
+        began = time.monotonic()
         while not self._rollout.started:
             self._pipeline.pump(WAIT_SECONDS)
+            limit = PLACE_SECONDS + self._config.rollout.start_timeout
+            if time.monotonic() - began > limit:
+                raise RolloutError(
+                    f"{', '.join(self._rollout.workers)}: no rollout worker has been up for {limit:.0f} s; add "
+                    "machines, or raise rollout.start_timeout"
+                )
         return self._rollout.started
 
     def _send(self, version: int, workers: list[Worker]) -> None:
@@ -141,13 +156,14 @@ class ProvenSync:
     def _replace_dead(self, workers: list[Worker]) -> bool:
         """Replaces the workers whose engines do not answer, and says whether there were any."""
         calls = {worker: call_engine(worker.actor, "heartbeat") for worker in workers}
-        done, _ = ray.wait(list(calls.values()), num_returns=len(calls), timeout=ALIVE_SECONDS, fetch_local=False)
+        limit = self._config.supervision.heartbeat_timeout
+        done, _ = ray.wait(list(calls.values()), num_returns=len(calls), timeout=limit, fetch_local=False)
         dead = 0
         for worker, call in calls.items():
             if call not in done:
                 dead += 1
                 self._rollout.hung(
-                    worker, DeadlineError(f"{worker.name} has not answered for {ALIVE_SECONDS:g} s after {self._phase}")
+                    worker, DeadlineError(f"{worker.name} has not answered for {limit:g} s after {self._phase}")
                 )
                 continue
             try:

@@ -95,11 +95,11 @@ class TrainerPool:
         """
         began = time.monotonic()
         while True:
-            self._supervision.events.record("failed", "trainer", f"the trainer ranks are started anew: {cause}")
             self._tell(WorkerState.DEAD)
             for actor in self._ranks.values():
                 ray.kill(actor)
             self._supervision.budget.charge(cause)
+            self._supervision.events.record("failed", "trainer", f"the trainer ranks are started anew: {cause}")
             self.incarnation += 1
             try:
                 wait_for_gang(self._gang, self._plan, self._config.trainer.start_timeout)
@@ -181,12 +181,17 @@ class TrainerPool:
             )
             for rank, name in enumerate(self._plan.trainer.names())
         }
+        self._is_up = False
         self._tell(WorkerState.RESTARTING if self.incarnation else WorkerState.STARTING)
         self._hearts = {name: self._heartbeat(actor) for name, actor in self._ranks.items()}
 
     def _wait_up(self) -> None:
         starting = self._each("start", *self._endpoint())
         self._wait(starting, "the trainer ranks to start", self._config.trainer.start_timeout)
+        pulses = {name: actor.pulse.options(concurrency_group=GROUP).remote() for name, actor in self._ranks.items()}
+        for name, place in zip(pulses, self._wait(pulses, "the trainer ranks to say where they are"), strict=True):
+            self._supervision.forensics.register(name, *place)
+        self._is_up = True
         self._tell(WorkerState.HEALTHY)
 
     def _heartbeat(self, actor: Any) -> Heartbeat:
@@ -205,15 +210,24 @@ class TrainerPool:
     ) -> list[Any]:
         self._doing = f"waiting for {what}"
 
+        elsewhere: list[SeedGrpoError] = []
+
         def look() -> None:
             self._listen(what)
-            meanwhile()
+            try:
+                meanwhile()
+            except SeedGrpoError as failure:
+                elsewhere.append(failure)
+                raise
 
         try:
             return gather(calls, what, timeout or self._config.trainer.step_timeout, error, self._say, look)
-        except DeadlineError as late:
-            raise self._hung(late) from late
         except SeedGrpoError as failure:
+            if failure in elsewhere or isinstance(failure, TrainerLostError):
+                raise
+            if isinstance(failure, DeadlineError):
+                culprit = next((name for name in calls if name in str(failure)), "trainer")
+                raise self._hung(culprit, failure) from failure
             self._check_alive(what, failure)
             raise
         finally:
@@ -221,15 +235,16 @@ class TrainerPool:
 
     def _listen(self, what: str) -> None:
         """Raises `TrainerLostError` where a rank is dead, or silent for too long."""
-        limit = self._supervision.config.heartbeat_timeout
+        limit = self._supervision.config.heartbeat_timeout if self._is_up else self._config.trainer.start_timeout
         for name, heart in self._hearts.items():
             try:
                 silence = heart.silence()
             except RayError as failure:
                 raise TrainerLostError(str(as_ours(name, failure, what, TrainerError))) from failure
             if silence > limit:
-                said = f"has not answered for {silence:.0f} s (supervision.heartbeat_timeout={limit:g})"
-                raise self._hung(DeadlineError(f"{name} {said}: {what}"))
+                setting = "supervision.heartbeat_timeout" if self._is_up else "trainer.start_timeout"
+                said = f"{name} has not answered for {silence:.0f} s ({setting}={limit:g}): {what}"
+                raise self._hung(name, DeadlineError(said))
 
     def _check_alive(self, what: str, failure: SeedGrpoError) -> None:
         """A rank's death shows at the others too, perhaps sooner: where one is dead, that is what happened."""
@@ -241,8 +256,7 @@ class TrainerPool:
         except SeedGrpoError as dead:
             raise TrainerLostError(f"{dead}; {failure}") from failure
 
-    def _hung(self, late: DeadlineError) -> TrainerLostError:
-        culprit = str(late).partition(" ")[0].rstrip(",")
+    def _hung(self, culprit: str, late: SeedGrpoError) -> TrainerLostError:
         path = self._supervision.forensics.dump(culprit, str(late))
         self._supervision.events.record("hang", culprit, f"{late}; stacks are in {path}")
         return TrainerLostError(str(late))

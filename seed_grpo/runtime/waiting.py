@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayError, RayTaskError
 
 from seed_grpo.errors import DeadlineError, SeedGrpoError
 
@@ -103,6 +103,12 @@ def as_ours(name: str, failure: RayError, what: str, error: type[SeedGrpoError])
         return DeadlineError(f"the result of {name} did not arrive within {FETCH_SECONDS:g} s ({what})")
     # of Ray itself: an object lost, a worker's environment that cannot be made
     return error(f"{name}, {what}: {type(failure).__name__}: {_one_line(failure)}")
+
+
+def is_lost(error: SeedGrpoError) -> bool:
+    """Whether a call failed since the machine is gone that had what it was given."""
+    failure = error.__cause__
+    return isinstance(failure.cause if isinstance(failure, RayTaskError) else failure, ObjectLostError)
 
 
 def _one_line(failure: BaseException) -> str:

@@ -45,6 +45,7 @@ class Worker:
     """the present ones, proven; always true where the kind needs none"""
     doubted: float = -math.inf
     """monotonic seconds when a call failed"""
+    drained: bool = False
     load: int = 0
     """groups that it has"""
 
@@ -124,7 +125,10 @@ class WorkerPool:
             what, limit = f"the {self._kind.name} workers to start", self._kind.start_timeout
             waited = time.monotonic() - began
             if names and waited > limit:
-                raise DeadlineError(f"{names} did not answer: waited {limit:g} s for {what}")
+                raise DeadlineError(
+                    f"{names} did not answer: waited {limit:g} s (rollout.start_timeout) for {what}; other jobs may "
+                    "hold the machines"
+                )
             if names and time.monotonic() - said > SAY_EVERY_SECONDS:
                 said = time.monotonic()
                 say(f"waiting for {what}: {names} ({waited:.0f} s of {limit:g})")
@@ -166,9 +170,9 @@ class WorkerPool:
         """
         if self.workers.get(worker.name) is not worker:
             return  # it was replaced already
-        self._supervision.events.record("failed", worker.name, f"{worker.name} is replaced: {cause}")
         self._remove(worker)
         self._supervision.budget.charge(cause)
+        self._supervision.events.record("failed", worker.name, f"{worker.name} is replaced: {cause}")
         self._add(worker.name, replaces=time.monotonic())
 
     def hung(self, worker: Worker, cause: SeedGrpoError) -> None:
@@ -183,6 +187,7 @@ class WorkerPool:
         self.size = size
         names = [f"{self._kind.name}-{i}" for i in range(size)]
         for name in [name for name in self.workers if name not in names]:
+            self.workers[name].drained = True
             self._remove(self.workers[name])
             self._supervision.events.record("drained", name, f"{name} is drained")
         for name in [name for name in names if name not in self.workers]:
@@ -218,7 +223,7 @@ class WorkerPool:
             if not self._kind.needs_weights:
                 self._ready(worker)
         elif time.monotonic() - worker.placed > self._kind.start_timeout:
-            limit = f"{self._kind.start_timeout:g} s ({self._kind.name}.start_timeout)"
+            limit = f"{self._kind.start_timeout:g} s (rollout.start_timeout)"
             self.hung(worker, DeadlineError(f"{worker.name} did not come up within {limit}"))
 
     def _ready(self, worker: Worker) -> None:

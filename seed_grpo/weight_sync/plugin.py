@@ -7,6 +7,7 @@ The transport's classes are only named: they are loaded when an engine first ask
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 from multiprocessing import parent_process
 
@@ -23,14 +24,18 @@ def register() -> None:
     """Prepares a process of an engine; a second call changes nothing."""
     register_transport()
     keep_matrices_plain()
-    if parent_process() is not None:
-        _end_with_parent()
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:
     """Has the kernel kill this process when the one that started it is gone, a rollout worker or an engine: vLLM's
     processes would stay, with their devices, where it is killed."""
+    parent = parent_process()
+    if parent is None:
+        return  # a rollout worker or a trainer rank, which are Ray's
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent.pid:  # it was gone before
+        os._exit(1)
 
 
 def register_transport() -> None:
