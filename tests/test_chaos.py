@@ -1,4 +1,4 @@
-"""Twenty kills in a row, of six kinds, in a learning run of real engines: `tests/run.sh -m long -s tests/test_chaos.py`.
+"""Twenty kills in a row, of six kinds, in a learning run: `tests/run.sh -m long -s tests/test_chaos.py`.
 
 The run trains the quickstart's model asynchronously, with two rollout workers, on two Ray nodes. A process, or a whole
 node with all that runs there, is killed at a random moment, and the next one as soon as all is well again and a random

@@ -121,6 +121,7 @@ def test_more_failures_than_the_budget_end_the_run_with_the_cause(make_run: Call
     assert "1 workers failed within 3600 s, more than supervision.max_restarts=0; the last: verifier-0 died" in said
 
 
+@pytest.mark.long
 def test_the_pools_grow_and_shrink_while_the_run_is_at_work(make_run: Callable[..., ChaosRun]) -> None:
     run = make_run("run.steps=400", "rollout.num_workers=1")
     run.wait_until("steps", lambda: run.step >= 1 and run.is_whole())

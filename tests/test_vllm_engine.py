@@ -238,8 +238,7 @@ def test_what_nobody_waits_for_is_given_up(running: RunningEngine) -> None:
     async def give_up() -> Group:
         generating = asyncio.create_task(running.engine.generate(task(max_tokens=400, seed=3)))
         await asyncio.gather(asyncio.sleep(0.3), running.engine.heartbeat())  # which is answered all along
-        await running.engine.abort_all()
-        return await generating
+        return (await asyncio.gather(generating, running.engine.abort_all()))[0]
 
     assert FinishReason.TIMEOUT in {completion.finish_reason for completion in running.do(give_up()).completions_G}
 
