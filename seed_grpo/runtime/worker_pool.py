@@ -172,8 +172,9 @@ class WorkerPool:
             return  # it was replaced already
         self._remove(worker)
         self._supervision.budget.charge(cause)
-        self._supervision.events.record("failed", worker.name, f"{worker.name} is replaced: {cause}")
         self._add(worker.name, replaces=time.monotonic())
+        self.tell()
+        self._supervision.events.record("failed", worker.name, f"{worker.name} is replaced: {cause}")
 
     def hung(self, worker: Worker, cause: SeedGrpoError) -> None:
         """As `fail`, for one that does not answer: writes down first what all workers are doing."""
