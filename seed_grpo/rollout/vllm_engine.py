@@ -144,7 +144,15 @@ class VllmEngine:
             _sampling_params(task.sampling, index, self._config.rollout.stop),
             f"group {task.group_id} completion {index}",
         )
-        return _completion(output.outputs[0])
+        completion = output.outputs[0]
+        return _completion(completion, completion.text if self._config.rollout.stop else self._decode(completion))
+
+    def _decode(self, completion: CompletionOutput) -> str:
+        """All at once, where no stop string had to be looked for token by token."""
+        tokenizer: Any = self._engine.get_tokenizer()
+        return tokenizer.decode(
+            completion.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
 
     async def _run(self, prompt_ids: list[int], parameters: SamplingParams, what: str) -> RequestOutput:
         """Runs one request to its end or its deadline; at the deadline vLLM returns what there is, as aborted."""
@@ -245,6 +253,7 @@ def _sampling_params(sampling: Sampling, index: int, stop: tuple[str, ...]) -> S
         max_tokens=sampling.max_tokens,
         seed=int(seed >> np.uint64(1)),  # vLLM's seeds are signed
         stop=list(stop),
+        detokenize=bool(stop),  # token by token, which is half of what this process does
         include_stop_str_in_output=True,  # its tokens are trained on, and `</answer>` ends an answer
         logprobs=0,  # of the sampled token alone
         flat_logprobs=True,
@@ -252,14 +261,14 @@ def _sampling_params(sampling: Sampling, index: int, stop: tuple[str, ...]) -> S
     )
 
 
-def _completion(output: CompletionOutput) -> Completion:
+def _completion(output: CompletionOutput, text: str) -> Completion:
     versions_T = np.full(len(output.token_ids), -1, dtype=np.int32)
     for span in output.weight_versions or ():
         versions_T[span.start : span.end] = int(span.version)
     assert (versions_T >= 0).all(), "vLLM labels every token with a weight version"
     assert output.finish_reason is not None
     return Completion(
-        text=output.text,
+        text=text,
         token_ids_T=np.array(output.token_ids, dtype=np.int32),
         logprobs_T=_sampled(output.logprobs),
         versions_T=versions_T,
