@@ -30,6 +30,8 @@ from seed_grpo.weight_sync.factory import TRANSPORTS
 
 CPU_STEP_TOKENS = 8192
 """tokens that an engine on CPU computes in one step, or one prompt if that is longer"""
+FIRST = -1
+"""priority of the proof of a sync, for which everything waits; of all others it is 0, and they go in their order"""
 FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "abort": FinishReason.TIMEOUT}
 """a request is aborted at its deadline, or where nobody waits for it any more"""
 
@@ -88,7 +90,7 @@ class VllmEngine:
             flat_logprobs=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        output = await self._run(token_ids_T.tolist(), parameters, "score")
+        output = await self._run(token_ids_T.tolist(), parameters, "score", FIRST)
         flat: Any = output.prompt_logprobs
         if flat is None or output.outputs[0].finish_reason == "abort":
             raise RolloutError(
@@ -154,14 +156,16 @@ class VllmEngine:
             completion.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
 
-    async def _run(self, prompt_ids: list[int], parameters: SamplingParams, what: str) -> RequestOutput:
+    async def _run(
+        self, prompt_ids: list[int], parameters: SamplingParams, what: str, priority: int = 0
+    ) -> RequestOutput:
         """Runs one request to its end or its deadline; at the deadline vLLM returns what there is, as aborted."""
         request_id = f"{next(self._requests)} ({what})"
         deadline = asyncio.create_task(self._abort_at_deadline(request_id))
         self._running.add(request_id)
         with self._named(f"request {what} of {len(prompt_ids)} prompt tokens"):
             try:
-                stream = self._engine.generate(tokens_input(prompt_ids), parameters, request_id)
+                stream = self._engine.generate(tokens_input(prompt_ids), parameters, request_id, priority=priority)
                 (output,) = [output async for output in stream]
                 return output
             finally:
@@ -230,6 +234,7 @@ def _engine_args(config: Config) -> AsyncEngineArgs:
         seed=config.run.seed,
         max_model_len=longest,
         max_num_seqs=rollout.max_concurrent_sequences,
+        scheduling_policy="priority",
         tensor_parallel_size=rollout.tensor_parallel_size,
         # Not left to vLLM, which inside a Ray placement group would start Ray actors of its own. One device needs no
         # process beside the engine's own, and no messages to it.

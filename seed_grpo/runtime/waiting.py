@@ -17,7 +17,7 @@ from seed_grpo.errors import DeadlineError, SeedGrpoError
 
 SAY_EVERY_SECONDS = 10.0
 FETCH_SECONDS = 60.0
-MEANWHILE_SECONDS = 0.02
+MEANWHILE_SECONDS = 0.05
 """between two calls of what is done while something is waited for"""
 DIED = re.compile(r"pid: (\d+)[\s\S]*worker process has died")
 """in what Ray says, at length, of an actor whose process is gone"""

@@ -19,8 +19,8 @@ from benchmarks.tables import heading, progress, show
 from seed_grpo.evaluate.records import read_records
 
 STALENESS = (0, 1)
-STEPS, PROMPTS, COMPLETIONS = 25, 32, 16
-EPOCHS = 1
+STEPS, PROMPTS, COMPLETIONS = 15, 32, 16
+EPOCHS = 2
 COUNTED = slice(3, -2)
 """of a run, the steps that count: the first ones compile and fill the pipeline, and beside the last ones nothing is
 generated"""
