@@ -10,10 +10,14 @@ import faulthandler
 import os
 import platform
 import subprocess
+import sys
 import tempfile
+from pathlib import Path
 
 GROUP = "watch"
 """Ray's concurrency group of these calls"""
+SPY = str(Path(sys.executable).with_name("py-spy"))
+"""comes with Ray's dashboard, into the environment that runs this, which need not be on the path"""
 SPY_SECONDS = 10.0
 
 
@@ -37,7 +41,7 @@ def stack_of(pid: int) -> str:
     """Stacks of another process of this machine, from outside: it need not answer. Says why, where that fails."""
     try:
         done = subprocess.run(
-            ["py-spy", "dump", "--nonblocking", "--pid", str(pid)], capture_output=True, text=True, timeout=SPY_SECONDS
+            [SPY, "dump", "--nonblocking", "--pid", str(pid)], capture_output=True, text=True, timeout=SPY_SECONDS
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"process {pid}: no stacks ({error})"
