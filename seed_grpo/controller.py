@@ -9,7 +9,7 @@ With `run.max_staleness` k = 0 the groups of a step are sampled by the weights t
 first half of the line runs on while the second half works: the groups of k further steps are open at any time, and
 their generation goes on under the new weights after each sync. That no group gets older than k versions follows from
 how many are open, (k + 1) P, which k + 1 steps can train; from their order, the oldest first; and from what a step
-waits for: the groups that it leaves must all be young enough for the steps after it (`_others_can_wait`).
+waits for: the groups that it leaves must all be young enough for the steps after it (`_can_wait`).
 
 State changes only between steps, so a checkpoint is a step number, what each part says of itself, and the open groups.
 Where the trainer is lost, the run goes on from it, in the same process.
@@ -162,7 +162,7 @@ class Controller:
         rounds = 0
         sampled: list[Ready] = []
         while self._await(wanted, sampled):
-            sampled = self._add(sampled, wanted)
+            sampled, _ = self._divide(sampled, wanted)
             missing = per_step - sum(self._is_informative(group.summary) for group in sampled)
             if missing and rounds < self._config.algo.dynamic_sampling_rounds:
                 wanted += missing
@@ -181,7 +181,7 @@ class Controller:
         for a later step; False where a stop was requested."""
         while not self._stop:
             self._issue(count)
-            if len(self._parts.queue) >= count and self._others_can_wait(self._add(sampled, count)):
+            if len(self._parts.queue) >= count and self._can_wait(self._divide(sampled, count)[1]):
                 return True
             self._parts.pipeline.pump(PUMP_SECONDS)
             self._attend()
@@ -193,21 +193,21 @@ class Controller:
             self._parts.sync.push(self.step)
         return self._stop
 
-    def _add(self, sampled: Sequence[Ready], count: int) -> list[Ready]:
-        """Those that were sampled before, and the oldest other ready groups, so many in all. What came since takes the
-        place of none, as the rounds counted on their outcomes."""
+    def _divide(self, sampled: Sequence[Ready], count: int) -> tuple[list[Ready], list[Ready]]:
+        """The ready groups that a step takes, so many, and those that it leaves. It takes those that were sampled
+        before, and the oldest others: what came since takes the place of none, as the rounds counted on their
+        outcomes."""
         ids = {group.summary.group_id for group in sampled}
         ready = self._parts.queue.first(len(self._parts.queue))
         others = [group for group in ready if group.summary.group_id not in ids]
-        return [*sampled, *others[: count - len(sampled)]]
+        places = count - len(sampled)
+        return [*sampled, *others[:places]], others[places:]
 
-    def _others_can_wait(self, sampled: Sequence[Ready]) -> bool:
-        """Whether the groups that a step with these leaves are all young enough to be trained by the steps after it,
-        the oldest first, a step's worth by each."""
+    def _can_wait(self, left: Sequence[Ready]) -> bool:
+        """Whether the groups that a step leaves, and those that are unfinished, are all young enough to be trained by
+        the steps after it, the oldest first, a step's worth by each."""
         unfinished = self.ledger.unfinished_versions()
-        ids = {group.summary.group_id for group in sampled}
-        left = [group.summary for group in self._parts.queue.first(len(self._parts.queue))]
-        versions = [summary.version_min for summary in left if summary.group_id not in ids and summary.version_min >= 0]
+        versions = [group.summary.version_min for group in left if group.summary.version_min >= 0]
         oldest, per_step = self.step + 1 - self._config.run.max_staleness, self._config.rollout.prompts_per_step
         in_time = all(v >= oldest + i // per_step for i, v in enumerate(sorted(unfinished + versions)))
         return in_time or not unfinished  # where all are ready, nothing is left to wait for

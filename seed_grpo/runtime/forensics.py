@@ -16,7 +16,7 @@ import ray
 from ray.exceptions import RayError
 
 from seed_grpo.runtime.run_files import write_atomically
-from seed_grpo.runtime.watched import GROUP, children_of, stack_of
+from seed_grpo.runtime.watched import children_of, stack_of, watch
 
 STACKS_SECONDS = 15.0
 """for all workers together"""
@@ -59,7 +59,7 @@ class Forensics:
         return path
 
     def _stacks(self, actors: Mapping[str, Any]) -> dict[str, str]:
-        calls = {name: actor.stacks.options(concurrency_group=GROUP).remote() for name, actor in actors.items()}
+        calls = {name: watch(actor, "stacks") for name, actor in actors.items()}
         done, _ = ray.wait(list(calls.values()), num_returns=len(calls), timeout=STACKS_SECONDS) if calls else ([], [])
         return {name: self._answer(name, call, call in done) for name, call in calls.items()}
 

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, ObjectLostError
 from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
@@ -28,7 +27,7 @@ from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.scaling import Scaler
 from seed_grpo.runtime.stage import Job, Stage, Work
 from seed_grpo.runtime.supervision import Supervision
-from seed_grpo.runtime.waiting import FETCH_SECONDS, SAY_EVERY_SECONDS, Say, gather, is_lost
+from seed_grpo.runtime.waiting import SAY_EVERY_SECONDS, Say, fetch, gather, is_lost
 from seed_grpo.runtime.worker_pool import Worker
 
 GRACE_SECONDS = 60.0
@@ -131,10 +130,7 @@ class Pipeline:
 
     def fetch(self, payload: Any) -> JudgedGroup | None:
         """The judged group behind a reference; None where it went with a machine, or does not come."""
-        try:
-            return ray.get(payload, timeout=FETCH_SECONDS)
-        except (ObjectLostError, GetTimeoutError):
-            return None
+        return fetch(payload)
 
     def keep(self, judged: JudgedGroup) -> ReadyGroup:
         """A judged group of an earlier run of the program, in the object store."""

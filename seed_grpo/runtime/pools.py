@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ray
 from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
@@ -14,7 +13,7 @@ from seed_grpo.runtime.cluster import call_engine, spawn
 from seed_grpo.runtime.placement import Plan
 from seed_grpo.runtime.supervision import Supervision
 from seed_grpo.runtime.verifier_worker import VerifierWorker
-from seed_grpo.runtime.watched import GROUP
+from seed_grpo.runtime.watched import watch
 from seed_grpo.runtime.worker_pool import Kind, WorkerPool
 
 # An engine takes new requests while others run; its scheduler, not Ray, decides how many run at once.
@@ -51,14 +50,11 @@ def verifier_pool(config: Config, plan: Plan, supervision: Supervision) -> Worke
     def make(_name: str, actor_name: str) -> Any:
         return spawn(VerifierWorker, plan.verifier, actor_name, config.verifier, config.algo.semantic_entropy)
 
-    def pulse(actor: Any) -> ray.ObjectRef:
-        return actor.pulse.options(concurrency_group=GROUP).remote()
-
     kind = Kind(
         "verifier",
         make,
-        start=pulse,
-        pulse=pulse,
+        start=watch,
+        pulse=watch,
         needs_weights=False,
         start_timeout=config.rollout.start_timeout,
         error=VerifierError,

@@ -113,9 +113,8 @@ class Stage:
             if call is None:
                 continue  # of the other stage
             call.worker.load -= len(call.jobs)
-            what = f"{self._work.doing} group {call.jobs[0].task.group_id}"
             try:
-                told = result(call.worker.name, ref, what, self._work.error)
+                told = result(call.worker.name, ref, self._what(call), self._work.error)
             except SeedGrpoError as error:
                 self._failed(call, error)
             else:
@@ -132,8 +131,8 @@ class Stage:
         # what is done was only not looked at, while this process had other things to wait for
         done, _ = ray.wait(list(late), num_returns=len(late), timeout=0, fetch_local=False) if late else ([], [])
         for call in [call for ref, call in late.items() if ref not in done]:
-            what = f"{self._work.doing} group {call.jobs[0].task.group_id}"
-            self._pool.hung(call.worker, DeadlineError(f"{call.worker.name} is past its deadline {what}"))
+            said = f"{call.worker.name} is past its deadline {self._what(call)}"
+            self._pool.hung(call.worker, DeadlineError(said))
         lost, self._pool.lost = self._pool.lost, []
         for worker in lost:
             self.disown(worker, f"{worker.name} was lost {self._work.doing}", is_failure=not worker.drained)
@@ -158,6 +157,9 @@ class Stage:
             call.worker.load -= len(call.jobs)
         self.waiting.clear()
         self.running.clear()
+
+    def _what(self, call: Call) -> str:
+        return f"{self._work.doing} group {call.jobs[0].task.group_id}"
 
     def _start(self, worker: Worker, jobs: list[Job]) -> None:
         refs = self._work.start(worker, jobs)

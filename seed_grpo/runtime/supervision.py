@@ -21,7 +21,7 @@ from seed_grpo.config import Config, SupervisionConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.runtime.forensics import Forensics
 from seed_grpo.runtime.run_files import clear_disk_errors, write_atomically
-from seed_grpo.runtime.waiting import Say
+from seed_grpo.runtime.waiting import Say, is_done
 
 
 class WorkerState(StrEnum):
@@ -91,8 +91,7 @@ class Heartbeat:
             ray.exceptions.RayError: the worker is dead, or says that it cannot work.
         """
         if self._pending is not None:
-            done, _ = ray.wait([self._pending], timeout=0, fetch_local=False)
-            if not done:
+            if not is_done(self._pending):
                 return time.monotonic() - self._asked
             pending, self._pending = self._pending, None
             ray.get(pending)
@@ -147,6 +146,11 @@ class Supervision:
     budget: RestartBudget
     events: Events
     forensics: Forensics
+
+    def write_down_hang(self, culprit: str, cause: Exception) -> None:
+        """What all workers are doing, before anything is done about the one that hangs."""
+        path = self.forensics.dump(culprit, str(cause))
+        self.events.record("hang", culprit, f"{cause}; stacks are in {path}")
 
 
 def supervise(config: Config, directory: Path, say: Say) -> Supervision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.supervision import Heartbeat, Supervision, WorkerState
 from seed_grpo.runtime.trainer_worker import TrainerWorker
 from seed_grpo.runtime.waiting import Say, as_ours, gather
-from seed_grpo.runtime.watched import GROUP
+from seed_grpo.runtime.watched import watch
 
 ALIVE_SECONDS = 15.0
 """for the ranks to show that they live, after a call failed"""
@@ -183,19 +184,18 @@ class TrainerPool:
         }
         self._is_up = False
         self._tell(WorkerState.RESTARTING if self.incarnation else WorkerState.STARTING)
-        self._hearts = {name: self._heartbeat(actor) for name, actor in self._ranks.items()}
+        self._hearts = {
+            name: Heartbeat(partial(watch, actor), self._supervision.config) for name, actor in self._ranks.items()
+        }
 
     def _wait_up(self) -> None:
         starting = self._each("start", *self._endpoint())
         self._wait(starting, "the trainer ranks to start", self._config.trainer.start_timeout)
-        pulses = {name: actor.pulse.options(concurrency_group=GROUP).remote() for name, actor in self._ranks.items()}
+        pulses = {name: watch(actor) for name, actor in self._ranks.items()}
         for name, place in zip(pulses, self._wait(pulses, "the trainer ranks to say where they are"), strict=True):
             self._supervision.forensics.register(name, *place)
         self._is_up = True
         self._tell(WorkerState.HEALTHY)
-
-    def _heartbeat(self, actor: Any) -> Heartbeat:
-        return Heartbeat(lambda: actor.pulse.options(concurrency_group=GROUP).remote(), self._supervision.config)
 
     def _each(self, method: str, *arguments: Any) -> dict[str, ray.ObjectRef]:
         return {name: getattr(worker, method).remote(*arguments) for name, worker in self._ranks.items()}
@@ -250,15 +250,14 @@ class TrainerPool:
         """A rank's death shows at the others too, perhaps sooner: where one is dead, that is what happened."""
         if isinstance(failure.__cause__, RayActorError):
             raise TrainerLostError(str(failure)) from failure
-        calls = {name: actor.pulse.options(concurrency_group=GROUP).remote() for name, actor in self._ranks.items()}
+        calls = {name: watch(actor) for name, actor in self._ranks.items()}
         try:
             gather(calls, f"a sign of life after {what} failed", ALIVE_SECONDS, TrainerError)
         except SeedGrpoError as dead:
             raise TrainerLostError(f"{dead}; {failure}") from failure
 
     def _hung(self, culprit: str, late: SeedGrpoError) -> TrainerLostError:
-        path = self._supervision.forensics.dump(culprit, str(late))
-        self._supervision.events.record("hang", culprit, f"{late}; stacks are in {path}")
+        self._supervision.write_down_hang(culprit, late)
         return TrainerLostError(str(late))
 
     def _tell(self, state: WorkerState) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import GetTimeoutError, ObjectLostError
 
 from seed_grpo.config import Config
 from seed_grpo.messages import JudgedGroup, Sample, StepResult
-from seed_grpo.runtime.waiting import FETCH_SECONDS
+from seed_grpo.runtime.waiting import fetch
 from seed_grpo.train.deepspeed_engine import DeepSpeedEngine
 from seed_grpo.weight_sync.interface import Receivers, WeightSender
 
@@ -67,7 +66,7 @@ class TrainerWorker:
         Returns:
             ids of those that went with a machine, or do not come.
         """
-        self._groups = {group_id: self._get(payload) for group_id, payload in payloads.items()}
+        self._groups = {group_id: fetch(payload) for group_id, payload in payloads.items()}
         return [group_id for group_id, group in self._groups.items() if group is None]
 
     def step(self, group_ids: Sequence[int], advantages_PG: Sequence[np.ndarray]) -> StepResult:
@@ -91,12 +90,6 @@ class TrainerWorker:
     def export(self, folder: Path) -> None:
         """See `TrainEngine.export`."""
         self.engine.export(folder)
-
-    def _get(self, payload: Any) -> JudgedGroup | None:
-        try:
-            return ray.get(payload, timeout=FETCH_SECONDS)
-        except (ObjectLostError, GetTimeoutError):
-            return None
 
     @property
     def engine(self) -> DeepSpeedEngine:

@@ -88,6 +88,20 @@ def result(name: str, ref: ray.ObjectRef, what: str, error: type[SeedGrpoError])
         raise as_ours(name, failure, what, error) from failure
 
 
+def is_done(call: ray.ObjectRef) -> bool:
+    """Whether a call has ended, well or not."""
+    done, _ = ray.wait([call], timeout=0, fetch_local=False)
+    return bool(done)
+
+
+def fetch(payload: Any) -> Any | None:
+    """What is behind a reference; None where it went with a machine, or does not come."""
+    try:
+        return ray.get(payload, timeout=FETCH_SECONDS)
+    except (ObjectLostError, GetTimeoutError):
+        return None
+
+
 def as_ours(name: str, failure: RayError, what: str, error: type[SeedGrpoError]) -> SeedGrpoError:
     """A failure of Ray's as one of our errors: the worker's own where it raised one, or `error`, naming the worker."""
     if isinstance(failure, RayTaskError):

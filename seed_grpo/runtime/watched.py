@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 GROUP = "watch"
 """Ray's concurrency group of these calls"""
@@ -35,6 +36,11 @@ class Watched:
             file.seek(0)
             own = file.read().decode(errors="replace")
         return "\n".join([f"process {os.getpid()}", own, *(stack_of(child) for child in children_of(os.getpid()))])
+
+
+def watch(actor: Any, method: str = "pulse") -> Any:
+    """Calls a method of `Watched` on a worker's Ray actor; returns the reference to its result."""
+    return getattr(actor, method).options(concurrency_group=GROUP).remote()
 
 
 def stack_of(pid: int) -> str:

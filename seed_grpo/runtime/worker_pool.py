@@ -18,8 +18,8 @@ from ray.exceptions import RayActorError, RayError
 
 from seed_grpo.errors import DeadlineError, SeedGrpoError
 from seed_grpo.runtime.supervision import Heartbeat, Supervision, WorkerState
-from seed_grpo.runtime.waiting import SAY_EVERY_SECONDS, Say, as_ours
-from seed_grpo.runtime.watched import GROUP
+from seed_grpo.runtime.waiting import SAY_EVERY_SECONDS, Say, as_ours, is_done
+from seed_grpo.runtime.watched import watch
 
 TEND_SECONDS = 0.2
 """between two looks at the workers"""
@@ -179,8 +179,7 @@ class WorkerPool:
     def hung(self, worker: Worker, cause: SeedGrpoError) -> None:
         """As `fail`, for one that does not answer: writes down first what all workers are doing."""
         if self.workers.get(worker.name) is worker:
-            path = self._supervision.forensics.dump(worker.name, str(cause))
-            self._supervision.events.record("hang", worker.name, f"{cause}; stacks are in {path}")
+            self._supervision.write_down_hang(worker.name, cause)
             self.fail(worker, cause)
 
     def resize(self, size: int) -> None:
@@ -215,10 +214,10 @@ class WorkerPool:
             self.hung(worker, DeadlineError(said))
 
     def _look_at_start(self, worker: Worker, starting: ray.ObjectRef) -> None:
-        if worker.placing is not None and _is_done(worker.placing):
+        if worker.placing is not None and is_done(worker.placing):
             self._supervision.forensics.register(worker.name, *ray.get(worker.placing))
             worker.placing, worker.placed = None, time.monotonic()
-        if _is_done(starting):
+        if is_done(starting):
             ray.get(starting)
             worker.starting = None
             if not self._kind.needs_weights:
@@ -242,7 +241,7 @@ class WorkerPool:
         self._made[name] = number + 1
         actor = self._kind.make(name, f"{name}.{number}" if number else name)
         heartbeat = Heartbeat(lambda: self._kind.pulse(actor), self._supervision.config)
-        placing = actor.pulse.options(concurrency_group=GROUP).remote()
+        placing = watch(actor)
         self.workers[name] = Worker(name, actor, heartbeat, self._kind.start(actor), replaces, placing)
         self.workers = dict(sorted(self.workers.items(), key=lambda item: int(item[0].rpartition("-")[2])))
 
@@ -250,8 +249,3 @@ class WorkerPool:
         del self.workers[worker.name]
         self.lost.append(worker)
         ray.kill(worker.actor)
-
-
-def _is_done(call: ray.ObjectRef) -> bool:
-    done, _ = ray.wait([call], timeout=0, fetch_local=False)
-    return bool(done)
