@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from seed_grpo.evaluate.records import read_records
 from seed_grpo.runtime.watched import children_of
 
 ROOT = Path(__file__).parents[1]
@@ -115,16 +116,19 @@ class ChaosRun:
     @property
     def step(self) -> int:
         """Steps on record."""
-        records = lines(self.directory / "metrics.jsonl")
+        records = read_records(self.directory / "metrics.jsonl")
         return int(records[-1]["step"]) if records else 0
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """What is on record of one kind: failed, recovered, hang, added, drained."""
-        return [record for record in lines(self.directory / "events.jsonl") if record["event"] == event]
+        file = self.directory / "events.jsonl"
+        text = file.read_text() if file.exists() else ""
+        records = map(json.loads, text[: text.rfind("\n") + 1].splitlines())
+        return [record for record in records if record["event"] == event]
 
     def gauge(self, name: str) -> float | None:
         """As the last step ended."""
-        records = lines(self.directory / "gauges.jsonl")
+        records = read_records(self.directory / "gauges.jsonl")
         return records[-1][name] if records else None
 
     def said(self) -> str:
@@ -150,14 +154,6 @@ class ChaosRun:
 
     def _tables(self, folder: str) -> list[Path]:
         return sorted((self.directory / folder).glob("step_*.parquet"))
-
-
-def lines(file: Path) -> list[dict[str, Any]]:
-    """The whole lines of a file of records; none where it is not there."""
-    if not file.exists():
-        return []
-    text = file.read_text()
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def _parent(pid: int) -> int:

@@ -25,6 +25,7 @@ PATIENCE = 120.0
 
 
 def start_ray() -> None:
+    """A cluster of two cores, whose workers find the modules of the tests."""
     path = {"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}}  # where the workers find this module
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1", runtime_env=path)
 
@@ -160,3 +161,6 @@ class Crew:
 
     def _give_up(self, job: Job, error: SeedGrpoError) -> None:
         self.given_up[job.task.group_id] = error
+
+
+MakeCrew = Callable[..., Crew]

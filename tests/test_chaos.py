@@ -20,7 +20,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from chaos_run import PROGRAM, ROOT, ChaosRun, lines
+from chaos_run import PROGRAM, ROOT, ChaosRun
+from seed_grpo.evaluate.records import read_records
 
 KINDS = ("rollout worker", "engine", "verifier worker", "trainer rank", "driver", "node")
 KILLS = 20
@@ -105,7 +106,7 @@ def test_twenty_kills_in_a_row(nodes: Nodes, undisturbed: dict[str, float], tmp_
     fates = run.check_accounts(STALENESS)
     report(run, seconds, undisturbed, time.monotonic() - began)
     assert fates["trained"] >= 0.99 * sum(fates.values()), fates
-    assert [record["step"] for record in lines(run.directory / "metrics.jsonl")] == list(range(1, STEPS + 1))
+    assert [record["step"] for record in read_records(run.directory / "metrics.jsonl")] == list(range(1, STEPS + 1))
     assert accuracy(run) >= undisturbed["accuracy"] - TOLERANCE
 
 
@@ -127,7 +128,7 @@ def kill(run: ChaosRun, kind: str, nodes: Nodes, rng: random.Random) -> float:
 
 
 def accuracy(run: ChaosRun) -> float:
-    return lines(run.directory / "evaluations.jsonl")[-1]["accuracy"]
+    return read_records(run.directory / "evaluations.jsonl")[-1]["accuracy"]
 
 
 def report(run: ChaosRun, seconds: dict[str, list[float]], undisturbed: dict[str, float], total: float) -> None:

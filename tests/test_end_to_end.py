@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tiny_model import make_tiny_model
+from tiny_model import make_digit_problems, make_tiny_model
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "seed_grpo.cli"]
@@ -44,11 +44,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def problems(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Problems that half of all digits answer, so that groups are mixed and have a gradient."""
-    file = tmp_path_factory.mktemp("data") / "digits.jsonl"
-    rows = [{"problem": f"question {i}:", "answer": "1", "alt_answers": ["2", "3", "4", "5"]} for i in range(12)]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return file
+    return make_digit_problems(tmp_path_factory.mktemp("data") / "digits.jsonl")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 Many of them in a row are in `test_chaos.py`. Those marked long run with `tests/run.sh -m long tests/test_faults.py`.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chaos_run import PROGRAM, ROOT, ChaosRun
-from tiny_model import make_tiny_model
+from tiny_model import make_digit_problems, make_tiny_model
 
 STEPS = 40
 DISK = "6m"
@@ -44,12 +43,11 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A random model of digits, and problems that half of all digits answer."""
+    """A random model, and problems."""
     folder = tmp_path_factory.mktemp("inputs")
     make_tiny_model(folder / "tiny", tied=True, seed=0)
-    rows = [{"problem": f"question {i}:", "answer": "1", "alt_answers": ["2", "3", "4", "5"]} for i in range(12)]
-    (folder / "digits.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return [f"model.path={folder / 'tiny'}", f"data.source={folder / 'digits.jsonl'}"]
+    problems = make_digit_problems(folder / "digits.jsonl")
+    return [f"model.path={folder / 'tiny'}", f"data.source={problems}"]
 
 
 @pytest.fixture

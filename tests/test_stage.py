@@ -1,44 +1,15 @@
 """A stage over real Ray workers: every group is done once, whatever its workers do, or given up with its cause."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import ray
 
-from ray_workers import Crew, start_ray
+from ray_workers import MakeCrew
 from seed_grpo.runtime.stage import ATTEMPTS
 from seed_grpo.runtime.supervision import WorkerState
 
 pytestmark = pytest.mark.engine
 
-Make = Callable[..., Crew]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    start_ray()
-    yield
-    ray.shutdown()
-
-
-@pytest.fixture
-def crew(cluster: None, tmp_path: Path) -> Iterator[Make]:
-    """Makes a crew whose workers are all up."""
-    made: list[Crew] = []
-
-    def make(*arguments: Any, **changes: Any) -> Crew:
-        made.append(Crew(tmp_path, *arguments, **changes))
-        made[-1].until(made[-1].all_serve)
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-def test_work_goes_to_the_worker_with_the_least(crew: Make) -> None:
+def test_work_goes_to_the_worker_with_the_least(crew: MakeCrew) -> None:
     made = crew(2)
     made.submit("1", "1", "1")
     assert [job.task.group_id for job in made.stage.hand_out()] == [0, 1, 2]
@@ -47,7 +18,7 @@ def test_work_goes_to_the_worker_with_the_least(crew: Make) -> None:
     assert sorted(made.done.values()) == ["verifier-0", "verifier-0", "verifier-1"]
 
 
-def test_workers_of_one_call_share_what_waits(crew: Make) -> None:
+def test_workers_of_one_call_share_what_waits(crew: MakeCrew) -> None:
     made = crew(2, one_call=True)
     made.submit("0", "0", "0", "0.5", "0")
     made.stage.hand_out()
@@ -60,7 +31,7 @@ def test_workers_of_one_call_share_what_waits(crew: Make) -> None:
     assert [made.done[i] for i in range(5)] == ["verifier-0"] * 3 + ["verifier-1"] * 2
 
 
-def test_a_failing_call_puts_its_worker_under_suspicion_until_it_answers(crew: Make) -> None:
+def test_a_failing_call_puts_its_worker_under_suspicion_until_it_answers(crew: MakeCrew) -> None:
     made = crew(2, heartbeat_every=1000.0)  # none but the one that the doubt asks for
     made.submit("verifier-0: fail")
     made.stage.hand_out()
@@ -73,7 +44,7 @@ def test_a_failing_call_puts_its_worker_under_suspicion_until_it_answers(crew: M
     assert first.load == 0
 
 
-def test_a_group_that_every_worker_fails_on_is_given_up_with_its_cause(crew: Make) -> None:
+def test_a_group_that_every_worker_fails_on_is_given_up_with_its_cause(crew: MakeCrew) -> None:
     made = crew(2)
     made.submit("0", "fail", "0")
     made.until(lambda: len(made.done) == 2 and len(made.given_up) == 1)
@@ -82,7 +53,7 @@ def test_a_group_that_every_worker_fails_on_is_given_up_with_its_cause(crew: Mak
     assert made.kinds() == [] and made.stage.num_running == 0 and not made.stage.waiting
 
 
-def test_a_group_that_kills_its_workers_is_given_up_after_so_many(crew: Make) -> None:
+def test_a_group_that_kills_its_workers_is_given_up_after_so_many(crew: MakeCrew) -> None:
     made = crew(2, max_restarts=ATTEMPTS)
     made.submit("die")
     made.until(lambda: len(made.given_up) == 1)
@@ -91,7 +62,7 @@ def test_a_group_that_kills_its_workers_is_given_up_after_so_many(crew: Make) ->
     made.until(made.all_serve)
 
 
-def test_a_bad_group_among_others_of_a_call_takes_none_of_them_with_it(crew: Make) -> None:
+def test_a_bad_group_among_others_of_a_call_takes_none_of_them_with_it(crew: MakeCrew) -> None:
     """All six are of one call; after it failed, each is tried alone."""
     made = crew(1, one_call=True)
     made.submit("0", "0", "fail", "0", "0", "0")
@@ -99,7 +70,7 @@ def test_a_bad_group_among_others_of_a_call_takes_none_of_them_with_it(crew: Mak
     assert list(made.given_up) == [2]
 
 
-def test_a_worker_that_hangs_in_its_work_is_replaced_after_its_deadline(crew: Make) -> None:
+def test_a_worker_that_hangs_in_its_work_is_replaced_after_its_deadline(crew: MakeCrew) -> None:
     """It answers its heartbeats all the while, so only the deadline tells."""
     made = crew(2, seconds=6.0)
     made.submit("verifier-0: hang", "0.1")
@@ -115,7 +86,7 @@ def test_a_worker_that_hangs_in_its_work_is_replaced_after_its_deadline(crew: Ma
     assert "in hang_here" in own  # where it hangs
 
 
-def test_what_is_forgotten_is_never_done(crew: Make) -> None:
+def test_what_is_forgotten_is_never_done(crew: MakeCrew) -> None:
     made = crew(1)
     made.submit("0.5", "0.5")
     made.stage.hand_out()

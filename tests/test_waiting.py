@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import ray
@@ -27,14 +25,6 @@ class Worker:
 
     def die(self) -> None:
         os._exit(1)
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    path = {"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}}  # where the workers find this module
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1", runtime_env=path)
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture

@@ -3,14 +3,11 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import ray
 
-from ray_workers import Crew, start_ray
+from ray_workers import MakeCrew
 from seed_grpo.config import SupervisionConfig
 from seed_grpo.errors import RolloutError, VerifierError
 from seed_grpo.runtime import forensics
@@ -18,32 +15,7 @@ from seed_grpo.runtime.supervision import Heartbeat, RestartBudget, WorkerState
 
 pytestmark = pytest.mark.engine
 
-Make = Callable[..., Crew]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    start_ray()
-    yield
-    ray.shutdown()
-
-
-@pytest.fixture
-def crew(cluster: None, tmp_path: Path) -> Iterator[Make]:
-    """Makes a crew whose workers are all up."""
-    made: list[Crew] = []
-
-    def make(*arguments: Any, **changes: Any) -> Crew:
-        made.append(Crew(tmp_path, *arguments, **changes))
-        made[-1].until(made[-1].all_serve)
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-def test_a_killed_worker_is_replaced_and_others_do_its_work(crew: Make) -> None:
+def test_a_killed_worker_is_replaced_and_others_do_its_work(crew: MakeCrew) -> None:
     made = crew(2)
     assert made.states() == {"verifier-0": "healthy", "verifier-1": "healthy"}
     first = made.worker(0)
@@ -65,7 +37,7 @@ def test_a_killed_worker_is_replaced_and_others_do_its_work(crew: Make) -> None:
     assert made.states() == {"verifier-0": "healthy", "verifier-1": "healthy"}
 
 
-def test_the_states_tell_of_a_worker_that_is_restarting(crew: Make) -> None:
+def test_the_states_tell_of_a_worker_that_is_restarting(crew: MakeCrew) -> None:
     made = crew(2)
     os.kill(made.pid(1), signal.SIGKILL)
     made.until(lambda: made.kinds() == [("failed", "verifier-1")])
@@ -76,7 +48,7 @@ def test_the_states_tell_of_a_worker_that_is_restarting(crew: Make) -> None:
 
 
 def test_a_stopped_worker_is_replaced_after_its_silence_and_a_file_names_it(
-    crew: Make, monkeypatch: pytest.MonkeyPatch
+    crew: MakeCrew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that is stopped answers nothing; its stacks are read from outside, where the system lets us."""
     monkeypatch.setattr(forensics, "STACKS_SECONDS", 3.0)
@@ -101,7 +73,7 @@ def test_a_stopped_worker_is_replaced_after_its_silence_and_a_file_names_it(
     assert f"process {pid}".lower() in text[culprit:other].lower()  # py-spy's, or why it has none
 
 
-def test_a_budget_that_is_used_up_is_one_error_with_the_numbers(crew: Make) -> None:
+def test_a_budget_that_is_used_up_is_one_error_with_the_numbers(crew: MakeCrew) -> None:
     made = crew(2, max_restarts=1, restart_window=500.0)
     os.kill(made.pid(0), signal.SIGKILL)
     made.until(lambda: made.kinds() == [("failed", "verifier-0")])
@@ -112,7 +84,7 @@ def test_a_budget_that_is_used_up_is_one_error_with_the_numbers(crew: Make) -> N
         made.until(lambda: False)
 
 
-def test_resizing_adds_and_drains_and_what_a_drained_worker_had_is_done_by_others(crew: Make) -> None:
+def test_resizing_adds_and_drains_and_what_a_drained_worker_had_is_done_by_others(crew: MakeCrew) -> None:
     made = crew(1)
     made.pool.resize(3)
     assert made.kinds() == [("added", "verifier-1"), ("added", "verifier-2")]
@@ -133,7 +105,7 @@ def test_resizing_adds_and_drains_and_what_a_drained_worker_had_is_done_by_other
     assert made.kinds()[4:] == [("added", "verifier-1")]  # nothing failed, so nothing recovered
 
 
-def test_draining_costs_no_restart(crew: Make) -> None:
+def test_draining_costs_no_restart(crew: MakeCrew) -> None:
     made = crew(2, max_restarts=0)
     made.pool.resize(1)
     made.turn()

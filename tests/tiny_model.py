@@ -6,6 +6,7 @@ but of a size that makes the next-token distribution uneven, so that a wrong mat
 
 from __future__ import annotations
 
+import json
 import string
 from pathlib import Path
 
@@ -62,3 +63,10 @@ def make_tiny_model(folder: str | Path, tied: bool, seed: int, vocab: str = PRIN
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def make_digit_problems(file: Path) -> Path:
+    """Writes problems that half of all digits answer, so that a random model's groups are mixed, with a gradient."""
+    rows = [{"problem": f"question {i}:", "answer": "1", "alt_answers": ["2", "3", "4", "5"]} for i in range(12)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
