@@ -10,8 +10,8 @@ import pytest
 
 from seed_grpo.evaluate import plots
 from seed_grpo.evaluate.plots import smooth, write_plots
+from seed_grpo.runtime.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.runtime.run_files import JsonLines, write_table
-from seed_grpo.runtime.tables import LedgerRow, schema_of
 
 
 def record_steps(path: Path, steps: int, scale: float | None = None) -> None:
@@ -26,7 +26,7 @@ def record_steps(path: Path, steps: int, scale: float | None = None) -> None:
             for g in range(8)
         ]
         rows += [LedgerRow(step, 8, "p", "dropped", "too old"), LedgerRow(step, 9, "p", "trained", scale=0.99)]
-        write_table(path / f"ledger/step_{step:06d}.parquet", [asdict(row) for row in rows], schema_of("ledger"))
+        write_table(path / f"ledger/step_{step:06d}.parquet", [asdict(row) for row in rows], ledger_schema())
 
 
 def record_evaluation(path: Path, step: int) -> None:

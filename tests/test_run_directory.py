@@ -19,11 +19,12 @@ from judged_group import judged_group
 from seed_grpo.config import Config
 from seed_grpo.config_file import load_config
 from seed_grpo.errors import CheckpointError, ConfigError, SeedGrpoError
+from seed_grpo.evaluate.rollouts import COLUMNS, Estimate, read_groups, rollout_rows, schema, tables
 from seed_grpo.runtime import run_directory as module
 from seed_grpo.runtime import run_files
+from seed_grpo.runtime.ledger_table import LEDGER_COLUMNS, LedgerRow, ledger_schema
 from seed_grpo.runtime.run_directory import MAY_CHANGE, RunDirectory
 from seed_grpo.runtime.run_files import JsonLines
-from seed_grpo.runtime.tables import LEDGER_COLUMNS, ROLLOUT_COLUMNS, Estimate, LedgerRow, schema_of
 
 
 def config_of(path: Path, **sections: dict) -> Config:
@@ -130,7 +131,7 @@ def test_rollout_rows(tmp_path: Path) -> None:
     directory.truncate_after(0)
     write(directory, 12)
     right, broken, aborted = pq.read_table(tmp_path / "rollouts/step_000012.parquet").to_pylist()
-    assert set(right) == set(ROLLOUT_COLUMNS)
+    assert set(right) == set(COLUMNS)
     expected = {
         "step": 12,
         "group_id": 12,
@@ -178,7 +179,7 @@ def test_ledger_rows(tmp_path: Path) -> None:
     trained = LedgerRow.trained(3, judged_group(1).summary, 0.98)
     directory.write_ledger(3, [trained, LedgerRow.dropped(3, judged_group(2).summary, "too old")])
     table = pq.read_table(tmp_path / "ledger/step_000003.parquet")
-    assert table.schema.equals(schema_of("ledger")) and set(table.column_names) == set(LEDGER_COLUMNS)
+    assert table.schema.equals(ledger_schema()) and set(table.column_names) == set(LEDGER_COLUMNS)
     first, second = table.to_pylist()
     # reward over the two valid completions, (1 + 0) / 2; over all three it would be 1/3
     assert first == asdict(trained) and first["mean_reward"] == 0.5 and first["num_classes"] == 2
@@ -266,3 +267,23 @@ def test_wandb_goes_on_with_the_same_run(tmp_path: Path, monkeypatch: pytest.Mon
     directory._log(3, "train", {"reward": 0.5})
     directory.close()
     assert logged == [(3, {"train/reward": 0.5}), "finished"]
+
+
+def test_recorded_groups_come_back_as_they_were(tmp_path: Path) -> None:
+    """Through a file: arrays by completion, no likelihood of an empty one, tokens only where they are asked for."""
+    file = tmp_path / "step_000003.parquet"
+    groups = [judged_group(7), judged_group(8)]
+    estimate = Estimate(0.99, np.array([0.0, -0.25, 0.0]), np.array([0.5, -0.5, 0.0]))
+    run_files.write_table(file, list(rollout_rows(3, groups, {7: estimate})), schema())
+    trained, other = read_groups(tables(tmp_path), tokens=True)
+    assert (trained.group_id, trained.step, trained.scale, other.group_id, other.scale) == (7, 3, 0.99, 8, None)
+    assert trained.references == ("2", "2.0") and trained.verdicts_G == ("correct", "no_answer", "timed_out")
+    np.testing.assert_array_equal(trained.advantages_G, [0.5, -0.5, 0.0])
+    assert np.isnan(other.advantages_G).all()
+    np.testing.assert_array_equal(trained.mean_logprobs_G, [-1.0, -2.0, 0.0])
+    np.testing.assert_array_equal(trained.class_ids_G, [0, 1, -1])
+    np.testing.assert_array_equal(trained.versions_G, [[4, 5], [5, 5], [-1, -1]])
+    assert trained.num_classes == 2
+    assert trained.logprobs_G is not None
+    assert [list(logprobs) for logprobs in trained.logprobs_G] == [[-0.5, -1.5], [-2.0], []]
+    assert next(read_groups([file])).token_ids_G is None

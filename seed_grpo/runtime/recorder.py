@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from seed_grpo.data.ledger import NOT_FINITE
+from seed_grpo.evaluate.rollouts import Estimate
 from seed_grpo.interfaces import Batch
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.console import Console
+from seed_grpo.runtime.ledger_table import LedgerRow
 from seed_grpo.runtime.run_directory import RunDirectory
 from seed_grpo.runtime.step_metrics import group_metrics
-from seed_grpo.runtime.tables import Estimate, LedgerRow
 
 
 class Recorder:

@@ -33,10 +33,11 @@ from seed_grpo.config import Config
 from seed_grpo.config_file import dump_config
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.records import read_records
+from seed_grpo.evaluate.rollouts import Estimate, rollout_rows, schema
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.environment import describe_environment
+from seed_grpo.runtime.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.runtime.run_files import JsonLines, clear_disk_errors, write_atomically, write_table
-from seed_grpo.runtime.tables import Estimate, LedgerRow, rollout_rows, schema_of
 
 # What may change when a run goes on: how long and how often, where it runs, on how many rollout and verifier workers,
 # and how long things are waited for. None of these enters the mathematics of a step. (On GPU the number of rollout
@@ -133,7 +134,7 @@ class RunDirectory:
             estimates: by group id, of those that were trained.
         """
         rows = list(rollout_rows(step, groups, estimates))
-        write_table(self._table("rollouts", step), rows, schema_of("rollouts"))
+        write_table(self._table("rollouts", step), rows, schema())
         self._timings.append(step, seconds)
         self._metrics.append(step, metrics)
         self._log(step, "train", metrics)
@@ -146,7 +147,7 @@ class RunDirectory:
 
     def write_ledger(self, step: int, rows: Sequence[LedgerRow]) -> None:
         """Records what became of the groups of one step: every group issued is in exactly one row of the run."""
-        write_table(self._table("ledger", step), [asdict(row) for row in rows], schema_of("ledger"))
+        write_table(self._table("ledger", step), [asdict(row) for row in rows], ledger_schema())
 
     def write_evaluation(
         self, step: int, metrics: Mapping[str, float], seconds: float, groups: Sequence[JudgedGroup]
@@ -159,7 +160,7 @@ class RunDirectory:
             seconds: wall-clock; goes to the timings as the stage `evaluation`.
             groups: all that was sampled for it, greedy and sampled.
         """
-        write_table(self._table("evaluations", step), list(rollout_rows(step, groups, {})), schema_of("rollouts"))
+        write_table(self._table("evaluations", step), list(rollout_rows(step, groups, {})), schema())
         self._timings.append(step, {"evaluation": seconds})
         self._evaluations.truncate_after(step - 1)
         self._evaluations.append(step, metrics)

@@ -1,0 +1,255 @@
+"""The Parquet tables of completions: a row each, for runs (`rollouts/`) and evaluations alike.
+
+Consumes judged groups, and the estimates that the trained ones were trained with; produces rows, and reads them back as
+`RecordedGroup`s, on which metrics, reports, replays and audits stand. It writes nothing (`runtime.run_files` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seed_grpo.messages import Completion, JudgedGroup, Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = {
+    "step": "int64",
+    "group_id": "int64",
+    "problem_id": "string",
+    "source": "string",
+    "level": "string",
+    "subject": "string",
+    "completion": "int32",  # index in the group
+    "prompt": "string",  # the problem statement, before the template
+    "references": "list<string>",
+    "temperature": "float64",  # 0: greedy
+    "text": "string",
+    "token_ids": "list<int32>",
+    "logprobs": "list<halffloat>",  # nats, of the sampled tokens
+    "verdict": "string",
+    "answer": "string",  # null where none was extracted
+    "parsed": "string",
+    "rule": "string",  # that decided
+    "judge_seconds": "float32",
+    "class_id": "int32",  # -1 outside the partition
+    "reward": "float32",  # without punishment
+    "valid": "bool",
+    "overlong": "float32",  # what length adds to the reward; this and the next two are null where nothing was trained
+    "advantage": "float32",  # scaled, as trained on
+    "scale": "float64",
+    "semantic_entropy": "float64",  # nats, of the group
+    "finish_reason": "string",
+    "num_tokens": "int32",
+    "mean_logprob": "float64",  # nats per token; null without tokens
+    "version_min": "int32",  # -1 without tokens
+    "version_max": "int32",
+    "rollout_worker": "string",
+}
+TOKEN_COLUMNS = ("token_ids", "logprobs")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a group was trained with."""
+
+    scale: float
+    overlong_G: np.ndarray
+    """[G] in [-1, 0]"""
+    advantages_G: np.ndarray
+    """[G], scaled"""
+
+
+@dataclass(frozen=True)
+class RecordedGroup:
+    """The G completions of one prompt as they stand in a table, in the order of their seeds."""
+
+    step: int
+    group_id: int
+    problem_id: str
+    source: str
+    level: str
+    subject: str
+    prompt: str
+    references: tuple[str, ...]
+    temperature: float
+    """0: greedy"""
+    semantic_entropy: float
+    """nats, as estimated when it was judged"""
+    scale: float | None
+    """None where nothing was trained"""
+    rollout_worker: str
+    texts_G: tuple[str, ...]
+    verdicts_G: tuple[Verdict, ...]
+    answers_G: tuple[str | None, ...]
+    parsed_G: tuple[str, ...]
+    rules_G: tuple[str, ...]
+    class_ids_G: np.ndarray
+    """[G] int32; -1 outside the partition"""
+    rewards_G: np.ndarray
+    """[G] float64, without punishment"""
+    valid_G: np.ndarray
+    """[G] bool"""
+    overlong_G: np.ndarray
+    """[G] float64; nan where nothing was trained, as the next"""
+    advantages_G: np.ndarray
+    """[G] float64, scaled"""
+    num_tokens_G: np.ndarray
+    """[G] int32"""
+    mean_logprobs_G: np.ndarray
+    """[G] float64, nats per token; 0 without tokens, as `semantics.entropy.log_likelihood`"""
+    finish_reasons_G: tuple[str, ...]
+    versions_G: np.ndarray
+    """[G, 2] int32, oldest and newest weight version of a token; -1 without tokens"""
+    token_ids_G: tuple[np.ndarray, ...] | None
+    """[G] arrays [T] int32; None where they were not read, as the next"""
+    logprobs_G: tuple[np.ndarray, ...] | None
+    """[G] arrays [T] float32, nats"""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of meaning classes, C."""
+        return int(self.class_ids_G.max(initial=-1)) + 1
+
+
+@cache
+def schema() -> pa.Schema:
+    """The Arrow schema of the table."""
+    import pyarrow as pa
+
+    lists = {"list<string>": pa.string(), "list<int32>": pa.int32(), "list<halffloat>": pa.float16()}
+
+    def type_of(kind: str) -> pa.DataType:
+        return pa.list_(lists[kind]) if kind in lists else pa.type_for_alias(kind)
+
+    return pa.schema([(name, type_of(kind)) for name, kind in COLUMNS.items()])
+
+
+def rollout_rows(
+    step: int, groups: Sequence[JudgedGroup], estimates: Mapping[int, Estimate]
+) -> Iterator[dict[str, Any]]:
+    """One row per completion, group by group.
+
+    Args:
+        step: the optimiser step.
+        groups: [P].
+        estimates: by group id, of those that were trained on; none in an evaluation.
+    """
+    for judged in groups:
+        estimate = estimates.get(judged.group.task.group_id)
+        for g, completion in enumerate(judged.group.completions_G):
+            yield {
+                **_group_columns(step, judged),
+                **_completion_columns(judged, g, completion),
+                "overlong": None if estimate is None else float(estimate.overlong_G[g]),
+                "advantage": None if estimate is None else float(estimate.advantages_G[g]),
+                "scale": None if estimate is None else float(estimate.scale),
+            }
+
+
+def recorded(rows: Iterable[Mapping[str, Any]]) -> Iterator[RecordedGroup]:
+    """The groups of consecutive rows, with or without `TOKEN_COLUMNS`."""
+    key = ("step", "group_id", "temperature")
+    for _, group in groupby(rows, key=lambda row: tuple(row[name] for name in key)):
+        yield _recorded_group(list(group))
+
+
+def read_groups(files: Iterable[Path], tokens: bool = False) -> Iterator[RecordedGroup]:
+    """The groups of tables, file by file, one file in memory at a time.
+
+    Args:
+        tokens: whether to read token ids and log-probabilities, which are most of a table.
+    """
+    import pyarrow.parquet as pq
+
+    names = [name for name in COLUMNS if tokens or name not in TOKEN_COLUMNS]
+    for file in files:
+        yield from recorded(pq.read_table(file, columns=names).to_pylist())
+
+
+def tables(folder: Path) -> list[Path]:
+    """The tables of a folder, in the order of their steps."""
+    return sorted(folder.glob("step_*.parquet"))
+
+
+def _group_columns(step: int, judged: JudgedGroup) -> dict[str, Any]:
+    problem = judged.group.task.problem
+    return {
+        "step": step,
+        "group_id": judged.group.task.group_id,
+        "problem_id": problem.id,
+        "source": problem.source,
+        "level": problem.level,
+        "subject": problem.subject,
+        "prompt": problem.text,
+        "references": problem.answers,
+        "temperature": judged.group.task.sampling.temperature,
+        "semantic_entropy": float(judged.semantic_entropy),
+        "rollout_worker": judged.group.worker,
+    }
+
+
+def _completion_columns(judged: JudgedGroup, g: int, completion: Completion) -> dict[str, Any]:
+    judgement = judged.judgements_G[g]
+    num_tokens = len(completion.token_ids_T)
+    return {
+        "completion": g,
+        "text": completion.text,
+        "token_ids": completion.token_ids_T,
+        "logprobs": completion.logprobs_T.astype(np.float16),
+        "verdict": str(judgement.verdict),
+        "answer": judgement.answer,
+        "parsed": judgement.parsed,
+        "rule": judgement.rule,
+        "judge_seconds": judgement.seconds,
+        "class_id": int(judged.class_ids_G[g]),
+        "reward": float(judged.rewards_G[g]),
+        "valid": bool(judged.valid_G[g]),
+        "finish_reason": str(completion.finish_reason),
+        "num_tokens": num_tokens,
+        "mean_logprob": float(completion.logprobs_T.mean(dtype=np.float64)) if num_tokens else None,
+        "version_min": int(completion.versions_T.min()) if num_tokens else -1,
+        "version_max": int(completion.versions_T.max()) if num_tokens else -1,
+    }
+
+
+def _recorded_group(rows: Sequence[Mapping[str, Any]]) -> RecordedGroup:
+    first = rows[0]
+
+    def column(name: str) -> tuple[Any, ...]:
+        return tuple(row[name] for row in rows)
+
+    def array(name: str, kind: type, instead: float = np.nan) -> np.ndarray:
+        return np.array([instead if row[name] is None else row[name] for row in rows], dtype=kind)
+
+    def tokens(name: str, kind: type) -> tuple[np.ndarray, ...] | None:
+        return tuple(np.array(row[name], dtype=kind) for row in rows) if name in first else None
+
+    return RecordedGroup(
+        **{name: first[name] for name in ("step", "group_id", "problem_id", "source", "level", "subject", "prompt")},
+        references=tuple(first["references"]),
+        **{name: first[name] for name in ("temperature", "semantic_entropy", "scale", "rollout_worker")},
+        texts_G=column("text"),
+        verdicts_G=tuple(Verdict(verdict) for verdict in column("verdict")),
+        answers_G=column("answer"),
+        parsed_G=column("parsed"),
+        rules_G=column("rule"),
+        class_ids_G=array("class_id", np.int32),
+        rewards_G=array("reward", np.float64),
+        valid_G=array("valid", np.bool_),
+        overlong_G=array("overlong", np.float64),
+        advantages_G=array("advantage", np.float64),
+        num_tokens_G=array("num_tokens", np.int32),
+        mean_logprobs_G=array("mean_logprob", np.float64, 0.0),
+        finish_reasons_G=column("finish_reason"),
+        versions_G=np.stack([array("version_min", np.int32), array("version_max", np.int32)], axis=1),
+        token_ids_G=tokens("token_ids", np.int32),
+        logprobs_G=tokens("logprobs", np.float32),
+    )
