@@ -18,7 +18,6 @@ Where the trainer is lost, the run goes on from it, in the same process.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,8 +59,8 @@ class Controller:
         tasks; the run that goes on samples them anew."""
         self._stop = True
 
-    def run(self, policy: Path) -> None:
-        """Trains to `run.steps` and exports the policy into a folder, or until a stop is requested."""
+    def run(self) -> None:
+        """Trains to `run.steps` and exports the policy, or until a stop is requested."""
         begun = False
         while True:
             try:
@@ -69,7 +68,7 @@ class Controller:
                     self._begin()
                     begun = True
                 elif self._stop or self.step == self._config.run.steps:
-                    self._end(policy)
+                    self._end()
                     return
                 else:
                     self._advance()
@@ -119,12 +118,15 @@ class Controller:
             self._checkpoint()
         self._evaluate_if_due()
 
-    def _end(self, policy: Path) -> None:
+    def _end(self) -> None:
         if self._saved != self.step:
             self._checkpoint()
         if self.step == self._config.run.steps:
-            with self.clock.stage("export"):
-                self._parts.trainer.export(policy)
+            self._export("policy")
+
+    def _export(self, name: str) -> None:
+        with self.clock.stage("export"):
+            self._parts.trainer.export(self._config.run.directory.resolve() / name)
 
     def _train_step(self) -> None:
         clock = Clock()
@@ -342,7 +344,8 @@ class Controller:
         evaluation = self._config.evaluation
         if self._parts.evaluator is None or evaluation is None or self._stop:
             return
-        at_an_end = self.step in (0, self._config.run.steps)
-        if at_an_end or (evaluation.every is not None and self.step % evaluation.every == 0):
+        if self.step in (0, self._config.run.steps) or (evaluation.every and self.step % evaluation.every == 0):
             with self.clock.stage("evaluation"):
-                self._parts.evaluator.evaluate(self.step, self._attend)
+                is_best = self._parts.evaluator.evaluate(self.step, self._attend)
+            if is_best and self.step:
+                self._export("best")

@@ -118,7 +118,9 @@ class WeightSync(Protocol):
 class Evaluator(Protocol):
     """See `evaluate.evaluator.Evaluator`."""
 
-    def evaluate(self, step: int, stopping: Callable[[], bool]) -> None: ...
+    def evaluate(self, step: int, stopping: Callable[[], bool]) -> bool:
+        """Returns whether the policy is better than at all steps before it."""
+        ...
 
 
 class Recorder(Protocol):

@@ -18,7 +18,8 @@ from seed_grpo.messages import Problem, StepResult
 from seed_grpo.runtime.queue import GroupQueue, ReadyGroup
 
 STEPS, P, G = 4, 3, 2
-POLICY = Path("policy")
+RUN = Path("unused").resolve()
+"""the run directory"""
 
 
 def config(**changes: Any) -> Config:
@@ -173,6 +174,7 @@ class FakeRecorder:
         self.metrics: list[dict[str, float]] = []
         self.truncated: list[int] = []
         self.evaluated: list[int] = []
+        self.best: set[int] = set()
 
     def step(self, batch: Batch, metrics: dict[str, float], seconds: dict[str, float]) -> None:
         assert {"rollout", "train", "weight_sync", "train/optimizer", "total"} <= set(seconds)
@@ -184,9 +186,10 @@ class FakeRecorder:
         kept = sum(batch.step <= step for batch in self.batches)
         del self.batches[kept:], self.metrics[kept:]
 
-    def evaluate(self, step: int, stopping: Callable[[], bool]) -> None:
+    def evaluate(self, step: int, stopping: Callable[[], bool]) -> bool:
         if not stopping():
             self.evaluated.append(step)
+        return step in self.best
 
 
 class World:
@@ -221,4 +224,4 @@ class World:
         self.controller = Controller(made, parts)
 
     def run(self) -> None:
-        self.controller.run(POLICY)
+        self.controller.run()

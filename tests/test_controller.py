@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from controller_world import STEPS, P, World
+from controller_world import RUN, STEPS, P, World
 from seed_grpo.data.ledger import NOT_FINITE, STALE, TOO_FEW_VALID
 from seed_grpo.errors import ConfigError, TrainerError
 from seed_grpo.messages import StepResult
@@ -183,3 +183,12 @@ def test_the_trainer_giving_up_ends_the_run_before_the_step_is_on_record() -> No
     resumed = World(world.checkpoints)
     resumed.run()
     assert resumed.trainer.trained == list(range(STEPS * P))
+
+
+def test_the_policy_that_evaluates_best_so_far_is_exported() -> None:
+    """Evaluations at 0, 3 and 4; that before training is the model that the run began with, which is there already."""
+    world = World()
+    world.recorder.best = {0, 3}
+    world.run()
+    assert world.recorder.evaluated == [0, 3, 4]
+    assert world.trainer.exported == [RUN / "best", RUN / "policy"]

@@ -19,14 +19,15 @@ class FakeRecords:
 
     def __init__(self) -> None:
         self.groups: dict[int, list[JudgedGroup]] = {}
+        self.metrics: dict[int, Mapping[str, float]] = {}
 
     def evaluations(self) -> Mapping[int, Mapping[str, float]]:
-        return {step: {} for step in self.groups}
+        return self.metrics
 
     def write_evaluation(
         self, step: int, metrics: Mapping[str, float], seconds: float, groups: Sequence[JudgedGroup]
     ) -> None:
-        self.groups[step] = list(groups)
+        self.groups[step], self.metrics[step] = list(groups), metrics
 
 
 class OneCompletion(FakeEngine):
@@ -127,3 +128,15 @@ def test_a_stop_gives_up_with_nothing_on_record(pumps: int) -> None:
     world.pipeline.finish = lambda running: running[:1]
     world.evaluator.evaluate(4, lambda: done >= pumps)
     assert done == pumps and world.records.groups == {} and world.said == []
+
+
+def test_the_best_step_is_told_again_by_a_resumed_run() -> None:
+    """Of three evaluations the second is the best: 1 of 3 right, all, all again (which is no better)."""
+    world = World()
+    world.engine.wrong = {0, 1}
+    assert world.evaluator.evaluate(0, never)
+    world.engine.wrong = set()
+    assert world.evaluator.evaluate(4, never)
+    assert not world.evaluator.evaluate(8, never)
+    assert world.evaluator.evaluate(4, never)  # though nothing is sampled
+    assert not world.evaluator.evaluate(12, lambda: True)

@@ -8,25 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from seed_grpo.config import EvaluationConfig, RolloutConfig
-from seed_grpo.data.seeds import Use, derive_seed
-from seed_grpo.errors import RolloutError
 from seed_grpo.evaluate.accuracy import EvaluationResult, summarize
-from seed_grpo.messages import GroupTask, JudgedGroup, Problem, Sampling
-
-PUMP_SECONDS = 1.0
-
-
-class Pipeline(Protocol):
-    """See `runtime.pipeline.Pipeline`."""
-
-    def submit(self, tasks: Sequence[GroupTask], sink: Any) -> None: ...
-
-    def pump(self, timeout: float = 0.0) -> None: ...
-
-    def fetch(self, payload: Any) -> JudgedGroup | None: ...
+from seed_grpo.evaluate.asking import Pipeline, Prompt, ask, greedy_tasks, sampled_tasks
+from seed_grpo.messages import GroupTask, JudgedGroup
 
 
 class Records(Protocol):
@@ -47,7 +34,7 @@ class Evaluator:
         evaluation: EvaluationConfig,
         rollout: RolloutConfig,
         run_seed: int,
-        prompts: Sequence[tuple[Problem, tuple[int, ...]]],
+        prompts: Sequence[Prompt],
         pipeline: Pipeline,
         records: Records,
         say: Callable[[str], None],
@@ -63,20 +50,26 @@ class Evaluator:
         self._records = records
         self._say = say
 
-    def evaluate(self, step: int, stopping: Callable[[], bool]) -> None:
+    def evaluate(self, step: int, stopping: Callable[[], bool]) -> bool:
         """Evaluates the policy after `step`, unless that is on record. Gives up, with nothing on record, as soon as
         `stopping` is true.
+
+        Returns:
+            whether the policy is more accurate than at all steps before it.
 
         Raises:
             RolloutError: workers failed on a problem again and again.
         """
-        if step in self._records.evaluations():
-            return
+        if step not in self._records.evaluations():
+            self._record(step, stopping)
+        accuracy = {at: metrics["accuracy"] or 0.0 for at, metrics in self._records.evaluations().items()}
+        return step in accuracy and all(accuracy[step] > accuracy[at] for at in accuracy if at < step)
+
+    def _record(self, step: int, stopping: Callable[[], bool]) -> None:
         started = time.perf_counter()
-        greedy = Sampling(1, 0.0, 1.0, self._rollout.max_completion_tokens, seed=0)
-        greedy_P = self._judged([self._task(i, greedy) for i in range(len(self._prompts))], stopping)
-        count = min(self._evaluation.entropy_problems, len(self._prompts))
-        sampled_P = self._judged([self._task(i, self._sampled(step, i)) for i in range(count)], stopping)
+        greedy_P = self._judged(list(greedy_tasks(self._prompts, self._rollout)), stopping)
+        first = self._prompts[: self._evaluation.entropy_problems]
+        sampled_P = self._judged(list(sampled_tasks(first, self._rollout, self._run_seed, step)), stopping)
         if stopping():
             return
         result = summarize([judged.summary for judged in greedy_P], [judged.summary for judged in sampled_P])
@@ -84,52 +77,10 @@ class Evaluator:
         self._records.write_evaluation(step, result.as_metrics(), seconds, [*greedy_P, *sampled_P])
         self._say(_line(step, result, seconds))
 
-    def _task(self, index: int, sampling: Sampling) -> GroupTask:
-        problem, prompt_ids = self._prompts[index]
-        return GroupTask(index, problem, tuple(prompt_ids), sampling)
-
-    def _sampled(self, step: int, index: int) -> Sampling:
-        rollout = self._rollout
-        seed = derive_seed(self._run_seed, Use.EVALUATION, step, index)
-        return Sampling(
-            rollout.completions_per_prompt, rollout.temperature, rollout.top_p, rollout.max_completion_tokens, seed
-        )
-
     def _judged(self, tasks: Sequence[GroupTask], stopping: Callable[[], bool]) -> list[JudgedGroup]:
         """In the order of the tasks; not all of them where it has to stop."""
-        arrived = _Arrived()
-        found: dict[int, JudgedGroup] = {}
-        self._pipeline.submit(tasks, arrived)
-        while len(found) < len(tasks) and not stopping():
-            self._pipeline.pump(PUMP_SECONDS)
-            for group in arrived.take():
-                judged = self._pipeline.fetch(group.payload)
-                group_id = group.summary.group_id
-                if judged is None:  # its machine is gone
-                    self._pipeline.submit([tasks[group_id]], arrived)
-                else:
-                    found[group_id] = judged
-        return [found[group_id] for group_id in sorted(found)]
-
-
-class _Arrived:
-    """See `interfaces.Sink`."""
-
-    def __init__(self) -> None:
-        self._groups: list[Any] = []
-
-    def take(self) -> list[Any]:
-        """What came since the last call."""
-        taken, self._groups = self._groups, []
-        return taken
-
-    def running(self, group_id: int) -> None: ...
-
-    def ready(self, group: Any) -> None:
-        self._groups.append(group)
-
-    def lost(self, task: GroupTask, cause: str) -> None:
-        raise RolloutError(f"problem {task.problem.id} of the evaluation cannot be sampled or judged: {cause}")
+        judged = ask(self._pipeline, tasks, self._rollout, stopping)
+        return sorted(judged, key=lambda judged: judged.group.task.group_id)
 
 
 def _line(step: int, result: EvaluationResult, seconds: float) -> str:

@@ -68,7 +68,7 @@ def train(config: Config) -> bool:
         controller = Controller(config, parts)
         clock.add("start", clock.total)
         with _stopping_on_signals(controller, console):
-            controller.run(path.resolve() / "policy")
+            controller.run()
         complete = controller.step == config.run.steps
         with clock.stage("plots"):
             write_plots(path)

@@ -9,7 +9,6 @@ removed only after that. So a kill or a full disk at any moment leaves the check
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -47,10 +46,9 @@ def writing(directory: Path, step: int, keep: int) -> Iterator[Path]:
         yield temporary
         _seal(temporary)
         _replace(temporary, final)
-    except OSError as error:
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+    except (OSError, CheckpointError) as error:
         raise CheckpointError(
-            f"cannot write the checkpoint of step {step} in {directory}: {reason}; older checkpoints are untouched. "
+            f"cannot write the checkpoint of step {step} in {directory}: {error}; older checkpoints are untouched. "
             f"Free space, lower run.keep_checkpoints (now {keep}), or choose another run.directory"
         ) from error
     finally:

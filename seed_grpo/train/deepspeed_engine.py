@@ -163,10 +163,7 @@ class DeepSpeedEngine:
             save_file({k: v.to("cpu").contiguous() for k, v in content.items()}, part.with_suffix(".safetensors"))
             part.with_suffix(".json").write_text(json.dumps(record))
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"trainer rank {self.rank} cannot write {part}: {error}; free space, lower run.keep_checkpoints, or "
-                "choose another run.directory; older checkpoints are untouched"
-            ) from error
+            raise CheckpointError(f"trainer rank {self.rank}: {error}") from error
         distributed.barrier()
 
     def load(self, folder: Path) -> None:

@@ -1,0 +1,109 @@
+"""Questions for a policy: each problem goes through the pipeline once, and comes back as a judged group.
+
+Consumes problems with their prompts, and how to sample; produces `JudgedGroup`s as they come. Only so many are under
+way as the engines can have at work, since a request's time runs from the moment that an engine has it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from seed_grpo.config import RolloutConfig
+from seed_grpo.data.seeds import Use, derive_seed
+from seed_grpo.errors import RolloutError
+from seed_grpo.messages import GroupTask, JudgedGroup, Problem, Sampling
+
+PUMP_SECONDS = 1.0
+Prompt = tuple[Problem, tuple[int, ...]]
+"""a problem with its token ids"""
+
+
+class Pipeline(Protocol):
+    """See `runtime.pipeline.Pipeline`."""
+
+    def submit(self, tasks: Sequence[GroupTask], sink: Any) -> None: ...
+
+    def pump(self, timeout: float = 0.0) -> None: ...
+
+    def fetch(self, payload: Any) -> JudgedGroup | None: ...
+
+
+def greedy_tasks(prompts: Iterable[Prompt], rollout: RolloutConfig) -> Iterator[GroupTask]:
+    """One greedy completion of each problem; group ids count from 0."""
+    sampling = Sampling(1, 0.0, 1.0, rollout.max_completion_tokens, seed=0)
+    for index, (problem, prompt_ids) in enumerate(prompts):
+        yield GroupTask(index, problem, tuple(prompt_ids), sampling)
+
+
+def sampled_tasks(prompts: Iterable[Prompt], rollout: RolloutConfig, seed: int, *place: int) -> Iterator[GroupTask]:
+    """`rollout.completions_per_prompt` samples of each problem, as in training.
+
+    Args:
+        seed: of the run.
+        place: what tells these samples from others of the same problems, e.g. the step.
+    """
+    for index, (problem, prompt_ids) in enumerate(prompts):
+        sampling = Sampling(
+            rollout.completions_per_prompt,
+            rollout.temperature,
+            rollout.top_p,
+            rollout.max_completion_tokens,
+            derive_seed(seed, Use.EVALUATION, *place, index),
+        )
+        yield GroupTask(index, problem, tuple(prompt_ids), sampling)
+
+
+def ask(
+    pipeline: Pipeline, tasks: Sequence[GroupTask], rollout: RolloutConfig, stopping: Callable[[], bool]
+) -> Iterator[JudgedGroup]:
+    """The groups of the tasks, in the order in which they come; gives up as soon as `stopping` is true.
+
+    Args:
+        tasks: with group ids of their own.
+
+    Raises:
+        RolloutError: workers failed on a problem again and again.
+    """
+    arrived = _Arrived()
+    waiting, by_id = deque(tasks), {task.group_id: task for task in tasks}
+    under_way = 0
+    while (waiting or under_way) and not stopping():
+        room = _window(rollout, tasks[0]) - under_way
+        entering = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+        pipeline.submit(entering, arrived)
+        under_way += len(entering)
+        pipeline.pump(PUMP_SECONDS)
+        for group in arrived.take():
+            judged = pipeline.fetch(group.payload)
+            under_way -= 1
+            if judged is None:  # its machine is gone
+                waiting.appendleft(by_id[group.summary.group_id])
+            else:
+                yield judged
+
+
+def _window(rollout: RolloutConfig, task: GroupTask) -> int:
+    """Groups that keep all engines busy, with some in hand."""
+    return 1 + 2 * rollout.num_workers * rollout.max_concurrent_sequences // task.sampling.num_completions
+
+
+class _Arrived:
+    """See `interfaces.Sink`."""
+
+    def __init__(self) -> None:
+        self._groups: list[Any] = []
+
+    def take(self) -> list[Any]:
+        """What came since the last call."""
+        taken, self._groups = self._groups, []
+        return taken
+
+    def running(self, group_id: int) -> None: ...
+
+    def ready(self, group: Any) -> None:
+        self._groups.append(group)
+
+    def lost(self, task: GroupTask, cause: str) -> None:
+        raise RolloutError(f"problem {task.problem.id} of the evaluation cannot be sampled or judged: {cause}")
