@@ -263,7 +263,8 @@ def _main(config: Config) -> None:
         def tell(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
-        pipeline = Pipeline(config, make_plan(config), PlacementGroup.empty(), supervise(config, tell), tell)
+        supervision = supervise(config, config.run.directory, tell)
+        pipeline = Pipeline(config, make_plan(config), PlacementGroup.empty(), supervision, tell)
         pipeline.wait_started()
         prompt_ids = tuple(range(PROMPT_TOKENS))
         prompts = [(Problem(f"p{i}", "simulated", ("0",)), prompt_ids) for i in range(PROBLEMS)]
@@ -278,7 +279,7 @@ def _main(config: Config) -> None:
             checkpoints=_Checkpoints(),
         )
         controller = Controller(config, parts)
-        controller.run(config.run.directory / "policy")
+        controller.run()
         ledger = controller.ledger
         assert ledger.trained == config.run.steps * config.rollout.prompts_per_step, (ledger.trained, ledger.dropped)
         pipeline.close()
