@@ -1,4 +1,4 @@
-"""The command line: `seed-grpo train | warm-start | doctor | export | scale | judge`.
+"""The command line: `seed-grpo train | evaluate | answer | experiment | report | ...`; `seed-grpo --help` lists all.
 
 An error ends it with one line.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seed_grpo.config import Config, VerifierConfig
@@ -15,6 +15,8 @@ from seed_grpo.config_file import load_config
 from seed_grpo.errors import ConfigError, SeedGrpoError
 
 INTERRUPTED = 130
+Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+"""adds a command: its name, what it does, and what it says of itself"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         exit status: 0 done, 1 an error that the program names, 2 wrong usage, 130 stopped before the end.
     """
-    parsed = _parser().parse_args(arguments)
+    parser = _parser()
+    parsed, further = parser.parse_known_args(arguments)
+    if further:  # settings that stand behind options, which argparse does not take for positional ones
+        if any(each.startswith("-") or "=" not in each for each in further) or not hasattr(parsed, "overrides"):
+            parser.error(f"unrecognized arguments: {' '.join(further)}")
+        parsed.overrides += further
     try:
         return parsed.command(parsed)
     except SeedGrpoError as error:
@@ -77,6 +84,66 @@ def _scale(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _evaluate(parsed: argparse.Namespace) -> int:
+    from seed_grpo.runtime.evaluation import evaluate
+    from seed_grpo.runtime.serving import serving_config
+
+    directory = parsed.out or Path("runs/evaluations") / f"{Path(parsed.model).name}-k{parsed.samples}"
+    config = serving_config(parsed.model, parsed.samples, directory, parsed.settings, parsed.overrides)
+    seen = _config_of_run(parsed.model)
+    evaluate(config, parsed.sets.split(","), None if seen is None else seen.data)
+    return 0
+
+
+def _answer(parsed: argparse.Namespace) -> int:
+    from seed_grpo.evaluate.adaptive import Rule
+    from seed_grpo.runtime.answering import answer
+    from seed_grpo.runtime.serving import serving_config
+
+    if not parsed.problem and not parsed.sets:
+        raise ConfigError("nothing to answer: give --problem TEXT, --sets SET,..., or both")
+    rule = Rule(parsed.first, parsed.more, parsed.most, parsed.threshold)
+    directory = parsed.out or Path("runs/answers") / Path(parsed.model).name
+    config = serving_config(parsed.model, parsed.most, directory, parsed.settings, parsed.overrides)
+    answer(config, parsed.problem, parsed.sets.split(",") if parsed.sets else [], rule, parsed.confidence)
+    return 0
+
+
+def _experiment(parsed: argparse.Namespace) -> int:
+    from seed_grpo.experiment_config import load_experiment
+    from seed_grpo.runtime.experiment import run_experiment
+
+    run_experiment(load_experiment(parsed.file), parsed.parallel, parsed.address)
+    return 0
+
+
+def _whatif(parsed: argparse.Namespace) -> int:
+    from seed_grpo.evaluate.whatif import markdown, variants_of, whatif
+
+    print(markdown(whatif(parsed.run, variants_of(parsed.run, parsed.overrides))))
+    return 0
+
+
+def _audit(parsed: argparse.Namespace) -> int:
+    from seed_grpo.evaluate.audit import audit, markdown
+
+    print(markdown(audit(parsed.run, parsed.limit)))
+    return 0
+
+
+def _report(parsed: argparse.Namespace) -> int:
+    from seed_grpo.evaluate.report import write_report
+
+    print(f"the report is in {write_report(parsed.run, parsed.out)}")
+    return 0
+
+
+def _config_of_run(directory: str) -> Config | None:
+    """None where the name of a model is not the directory of a run."""
+    file = Path(directory) / "config.yaml"
+    return load_config(file) if file.is_file() else None
+
+
 def _judge(parsed: argparse.Namespace) -> int:
     from seed_grpo.evaluate.answers import explain
 
@@ -96,25 +163,20 @@ def _judge(parsed: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="seed-grpo", description="SEED-GRPO on Ray, vLLM and DeepSpeed")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, command, text in (
-        ("train", _train, "train, going on from the last checkpoint of the run directory"),
-        ("warm-start", _warm_start, "make the small model of the generated task, unless it is there"),
-        ("doctor", _doctor, "check versions, devices, batch, placement, model and data; start nothing"),
-        ("export", _export, "write the policy of the last checkpoint as a Hugging Face model"),
-    ):
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(command=command)
-        sub.add_argument("config", type=Path, help="YAML file, such as those in jobs/")
-        if name == "export":
-            sub.add_argument("folder", type=Path, help="folder to write the model into")
-        sub.add_argument("overrides", nargs="*", help="settings to change: section.key=value")
-    scale = commands.add_parser("scale", help="add or drain workers of a run that is at work")
-    scale.set_defaults(command=_scale)
-    scale.add_argument("run", type=Path, help="directory of the run")
-    scale.add_argument("--rollout", type=int, metavar="N", help="rollout workers that it shall have")
-    scale.add_argument("--verifier", type=int, metavar="N", help="verifier workers that it shall have")
-    judge = commands.add_parser("judge", help="say whether two answers mean the same, and why")
-    judge.set_defaults(command=_judge)
+        return sub
+
+    _add_commands_of_a_config(add)
+    _add_commands_of_a_model(add)
+    _add_commands_of_a_run(add)
+    experiment = add("experiment", _experiment, "run configurations x seeds, and compare them")
+    experiment.add_argument("file", type=Path, help="YAML file, such as those in jobs/experiments/")
+    experiment.add_argument("--parallel", type=int, default=1, metavar="N", help="runs at a time (1)")
+    experiment.add_argument("--address", help="of a Ray dashboard: each run becomes a job of that cluster")
+    judge = add("judge", _judge, "say whether two answers mean the same, and why")
     judge.add_argument("prediction", help="an answer as a model writes it, such as '\\frac12'")
     judge.add_argument("reference", help="the answer to compare with")
     defaults = VerifierConfig()
@@ -122,6 +184,53 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--decimal-digits", type=int, default=defaults.decimal_digits, help="at 4, 0.3333 is 1/3")
     judge.add_argument("--relative-tolerance", type=float, default=defaults.relative_tolerance, help="0.01 for Minerva")
     return parser
+
+
+def _add_commands_of_a_config(add: Add) -> None:
+    for name, command, text in (
+        ("train", _train, "train, going on from the last checkpoint of the run directory"),
+        ("warm-start", _warm_start, "make the small model of the generated task, unless it is there"),
+        ("doctor", _doctor, "check versions, devices, batch, placement, model and data; start nothing"),
+        ("export", _export, "write the policy of the last checkpoint as a Hugging Face model"),
+    ):
+        sub = add(name, command, text)
+        sub.add_argument("config", type=Path, help="YAML file, such as those in jobs/")
+        if name == "export":
+            sub.add_argument("folder", type=Path, help="folder to write the model into")
+        sub.add_argument("overrides", nargs="*", help="settings to change: section.key=value")
+
+
+def _add_commands_of_a_model(add: Add) -> None:
+    evaluation = add("evaluate", _evaluate, "accuracy and uncertainty of a model on sets of problems")
+    evaluation.add_argument("--sets", required=True, metavar="SET,...", help="named sets, files or hub data sets")
+    evaluation.add_argument("-k", type=int, default=16, dest="samples", help="completions of each problem (16)")
+    answer = add("answer", _answer, "answer problems, drawing more answers only while they disagree")
+    answer.add_argument("--problem", action="append", default=[], metavar="TEXT", help="may be given several times")
+    answer.add_argument("--sets", metavar="SET,...", help="named sets, files or hub data sets")
+    answer.add_argument("--first", type=int, default=4, help="answers drawn of each problem (4)")
+    answer.add_argument("--more", type=int, default=2, help="drawn at a time while they disagree (2)")
+    answer.add_argument("--most", type=int, default=32, help="answers drawn of one problem at most (32)")
+    answer.add_argument("--threshold", type=float, default=0.3, help="nats of entropy above which more are drawn (0.3)")
+    answer.add_argument("--confidence", type=float, default=0.0, help="share below which it abstains (0)")
+    for sub in (evaluation, answer):
+        sub.add_argument("model", help="folder or hub id of a Hugging Face model, or the directory of a run")
+        sub.add_argument("overrides", nargs="*", help="settings to change: section.key=value")
+        sub.add_argument("--settings", type=Path, metavar="FILE", help="YAML file of a run, to take the settings from")
+        sub.add_argument("--out", type=Path, metavar="FOLDER", help="folder to write into, and to go on in")
+
+
+def _add_commands_of_a_run(add: Add) -> None:
+    scale = add("scale", _scale, "add or drain workers of a run that is at work")
+    scale.add_argument("--rollout", type=int, metavar="N", help="rollout workers that it shall have")
+    scale.add_argument("--verifier", type=int, metavar="N", help="verifier workers that it shall have")
+    report = add("report", _report, "write one HTML page of a run: curves, and its rollouts to browse")
+    report.add_argument("--out", type=Path, metavar="FILE", help="RUN/report.html if not given")
+    audit = add("audit", _audit, "list prompts of a run with doubtful labels, verdicts and rewards")
+    audit.add_argument("--limit", type=int, default=20, help="findings of each kind (20)")
+    whatif = add("whatif", _whatif, "replay a run's groups under other estimators, scales and advantages")
+    for sub in (scale, report, audit, whatif):
+        sub.add_argument("run", type=Path, help="directory of the run")
+    whatif.add_argument("overrides", nargs="*", help="values to try, commas between: algo.scale.alpha=0.02,0.5")
 
 
 if __name__ == "__main__":

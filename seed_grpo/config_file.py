@@ -27,6 +27,11 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
         ConfigError: the file is missing or not YAML, a key is unknown, or a value does not fit; one line that
             names every fault.
     """
+    return parse_config(read_tree(path), str(path), overrides)
+
+
+def read_tree(path: str | Path) -> dict[str, Any]:
+    """The sections of a YAML file as they stand there, unchecked. Raises as `load_config`."""
     path = Path(path)
     try:
         tree = yaml.safe_load(path.read_text())
@@ -36,13 +41,22 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} holds {type(tree).__name__}, not sections of settings")
+    return tree
+
+
+def parse_config(tree: dict[str, Any], name: str, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+    """The configuration of sections of settings, which the overrides change in place. Raises as `load_config`.
+
+    Args:
+        name: of where the settings come from, for the message.
+    """
     for override in overrides:
         _apply_override(tree, override)
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        faults = "; ".join(_describe(fault) for fault in error.errors())
-        raise ConfigError(f"{path}: {faults}") from error
+        faults = "; ".join(describe(fault) for fault in error.errors())
+        raise ConfigError(f"{name}: {faults}") from error
 
 
 def dump_config(config: Config) -> str:
@@ -69,7 +83,8 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
         raise ConfigError(f"the value of the override {override!r} is not YAML") from error
 
 
-def _describe(fault: Any) -> str:
+def describe(fault: Any) -> str:
+    """One of pydantic's faults, for people."""
     key = ".".join(str(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":

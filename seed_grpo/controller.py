@@ -144,10 +144,9 @@ class Controller:
         if not self._config.run.deterministic:  # which hands in a step's requests alone
             self._issue(self._config.rollout.prompts_per_step)  # sampling goes on while the step is recorded
         metrics = {**result.metrics, "canary_logprob_difference": difference}
-        summaries = [group.summary for group in sampled]
         parts = {f"train/{name}": value for name, value in result.seconds.items()} | {
-            "rollout/slowest_group": max(summary.rollout_seconds for summary in summaries),
-            "rollout/judging": sum(summary.verify_seconds for summary in summaries),  # while others are generated
+            "rollout/slowest_group": max(group.summary.rollout_seconds for group in sampled),
+            "rollout/judging": sum(group.summary.verify_seconds for group in sampled),  # while others are generated
         }
         with self.clock.stage("record"):
             self._parts.recorder.step(batch, metrics, {**clock.seconds, **parts, "total": clock.total})
@@ -347,5 +346,5 @@ class Controller:
         if self.step in (0, self._config.run.steps) or (evaluation.every and self.step % evaluation.every == 0):
             with self.clock.stage("evaluation"):
                 is_best = self._parts.evaluator.evaluate(self.step, self._attend)
-            if is_best and self.step:
+            if is_best and self.step:  # before training it is the model that there is already
                 self._export("best")

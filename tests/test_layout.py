@@ -25,7 +25,7 @@ OWNERS = {
     "peft": ("seed_grpo.train.lora",),
     "trl": (),  # as the next, what we are measured against
     "math_verify": (),  # it is what the judge is measured against, in tests only
-    "pydantic": ("seed_grpo.config", "seed_grpo.config_file"),
+    "pydantic": ("seed_grpo.config", "seed_grpo.config_file", "seed_grpo.experiment_config"),
 }
 
 # folder -> the only folders of the package that it may import from, besides itself
@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "rollout": LEAVES | {"weight_sync"},  # what the transport needs in the engine's environment
     "train": LEAVES | {"algo", "data"},
     "weight_sync": LEAVES | {"train"},
-    "evaluate": LEAVES | {"data", "semantics", "verify"},
+    "evaluate": LEAVES | {"algo", "data", "semantics", "verify", "config_file"},
+    "experiment_config": {"config", "config_file", "errors"},
     "interfaces": LEAVES,
     "controller": LEAVES | {"algo", "clock", "data", "interfaces"},
 }

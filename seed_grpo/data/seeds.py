@@ -14,6 +14,7 @@ class Use(IntEnum):
     EVALUATION = 2
     CONTROL = 3
     MINI_BATCHES = 4
+    ANSWER = 5
 
 
 def derive_seed(run_seed: int, use: Use, *place: int) -> int:

@@ -7,7 +7,7 @@ Consumes judged groups, and the estimates that the trained ones were trained wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -174,9 +174,28 @@ def read_groups(files: Iterable[Path], tokens: bool = False) -> Iterator[Recorde
         yield from recorded(pq.read_table(file, columns=names).to_pylist())
 
 
+def subgroup(group: RecordedGroup, chosen: np.ndarray) -> RecordedGroup:
+    """Some of a group's completions, as if no others had been sampled: their meaning classes are numbered anew. The
+    group's own entropy stays what it was.
+
+    Args:
+        chosen: [g] indices of completions.
+    """
+    of_completions: dict[str, Any] = {
+        name: values[chosen] if isinstance(values, np.ndarray) else tuple(values[i] for i in chosen)
+        for name, values in vars(group).items()
+        if name.endswith("_G") and values is not None
+    }
+    ids_g = of_completions["class_ids_G"]
+    inside = ids_g >= 0
+    numbered_g = np.full(len(ids_g), -1, dtype=np.int32)
+    numbered_g[inside] = np.unique(ids_g[inside], return_inverse=True)[1]
+    return replace(group, **(of_completions | {"class_ids_G": numbered_g}))
+
+
 def tables(folder: Path) -> list[Path]:
-    """The tables of a folder, in the order of their steps."""
-    return sorted(folder.glob("step_*.parquet"))
+    """The tables of a folder, in the order of their names, which is that of their steps."""
+    return sorted(folder.glob("*.parquet"))
 
 
 def _group_columns(step: int, judged: JudgedGroup) -> dict[str, Any]:

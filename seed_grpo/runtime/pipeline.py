@@ -38,11 +38,13 @@ CLOSE_SECONDS = 10.0
 class Pipeline:
     """Both pools, and the groups on their way through them."""
 
-    def __init__(self, config: Config, plan: Plan, gang: PlacementGroup, supervision: Supervision, say: Say) -> None:
+    def __init__(
+        self, config: Config, plan: Plan, gang: PlacementGroup | None, supervision: Supervision, say: Say
+    ) -> None:
         """Starts the workers without waiting for them; `wait_started` does.
 
         Args:
-            gang: the trainer's placement group, where a colocated rollout worker has its place.
+            gang: the trainer's placement group; None where there is no trainer.
         """
         self._config = config
         self._say = say

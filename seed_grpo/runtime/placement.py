@@ -59,11 +59,16 @@ class Plan:
         return sum(pool.num_workers * pool.gpus for pool in self.pools)
 
 
-def make_plan(config: Config) -> Plan:
+def make_plan(config: Config, trains: bool = True) -> Plan:
     """The plan that the configuration asks for. One trainer rank has one GPU; with the `ipc` transport the rollout
-    worker and the trainer share one."""
+    worker and the trainer share one.
+
+    Args:
+        trains: whether there is a trainer; else the rollout workers serve the model as it is.
+    """
     on_gpu = config.cluster.device == "cuda"
-    share = 0.5 if config.transport == "ipc" else 1.0
+    colocated = trains and on_gpu and config.transport == "ipc"
+    share = 0.5 if colocated else 1.0
     rollout, verifier, trainer = config.rollout, config.verifier, config.trainer
     return Plan(
         rollout=Pool(
@@ -78,12 +83,12 @@ def make_plan(config: Config) -> Plan:
         ),
         trainer=Pool(
             "trainer",
-            trainer.num_workers,
+            trainer.num_workers if trains else 0,
             trainer.cpus_per_worker,
             share if on_gpu else 0.0,
             _environment(config, trainer.threads),
         ),
-        colocated=on_gpu and config.transport == "ipc",
+        colocated=colocated,
     )
 
 
@@ -104,7 +109,7 @@ def check_plan(plan: Plan, cpus: float, gpus: float, where: str) -> None:
             parts = " + ".join(
                 f"{pool.kind} {pool.num_workers} x {getattr(pool, attribute):g}"
                 for pool in plan.pools
-                if getattr(pool, attribute)
+                if pool.num_workers and getattr(pool, attribute)
             )
             faults.append(f"{unit}: {parts} = {needed:g} are needed, {where} has {there:g}")
     if faults:

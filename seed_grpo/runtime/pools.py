@@ -20,11 +20,12 @@ from seed_grpo.runtime.worker_pool import Kind, WorkerPool
 CALLS_AT_ONCE = 10_000
 
 
-def rollout_pool(config: Config, plan: Plan, gang: PlacementGroup, supervision: Supervision) -> WorkerPool:
+def rollout_pool(config: Config, plan: Plan, gang: PlacementGroup | None, supervision: Supervision) -> WorkerPool:
     """Starts the rollout workers.
 
     Args:
-        gang: the trainer's placement group, where a colocated rollout worker has its place.
+        gang: the trainer's placement group, where a colocated rollout worker has its place. None where there is no
+            trainer: then the workers serve the model that they load, else they wait for its weights.
     """
     shared = gang if plan.colocated else None
 
@@ -37,7 +38,7 @@ def rollout_pool(config: Config, plan: Plan, gang: PlacementGroup, supervision: 
         make,
         start=lambda actor: actor.start.remote(),
         pulse=lambda actor: call_engine(actor, "heartbeat"),
-        needs_weights=True,
+        needs_weights=gang is not None,
         start_timeout=config.rollout.start_timeout,
         error=RolloutError,
     )

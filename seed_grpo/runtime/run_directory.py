@@ -22,7 +22,7 @@ neither computes metrics nor writes checkpoints, and imports torch only for Tens
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -200,18 +200,18 @@ class RunDirectory:
             self._tensorboard = None
 
 
-def check_same_run(path: Path, config: Config) -> None:
+def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY_CHANGE) -> None:
     """Whether a run directory, if it has been used, belongs to a run with these settings.
 
     Raises:
-        ConfigError: names every setting that differs, with both values; those of `MAY_CHANGE` may.
+        ConfigError: names every setting that differs, with both values; those of `may_change` may.
     """
     file = path / "config.yaml"
     if not file.exists():
         return
     old, new = _flat(yaml.safe_load(file.read_text())), _flat(config.model_dump(mode="json"))
     fixed = set(old) | set(new)
-    fixed -= set(MAY_CHANGE) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
+    fixed -= set(may_change) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
     absent = "absent"
     differing = [
         f"{key} was {old.get(key, absent)!r} and is {new.get(key, absent)!r}"

@@ -1,0 +1,128 @@
+"""Test-time use of semantic entropy: draw a few answers, go on only while they disagree, return the majority.
+
+Fixed self-consistency (Wang et al. 2023, arXiv 2203.11171) draws the same number of answers for every problem; this
+draws `first`, then `more` at a time while the semantic entropy of what there is exceeds `threshold`, up to `most`. The
+rule looks at answers alone, never at the reference. Consumes recorded groups; produces the rule's decisions, and what
+accuracy they buy for how many samples, beside fixed self-consistency on the same samples. It samples nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seed_grpo.config import SemanticEntropyConfig
+from seed_grpo.errors import ConfigError
+from seed_grpo.evaluate.benchmark import majority_at_k
+from seed_grpo.evaluate.estimators import recorded_semantic_entropy
+from seed_grpo.evaluate.rollouts import RecordedGroup, subgroup
+
+ORDERS = 20
+"""random orders of a group's samples that a replay averages over, since which came first says nothing"""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When to go on, e.g. `Rule(4, 2, 32, 0.5)`."""
+
+    first: int
+    """answers drawn of every problem"""
+    more: int
+    """drawn at a time while the answers disagree"""
+    most: int
+    """answers drawn of a problem in all"""
+    threshold: float
+    """nats of semantic entropy; at or below it, no more answers are drawn"""
+
+    def __post_init__(self) -> None:
+        if not (2 <= self.first <= self.most and self.more >= 1 and self.threshold >= 0):
+            raise ConfigError(
+                f"cannot draw first={self.first} answers, then more={self.more} up to most={self.most} while the "
+                f"entropy exceeds {self.threshold:g}: 2 <= first <= most, more >= 1 and a threshold of at least 0 fit"
+            )
+
+    @property
+    def sizes(self) -> list[int]:
+        """Numbers of answers after which it decides, the last one always its end."""
+        return [*range(self.first, self.most, self.more), self.most]
+
+    def goes_on(self, size: int, entropy: float) -> bool:
+        """Whether to draw more than the `size` answers that have this semantic entropy, in nats."""
+        return size < self.most and entropy > self.threshold
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a way of sampling gives, e.g. `Point(0.5, 0.81, 9.3)`."""
+
+    threshold: float
+    """nats; nan for fixed self-consistency"""
+    accuracy: float
+    """share of problems whose majority answer is right; ties are broken evenly"""
+    samples: float
+    """answers drawn, mean over problems"""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy against samples spent, on the same problems and samples."""
+
+    problems: int
+    fixed: tuple[Point, ...]
+    """by number of answers"""
+    adaptive: tuple[Point, ...]
+    """by threshold"""
+
+    def cheapest(self, accuracy: float) -> Point | None:
+        """The adaptive point of the fewest samples that is at least so accurate."""
+        good = [point for point in self.adaptive if point.accuracy >= accuracy]
+        return min(good, key=lambda point: point.samples, default=None)
+
+
+def curve(
+    groups: Sequence[RecordedGroup], rule: Rule, thresholds: Sequence[float], config: SemanticEntropyConfig, seed: int
+) -> Curve:
+    """Replays the rule, at each threshold in place of its own, on recorded samples.
+
+    Args:
+        groups: [P] sampled, of at least `rule.most` valid completions; others are left out.
+        config: the estimator that the rule looks at.
+        seed: of the random orders.
+
+    Raises:
+        ConfigError: no group has enough completions.
+    """
+    fit = [group for group in groups if int(np.sum(group.valid_G)) >= rule.most]
+    if not fit:
+        raise ConfigError(f"no problem has {rule.most} valid completions to replay; lower most, or sample more")
+    sizes = np.array(rule.sizes)
+    replays = [_replay(group, order_n, rule, config) for group in fit for order_n in _orders(group, seed)]
+    entropy_RS, right_RS = (np.array(values) for values in zip(*replays, strict=True))
+    fixed = [Point(np.nan, float(right), int(size)) for size, right in zip(sizes, right_RS.mean(axis=0), strict=True)]
+    adaptive = []
+    for threshold in thresholds:
+        goes_on_RS = (entropy_RS > threshold) & (sizes < rule.most)
+        stop_R = np.argmin(goes_on_RS, axis=1)  # the first size at which it does not
+        right_R = right_RS[np.arange(len(stop_R)), stop_R]
+        adaptive.append(Point(threshold, float(right_R.mean()), float(sizes[stop_R].mean())))
+    return Curve(len(fit), tuple(fixed), tuple(adaptive))
+
+
+def _orders(group: RecordedGroup, seed: int) -> Iterator[np.ndarray]:
+    """Random orders [n] of the group's valid completions."""
+    rng = np.random.default_rng([seed, group.group_id])
+    for _ in range(ORDERS):
+        yield rng.permutation(np.flatnonzero(group.valid_G))
+
+
+def _replay(
+    group: RecordedGroup, order_n: np.ndarray, rule: Rule, config: SemanticEntropyConfig
+) -> tuple[list[float], list[float]]:
+    """Semantic entropy, and how right the majority is, after each of the rule's sizes."""
+    drawn = [subgroup(group, order_n[:size]) for size in rule.sizes]
+    return (
+        [recorded_semantic_entropy(part, config) for part in drawn],
+        [majority_at_k(part, len(part.valid_G)) for part in drawn],
+    )

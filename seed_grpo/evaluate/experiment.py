@@ -1,0 +1,234 @@
+"""What an experiment found: metrics of its runs by configuration, and differences from the baseline, over seeds.
+
+Consumes run directories (or evaluations) of configurations x seeds; produces `report.json`, `report.md` and figures.
+The runs of one seed share their prompts' order and their model's beginning, so differences are taken seed by seed, and
+the interval is that of their mean. It runs nothing (`runtime.experiment` does).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seed_grpo.evaluate.accuracy import Interval, mean_interval
+from seed_grpo.evaluate.measured import escaped, json_ready, number, table
+from seed_grpo.evaluate.plots import STAGE_COLOURS, STYLE, smooth
+from seed_grpo.evaluate.records import read_records
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LAST_SHARE = 0.25
+"""of the steps, that "at the end" is"""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A metric of one configuration."""
+
+    configuration: str
+    metric: str
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    """by seed"""
+    mean: Interval
+    """over seeds, with its 95% interval by Student's t"""
+    difference: Interval | None
+    """of the baseline, seed by seed; None of the baseline itself"""
+    p_value: float
+    """of no difference, by flipping signs (Fisher 1935), two-sided: at least 2 / 2^seeds; nan of the baseline"""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs that are through, by configuration and seed."""
+
+    directories: Mapping[str, Mapping[int, Path]]
+    baseline: str | None
+    metrics: Sequence[str]
+
+
+def write_report(folder: Path, title: str, runs: Runs) -> Path:
+    """Computes and writes everything; returns the file `report.md`."""
+    values = {
+        name: {seed: run_metrics(directory) for seed, directory in by_seed.items()}
+        for name, by_seed in runs.directories.items()
+    }
+    summaries = [
+        summarize(name, metric, values, runs.baseline)
+        for metric in runs.metrics
+        for name in values
+        if any(metric in measured for measured in values[name].values())
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(json_ready(summaries), indent=1) + "\n")
+    figures = _write_figures(folder, summaries, runs)
+    file = folder / "report.md"
+    file.write_text(_markdown(title, summaries, runs, values, figures))
+    return file
+
+
+def run_metrics(directory: Path) -> dict[str, float]:
+    """The metrics of one run.
+
+    Of training: every field of the last evaluation (`accuracy`, `semantic_entropy`, ...), `best_accuracy`,
+    `reward` (mean of the last quarter of the steps), `reward_over_all_steps`, `completions` and `seconds` of all
+    steps. Of an evaluation: `<set>/greedy`, `<set>/avg`, `<set>/maj@16` and the like, and `<set>/<estimator>/G=8/rmse`,
+    `bias` and `rank_correlation` against the entropy of all samples.
+    """
+    if (directory / "results.json").is_file():
+        return _evaluation_metrics(json.loads((directory / "results.json").read_text()))
+    metrics, evaluations = (read_records(directory / f"{name}.jsonl") for name in ("metrics", "evaluations"))
+    found = {name: value for name, value in evaluations[-1].items() if value is not None} if evaluations else {}
+    found.pop("step", None)
+    if evaluations:
+        found["best_accuracy"] = max(record["accuracy"] or 0.0 for record in evaluations)
+    if metrics:
+        rewards = np.array([record["reward"] for record in metrics], dtype=np.float64)
+        found["reward"] = float(rewards[-max(1, round(LAST_SHARE * len(rewards))) :].mean())
+        found["reward_over_all_steps"] = float(rewards.mean())
+        found["completions"] = float(sum(record["sampled_completions"] for record in metrics))
+    found["seconds"] = float(sum(record.get("total", 0.0) for record in read_records(directory / "timings.jsonl")))
+    return found
+
+
+def summarize(
+    name: str, metric: str, values: Mapping[str, Mapping[int, Mapping[str, float]]], baseline: str | None
+) -> Summary:
+    """One metric of one configuration.
+
+    Args:
+        values: metrics by configuration and seed.
+        baseline: the configuration that the differences are to.
+    """
+    own = {seed: measured[metric] for seed, measured in sorted(values[name].items()) if metric in measured}
+    difference, p_value = None, math.nan
+    if baseline is not None and name != baseline:
+        theirs = {seed: each[metric] for seed, each in values.get(baseline, {}).items() if metric in each}
+        gaps = np.array([own[seed] - theirs[seed] for seed in own if seed in theirs])
+        difference, p_value = mean_interval(gaps), sign_flip_p(gaps)
+    mean = mean_interval(list(own.values()))
+    return Summary(name, metric, tuple(own), tuple(own.values()), mean, difference, p_value)
+
+
+def sign_flip_p(differences: np.ndarray) -> float:
+    """Two-sided p-value of a mean of zero: the share of all 2^n ways to flip the signs of n paired differences that
+    give a mean at least as far from zero (R. A. Fisher, The Design of Experiments, 1935, section 21). nan unless n is
+    1 to 16."""
+    n = len(differences)
+    if not 0 < n <= 16:
+        return math.nan
+    flips = np.array(list(product((1.0, -1.0), repeat=n)))
+    sums = np.abs(flips @ differences)
+    return float(np.mean(sums >= abs(differences.sum()) * (1 - 1e-12)))
+
+
+def _evaluation_metrics(results: Mapping[str, Any]) -> dict[str, float]:
+    found: dict[str, float | None] = {}
+    for part in results["accuracy"]["parts"]:
+        if part["by"] == "all":
+            found |= {f"{part['source']}/{name}": each["value"] for name, each in part["metrics"].items()}
+    for source, by_size in results["monte_carlo"].items():
+        for each in by_size:
+            for kind in ("bias", "rmse", "rank_correlation"):
+                found[f"{source}/{each['estimator']}/G={each['size']}/{kind}"] = each[kind]
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _markdown(
+    title: str,
+    summaries: Sequence[Summary],
+    runs: Runs,
+    values: Mapping[str, Mapping[int, Mapping[str, float]]],
+    figures: Sequence[Path],
+) -> str:
+    lines = [f"# {title}", ""]
+    for metric in dict.fromkeys(each.metric for each in summaries):
+        rows = [
+            [
+                escaped(each.configuration), str(len(each.seeds)), _interval(each.mean),
+                "(baseline)" if each.difference is None else _interval(each.difference),
+                number(each.p_value), " ".join(f"{value:.3f}" for value in each.values),
+            ]
+            for each in summaries
+            if each.metric == metric
+        ]  # fmt: skip
+        columns = ["configuration", "seeds", "mean", f"minus {runs.baseline}", "p", "by seed"]
+        lines += [f"## {escaped(metric)}", "", *table(columns, rows)]
+    spent = [measured.get("seconds", 0.0) for by_seed in values.values() for measured in by_seed.values()]
+    lines += [
+        "95% intervals over seeds by Student's t; differences are taken seed by seed; p by flipping their signs. "
+        f"{len(spent)} runs, {sum(spent) / 60:.0f} minutes of steps in all ({np.mean(spent or [0]):.0f} s a run).",
+        "",
+        *(f"![{figure.stem}]({figure.name})" for figure in figures),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _interval(interval: Interval) -> str:
+    return f"{number(interval.value)} [{number(interval.low)}, {number(interval.high)}]"
+
+
+def _write_figures(folder: Path, summaries: Sequence[Summary], runs: Runs) -> list[Path]:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    files = []
+    with matplotlib.rc_context(STYLE):
+        for name, drawn in (("learning", _draw_learning(runs)), ("differences", _draw_differences(summaries, runs))):
+            if drawn is None:
+                continue
+            figure = Figure(layout="constrained")
+            drawn(figure.subplots())
+            files.append(folder / f"{name}.png")
+            figure.savefig(files[-1])
+    return files
+
+
+def _draw_learning(runs: Runs) -> Any:
+    """Reward by step, mean over seeds; None where nothing was trained."""
+    curves = {}
+    for name, by_seed in runs.directories.items():
+        rewards = [[r["reward"] for r in read_records(d / "metrics.jsonl")] for d in by_seed.values()]
+        shortest = min((len(each) for each in rewards), default=0)
+        if shortest:
+            curves[name] = np.array([each[:shortest] for each in rewards], dtype=np.float64)
+    if not curves:
+        return None
+
+    def draw(axes: Axes) -> None:
+        for i, (name, rewards) in enumerate(curves.items()):
+            mean = rewards.mean(axis=0)
+            window = max(1, len(mean) // 10) // 2 * 2 + 1
+            colour, style = STAGE_COLOURS[i % len(STAGE_COLOURS)], "-" if i < len(STAGE_COLOURS) else "--"
+            axes.plot(np.arange(1, len(mean) + 1), smooth(mean, window), style, color=colour, label=name)
+        axes.set(title="Mean reward over seeds (moving average)", xlabel="optimiser step", ylabel="share right")
+        axes.legend(fontsize=7)
+
+    return draw
+
+
+def _draw_differences(summaries: Sequence[Summary], runs: Runs) -> Any:
+    """Of the first metric; None where there is nothing to compare."""
+    compared = [each for each in summaries if each.difference is not None and each.metric == runs.metrics[0]]
+    if not compared:
+        return None
+
+    def draw(axes: Axes) -> None:
+        for place, each in enumerate(reversed(compared)):
+            assert each.difference is not None
+            value, low, high = each.difference
+            bars = np.nan_to_num([[value - low], [high - value]])
+            axes.errorbar(value, place, xerr=bars, fmt="o", capsize=3, color=STAGE_COLOURS[0])
+        axes.axvline(0, color="black", linewidth=1)
+        axes.set_yticks(range(len(compared)), [each.configuration for each in reversed(compared)])
+        axes.set(title=f"{runs.metrics[0]}: difference from {runs.baseline} (95% over seeds)", xlabel="difference")
+
+    return draw

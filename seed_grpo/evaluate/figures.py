@@ -1,0 +1,119 @@
+"""The figures of an evaluation: accuracy by k, risk against coverage, reliability, accuracy against samples spent.
+
+Consumes computed results; produces PNGs. It computes nothing; a figure that has nothing to show is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seed_grpo.evaluate.plots import GREY, STAGE_COLOURS, STYLE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from seed_grpo.evaluate.results import Results
+
+CURVES = (
+    "semantic_entropy/paper/mean", "semantic_entropy/shannon/counts", "minority_share", "token_entropy", "num_tokens",
+)  # fmt: skip
+"""estimators whose risk is drawn"""
+
+
+def write_figures(folder: Path, results: Results) -> list[Path]:
+    """Draws every figure for which there is something, and returns the files."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    with matplotlib.rc_context(STYLE):
+        for name, draw in FIGURES.items():
+            figure = Figure(layout="constrained")
+            if draw(figure.subplots(), results):
+                files.append(folder / f"{name}.png")
+                figure.savefig(files[-1])
+    return files
+
+
+def _draw_accuracy(axes: Axes, results: Results) -> bool:
+    wholes = [part for part in results.accuracy.parts if part.by == "all"]
+    for colour, part in zip(STAGE_COLOURS, wholes, strict=False):
+        for kind, style in (("pass", "--"), ("maj", "-")):
+            points = [(int(name.split("@")[1]), m) for name, m in part.metrics.items() if name.startswith(f"{kind}@")]
+            if points:
+                ks, measured = zip(*points, strict=True)
+                label = f"{part.source}, {kind}@k"
+                axes.plot(ks, [m.value for m in measured], style, color=colour, marker="o", label=label)
+                low, high = ([getattr(m, end) for m in measured] for end in ("low", "high"))
+                axes.fill_between(ks, low, high, color=colour, alpha=0.12, linewidth=0)
+    axes.set_xscale("log", base=2)
+    axes.set(title="Accuracy by number of samples", xlabel="k", ylabel="share of problems", ylim=(-0.02, 1.02))
+    axes.legend()
+    return bool(axes.lines)
+
+
+def _draw_risk(axes: Axes, results: Results) -> bool:
+    for source, style in zip(results.uncertainty.sources, ("-", "--", ":", "-."), strict=False):
+        for colour, name in zip(STAGE_COLOURS, CURVES, strict=False):
+            if name in source.majority:
+                drawn = source.majority[name].curve
+                axes.plot(drawn.coverage, drawn.risk, style, color=colour, label=f"{source.source}, {name}")
+    axes.set(title="Risk of the majority answer, the most certain problems first", ylim=(0, None))
+    axes.set(xlabel="coverage (share of problems answered)", ylabel="share of wrong answers")
+    axes.legend(fontsize=7)
+    return bool(axes.lines)
+
+
+def _draw_reliability(axes: Axes, results: Results) -> bool:
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="calibrated")
+    for colour, source in zip(STAGE_COLOURS, results.uncertainty.sources, strict=False):
+        full = [each for each in source.calibration.bins if each.problems]
+        label = f"{source.source}, ECE {source.calibration.ece:.3f}"
+        axes.plot([b.confidence for b in full], [b.accuracy for b in full], "o-", color=colour, label=label)
+    axes.set(title="The majority's share as its probability to be right", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(xlabel="share of the completions that give the majority answer", ylabel="share of right majority answers")
+    axes.legend()
+    return bool(results.uncertainty.sources)
+
+
+def _draw_adaptive(axes: Axes, results: Results) -> bool:
+    for colour, (source, found) in zip(STAGE_COLOURS, results.adaptive.items(), strict=False):
+        ways = (found.fixed, "o--", "the same for all"), (found.adaptive, ".-", "while they disagree")
+        for points, style, label in ways:
+            ordered = sorted(points, key=lambda point: point.samples)
+            spent, accuracy = [p.samples for p in ordered], [p.accuracy for p in ordered]
+            axes.plot(spent, accuracy, style, color=colour, label=f"{source}, {label}")
+    axes.set(title="Majority answers: accuracy against samples spent")
+    axes.set(xlabel="answers drawn of a problem, mean", ylabel="share of right majority answers")
+    axes.legend()
+    return bool(results.adaptive)
+
+
+def _draw_monte_carlo(axes: Axes, results: Results) -> bool:
+    for style, (source, by_size) in zip(("-", "--", ":"), results.monte_carlo.items(), strict=False):
+        names = dict.fromkeys(each.estimator for each in by_size)
+        for colour, name in zip(STAGE_COLOURS, names, strict=False):
+            points = [each for each in by_size if each.estimator == name]
+            label = f"{source}, {name.removeprefix('semantic_entropy/')}"
+            correlations = [each.rank_correlation for each in points]
+            axes.plot([e.size for e in points], correlations, style, color=colour, marker="o", label=label)
+    axes.set_xscale("log", base=2)
+    axes.set(title="Semantic entropy of G samples against that of many more", xlabel="G")
+    axes.set(ylabel="rank correlation over problems", ylim=(None, 1.01))
+    axes.legend(fontsize=7)
+    return bool(results.monte_carlo)
+
+
+
+
+FIGURES: dict[str, Callable[[Axes, Results], bool]] = {
+    "accuracy": _draw_accuracy,
+    "risk_coverage": _draw_risk,
+    "reliability": _draw_reliability,
+    "adaptive": _draw_adaptive,
+    "monte_carlo": _draw_monte_carlo,
+}
+"""name of the file -> function that draws it; False where there is nothing to draw"""

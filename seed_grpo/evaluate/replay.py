@@ -1,0 +1,125 @@
+"""One recorded step again, under any settings: the scales and advantages that its completions would have got.
+
+Consumes a step's table of completions and its ledger; produces the groups as the step took them, and their scales and
+advantages, by the very functions that the controller trains with. It samples and judges nothing: meaning classes,
+rewards and log-probabilities are those on record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from seed_grpo.algo.advantage import advantages_G
+from seed_grpo.algo.overlong import overlong_G
+from seed_grpo.algo.scale import scales_P
+from seed_grpo.config import Config, SemanticEntropyConfig
+from seed_grpo.data.ledger import NOT_FINITE
+from seed_grpo.data.seeds import Use, derive_seed
+from seed_grpo.errors import ConfigError
+from seed_grpo.evaluate.rollouts import RecordedGroup, read_groups
+from seed_grpo.semantics.entropy import SemanticEntropy, semantic_entropy
+
+SCALE_TOLERANCE, ADVANTAGE_TOLERANCE = 1e-9, 1e-5
+"""between record and replay; advantages are on record in float32"""
+
+
+class RecordedStep(NamedTuple):
+    """The groups of one step."""
+
+    batch: list[RecordedGroup]
+    """[P] those that the step made scales for, in the order in which it took them: the trained ones, and those that
+    were dropped as their loss or gradient was not finite"""
+    dropped: list[RecordedGroup]
+    """those that were not trained, of the batch or not"""
+
+
+class Replay(NamedTuple):
+    """Groups of one step under some settings."""
+
+    scale_P: np.ndarray
+    unscaled_PG: list[np.ndarray]
+    """[P] advantages [G] before the scale"""
+    clipped_P: np.ndarray
+    """[P] bool, whether the entropy estimate exceeded its maximum"""
+
+
+def recorded_step(table: Path, ledger: Path) -> RecordedStep:
+    """The groups of a step.
+
+    Args:
+        table: of the step's completions.
+        ledger: the step's table of the ledger, which tells why a group was dropped.
+    """
+    import pyarrow.parquet as pq
+
+    not_finite = set(pq.read_table(ledger, filters=[("reason", "==", NOT_FINITE)])["group_id"].to_pylist())
+    groups = list(read_groups([table]))
+    batch = [group for group in groups if group.scale is not None or group.group_id in not_finite]
+    return RecordedStep(sorted(batch, key=_urgency), [group for group in groups if group.scale is None])
+
+
+def replay(groups: Sequence[RecordedGroup], config: Config) -> Replay:
+    """Scales and advantages of one step's groups [P] under `config.algo`, as the controller makes them.
+
+    Args:
+        groups: [P], in the order in which the step took them.
+        config: `run.seed` and `rollout.max_completion_tokens` enter too.
+    """
+    algo, longest = config.algo, config.rollout.max_completion_tokens
+    entropies = [_entropy(group, algo.semantic_entropy) for group in groups]
+    version = groups[0].step - 1 if groups else 0  # that the step started from
+    scale_P = scales_P(
+        np.array([entropy.value for entropy in entropies]),
+        np.array([entropy.maximum for entropy in entropies]),
+        algo.scale,
+        np.random.default_rng(derive_seed(config.run.seed, Use.CONTROL, version)),
+    )
+    rewards_PG = [group.rewards_G + overlong_G(group.num_tokens_G, longest, algo.overlong_tokens) for group in groups]
+    unscaled_PG = [
+        advantages_G(rewards_G, group.valid_G, algo.advantage)
+        for rewards_G, group in zip(rewards_PG, groups, strict=True)
+    ]
+    return Replay(scale_P, unscaled_PG, np.array([entropy.clipped for entropy in entropies], dtype=bool))
+
+
+def differences(batch: Sequence[RecordedGroup], own: Replay, config_file: Path) -> tuple[float, float]:
+    """The largest, of scales and of advantages, between what a step has on record and its replay.
+
+    Args:
+        batch: [P] of `recorded_step`.
+        own: their replay under the run's own settings.
+        config_file: where these were read; for the message.
+
+    Raises:
+        ConfigError: they are more than rounding.
+    """
+    by_scale, by_advantage = 0.0, 0.0
+    for group, scale, unscaled_G in zip(batch, own.scale_P, own.unscaled_PG, strict=True):
+        if group.scale is None:
+            continue
+        by_scale = max(by_scale, float(abs(group.scale - scale)))
+        by_advantage = max(by_advantage, float(np.abs(group.advantages_G - scale * unscaled_G).max()))
+        if by_scale > SCALE_TOLERANCE or by_advantage > ADVANTAGE_TOLERANCE:
+            raise ConfigError(
+                f"{config_file} does not give back what the run recorded: group {group.group_id} of step {group.step} "
+                f"has scale {group.scale:.9g}, replayed {scale:.9g}, and its advantages differ by up to "
+                f"{by_advantage:.2g}. Put back the config.yaml and the tables that the run wrote together. A control "
+                "(algo.scale.control) cannot be replayed where a step's table lacks groups that went with a machine, "
+                "or the step did not take them oldest weights first"
+            )
+    return by_scale, by_advantage
+
+
+def _entropy(group: RecordedGroup, config: SemanticEntropyConfig) -> SemanticEntropy:
+    lengths_G = group.num_tokens_G if config.likelihood == "sum" else np.ones_like(group.num_tokens_G)
+    return semantic_entropy(group.class_ids_G, group.mean_logprobs_G * lengths_G, config)
+
+
+def _urgency(group: RecordedGroup) -> tuple[bool, int, int]:
+    """The order of the run's queue: oldest weights first, then in order of issue; those without a token last."""
+    versions = group.versions_G[:, 0][group.versions_G[:, 0] >= 0]
+    return not len(versions), int(versions.min()) if len(versions) else -1, group.group_id

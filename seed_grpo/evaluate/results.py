@@ -1,0 +1,174 @@
+"""What an evaluation found: `results.json`, `results.md` and figures, from the recorded groups of one or more sets.
+
+Consumes recorded groups, greedy and sampled; produces these files. Each part of the results is computed where it is
+told: accuracy in `benchmark`, the quality of uncertainty in `uncertainty`, fewer samples in `adaptive` and
+`monte_carlo`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seed_grpo.config import SemanticEntropyConfig
+from seed_grpo.errors import ConfigError
+from seed_grpo.evaluate import benchmark, uncertainty
+from seed_grpo.evaluate.adaptive import Curve, Rule, curve
+from seed_grpo.evaluate.estimators import ESTIMATORS
+from seed_grpo.evaluate.figures import write_figures
+from seed_grpo.evaluate.measured import escaped, json_ready, number, table
+from seed_grpo.evaluate.monte_carlo import SizeResult, entropy_by_size
+from seed_grpo.evaluate.rollouts import RecordedGroup
+
+FIRST, MORE = 4, 2
+"""answers that the adaptive rule draws first, and then at a time"""
+THRESHOLDS = 41
+"""of the adaptive rule, evenly from 0 to the largest entropy"""
+SIZES = (4, 8, 16)
+"""of the groups that are compared with many more samples"""
+TIMES_MORE = 4
+"""what "many more" is at the least"""
+
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a reader should know of a set."""
+
+    name: str
+    problems: int
+    """that were asked"""
+    too_long: int
+    """left out, with prompts of more than `max_prompt_tokens`"""
+    max_prompt_tokens: int
+    trained_on: tuple[str, ...]
+    """ids of problems that the model was trained on"""
+
+    @property
+    def text(self) -> str:
+        """In sentences."""
+        said = [f"{escaped(self.name)}: {self.problems} problems."]
+        if self.too_long:
+            said.append(
+                f"{self.too_long} more were not asked: their prompts have over data.max_prompt_tokens="
+                f"{self.max_prompt_tokens} tokens; raise it."
+            )
+        if self.trained_on:
+            ids = ", ".join(escaped(problem_id) for problem_id in self.trained_on[:10])
+            said.append(f"{len(self.trained_on)} of them are in the training set: {ids}.")
+        return " ".join(said)
+
+
+@dataclass(frozen=True)
+class Results:
+    """All parts."""
+
+    notes: Sequence[Note]
+    accuracy: benchmark.BenchmarkReport
+    uncertainty: uncertainty.UncertaintyReport
+    adaptive: dict[str, Curve]
+    """by set"""
+    monte_carlo: dict[str, list[SizeResult]]
+    """by set, where there are enough completions of each problem"""
+
+
+def write_results(
+    folder: Path, groups: Sequence[RecordedGroup], notes: Sequence[Note], config: SemanticEntropyConfig, seed: int
+) -> Path:
+    """Computes and writes everything.
+
+    Args:
+        groups: of all sets, in any order.
+        config: the estimator that the adaptive rule looks at.
+        seed: of resamples and random orders.
+
+    Returns:
+        the file `results.md`.
+    """
+    sampled: dict[str, list[RecordedGroup]] = {}
+    for group in groups:
+        if group.temperature > 0:
+            sampled.setdefault(group.source, []).append(group)
+    curves = {source: _adaptive(of_source, config, seed) for source, of_source in sampled.items()}
+    by_size = {source: _monte_carlo(of_source, seed) for source, of_source in sampled.items()}
+    results = Results(
+        notes,
+        benchmark.benchmark(groups, seed),
+        uncertainty.uncertainty(groups, seed),
+        {source: found for source, found in curves.items() if found is not None},
+        {source: found for source, found in by_size.items() if found},
+    )
+    (folder / "results.json").write_text(json.dumps(json_ready(results), indent=1) + "\n")
+    figures = write_figures(folder / "figures", results)
+    file = folder / "results.md"
+    file.write_text(markdown(results, [figure.relative_to(folder) for figure in figures]))
+    return file
+
+
+def markdown(results: Results, figures: Sequence[Path] = ()) -> str:
+    """The page of all parts."""
+    lines = ["# Results", "", *(f"- {note.text}" for note in results.notes), "", "## Accuracy", ""]
+    lines += [benchmark.markdown(results.accuracy), "## Uncertainty", "", uncertainty.markdown(results.uncertainty)]
+    for source, found in results.adaptive.items():
+        lines += [f"## Fewer samples where the answers agree: {escaped(source)}", "", *_adaptive_lines(found)]
+    for source, sizes in results.monte_carlo.items():
+        lines += [f"## Entropy by number of samples: {escaped(source)}", "", *_monte_carlo_lines(sizes)]
+    lines += [f"![{figure.stem}]({figure})" for figure in figures]
+    return "\n".join(lines) + "\n"
+
+
+def _adaptive(groups: Sequence[RecordedGroup], config: SemanticEntropyConfig, seed: int) -> Curve | None:
+    """None where there are too few samples to save any."""
+    most = max(len(group.valid_G) for group in groups)
+    if most <= FIRST:
+        return None
+    try:
+        thresholds = np.linspace(0, math.log(most), THRESHOLDS).tolist()
+        return curve(groups, Rule(FIRST, MORE, most, 0.0), thresholds, config, seed)
+    except ConfigError:  # not one problem has all its completions valid
+        return None
+
+
+def _monte_carlo(groups: Sequence[RecordedGroup], seed: int) -> list[SizeResult]:
+    fewest = min(len(group.valid_G) for group in groups)
+    sizes = [size for size in SIZES if size * TIMES_MORE <= fewest]
+    chosen = {name: estimate for name, estimate in ESTIMATORS.items() if name.startswith("semantic_entropy/")}
+    return entropy_by_size(groups, sizes, chosen, seed) if sizes else []
+
+
+def _adaptive_lines(found: Curve) -> list[str]:
+    rows = []
+    for point in found.fixed:
+        same = found.cheapest(point.accuracy)
+        rows.append(
+            [
+                f"{point.samples:.0f}",
+                number(point.accuracy),
+                "-" if same is None else f"{same.threshold:.2f}",
+                "-" if same is None else number(same.accuracy),
+                "-" if same is None else f"{same.samples:.1f}",
+                "-" if same is None else f"{same.samples / point.samples:.0%}",
+            ]
+        )
+    columns = ["answers, fixed", "accuracy", "threshold, nats", "accuracy", "answers, adaptive", "of the fixed"]
+    return [
+        f"Accuracy of the majority of so many answers, and what the rule that goes on while the semantic entropy exceeds "
+        f"a threshold spends for at least as much ({found.problems} problems, replayed in random orders):",
+        "",
+        *table(columns, rows),
+    ]
+
+
+def _monte_carlo_lines(by_size: Sequence[SizeResult]) -> list[str]:
+    rows = [
+        [f"`{each.estimator}`", str(each.size), number(each.truth), number(each.bias), number(each.rmse),
+         number(each.rank_correlation)]
+        for each in by_size
+    ]  # fmt: skip
+    columns = ["estimator", "G", "of all samples, nats", "bias", "RMSE", "rank correlation"]
+    return [f"Against all samples of the same {by_size[0].problems} problems:", "", *table(columns, rows)]

@@ -1,0 +1,337 @@
+"""What a run's gradients would have been under other settings: its recorded groups replayed, without a model.
+
+Consumes the tables and the configuration of a run; produces, of each choice of settings, the scales and advantages of
+the very same completions, summed up by how hard the prompts were. One step's groups are in memory at a time. It says
+nothing of what the policy would have become, and replays neither what the loss does with an advantage nor which groups
+dynamic sampling would have kept.
+
+Shape suffix D: `DIFFICULTIES`. The weight of a group in the gradient is the sum of |advantage x scale| over its
+completions.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from seed_grpo.algo.advantage import ADVANTAGES
+from seed_grpo.algo.scale import SCALES
+from seed_grpo.config import AlgoConfig, Config
+from seed_grpo.config_file import load_config
+from seed_grpo.errors import ConfigError
+from seed_grpo.evaluate.replay import SCALE_TOLERANCE, RecordedStep, differences, recorded_step, replay
+from seed_grpo.evaluate.rollouts import RecordedGroup, tables
+from seed_grpo.semantics.entropy import FUNCTIONALS
+
+REPLAYED = ("algo.semantic_entropy.", "algo.scale.", "algo.advantage", "algo.overlong_tokens")
+"""settings that a replay heeds"""
+DIFFICULTIES = ("0", "(0, 0.25]", "(0.25, 0.5]", "(0.5, 0.75]", "(0.75, 1)", "1")
+"""share right of a group's valid completions"""
+
+_FUNCTIONALS = f"algo.semantic_entropy.functional={','.join(FUNCTIONALS)}"
+_KINDS = f"algo.scale.kind={','.join(kind for kind in SCALES if kind not in ('none', 'focal'))}"
+_ALPHAS = "algo.scale.alpha=0.02,0.5"
+DEFAULTS = (
+    ("algo.semantic_entropy.mass=counts", _FUNCTIONALS),
+    ("algo.semantic_entropy.mass=likelihood", "algo.semantic_entropy.likelihood=mean,sum", _FUNCTIONALS),
+    ("algo.scale.kind=none",),
+    (_KINDS, _ALPHAS),
+    ("algo.scale.kind=focal", "algo.scale.gamma=2", _ALPHAS),
+    ("algo.scale.control=mean_matched,shuffled",),
+    (f"algo.advantage={','.join(ADVANTAGES)}",),
+)
+"""what is tried where nothing is asked for, a grid each"""
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """The trained groups of one of `DIFFICULTIES`."""
+
+    share_right: str
+    groups: int
+    scale_mean: float | None
+    """None without groups"""
+    weight: float | None
+    """share of the weight of all trained groups; None where no group has any"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one choice of settings makes of the run's groups."""
+
+    name: str
+    scale_mean: float
+    """over the trained groups, as all that follows to `difficulties`"""
+    scale_min: float
+    scale_max: float
+    gradient_share: float
+    """share of the groups with an advantage that is not 0"""
+    step_mean: float
+    """mean |advantage x scale| over the completions"""
+    step_against_none: float | None
+    """`step_mean` over what it is with the scale `none`; None where there is no gradient"""
+    rank_correlation: float | None
+    """of the scales with those of the run (Spearman): within a step, mean over the steps in which both vary"""
+    clipped: int
+    """groups whose entropy estimate exceeded its maximum"""
+    difficulties: tuple[Difficulty, ...]
+    dropped_scale_mean: float | None
+    """of the groups that were dropped, each by itself, without a control; None without such groups"""
+    dropped_gradient_share: float | None
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """The outcomes, that of the run's own settings first."""
+
+    run: str
+    steps: int
+    trained: int
+    """groups, as the next"""
+    dropped: int
+    scale_difference: float
+    """largest between a recorded scale and the replay of the run's own settings; more than rounding is an error"""
+    advantage_difference: float
+    outcomes: tuple[Outcome, ...]
+
+
+def variants_of(run_directory: Path, overrides: Sequence[str]) -> list[tuple[str, AlgoConfig]]:
+    """The settings to try on a run, each with a name: the grid of the overrides, or without any, what `DEFAULTS` has
+    that differs from the run.
+
+    Args:
+        overrides: such as `algo.scale.alpha=0.02,0.5`; of several, every combination.
+
+    Raises:
+        ConfigError: a value is impossible, or a replay does not heed the setting.
+    """
+    file = run_directory / "config.yaml"
+    if overrides:
+        return _grid(file, overrides)
+    own = load_config(file).algo
+    return [(name, algo) for grid in DEFAULTS for name, algo in _grid(file, grid) if algo != own]
+
+
+def whatif(run_directory: Path, variants: Sequence[tuple[str, AlgoConfig]]) -> WhatIf:
+    """Replays the groups of a run under its own settings and under others. Controls act on the batch of a step, with
+    the run's seeds.
+
+    Args:
+        variants: a name and settings each; of the latter, `REPLAYED` is heeded.
+
+    Raises:
+        ConfigError: there is nothing to replay, or the run's own settings do not give back what is on record.
+    """
+    files = tables(run_directory / "rollouts")
+    if not files:
+        raise ConfigError(
+            f"{run_directory} has no rollouts/step_*.parquet to replay; name the directory of a run that has trained"
+        )
+    config = load_config(run_directory / "config.yaml")
+    named = [("the run", config.algo), *variants]
+    sums = [_Sums(name, config.model_copy(update={"algo": algo})) for name, algo in named]
+    off_by = []
+    for file in files:
+        step = recorded_step(file, run_directory / "ledger" / file.name)
+        own = replay(step.batch, config)
+        off_by.append(differences(step.batch, own, run_directory / "config.yaml"))
+        for each in sums:
+            each.add(step, own.scale_P)
+    trained = int(sums[0].groups_D.sum())
+    if not trained:
+        raise ConfigError(f"none of the groups in {run_directory / 'rollouts'} was trained: there is nothing to replay")
+    outcomes = tuple(each.outcome() for each in sums)
+    by_scale, by_advantage = np.max(off_by, axis=0).tolist()
+    return WhatIf(str(run_directory), len(files), trained, sums[0].dropped, by_scale, by_advantage, outcomes)
+
+
+def rank_correlation(first_N: np.ndarray, second_N: np.ndarray) -> float | None:
+    """Spearman's rank correlation, ties sharing their mean rank; None where one of the two does not vary."""
+    if not len(first_N) or min(np.ptp(first_N), np.ptp(second_N)) < SCALE_TOLERANCE:
+        return None
+    return float(np.corrcoef(_ranks(first_N), _ranks(second_N))[0, 1])
+
+
+def markdown(found: WhatIf) -> str:
+    """The outcomes as tables."""
+    return "\n".join(
+        [
+            f"# What if: {found.run}",
+            "",
+            f"{found.trained} trained groups of {found.steps} steps, replayed. Under the run's own settings the replay "
+            f"gives back every recorded scale (largest difference {found.scale_difference:.1e}) and advantage "
+            f"({found.advantage_difference:.1e}).",
+            "",
+            "| settings | scale mean | min | max | step mean | against none | gradient | rank correlation | clipped |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+            *(
+                f"| {each.name} | {each.scale_mean:.4f} | {each.scale_min:.4f} | {each.scale_max:.4f} "
+                f"| {each.step_mean:.4f} | {_text(each.step_against_none, '.4f')} | {each.gradient_share:.1%} "
+                f"| {_text(each.rank_correlation, '.3f')} | {each.clipped} |"
+                for each in found.outcomes
+            ),
+            "",
+            "Step mean: the mean of abs(advantage x scale) over completions; against none: divided by what it is "
+            "without a scale. Gradient: groups with an advantage that is not 0. Rank correlation: of the scales with "
+            "those of the run, within a step; - where one of them does not vary. Clipped: groups whose entropy "
+            "estimate exceeded its maximum.",
+            "",
+            *_difficulty_lines(found),
+            *_dropped_lines(found),
+        ]
+    )
+
+
+def _difficulty_lines(found: WhatIf) -> list[str]:
+    bins = [d for d, each in enumerate(found.outcomes[0].difficulties) if each.groups]
+    first = [found.outcomes[0].difficulties[d] for d in bins]
+    lines = [
+        "## Weight in the gradient, by share right of the group",
+        "",
+        f"| settings | {' | '.join(f'{each.share_right}: {each.groups} groups' for each in first)} |",
+        "|---|" + "---:|" * len(bins),
+    ]
+    for outcome in found.outcomes:
+        chosen = [outcome.difficulties[d] for d in bins]
+        cells = [f"{_text(each.weight, '.1%')} ({_text(each.scale_mean, '.4f')})" for each in chosen]
+        lines.append(f"| {outcome.name} | {' | '.join(cells)} |")
+    return [*lines, "", "Share of the sum of abs(advantage x scale); in brackets the mean scale.", ""]
+
+
+def _dropped_lines(found: WhatIf) -> list[str]:
+    if not found.dropped:
+        return []
+    return [
+        f"## The {found.dropped} groups that were dropped",
+        "",
+        "| settings | scale mean | gradient |",
+        "|---|---:|---:|",
+        *(
+            f"| {each.name} | {_text(each.dropped_scale_mean, '.4f')} | {_text(each.dropped_gradient_share, '.1%')} |"
+            for each in found.outcomes
+        ),
+        "",
+        "What they would have got, had they been trained; controls do not act on them.",
+    ]
+
+
+def _text(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _grid(file: Path, overrides: Sequence[str]) -> list[tuple[str, AlgoConfig]]:
+    axes = []
+    for override in overrides:
+        key, equals, values = override.partition("=")
+        if not key.startswith(REPLAYED):
+            raise ConfigError(
+                f"{override!r} changes nothing that a replay of recorded completions shows; give settings of "
+                "algo.semantic_entropy or algo.scale, algo.advantage, or algo.overlong_tokens"
+            )
+        axes.append([f"{key}{equals}{value}" for value in values.split(",")])
+    return [
+        (" ".join(map(_short, settings)), load_config(file, settings).algo)
+        for settings in itertools.product(*axes)
+    ]
+
+
+def _short(setting: str) -> str:
+    """`alpha=0.5` of `algo.scale.alpha=0.5`."""
+    key, _, value = setting.partition("=")
+    return f"{key.rpartition('.')[2]}={value}"
+
+
+def _difficulty(group: RecordedGroup) -> int:
+    """Place in `DIFFICULTIES`."""
+    right = float(group.rewards_G[group.valid_G].mean())
+    return int(np.searchsorted([0.0, 0.25, 0.5, 0.75], right)) + (right == 1.0)
+
+
+def _ranks(values_N: np.ndarray) -> np.ndarray:
+    """[N] mean ranks; what differs by rounding alone is a tie."""
+    _, inverse, counts = np.unique(np.round(values_N, 12), return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
+def _over(total: float, count: float) -> float | None:
+    return float(total / count) if count else None
+
+
+def _zeros_D() -> np.ndarray:
+    return np.zeros(len(DIFFICULTIES))
+
+
+@dataclass
+class _Sums:
+    """Over the steps so far, of one choice of settings."""
+
+    name: str
+    config: Config
+    groups_D: np.ndarray = field(default_factory=_zeros_D)
+    scale_D: np.ndarray = field(default_factory=_zeros_D)
+    weight_D: np.ndarray = field(default_factory=_zeros_D)
+    unscaled: float = 0.0
+    completions: int = 0
+    with_gradient: int = 0
+    clipped: int = 0
+    scale_min: float = 1.0
+    scale_max: float = 0.0
+    correlations: list[float] = field(default_factory=list)
+    dropped: int = 0
+    dropped_scale: float = 0.0
+    dropped_with_gradient: int = 0
+
+    def add(self, step: RecordedStep, run_scale_P: np.ndarray) -> None:
+        """Args:
+        run_scale_P: [P] scales of the step's batch under the run's own settings.
+        """
+        replayed = replay(step.batch, self.config)
+        trained_P = np.array([group.scale is not None for group in step.batch], dtype=bool)
+        for p in np.flatnonzero(trained_P):
+            self._add_group(step.batch[p], float(replayed.scale_P[p]), float(np.abs(replayed.unscaled_PG[p]).sum()))
+        self.clipped += int(replayed.clipped_P[trained_P].sum())
+        correlation = rank_correlation(replayed.scale_P[trained_P], run_scale_P[trained_P])
+        if correlation is not None:
+            self.correlations.append(correlation)
+        alone = replay(step.dropped, _uncontrolled(self.config))
+        self.dropped += len(step.dropped)
+        self.dropped_scale += float(alone.scale_P.sum())
+        pairs = zip(alone.scale_P, alone.unscaled_PG, strict=True)
+        self.dropped_with_gradient += sum(bool((scale * unscaled_G).any()) for scale, unscaled_G in pairs)
+
+    def _add_group(self, group: RecordedGroup, scale: float, unscaled: float) -> None:
+        d = _difficulty(group)
+        self.groups_D[d] += 1
+        self.scale_D[d] += scale
+        self.weight_D[d] += scale * unscaled
+        self.unscaled += unscaled
+        self.completions += len(group.rewards_G)
+        self.with_gradient += scale * unscaled > 0
+        self.scale_min, self.scale_max = min(self.scale_min, scale), max(self.scale_max, scale)
+
+    def outcome(self) -> Outcome:
+        groups, weight = self.groups_D.sum(), self.weight_D.sum()
+        columns = zip(DIFFICULTIES, self.groups_D, self.scale_D, self.weight_D, strict=True)
+        return Outcome(
+            name=self.name,
+            scale_mean=float(self.scale_D.sum() / groups),
+            scale_min=self.scale_min,
+            scale_max=self.scale_max,
+            gradient_share=float(self.with_gradient / groups),
+            step_mean=float(weight / self.completions),
+            step_against_none=_over(weight, self.unscaled),
+            rank_correlation=_over(sum(self.correlations), len(self.correlations)),
+            clipped=self.clipped,
+            difficulties=tuple(Difficulty(d, int(n), _over(s, n), _over(w, weight)) for d, n, s, w in columns),
+            dropped_scale_mean=_over(self.dropped_scale, self.dropped),
+            dropped_gradient_share=_over(self.dropped_with_gradient, self.dropped),
+        )
+
+
+def _uncontrolled(config: Config) -> Config:
+    scale = config.algo.scale.model_copy(update={"control": "none"})
+    return config.model_copy(update={"algo": config.algo.model_copy(update={"scale": scale})})

@@ -1,0 +1,156 @@
+"""`seed-grpo answer`: answers to problems, drawn on the rollout pool by the rule of `evaluate.adaptive`.
+
+Consumes problems and the rule; produces for each the majority answer with its confidence, or none. All problems that go
+on are asked in one round, so the engines work on many at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from seed_grpo.config import Config
+from seed_grpo.data.prompts import load_prompts
+from seed_grpo.data.seeds import Use, derive_seed
+from seed_grpo.data.templates import encode_prompts
+from seed_grpo.errors import DataError
+from seed_grpo.evaluate.adaptive import Rule
+from seed_grpo.evaluate.asking import Pipeline, Prompt, ask
+from seed_grpo.evaluate.benchmark import majority_at_k
+from seed_grpo.evaluate.rollouts import RecordedGroup, recorded, rollout_rows
+from seed_grpo.messages import Group, GroupTask, Problem, Sampling
+from seed_grpo.runtime.console import Console
+from seed_grpo.runtime.preflight import load_policy_tokenizer
+from seed_grpo.runtime.run_files import write_atomically
+from seed_grpo.runtime.serving import served
+from seed_grpo.runtime.verifier_worker import VerifierWorker
+
+NO_REFERENCE = ("",)
+"""of a problem whose answer nobody knows"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one problem."""
+
+    problem_id: str
+    problem: str
+    answer: str | None
+    """as it was first written; None where the policy abstains or has none"""
+    confidence: float
+    """share of the drawn answers that mean the same as it"""
+    semantic_entropy: float
+    """nats, of the drawn answers"""
+    samples: int
+    """drawn"""
+    right: float | None
+    """how right the majority is, in [0, 1]: less than 1 where wrong ones tie with it; None without a reference"""
+
+
+def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule, least: float) -> list[Answer]:
+    """Answers all problems; they are in `answers.jsonl` too.
+
+    Args:
+        config: of `serving_config`.
+        texts: problems without a reference.
+        sets: as `data.source`.
+        rule: when to draw more.
+        least: confidence below which the policy abstains.
+
+    Raises:
+        SeedGrpoError: with what to change.
+    """
+    prompts = _prompts(config, texts, sets)
+    with Console(total_steps=1) as console:
+        verifier = VerifierWorker(config.verifier, config.algo.semantic_entropy)
+        try:
+            with served(config, console) as pipeline:
+                groups = _draw(config, prompts, rule, pipeline, verifier, console)
+        finally:
+            verifier.close()
+        answers = [_answer(group, least) for group in groups]
+        lines = "".join(json.dumps(asdict(each)) + "\n" for each in answers)
+        write_atomically(config.run.directory / "answers.jsonl", lines.encode())
+        _tell(answers, console)
+    return answers
+
+
+def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> list[Prompt]:
+    tokenizer = load_policy_tokenizer(config)
+    given = [Problem(f"problem-{number}", text, NO_REFERENCE) for number, text in enumerate(texts, 1)]
+    prompts, too_long = encode_prompts(given, config.data, tokenizer)
+    if too_long:
+        raise DataError(
+            f"{too_long} problems have over data.max_prompt_tokens={config.data.max_prompt_tokens} tokens; raise it"
+        )
+    for name in sets:
+        prompts += load_prompts(config.data.model_copy(update={"source": name}), tokenizer).prompts
+    return prompts
+
+
+def _draw(
+    config: Config,
+    prompts: Sequence[Prompt],
+    rule: Rule,
+    pipeline: Pipeline,
+    verifier: VerifierWorker,
+    console: Console,
+) -> list[RecordedGroup]:
+    """Rounds of answers, until the rule is content with every problem."""
+    drawn: dict[int, Group] = {}
+    groups: dict[int, RecordedGroup] = {}
+    open_problems, size = list(range(len(prompts))), 0
+    for further in np.diff([0, *rule.sizes]):
+        size += int(further)
+        console.say(f"{len(open_problems)} of {len(prompts)} problems get {further} answers more, {size} in all")
+        tasks = [_task(config, index, prompts[index], int(further), size) for index in open_problems]
+        for judged in ask(pipeline, tasks, config.rollout, stopping=lambda: False):
+            index = judged.group.task.group_id
+            before = drawn[index].completions_G if index in drawn else ()
+            drawn[index] = replace(judged.group, completions_G=(*before, *judged.group.completions_G))
+            (groups[index],) = recorded(rollout_rows(0, [verifier.judge_group(drawn[index])], {}))
+        open_problems = [index for index in open_problems if rule.goes_on(size, groups[index].semantic_entropy)]
+        if not open_problems:
+            break
+    return [groups[index] for index in range(len(prompts))]
+
+
+def _task(config: Config, index: int, prompt: Prompt, count: int, size: int) -> GroupTask:
+    """Some answers more to a problem, of which there will then be `size`."""
+    rollout, (problem, prompt_ids) = config.rollout, prompt
+    seed = derive_seed(config.run.seed, Use.ANSWER, index, size)
+    sampling = Sampling(count, rollout.temperature, rollout.top_p, rollout.max_completion_tokens, seed)
+    return GroupTask(index, problem, tuple(prompt_ids), sampling)
+
+
+def _answer(group: RecordedGroup, least: float) -> Answer:
+    ids_n = group.class_ids_G[[text is not None for text in group.answers_G]]
+    counts_C = np.bincount(ids_n[ids_n >= 0], minlength=1)
+    best, confidence = int(counts_C.argmax()), float(counts_C.max() / len(group.answers_G))
+    classified = zip(group.answers_G, group.class_ids_G, strict=True)
+    written = [text for text, class_id in classified if text is not None and class_id == best]
+    num_valid = int(np.sum(group.valid_G))
+    is_known = group.references != NO_REFERENCE and num_valid > 0
+    return Answer(
+        group.problem_id,
+        group.prompt,
+        written[0] if written and confidence >= least else None,
+        confidence,
+        group.semantic_entropy,
+        len(group.answers_G),
+        majority_at_k(group, num_valid) if is_known else None,
+    )
+
+
+def _tell(answers: Sequence[Answer], console: Console) -> None:
+    for each in answers[:20]:
+        said = "no answer" if each.answer is None else each.answer
+        console.say(f"{each.problem[:60]}  {said[:60]}  ({each.confidence:.0%} of {each.samples} answers)")
+    given = [each for each in answers if each.answer is not None]
+    known = [each.right for each in given if each.right is not None]
+    samples = sum(each.samples for each in answers) / len(answers)
+    right = f", {sum(known) / len(known):.1%} of {len(known)} right" if known else ""
+    console.say(f"{len(given)} of {len(answers)} problems answered{right}; {samples:.1f} answers drawn of each")

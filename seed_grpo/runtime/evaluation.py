@@ -1,0 +1,144 @@
+"""`seed-grpo evaluate`: a model on named sets of problems, sampled on the rollout pool.
+
+Consumes a configuration and names of sets; produces `responses/<set>/*.parquet`, every completion with its verdict, and
+from them `results.json`, `results.md` and figures. What is on disk is not sampled again, so a command that was stopped
+goes on where it was, and one with a further set adds it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seed_grpo.config import Config, DataConfig
+from seed_grpo.data.prompts import PromptSet, load_prompts
+from seed_grpo.data.sets import load_problems
+from seed_grpo.evaluate.asking import Pipeline, ask, greedy_tasks, sampled_tasks
+from seed_grpo.evaluate.results import Note, write_results
+from seed_grpo.evaluate.rollouts import read_groups, rollout_rows, schema, tables
+from seed_grpo.messages import GroupTask, JudgedGroup, Problem
+from seed_grpo.runtime.console import Console
+from seed_grpo.runtime.preflight import check_prompts, load_policy_tokenizer
+from seed_grpo.runtime.run_files import write_table
+from seed_grpo.runtime.serving import served
+
+GROUPS_PER_TABLE = 64
+"""so many are lost at most, where the program is killed"""
+SAY_EVERY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """A set of problems, encoded."""
+
+    name: str
+    prompts: PromptSet
+    folder: Path
+    """of its tables"""
+
+
+def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None) -> Path:
+    """Samples what is missing, and writes the results.
+
+    Args:
+        config: `data` says how problems are rendered; its source is not looked at.
+        sets: as `data.source`.
+        trained_on: problems that the model has seen, which the results name.
+
+    Returns:
+        the file `results.md`.
+
+    Raises:
+        SeedGrpoError: with what to change.
+    """
+    questions = [_question(config, name) for name in sets]
+    missing = [(question, list(_missing(config, question))) for question in questions]
+    with Console(total_steps=1) as console:
+        if any(tasks for _, tasks in missing):
+            with served(config, console) as pipeline:
+                for question, tasks in missing:
+                    _answer(config, question, tasks, pipeline, console)
+        seen = {_normal(problem) for problem in load_problems(trained_on).problems} if trained_on else set()
+        notes = [_note(config, question, seen) for question in questions]
+        groups = [group for question in questions for group in read_groups(tables(question.folder))]
+        written = write_results(config.run.directory, groups, notes, config.algo.semantic_entropy, config.run.seed)
+        console.say(written.read_text())
+        console.say(f"results, figures and responses: {config.run.directory}")
+    return written
+
+
+def _question(config: Config, name: str) -> Question:
+    data = config.data.model_copy(update={"source": name})
+    prompts = load_prompts(data, load_policy_tokenizer(config))
+    check_prompts(data, prompts, 1, "an evaluation")
+    folder = config.run.directory / "responses" / re.sub(r"[^\w.-]+", "_", name)
+    return Question(name, prompts, folder)
+
+
+def _missing(config: Config, question: Question) -> Iterator[GroupTask]:
+    """What is not on disk yet, greedy completions first."""
+    there = {(group.group_id, group.temperature == 0) for group in read_groups(tables(question.folder))}
+    prompts, rollout = question.prompts.prompts, config.rollout
+    for task in (*greedy_tasks(prompts, rollout), *sampled_tasks(prompts, rollout, config.run.seed)):
+        if (task.group_id, task.sampling.temperature == 0) not in there:
+            yield task
+
+
+def _answer(
+    config: Config, question: Question, tasks: Sequence[GroupTask], pipeline: Pipeline, console: Console
+) -> None:
+    """Greedy and sampled completions have the same group ids, so one kind is asked for after the other."""
+    for kind, is_greedy in (("greedy", True), ("sampled", False)):
+        chosen = [task for task in tasks if (task.sampling.temperature == 0) == is_greedy]
+        if chosen:
+            judged = ask(pipeline, chosen, config.rollout, stopping=lambda: False)
+            _store(question.folder, _telling(judged, f"{question.name}, {kind}", len(chosen), console))
+
+
+def _store(folder: Path, judged: Iterable[JudgedGroup]) -> None:
+    """Writes groups as they come, and the last few also where the program is stopped."""
+    waiting: list[JudgedGroup] = []
+    try:
+        for group in judged:
+            waiting.append(group)
+            if len(waiting) == GROUPS_PER_TABLE:
+                _write(folder, waiting)
+                waiting = []
+    finally:
+        if waiting:
+            _write(folder, waiting)
+
+
+def _write(folder: Path, groups: Sequence[JudgedGroup]) -> None:
+    numbers = [int(file.stem.removeprefix("part_")) for file in tables(folder)]
+    file = folder / f"part_{max(numbers, default=-1) + 1:06d}.parquet"
+    write_table(file, list(rollout_rows(0, groups, {})), schema())
+
+
+def _telling(judged: Iterable[JudgedGroup], what: str, count: int, console: Console) -> Iterator[JudgedGroup]:
+    """Says now and then how many have come."""
+    said = time.monotonic()
+    for number, group in enumerate(judged, 1):
+        yield group
+        if number == count or time.monotonic() - said > SAY_EVERY_SECONDS:
+            said = time.monotonic()
+            console.say(f"{what}: {number} of {count} problems")
+
+
+def _note(config: Config, question: Question, seen: set[str]) -> Note:
+    overlap = [problem.id for problem, _ in question.prompts.prompts if _normal(problem) in seen]
+    return Note(
+        name=question.name,
+        problems=len(question.prompts.prompts),
+        too_long=question.prompts.too_long,
+        max_prompt_tokens=config.data.max_prompt_tokens,
+        trained_on=tuple(overlap),
+    )
+
+
+def _normal(problem: Problem) -> str:
+    """Its text, however it is laid out."""
+    return " ".join(problem.text.split())

@@ -1,0 +1,200 @@
+"""`seed-grpo experiment`: the runs of an experiment, here or as Ray jobs, and the report on them.
+
+Consumes an `ExperimentConfig`; starts one `seed-grpo` a run, a few at a time, and waits. Each run has a directory of
+its own and goes on from its last checkpoint, so an experiment that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from seed_grpo.config_file import dump_config
+from seed_grpo.errors import SeedGrpoError
+from seed_grpo.evaluate.experiment import Runs, write_report
+from seed_grpo.evaluate.records import read_records
+from seed_grpo.experiment_config import ExperimentConfig
+from seed_grpo.runtime.run_files import write_atomically
+
+POLL_SECONDS = 1.0
+SAID_CHARACTERS = 600
+"""of a failed run's log"""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run."""
+
+    configuration: str
+    seed: int
+    directory: Path
+    arguments: tuple[str, ...]
+    """of `seed-grpo`"""
+    is_through: Callable[[], bool]
+
+    @property
+    def name(self) -> str:
+        return f"{self.configuration}, seed {self.seed}"
+
+
+class Started(Protocol):
+    """A run at work."""
+
+    def poll(self) -> int | None:
+        """Its exit status; None while it is at work."""
+        ...
+
+    def said(self) -> str:
+        """The end of what it printed."""
+        ...
+
+
+def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | None) -> Path:
+    """Makes the runs that are not through yet, and the report.
+
+    Args:
+        parallel: runs at a time.
+        address: of the Ray cluster's dashboard, to which each run goes as a job; None runs them here.
+
+    Returns:
+        the file `report.md`.
+
+    Raises:
+        SeedGrpoError: runs failed; the report is of the others.
+    """
+    planned = _plan(experiment)
+    waiting = [run for run in planned if not run.is_through()]
+    _say(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them through already")
+    if waiting and address is None:
+        _warm_start(experiment)
+    start = _local if address is None else _jobs(address)
+    failed = _work_off(waiting, parallel, start)
+    directories: dict[str, dict[int, Path]] = {}
+    for run in planned:
+        if run.is_through():
+            directories.setdefault(run.configuration, {})[run.seed] = run.directory
+    written = write_report(
+        experiment.directory, experiment.title, Runs(directories, experiment.baseline, experiment.metrics)
+    )
+    _say(written.read_text())
+    if failed:
+        raise SeedGrpoError(
+            f"{len(failed)} of {len(planned)} runs failed: {'; '.join(failed)}. Their logs are beside their "
+            f"directories in {experiment.directory}; the same command tries them again. {written} is on the others"
+        )
+    return written
+
+
+def _plan(experiment: ExperimentConfig) -> list[Planned]:
+    """Seed by seed, so that what is there early can be compared."""
+    return [
+        _planned(experiment, name, seed) for seed in experiment.seeds for name in experiment.all_configurations()
+    ]
+
+
+def _planned(experiment: ExperimentConfig, name: str, seed: int) -> Planned:
+    config, directory = experiment.config(name, seed), experiment.run_directory(name, seed)
+    file = directory.with_suffix(".yaml")
+    write_atomically(file, dump_config(config).encode())
+    if experiment.evaluate is None:
+        return Planned(name, seed, directory, ("train", str(file)), lambda: _is_trained(directory, config.run.steps))
+    sets, samples = ",".join(experiment.evaluate.sets), str(experiment.evaluate.samples)
+    arguments = ["evaluate", config.model.path, "--settings", str(file), "--sets", sets, "-k", samples]
+    arguments += ["--out", str(directory)]
+    if experiment.evaluate.problems is not None:
+        arguments.append(f"data.limit={experiment.evaluate.problems}")
+    return Planned(name, seed, directory, tuple(arguments), (directory / "results.json").is_file)
+
+
+def _is_trained(directory: Path, steps: int) -> bool:
+    records = read_records(directory / "metrics.jsonl")
+    return bool(records) and records[-1]["step"] >= steps and (directory / "policy" / "config.json").is_file()
+
+
+def _warm_start(experiment: ExperimentConfig) -> None:
+    """Makes the model that all runs begin with, where it is one that the program makes."""
+    from seed_grpo.train.warm_start import warm_start
+
+    config = experiment.config(next(iter(experiment.all_configurations())), experiment.seeds[0])
+    if config.warm_start is not None:
+        warm_start(config, _say)
+
+
+def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planned], Started]) -> list[str]:
+    """Returns the names of those that failed, with what they said."""
+    queue, working, failed = list(waiting), dict[str, tuple[Planned, Started, float]](), []
+    while queue or working:
+        while queue and len(working) < parallel:
+            run = queue.pop(0)
+            working[run.name] = (run, start(run), time.monotonic())
+            _say(f"started {run.name} ({len(waiting) - len(queue)} of {len(waiting)})")
+        time.sleep(POLL_SECONDS)
+        for name, (run, started, began) in list(working.items()):
+            status = started.poll()
+            if status is None:
+                continue
+            del working[name]
+            took = f"{time.monotonic() - began:.0f} s"
+            if status == 0 and run.is_through():
+                _say(f"through: {name}, {took}")
+            else:
+                failed.append(name)
+                _say(f"FAILED: {name}, status {status}, {took}: {started.said()[-SAID_CHARACTERS:]}")
+    return failed
+
+
+def _local(run: Planned) -> Started:
+    return _Process(run)
+
+
+class _Process:
+    """A run on this machine."""
+
+    def __init__(self, run: Planned) -> None:
+        self._log = run.directory.with_suffix(".log")
+        # a run has a Ray of its own, also where this process is inside one
+        environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-m", "seed_grpo.cli", *run.arguments]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")
+
+
+def _jobs(address: str) -> Callable[[Planned], Started]:
+    from ray.job_submission import JobSubmissionClient
+
+    client = JobSubmissionClient(address)
+    return lambda run: _Job(client, run)
+
+
+class _Job:
+    """A run as a Ray job; files and models have to be where the cluster finds them under the same paths."""
+
+    def __init__(self, client: Any, run: Planned) -> None:
+        self._client = client
+        entrypoint = subprocess.list2cmdline(["seed-grpo", *run.arguments])
+        self._id = client.submit_job(entrypoint=entrypoint, metadata={"run": run.name})
+
+    def poll(self) -> int | None:
+        status = self._client.get_job_status(self._id)
+        if not status.is_terminal():
+            return None
+        return 0 if status == "SUCCEEDED" else 1
+
+    def said(self) -> str:
+        return self._client.get_job_logs(self._id)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

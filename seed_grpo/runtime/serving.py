@@ -1,0 +1,108 @@
+"""A model as it is, on both pools and without a trainer: what `evaluate` and `answer` sample from.
+
+Consumes the name of a model, or the directory of a run; produces the configuration to sample it with, and a pipeline
+over its engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seed_grpo.config import Config
+from seed_grpo.config_file import dump_config, load_config, parse_config, read_tree
+from seed_grpo.errors import ConfigError
+from seed_grpo.runtime.cluster import check_cluster, connected
+from seed_grpo.runtime.console import Console
+from seed_grpo.runtime.pipeline import Pipeline
+from seed_grpo.runtime.placement import machine_gpus, make_plan
+from seed_grpo.runtime.preflight import check_versions
+from seed_grpo.runtime.run_directory import MAY_CHANGE, check_same_run
+from seed_grpo.runtime.run_files import write_atomically
+from seed_grpo.runtime.session import export
+from seed_grpo.runtime.supervision import supervise
+
+UNUSED_SECTIONS = ("warm_start", "evaluation", "trainer", "weight_sync")
+"""of a run's settings, where nothing is trained"""
+WHOLE = {"tokens_per_micro_batch": 2**31}
+"""of the trainer, which is not there: no completion is too long for it"""
+
+
+def serving_config(
+    model: str, completions: int, directory: Path, settings: Path | None, overrides: Sequence[str]
+) -> Config:
+    """How to sample a model.
+
+    Args:
+        model: a local folder of a Hugging Face model, its hub id, or the directory of a run: then the settings are
+            those of the run, and the model is its `policy`, or that of its last checkpoint.
+        completions: G, at least 2.
+        directory: of what is recorded.
+        settings: YAML file like those of runs, whose model is not looked at.
+        overrides: strings `section.key=value`.
+
+    Raises:
+        ConfigError: a setting does not fit, or the run has nothing to sample from yet.
+    """
+    is_run = (Path(model) / "metrics.jsonl").is_file()
+    tree = read_tree(settings or Path(model) / "config.yaml") if settings or is_run else _defaults()
+    for section in UNUSED_SECTIONS:
+        tree.pop(section, None)
+    tree["run"] = {"directory": directory, "steps": 1, "seed": tree.get("run", {}).get("seed", 0)}
+    tree["trainer"] = dict(WHOLE)
+    tree["algo"] = {"semantic_entropy": tree.get("algo", {}).get("semantic_entropy", {})}
+    tree.setdefault("model", {})["path"] = str(_policy_of(Path(model), directory)) if is_run else model
+    tree.setdefault("data", {}).update(source="-", split="test", columns=None, limit=None)
+    tree.setdefault("rollout", {})["completions_per_prompt"] = completions
+    return parse_config(tree, f"the settings for {model}", list(overrides))
+
+
+@contextmanager
+def served(config: Config, console: Console) -> Iterator[Pipeline]:
+    """Both pools at work, until the block ends; `seed-grpo scale` changes their sizes. The directory's `config.yaml` is
+    written.
+
+    Raises:
+        ConfigError: the directory holds what was sampled with other settings.
+        PlacementError: the workers do not fit the machines.
+    """
+    check_versions(config)
+    path = config.run.directory
+    check_same_run(path, config, {*MAY_CHANGE, "data.limit", "rollout.max_concurrent_sequences"})
+    write_atomically(path / "config.yaml", dump_config(config).encode())
+    plan = make_plan(config, trains=False)
+    with connected(config) as cluster:
+        check_cluster(plan, cluster)
+        console.say(f"Ray dashboard: {cluster.dashboard or 'off'}; records: {path}")
+        pipeline = Pipeline(config, plan, None, supervise(config, path, console.say), console.say)
+        try:
+            pipeline.wait_started()
+            yield pipeline
+        finally:
+            pipeline.close()
+
+
+def _defaults() -> dict[str, Any]:
+    """For a machine with or without GPUs."""
+    if machine_gpus():
+        return {}
+    return {
+        "model": {"dtype": "float32"},
+        "cluster": {"device": "cpu"},
+        "rollout": {"enforce_eager": True, "cpus_per_worker": 0.5},
+        "verifier": {"cpus_per_worker": 0.25},
+    }
+
+
+def _policy_of(run: Path, directory: Path) -> Path:
+    """The model of a run; that of its last checkpoint is written into `directory`, where the run is not through."""
+    if (run / "policy" / "config.json").is_file():
+        return run / "policy"
+    if not list((run / "checkpoints").glob("step_*")):
+        raise ConfigError(f"{run} has neither a policy nor a checkpoint yet: train first, or name a model")
+    exported = directory / "policy"
+    if not (exported / "config.json").is_file():
+        export(load_config(run / "config.yaml", [f"run.directory={run}"]), exported)
+    return exported
