@@ -175,3 +175,45 @@ def test_more_workers_make_the_same_run_to_rounding(
         for name, value in one.items():
             tolerance = 1e-4 if "logprob" in name else 1e-6
             assert more[name] == pytest.approx(value, rel=1e-4, abs=tolerance), (one["step"], name)
+
+
+def test_the_policy_is_evaluated_and_what_is_on_disk_is_not_sampled_again(
+    undisturbed: Path, problems: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "evaluation"
+    arguments = ["evaluate", str(undisturbed), "--sets", str(problems), "-k", "4", "--out", str(out)]
+    said = succeed([*arguments, "cluster.dashboard=false"])
+    assert "12 of them are in the training set" in said
+    rows = [row for file in sorted((out / "responses").rglob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+    sampled = [row for row in rows if row["temperature"] > 0]
+    assert (len(rows) - len(sampled), len(sampled)) == (12, 48)
+    (whole,) = json.loads((out / "results.json").read_text())["accuracy"]["parts"]
+    assert whole["metrics"]["avg"]["value"] == pytest.approx(sum(row["reward"] for row in sampled) / 48)
+    assert whole["metrics"]["avg"]["problems"] == 12 and (out / "figures/risk_coverage.png").is_file()
+    # the half of one kind that a stop might have left: only that is sampled anew
+    parts = sorted((out / "responses").rglob("*.parquet"))
+    pq.write_table(pq.read_table(parts[1]).slice(0, 24), parts[1])
+    assert "sampled: 6 of 6 problems" in succeed([*arguments, "cluster.dashboard=false"])
+    assert "Ray" not in succeed([*arguments, "cluster.dashboard=false"])
+    other = run([*arguments, "cluster.dashboard=false", "rollout.temperature=0.5"])
+    assert other.returncode == 1 and "rollout.temperature was 1.0 and is 0.5" in other.stderr
+
+
+def test_problems_are_answered_with_as_many_samples_as_they_need(
+    undisturbed: Path, problems: Path, tmp_path: Path
+) -> None:
+    arguments = ["answer", str(undisturbed), "--sets", str(problems), "--problem", "question 3:", "--most", "10"]
+    said = succeed([*arguments, "--threshold", "1.2", "--out", str(tmp_path), "cluster.dashboard=false"])
+    answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert len(answers) == 13 and answers[0]["problem"] == "question 3:" and answers[0]["right"] is None
+    assert {answer["samples"] for answer in answers} <= {4, 6, 8, 10} and "answers drawn of each" in said
+    for answer in answers:
+        assert answer["samples"] == 10 or answer["semantic_entropy"] <= 1.2
+        assert answer["confidence"] >= 1 / answer["samples"]
+
+
+def test_a_run_is_reported_replayed_and_audited(undisturbed: Path) -> None:
+    assert "4 steps, replayed" in succeed(["whatif", str(undisturbed), "algo.scale.alpha=0.02,1"])
+    assert "completions of 12 prompts" in succeed(["audit", str(undisturbed)])
+    assert "report.html" in succeed(["report", str(undisturbed)])
+    assert (undisturbed / "report.html").stat().st_size > 10_000

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fake_pipeline import FakeEngine, FakePipeline
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError
-from seed_grpo.evaluate.evaluator import Evaluator
-from seed_grpo.messages import GroupTask, JudgedGroup, Problem
+from seed_grpo.evaluate.evaluator import Evaluator, sampled_accuracy
+from seed_grpo.messages import GroupTask, JudgedGroup, Problem, Sampling
 
 PROBLEMS, SAMPLED = 3, 2
 
@@ -79,6 +80,20 @@ def test_all_problems_are_answered_greedily_and_the_first_are_sampled_too() -> N
     # in the order of the problems, though they come back in reverse
     assert [judged.group.task for judged in world.records.groups[4]] == world.pipeline.tasks
     assert "evaluation at step 4: greedy accuracy 100.0%" in world.said[0]
+
+
+def test_the_samples_tell_the_majority_and_what_the_entropy_says() -> None:
+    """Three problems of two samples, in two classes of the same entropy: both right, one, none. A majority tied between
+    a right and a wrong answer is right with 1/2: (1 + 1/2 + 0) / 3, where the first of both would give 2/3. One entropy
+    for all tells nothing, 1/2."""
+    engine = FakeEngine()
+    engine.right, engine.wrong = {0}, {2}
+    sampling = Sampling(2, 1.0, 1.0, 9, 0)
+    groups = [engine.judged(GroupTask(i, Problem(f"p{i}", "?", ("1",)), (1,), sampling), 0) for i in range(3)]
+    assert sampled_accuracy(groups) == {
+        "sampled_accuracy": 0.5, "pass_at_g": pytest.approx(2 / 3), "majority_accuracy": 0.5, "entropy_auroc": 0.5,
+    }  # fmt: skip
+    assert all(np.isnan(value) for value in sampled_accuracy([]).values())
 
 
 def test_what_is_on_record_is_not_repeated() -> None:

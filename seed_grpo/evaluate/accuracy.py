@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,9 +113,10 @@ class EvaluationResult:
 
     @classmethod
     def from_metrics(cls, metrics: Mapping[str, Any]) -> EvaluationResult:
-        """The inverse of `as_metrics`; null, which stands for nan in evaluations.jsonl, becomes nan again."""
-        fields: dict[str, Any] = {name: math.nan if value is None else value for name, value in metrics.items()}
-        return cls(**fields)
+        """The inverse of `as_metrics`, of a record that may hold more; null, which stands for nan in evaluations.jsonl,
+        becomes nan again."""
+        values: dict[str, Any] = {field.name: metrics[field.name] for field in fields(cls)}
+        return cls(**{name: math.nan if value is None else value for name, value in values.items()})
 
 
 def summarize(greedy_P: Sequence[GroupSummary], sampled_P: Sequence[GroupSummary]) -> EvaluationResult:

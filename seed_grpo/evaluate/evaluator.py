@@ -1,18 +1,24 @@
 """Held-out accuracy and semantic entropy of the present policy, sampled on the rollout pool like everything else.
 
 Consumes held-out prompts; produces an evaluation in the run directory. One greedy completion a problem gives the
-accuracy; G samples for the first of them give the mean semantic entropy.
+accuracy; G samples for the first of them give the mean semantic entropy, what it tells, and the majority's accuracy.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from seed_grpo.config import EvaluationConfig, RolloutConfig
 from seed_grpo.evaluate.accuracy import EvaluationResult, summarize
 from seed_grpo.evaluate.asking import Pipeline, Prompt, ask, greedy_tasks, sampled_tasks
+from seed_grpo.evaluate.benchmark import majority_at_k
+from seed_grpo.evaluate.rollouts import recorded, rollout_rows
+from seed_grpo.evaluate.uncertainty import auroc
 from seed_grpo.messages import GroupTask, JudgedGroup
 
 
@@ -74,13 +80,34 @@ class Evaluator:
             return
         result = summarize([judged.summary for judged in greedy_P], [judged.summary for judged in sampled_P])
         seconds = time.perf_counter() - started
-        self._records.write_evaluation(step, result.as_metrics(), seconds, [*greedy_P, *sampled_P])
+        metrics = {**result.as_metrics(), **sampled_accuracy(sampled_P)}
+        self._records.write_evaluation(step, metrics, seconds, [*greedy_P, *sampled_P])
         self._say(_line(step, result, seconds))
 
     def _judged(self, tasks: Sequence[GroupTask], stopping: Callable[[], bool]) -> list[JudgedGroup]:
         """In the order of the tasks; not all of them where it has to stop."""
         judged = ask(self._pipeline, tasks, self._rollout, stopping)
         return sorted(judged, key=lambda judged: judged.group.task.group_id)
+
+
+def sampled_accuracy(groups: Sequence[JudgedGroup]) -> dict[str, float]:
+    """What the G samples of each problem say, as `seed-grpo evaluate` does: `sampled_accuracy` (avg@G), `pass_at_g`,
+    `majority_accuracy` (maj@G), and `entropy_auroc`, how well the semantic entropy tells wrong majority answers from
+    right ones. Means over the problems with valid completions; nan where there is none.
+    """
+    groups_P = [group for group in recorded(rollout_rows(0, groups, {})) if group.valid_G.any()]
+    right_P = np.array([majority_at_k(group, int(group.valid_G.sum())) for group in groups_P])
+    rewards_P = [group.rewards_G[group.valid_G] for group in groups_P]
+    return {
+        "sampled_accuracy": _mean([rewards_n.mean() for rewards_n in rewards_P]),
+        "pass_at_g": _mean([rewards_n.max() for rewards_n in rewards_P]),
+        "majority_accuracy": _mean(right_P),
+        "entropy_auroc": auroc(np.array([group.semantic_entropy for group in groups_P]), right_P),
+    }
+
+
+def _mean(values_P: Sequence[float] | np.ndarray) -> float:
+    return float(np.mean(values_P)) if len(values_P) else math.nan
 
 
 def _line(step: int, result: EvaluationResult, seconds: float) -> str:

@@ -23,7 +23,7 @@ from seed_grpo.messages import GroupTask, JudgedGroup, Problem
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.preflight import check_prompts, load_policy_tokenizer
 from seed_grpo.runtime.run_files import write_table
-from seed_grpo.runtime.serving import served
+from seed_grpo.runtime.serving import check_same_sampling, served
 
 GROUPS_PER_TABLE = 64
 """so many are lost at most, where the program is killed"""
@@ -52,8 +52,9 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
         the file `results.md`.
 
     Raises:
-        SeedGrpoError: with what to change.
+        SeedGrpoError: with what to change; a directory that holds what was sampled with other settings is refused.
     """
+    check_same_sampling(config)
     questions = [_question(config, name) for name in sets]
     missing = [(question, list(_missing(config, question))) for question in questions]
     with Console(total_steps=1) as console:

@@ -70,7 +70,7 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
     """
     check_versions(config)
     path = config.run.directory
-    check_same_run(path, config, {*MAY_CHANGE, "data.limit", "rollout.max_concurrent_sequences"})
+    check_same_sampling(config)
     write_atomically(path / "config.yaml", dump_config(config).encode())
     plan = make_plan(config, trains=False)
     with connected(config) as cluster:
@@ -82,6 +82,11 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
             yield pipeline
         finally:
             pipeline.close()
+
+
+def check_same_sampling(config: Config) -> None:
+    """Refuses a directory that holds what was sampled with other settings, with a ConfigError."""
+    check_same_run(config.run.directory, config, {*MAY_CHANGE, "data.limit", "rollout.max_concurrent_sequences"})
 
 
 def _defaults() -> dict[str, Any]:
