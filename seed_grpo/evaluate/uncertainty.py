@@ -132,7 +132,7 @@ def uncertainty(groups: Iterable[RecordedGroup], seed: int = 0, resamples: int =
 
     def sampled(group: RecordedGroup) -> _Sampled:
         num_valid = int(np.sum(group.valid_G))
-        values_E = tuple(estimator(group) for estimator in ESTIMATORS.values())
+        values_E = tuple(round(estimator(group), DECIMALS) for estimator in ESTIMATORS.values())
         return _Sampled(
             values_E, majority_at_k(group, num_valid) if num_valid else math.nan, majority_share(group)
         )
@@ -144,7 +144,7 @@ def uncertainty(groups: Iterable[RecordedGroup], seed: int = 0, resamples: int =
 def _of_source(source: str, problems: Sequence[Problem[_Sampled]], seed: int, resamples: int) -> SourceUncertainty:
     pairs = [(each.sampled, each.greedy) for each in problems if each.sampled is not None]
     known = [(sampled, greedy) for sampled, greedy in pairs if not any(map(math.isnan, sampled.values_E))]
-    values_PE = np.array([sampled.values_E for sampled, _ in known]).reshape(len(known), len(ESTIMATORS)).round(DECIMALS)
+    values_PE = np.array([sampled.values_E for sampled, _ in known]).reshape(len(known), len(ESTIMATORS))
     right_P = np.array([sampled.right for sampled, _ in known])
     greedy_P = np.array([math.nan if greedy is None else greedy for _, greedy in known])
     shares_P = np.array([sampled.share for sampled, _ in known])
