@@ -92,7 +92,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
         judged(2, "two and none", ["2", "2"], "11", tokenizer),
     ]
     many = [judged(10 + i, f"needle {i}", ["2", "3"], "00", tokenizer) for i in range(MANY)]
-    held = [judged(0, "held out", ["7"], "1", tokenizer, sampled=False)]
+    held = [judged(10, "held out", ["7"], "1", tokenizer, sampled=False)]
     tables = {"rollouts/2": first, "rollouts/3": many, "evaluations/3": held}
     folder = write_run(tmp_path_factory.mktemp("report") / "run", tables, trained=[0, 1])
     tokenizer.save_pretrained(folder / "policy")
@@ -166,7 +166,7 @@ def test_the_index_holds_what_was_recorded(page: Page) -> None:
     dropped, lost = page.group(0, 2, 2)
     assert index["states"][dropped["state"]] == "dropped: all right, so be it"
     assert (dropped["scale"], dropped["mixed"], lost["advantages"]) == (None, 0, [None, None])
-    held, _ = page.group(1, 3, 0)
+    held, _ = page.group(1, 3, 10)
     assert index["states"][held["state"]] == "greedy"
     assert (held["entropy"], held["staleness"]) == (None, None)  # one completion has no entropy
 
@@ -255,6 +255,7 @@ def chromium() -> Iterator[Chromium]:
 @pytest.fixture
 def opened(chromium: Chromium, run: Path, page: Page) -> Iterator[Chromium]:
     """The page, just opened; nothing may go wrong in it."""
+    chromium.faults.clear()
     chromium.open((run / "report.html").as_uri(), "document.body?.dataset.ready")
     yield chromium
     assert chromium.faults == []
@@ -330,7 +331,7 @@ def test_a_group_shows_its_classes_and_the_probabilities_of_its_tokens(opened: C
 
 
 def test_an_evaluation_is_a_table_of_its_own(opened: Chromium) -> None:
-    follow(opened, "#group=evaluations/3/0", "held out")
+    follow(opened, "#group=evaluations/3/10", "held out")
     assert opened.text("#count") == "1 of 1 groups"
 
 

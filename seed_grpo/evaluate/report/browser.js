@@ -7,14 +7,16 @@ const SORTS = [["step", "step"], ["entropy", "semantic entropy"], ["reward", "me
   ["scale", "scale"], ["staleness", "staleness"], ["tokens", "tokens"]];
 const RANGES = [["step", "step"], ["entropy", "entropy (nats)"], ["reward", "mean reward"]];
 
-const linkOf = (index, i) => `#group=${TABLES[index.columns.table[i]]}/${index.columns.step[i]}/${index.columns.group[i]}`;
+const linkOf = (index, i) =>
+  `#group=${TABLES[index.columns.table[i]]}/${index.columns.step[i]}/${index.columns.group[i]}`;
 const openLink = (index, i) => { location.hash = linkOf(index, i); };
 
 /** The group that an address names, or -1. */
 function linked(index) {
   const [, table, step, group] = location.hash.match(/^#group=(\w+)\/(\d+)\/(\d+)$/) ?? [];
   const c = index.columns, at = TABLES.indexOf(table);
-  return at < 0 ? -1 : c.step.findIndex((_, i) => c.table[i] === at && c.step[i] === Number(step) && c.group[i] === Number(group));
+  return at < 0 ? -1
+    : c.step.findIndex((_, i) => c.table[i] === at && c.step[i] === Number(step) && c.group[i] === Number(group));
 }
 
 /** The controls by name; each change calls changed. */
@@ -27,7 +29,8 @@ function makeFilters(index, changed) {
     source: select(any(index.sources)), level: select(any(index.levels)), state: select(any(index.states)),
     mixed: el("input", { type: "checkbox" }), sort: select(SORTS), down: el("input", { type: "checkbox" }),
   };
-  const number = (name) => el("input", { type: "number", step: "any", ariaLabel: name, placeholder: name.split(" ").at(-1) });
+  const number = (name) =>
+    el("input", { type: "number", step: "any", ariaLabel: name, placeholder: name.split(" ").at(-1) });
   for (const [name, label] of RANGES) control[name] = [number(`${label} from`), number(`${label} to`)];
   const field = (label, node, kind = "") => el("label", { className: kind }, label, node);
   byId("filters").append(
@@ -47,15 +50,19 @@ function makeFilters(index, changed) {
 function choose(index, control) {
   const c = index.columns, wanted = control.search.value.trim().toLowerCase();
   const found = index.problems.map(([id, text]) => !wanted || `${id}\n${text}`.toLowerCase().includes(wanted));
-  const equal = ["table", "source", "level", "state"].filter((name) => control[name].value !== "").map((name) => [c[name], Number(control[name].value)]);
+  const equal = ["table", "source", "level", "state"].filter((name) => control[name].value !== "")
+    .map((name) => [c[name], Number(control[name].value)]);
   const between = RANGES.flatMap(([name]) => {
     const [low, high] = control[name].map((input) => input.value);
-    return low === "" && high === "" ? [] : [[c[name], low === "" ? -Infinity : Number(low), high === "" ? Infinity : Number(high)]];
+    return low === "" && high === "" ? []
+      : [[c[name], low === "" ? -Infinity : Number(low), high === "" ? Infinity : Number(high)]];
   });
   const shown = [];
   for (let i = 0; i < c.step.length; i++)
-    if (found[c.problem[i]] && (!control.mixed.checked || c.mixed[i]) && equal.every(([column, value]) => column[i] === value)
-      && between.every(([column, low, high]) => column[i] !== null && column[i] >= low && column[i] <= high)) shown.push(i);
+    if (found[c.problem[i]] && (!control.mixed.checked || c.mixed[i])
+      && equal.every(([column, value]) => column[i] === value)
+      && between.every(([column, low, high]) => column[i] !== null && column[i] >= low
+        && column[i] <= high)) shown.push(i);
   const key = c[control.sort.value], sign = control.down.checked ? -1 : 1;
   return shown.sort((a, b) => (key[a] === null) - (key[b] === null) || sign * (key[a] - key[b]) || a - b);
 }
@@ -65,9 +72,13 @@ function drawRow(index, i, place, chosen) {
   const c = index.columns, strip = el("span", { className: "strip", title: "verdicts" });
   for (const letter of c.verdicts[i].slice(0, 16)) strip.append(el("i", { className: letter }));
   const node = el("div", { className: "row", id: `row-${place}`, role: "option", ariaSelected: String(chosen) },
-    el("div", { className: "top" }, el("span", { className: "problem mono" }, index.problems[c.problem[i]][1].slice(0, 200)), strip),
-    el("div", { className: "low" }, [`step ${c.step[i]}`, ...(index.states[c.state[i]] === "trained" ? [] : [index.states[c.state[i]]]), `reward ${show(c.reward[i])}`, `SE ${show(c.entropy[i])}`,
-      `${c.classes[i]} ${c.classes[i] === 1 ? "class" : "classes"}`, ...(c.scale[i] === null ? [] : [`scale ${show(c.scale[i])}`])].join(" · ")));
+    el("div", { className: "top" },
+      el("span", { className: "problem mono" }, index.problems[c.problem[i]][1].slice(0, 200)), strip),
+    el("div", { className: "low" }, [`step ${c.step[i]}`,
+      ...(index.states[c.state[i]] === "trained" ? [] : [index.states[c.state[i]]]),
+      `reward ${show(c.reward[i])}`, `SE ${show(c.entropy[i])}`,
+      `${c.classes[i]} ${c.classes[i] === 1 ? "class" : "classes"}`,
+        ...(c.scale[i] === null ? [] : [`scale ${show(c.scale[i])}`])].join(" · ")));
   node.style.top = `${place * ROW}px`;
   return node;
 }
@@ -76,7 +87,8 @@ function startBrowser(index) {
   const list = byId("list"), rows = byId("rows");
   let shown = [], chosen = -1;
   const drawRows = () => {
-    const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 4), last = Math.min(shown.length, first + Math.ceil(list.clientHeight / ROW) + 8);
+    const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 4),
+      last = Math.min(shown.length, first + Math.ceil(list.clientHeight / ROW) + 8);
     const nodes = [];
     for (let place = first; place < last; place++) {
       nodes.push(drawRow(index, shown[place], place, shown[place] === chosen));
@@ -127,7 +139,8 @@ function startBrowser(index) {
   new ResizeObserver(drawRows).observe(list);
   list.addEventListener("keydown", (event) => {
     const page = Math.floor(list.clientHeight / ROW);
-    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -shown.length, End: shown.length }[event.key];
+    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page,
+      PageUp: -page, Home: -shown.length, End: shown.length }[event.key];
     if (by) { event.preventDefault(); step(by)?.(); }
   });
   addEventListener("hashchange", followLink);

@@ -9,14 +9,16 @@ function ticks(low, high, n) {
   const rough = (high - low) / n, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);
   const out = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) out.push(Number((k * step).toPrecision(12)));
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++)
+    out.push(Number((k * step).toPrecision(12)));
   return out;
 }
 
 /** The smallest and largest finite number of lists, widened where they are one; [0, 1] where there is none. */
 function extent(...lists) {
   let low = Infinity, high = -Infinity;
-  for (const list of lists) for (const v of list) if (v !== null && Number.isFinite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
+  for (const list of lists) for (const v of list)
+    if (v !== null && Number.isFinite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
   if (low > high) return [0, 1];
   return low === high ? [low - (Math.abs(low) * 0.1 || 0.5), high + (Math.abs(high) * 0.1 || 0.5)] : [low, high];
 }
@@ -49,7 +51,8 @@ function axes(plot, width, height, { x, y, xLabel, yLabel, wholeX, label }) {
     root.append(svg("text", { x: EDGE.left - 5, y: py(v) + 4, "text-anchor": "end" }, show(v)));
   }
   const marks = ticks(...x, Math.max(2, Math.floor(width / 90))).filter((v) => !wholeX || Number.isInteger(v));
-  for (const v of marks) root.append(svg("text", { x: px(v), y: height - EDGE.bottom + 15, "text-anchor": "middle" }, show(v)));
+  for (const v of marks)
+    root.append(svg("text", { x: px(v), y: height - EDGE.bottom + 15, "text-anchor": "middle" }, show(v)));
   root.append(svg("text", { x: (EDGE.left + width - EDGE.right) / 2, y: height - 4, "text-anchor": "middle" }, xLabel));
   const middle = (EDGE.top + height - EDGE.bottom) / 2;
   root.append(svg("text", { transform: `translate(11 ${middle}) rotate(-90)`, "text-anchor": "middle" }, yLabel));
@@ -57,10 +60,11 @@ function axes(plot, width, height, { x, y, xLabel, yLabel, wholeX, label }) {
   return { root, px, py };
 }
 
-/** Shows what describe(i) says at the place i nearest to the pointer, or chosen by arrow keys; Enter or a click opens. */
+/** Shows what describe(i) says of the place nearest to the pointer or chosen by arrow keys; Enter or a click opens. */
 function readable(plot, root, places, describe, { open, distance } = {}) {
   if (!places.length) return;
-  const guide = svg("line", { class: "guide", y1: EDGE.top, y2: plot.clientHeight - EDGE.bottom, visibility: "hidden" });
+  const guide = svg("line",
+    { class: "guide", y1: EDGE.top, y2: plot.clientHeight - EDGE.bottom, visibility: "hidden" });
   const tip = el("div", { className: "tip", hidden: true });
   root.append(guide);
   plot.append(tip);
@@ -121,7 +125,7 @@ function path(xs, ys, px, py) {
   return out;
 }
 
-/** Curves by step. A series: {name, colour, x, y, band: {x, low, high}, marks: true for points with their intervals}. */
+/** Curves by step. A series: {name, colour, x, y, band: {x, low, high}, marks: true for points with intervals}. */
 function lineChart(plot, width, height, { series, yLabel, yFrom, label }) {
   const all = series.flatMap((s) => [s.y, ...(s.band ? [s.band.low, s.band.high] : [])]);
   let y = padded(extent(...all, yFrom ?? []));
@@ -134,7 +138,8 @@ function lineChart(plot, width, height, { series, yLabel, yFrom, label }) {
     const at = s.x.indexOf(steps[i]);
     if (at < 0 || s.y[at] === null) return [];
     const band = s.band ? s.band.x.indexOf(steps[i]) : -1;
-    const interval = band < 0 || s.band.low[band] === null ? "" : ` [${show(s.band.low[band])}, ${show(s.band.high[band])}]`;
+    const interval = band < 0 || s.band.low[band] === null ? ""
+      : ` [${show(s.band.low[band])}, ${show(s.band.high[band])}]`;
     return [`${s.name}  ${show(s.y[at])}${interval}`];
   })].join("\n"));
 }
@@ -152,14 +157,16 @@ function drawCurve(root, s, px, py) {
     root.append(svg("path", { d: path(s.x, s.y, px, py), style, opacity: 0.35 }));
     root.append(svg("path", { d: path(s.x, smooth(s.y, window), px, py), style, "stroke-width": 2 }));
   } else root.append(svg("path", { d: path(s.x, s.y, px, py), style, "stroke-width": 2 }));
-  if (s.x.length === 1 && s.y[0] !== null) root.append(svg("circle", { cx: px(s.x[0]), cy: py(s.y[0]), r: 3, style: `fill:${s.colour}` }));
+  if (s.x.length === 1 && s.y[0] !== null)
+    root.append(svg("circle", { cx: px(s.x[0]), cy: py(s.y[0]), r: 3, style: `fill:${s.colour}` }));
 }
 
 function drawMarks(root, s, px, py) {
   s.x.forEach((x, i) => {
     if (s.y[i] === null) return;
     const style = `stroke:${s.colour};stroke-width:1.5`, cx = px(x);
-    if (s.band.low[i] !== null) for (const [x1, x2, a, b] of [[0, 0, "low", "high"], [-3, 3, "low", "low"], [-3, 3, "high", "high"]])
+    if (s.band.low[i] !== null)
+      for (const [x1, x2, a, b] of [[0, 0, "low", "high"], [-3, 3, "low", "low"], [-3, 3, "high", "high"]])
       root.append(svg("line", { x1: cx + x1, x2: cx + x2, y1: py(s.band[a][i]), y2: py(s.band[b][i]), style }));
     root.append(svg("circle", { cx, cy: py(s.y[i]), r: 4, style: `fill:${s.colour}` }));
   });
@@ -175,12 +182,15 @@ function barChart(plot, width, height, { bars, layers, xLabel, yLabel, wholeX, l
     const left = px(bar.from), gap = px(bar.to) - left > 4 ? 1 : 0;
     for (const layer of layers) {
       const top = py(bottom + layer.values[i]), high = py(bottom) - top;
-      if (high > 0) root.append(svg("rect", { x: left + gap / 2, y: top, width: Math.max(0.5, px(bar.to) - left - gap), height: high, style: `fill:${layer.colour}` }));
+      if (high > 0) root.append(svg("rect", {
+         x: left + gap / 2, y: top, width: Math.max(0.5, px(bar.to) - left - gap),
+        height: high, style: `fill:${layer.colour}` }));
       bottom += layer.values[i];
     }
     return { x: (px(bar.from) + px(bar.to)) / 2 };
   });
-  readable(plot, root, places, (i) => [bars[i].label, ...layers.map((layer) => `${layer.name}  ${show(layer.values[i])}`),
+  readable(plot, root, places, (i) => [bars[i].label,
+    ...layers.map((layer) => `${layer.name}  ${show(layer.values[i])}`),
     ...(layers.length > 1 ? [`total  ${show(totals[i])}`] : [])].join("\n"));
 }
 

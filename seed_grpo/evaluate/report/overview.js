@@ -9,7 +9,8 @@ function drawHead() {
   byId("name").textContent = RUN.name;
   byId("config").textContent = RUN.config;
   for (const [label, value] of RUN.facts)
-    byId("facts").append(el("div", { className: value.length > 60 ? "wide" : "" }, el("dt", {}, label), el("dd", {}, value)));
+    byId("facts").append(el("div", { className: value.length > 60 ? "wide" : "" },
+      el("dt", {}, label), el("dd", {}, value)));
 }
 
 /** A chart of lines, with its legend. `series` may be a function, which is asked at each drawing. */
@@ -36,11 +37,13 @@ function learning(title, metric, measured, yLabel, yFrom) {
 function chosenMetric(first) {
   const names = Object.keys(RUN.metrics).filter((name) => name !== "step");
   if (!names.length) return;
-  const choice = el("select", { ariaLabel: "metric" }, ...names.map((name) => el("option", { value: name }, words(name))));
+  const choice = el("select", { ariaLabel: "metric" },
+    ...names.map((name) => el("option", { value: name }, words(name))));
   choice.value = names.includes(first) ? first : names[0];
   const { plot } = card(choice);
   const again = drawn(plot, (width, height) => {
-    const name = choice.value, series = [{ name: words(name), colour: "var(--blue)", x: RUN.metrics.step, y: RUN.metrics[name] }];
+    const name = choice.value,
+      series = [{ name: words(name), colour: "var(--blue)", x: RUN.metrics.step, y: RUN.metrics[name] }];
     lineChart(plot, width, height, { series, yLabel: unit(name), label: words(name) });
   });
   choice.addEventListener("change", again);
@@ -55,7 +58,8 @@ function drawTime() {
   const stages = names.filter((name) => !name.includes("/"));
   const parts = (stage) => names.filter((name) => name.startsWith(`${stage}/`));
   const choice = el("select", { ariaLabel: "stage" }, el("option", { value: "" }, "all stages"),
-    ...stages.filter((stage) => parts(stage).length).map((stage) => el("option", { value: stage }, `parts of ${words(stage)}`)));
+    ...stages.filter((stage) => parts(stage).length)
+      .map((stage) => el("option", { value: stage }, `parts of ${words(stage)}`)));
   head.append(choice);
   const size = Math.ceil(rows.length / MOST_BARS);
   const bins = Array.from({ length: Math.ceil(rows.length / size) }, (_, i) => rows.slice(i * size, (i + 1) * size));
@@ -70,7 +74,8 @@ function drawTime() {
       values: bins.map((bin) => mean(bin, (i) => times[name][i])) }));
     if (!choice.value) layers.push({ name: "other", colour: "var(--grey)", values: bins.map((bin) =>
       Math.max(0, mean(bin, (i) => times.total[i] - stages.reduce((sum, name) => sum + (times[name][i] ?? 0), 0)))) });
-    barChart(plot, width, height, { bars, layers, xLabel: "optimiser step", yLabel: "seconds", wholeX: true, label: "Seconds of a step by stage" });
+    barChart(plot, width, height, { bars, layers, xLabel: "optimiser step",
+      yLabel: "seconds", wholeX: true, label: "Seconds of a step by stage" });
     below.replaceChildren();
     legend(below, layers.map((layer) => [layer.name, layer.colour]));
   });
@@ -88,7 +93,9 @@ function distribution(title, values, { xLabel, colour }) {
   const there = values.filter((v) => v !== null);
   if (!there.length) { below.append(el("p", { className: "muted" }, "Nothing was recorded.")); return; }
   const { bars, counts, whole } = histogram(there);
-  drawn(plot, (width, height) => barChart(plot, width, height, { bars, layers: [{ name: "groups", colour, values: counts }], xLabel, wholeX: whole, yLabel: "prompt groups", label: title }));
+  drawn(plot, (width, height) =>
+    barChart(plot, width, height, { bars, layers: [{ name: "groups", colour, values: counts }],
+    xLabel, wholeX: whole, yLabel: "prompt groups", label: title }));
   const mean = there.reduce((a, b) => a + b, 0) / there.length;
   below.append(el("div", { className: "legend" }, `${there.length} groups, mean ${show(mean)}`));
 }
@@ -99,15 +106,17 @@ function stepColour(share) {
   return `rgb(${stops[k].map((c, i) => Math.round(c + (stops[k + 1][i] - c) * (at - k))).join(" ")})`;
 }
 
-/** Semantic entropy against mean reward of the training groups, of steps up to the slider's; a click opens the group. */
+/** Semantic entropy against mean reward of the training groups of the sliders' steps; a click opens the group. */
 function drawEntropyAgainstReward(index) {
   const c = index.columns;
-  const groups = c.step.map((_, i) => i).filter((i) => c.table[i] === 0 && c.entropy[i] !== null && c.reward[i] !== null);
+  const groups = c.step.map((_, i) => i)
+    .filter((i) => c.table[i] === 0 && c.entropy[i] !== null && c.reward[i] !== null);
   const title = "Entropy against accuracy, by group";
   const { plot, below } = card(title);
   if (!groups.length) { below.append(el("p", { className: "muted" }, "Nothing was recorded.")); return; }
   const [first, last] = [c.step[groups[0]], c.step[groups.at(-1)]];
-  const slider = (name, value) => el("input", { type: "range", min: first, max: last, value, ariaLabel: `${name} step` });
+  const slider = (name, value) =>
+    el("input", { type: "range", min: first, max: last, value, ariaLabel: `${name} step` });
   const from = slider("first", first), to = slider("last", last), says = el("span");
   const again = drawn(plot, (width, height) => {
     const [low, high] = [Number(from.value), Number(to.value)].sort((a, b) => a - b);
@@ -118,7 +127,8 @@ function drawEntropyAgainstReward(index) {
     canvas.style.height = `${height}px`;
     const x = padded([0, Math.max(...extent(groups.map((i) => c.entropy[i])))]), y = [-0.06, 1.06];
     plot.append(canvas);
-    const { root, px, py } = axes(plot, width, height, { x, y, xLabel: "semantic entropy of the group (nats)", yLabel: "mean reward", label: title });
+    const { root, px, py } = axes(plot, width, height, { x, y,
+      xLabel: "semantic entropy of the group (nats)", yLabel: "mean reward", label: title });
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
     pen.globalAlpha = shown.length > 3000 ? 0.35 : 0.7;
@@ -132,13 +142,15 @@ function drawEntropyAgainstReward(index) {
     });
     readable(plot, root, places, (k) => {
       const i = shown[k];
-      return `step ${c.step[i]}, group ${c.group[i]}\nentropy  ${show(c.entropy[i])} nats\nreward  ${show(c.reward[i])}\n(a click opens it)`;
+      return [`step ${c.step[i]}, group ${c.group[i]}`, `entropy  ${show(c.entropy[i])} nats`,
+        `reward  ${show(c.reward[i])}`, "(a click opens it)"].join("\n");
     }, { open: (k) => openLink(index, shown[k]), distance: (place, x, y2) => Math.hypot(place.x - x, place.y - y2) });
   });
   for (const input of [from, to]) input.addEventListener("input", again);
   const key = el("i");
   key.style.cssText = `width:44px;background:linear-gradient(90deg,${[0, 0.25, 0.5, 0.75, 1].map(stepColour)})`;
-  below.append(el("div", { className: "steps" }, from, to), el("div", { className: "legend" }, says, el("span", {}, key, "early to late")));
+  below.append(el("div", { className: "steps" }, from, to),
+    el("div", { className: "legend" }, says, el("span", {}, key, "early to late")));
 }
 
 function drawCharts(index) {
@@ -148,7 +160,8 @@ function drawCharts(index) {
   learning("Semantic entropy of the answers", "semantic_entropy", "semantic_entropy", "nats", [0]);
   for (const name of FIRST_METRICS) chosenMetric(name);
   distribution("Scale of the advantages", training("scale"), { xLabel: "scale (factor)", colour: "var(--blue)" });
-  distribution("Staleness", training("staleness"), { xLabel: "weight versions behind the policy of the step", colour: "var(--teal)" });
+  distribution("Staleness", training("staleness"),
+    { xLabel: "weight versions behind the policy of the step", colour: "var(--teal)" });
   drawTime();
   drawGauges();
 }
