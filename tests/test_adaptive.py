@@ -11,7 +11,8 @@ from seed_grpo.config import SemanticEntropyConfig
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.adaptive import Rule, curve
 from seed_grpo.evaluate.estimators import ESTIMATORS
-from seed_grpo.evaluate.monte_carlo import entropy_by_size, midranks, rank_correlation
+from seed_grpo.evaluate.monte_carlo import entropy_by_size
+from seed_grpo.evaluate.ranks import midranks, rank_correlation
 from seed_grpo.evaluate.rollouts import subgroup
 
 COUNTS = SemanticEntropyConfig(functional="shannon", mass="counts")
@@ -79,7 +80,11 @@ def test_rank_correlation_agrees_with_scipy() -> None:
     x, y = rng.integers(0, 5, 40).astype(float), rng.integers(0, 5, 40).astype(float)
     assert midranks(np.array([3.0, 1.0, 3.0, 2.0])).tolist() == [3.5, 1.0, 3.5, 2.0]
     assert rank_correlation(x, y) == pytest.approx(spearmanr(x, y).statistic)
+    # ranks 1.5, 1.5, 3 against 1, 2, 3: covariance 1.5 / sqrt(1.5 * 2) = 0.866; without shared ranks it would be 1
+    assert rank_correlation(np.array([1.0, 1.0, 5.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx(math.sqrt(0.75))
     x[3] = np.nan
     known = ~np.isnan(x)
     assert rank_correlation(x, y) == pytest.approx(spearmanr(x[known], y[known]).statistic)
     assert math.isnan(rank_correlation(np.ones(4), np.arange(4.0)))
+    assert math.isnan(rank_correlation(np.zeros(0), np.zeros(0)))
+    assert math.isnan(rank_correlation(np.array([1.0, 1.0 + 1e-15]), np.arange(2.0)))

@@ -19,7 +19,7 @@ from seed_grpo.config import Config
 from seed_grpo.config_file import dump_config
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.rollouts import Estimate, rollout_rows, schema
-from seed_grpo.evaluate.whatif import Outcome, markdown, rank_correlation, variants_of, whatif
+from seed_grpo.evaluate.whatif import Outcome, markdown, variants_of, whatif
 from seed_grpo.messages import (
     Completion,
     FinishReason,
@@ -225,12 +225,6 @@ def test_rank_correlation_with_the_run(run: Path) -> None:
     assert only(run, "algo.scale.kind=reciprocal").rank_correlation == pytest.approx(1.0)
     matched = only(run, "algo.scale.control=mean_matched")
     assert matched.rank_correlation is None and matched.scale_min == matched.scale_max
-
-
-def test_ties_share_their_rank() -> None:
-    # ranks 1.5, 1.5, 3 against 1, 2, 3: covariance 1.5 / sqrt(1.5 * 2) = 0.866; without shared ranks it would be 1
-    assert rank_correlation(np.array([1.0, 1.0, 5.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx(math.sqrt(0.75))
-    assert rank_correlation(np.zeros(0), np.zeros(0)) is None
 
 
 def test_the_grid_of_the_overrides(run: Path) -> None:

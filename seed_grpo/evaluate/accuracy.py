@@ -115,8 +115,9 @@ class EvaluationResult:
     def from_metrics(cls, metrics: Mapping[str, Any]) -> EvaluationResult:
         """The inverse of `as_metrics`, of a record that may hold more; null, which stands for nan in evaluations.jsonl,
         becomes nan again."""
-        values: dict[str, Any] = {field.name: metrics[field.name] for field in fields(cls)}
-        return cls(**{name: math.nan if value is None else value for name, value in values.items()})
+        own = [field.name for field in fields(cls)]
+        values: dict[str, Any] = {name: math.nan if metrics[name] is None else metrics[name] for name in own}
+        return cls(**values)
 
 
 def summarize(greedy_P: Sequence[GroupSummary], sampled_P: Sequence[GroupSummary]) -> EvaluationResult:

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ import numpy as np
 
 from seed_grpo.evaluate.accuracy import Interval, mean_interval
 from seed_grpo.evaluate.measured import escaped, json_ready, number, table
-from seed_grpo.evaluate.plots import STAGE_COLOURS, STYLE, smooth
+from seed_grpo.evaluate.plots import STAGE_COLOURS, save_figures, smooth
 from seed_grpo.evaluate.records import read_records
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def write_report(folder: Path, title: str, runs: Runs) -> Path:
         for name in values
         if any(metric in measured for measured in values[name].values())
     ]
-    folder.mkdir(parents=True, exist_ok=True)
+    drawings = {"learning": partial(_draw_learning, runs), "differences": partial(_draw_differences, summaries, runs)}
+    figures = save_figures(folder, drawings)
     (folder / "report.json").write_text(json.dumps(json_ready(summaries), indent=1) + "\n")
-    figures = _write_figures(folder, summaries, runs)
     file = folder / "report.md"
     file.write_text(_markdown(title, summaries, runs, values, figures))
     return file
@@ -176,59 +177,31 @@ def _interval(interval: Interval) -> str:
     return f"{number(interval.value)} [{number(interval.low)}, {number(interval.high)}]"
 
 
-def _write_figures(folder: Path, summaries: Sequence[Summary], runs: Runs) -> list[Path]:
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    files = []
-    with matplotlib.rc_context(STYLE):
-        for name, drawn in (("learning", _draw_learning(runs)), ("differences", _draw_differences(summaries, runs))):
-            if drawn is None:
-                continue
-            figure = Figure(layout="constrained")
-            drawn(figure.subplots())
-            files.append(folder / f"{name}.png")
-            figure.savefig(files[-1])
-    return files
-
-
-def _draw_learning(runs: Runs) -> Any:
-    """Reward by step, mean over seeds; None where nothing was trained."""
-    curves = {}
-    for name, by_seed in runs.directories.items():
+def _draw_learning(runs: Runs, axes: Axes) -> bool:
+    """Reward by step, mean over seeds."""
+    for i, (name, by_seed) in enumerate(runs.directories.items()):
         rewards = [[r["reward"] for r in read_records(d / "metrics.jsonl")] for d in by_seed.values()]
         shortest = min((len(each) for each in rewards), default=0)
-        if shortest:
-            curves[name] = np.array([each[:shortest] for each in rewards], dtype=np.float64)
-    if not curves:
-        return None
-
-    def draw(axes: Axes) -> None:
-        for i, (name, rewards) in enumerate(curves.items()):
-            mean = rewards.mean(axis=0)
-            window = max(1, len(mean) // 10) // 2 * 2 + 1
-            colour, style = STAGE_COLOURS[i % len(STAGE_COLOURS)], "-" if i < len(STAGE_COLOURS) else "--"
-            axes.plot(np.arange(1, len(mean) + 1), smooth(mean, window), style, color=colour, label=name)
-        axes.set(title="Mean reward over seeds (moving average)", xlabel="optimiser step", ylabel="share right")
-        axes.legend(fontsize=7)
-
-    return draw
+        if not shortest:
+            continue
+        mean = np.array([each[:shortest] for each in rewards], dtype=np.float64).mean(axis=0)
+        window = max(1, len(mean) // 10) // 2 * 2 + 1
+        colour, style = STAGE_COLOURS[i % len(STAGE_COLOURS)], "-" if i < len(STAGE_COLOURS) else "--"
+        axes.plot(np.arange(1, len(mean) + 1), smooth(mean, window), style, color=colour, label=name)
+    axes.set(title="Mean reward over seeds (moving average)", xlabel="optimiser step", ylabel="share right")
+    axes.legend(fontsize=7)
+    return bool(axes.lines)
 
 
-def _draw_differences(summaries: Sequence[Summary], runs: Runs) -> Any:
-    """Of the first metric; None where there is nothing to compare."""
+def _draw_differences(summaries: Sequence[Summary], runs: Runs, axes: Axes) -> bool:
+    """Of the first metric."""
     compared = [each for each in summaries if each.difference is not None and each.metric == runs.metrics[0]]
-    if not compared:
-        return None
-
-    def draw(axes: Axes) -> None:
-        for place, each in enumerate(reversed(compared)):
-            assert each.difference is not None
-            value, low, high = each.difference
-            bars = np.nan_to_num([[value - low], [high - value]])
-            axes.errorbar(value, place, xerr=bars, fmt="o", capsize=3, color=STAGE_COLOURS[0])
-        axes.axvline(0, color="black", linewidth=1)
-        axes.set_yticks(range(len(compared)), [each.configuration for each in reversed(compared)])
-        axes.set(title=f"{runs.metrics[0]}: difference from {runs.baseline} (95% over seeds)", xlabel="difference")
-
-    return draw
+    for place, each in enumerate(reversed(compared)):
+        assert each.difference is not None
+        value, low, high = each.difference
+        bars = np.nan_to_num([[value - low], [high - value]])
+        axes.errorbar(value, place, xerr=bars, fmt="o", capsize=3, color=STAGE_COLOURS[0])
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(range(len(compared)), [each.configuration for each in reversed(compared)])
+    axes.set(title=f"{runs.metrics[0]}: difference from {runs.baseline} (95% over seeds)", xlabel="difference")
+    return bool(compared)

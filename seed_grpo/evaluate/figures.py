@@ -6,10 +6,11 @@ Consumes computed results; produces PNGs. It computes nothing; a figure that has
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seed_grpo.evaluate.plots import GREY, STAGE_COLOURS, STYLE
+from seed_grpo.evaluate.plots import GREY, STAGE_COLOURS, save_figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,21 +25,10 @@ CURVES = (
 
 def write_figures(folder: Path, results: Results) -> list[Path]:
     """Draws every figure for which there is something, and returns the files."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    with matplotlib.rc_context(STYLE):
-        for name, draw in FIGURES.items():
-            figure = Figure(layout="constrained")
-            if draw(figure.subplots(), results):
-                files.append(folder / f"{name}.png")
-                figure.savefig(files[-1])
-    return files
+    return save_figures(folder, {name: partial(draw, results) for name, draw in FIGURES.items()})
 
 
-def _draw_accuracy(axes: Axes, results: Results) -> bool:
+def _draw_accuracy(results: Results, axes: Axes) -> bool:
     wholes = [part for part in results.accuracy.parts if part.by == "all"]
     for colour, part in zip(STAGE_COLOURS, wholes, strict=False):
         for kind, style in (("pass", "--"), ("maj", "-")):
@@ -55,7 +45,7 @@ def _draw_accuracy(axes: Axes, results: Results) -> bool:
     return bool(axes.lines)
 
 
-def _draw_risk(axes: Axes, results: Results) -> bool:
+def _draw_risk(results: Results, axes: Axes) -> bool:
     for source, style in zip(results.uncertainty.sources, ("-", "--", ":", "-."), strict=False):
         for colour, name in zip(STAGE_COLOURS, CURVES, strict=False):
             if name in source.majority:
@@ -67,7 +57,7 @@ def _draw_risk(axes: Axes, results: Results) -> bool:
     return bool(axes.lines)
 
 
-def _draw_reliability(axes: Axes, results: Results) -> bool:
+def _draw_reliability(results: Results, axes: Axes) -> bool:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="calibrated")
     for colour, source in zip(STAGE_COLOURS, results.uncertainty.sources, strict=False):
         full = [each for each in source.calibration.bins if each.problems]
@@ -79,7 +69,7 @@ def _draw_reliability(axes: Axes, results: Results) -> bool:
     return bool(results.uncertainty.sources)
 
 
-def _draw_adaptive(axes: Axes, results: Results) -> bool:
+def _draw_adaptive(results: Results, axes: Axes) -> bool:
     for colour, (source, found) in zip(STAGE_COLOURS, results.adaptive.items(), strict=False):
         ways = (found.fixed, "o--", "the same for all"), (found.adaptive, ".-", "while they disagree")
         for points, style, label in ways:
@@ -92,7 +82,7 @@ def _draw_adaptive(axes: Axes, results: Results) -> bool:
     return bool(results.adaptive)
 
 
-def _draw_monte_carlo(axes: Axes, results: Results) -> bool:
+def _draw_monte_carlo(results: Results, axes: Axes) -> bool:
     for style, (source, by_size) in zip(("-", "--", ":"), results.monte_carlo.items(), strict=False):
         names = dict.fromkeys(each.estimator for each in by_size)
         for colour, name in zip(STAGE_COLOURS, names, strict=False):
@@ -109,7 +99,7 @@ def _draw_monte_carlo(axes: Axes, results: Results) -> bool:
 
 
 
-FIGURES: dict[str, Callable[[Axes, Results], bool]] = {
+FIGURES: dict[str, Callable[[Results, Axes], bool]] = {
     "accuracy": _draw_accuracy,
     "risk_coverage": _draw_risk,
     "reliability": _draw_reliability,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seed_grpo.evaluate.estimators import Estimator
+from seed_grpo.evaluate.ranks import rank_correlation
 from seed_grpo.evaluate.rollouts import RecordedGroup, subgroup
 
 
@@ -71,20 +72,3 @@ def entropy_by_size(
                 )
             )
     return results
-
-
-def rank_correlation(x_P: np.ndarray, y_P: np.ndarray) -> float:
-    """Spearman's rank correlation of [P] pairs, ties by midranks (C. Spearman 1904); pairs with nan are left out, and
-    it is nan where one side is constant."""
-    known = ~(np.isnan(x_P) | np.isnan(y_P))
-    x_ranks, y_ranks = midranks(x_P[known]), midranks(y_P[known])
-    if not known.any() or np.ptp(x_ranks) == 0 or np.ptp(y_ranks) == 0:
-        return float("nan")
-    return float(np.corrcoef(x_ranks, y_ranks)[0, 1])
-
-
-def midranks(values_P: np.ndarray) -> np.ndarray:
-    """Ranks [P] from 1; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(values_P, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return ((last - counts + 1 + last) / 2)[inverse]

@@ -6,7 +6,8 @@ Consumes the records of a run directory (metrics.jsonl, timings.jsonl, evaluatio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,22 +54,30 @@ def write_plots(run_directory: Path) -> list[Path]:
     Raises:
         CheckpointError: a record was damaged from outside.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
-
     records = Records(
         read_records(run_directory / "metrics.jsonl"),
         read_records(run_directory / "timings.jsonl"),
         read_records(run_directory / "evaluations.jsonl"),
         _read_ledger(run_directory / "ledger"),
     )
-    folder = run_directory / "plots"
+    return save_figures(run_directory / "plots", {name: partial(draw, records) for name, draw in PLOTS.items()})
+
+
+def save_figures(folder: Path, drawings: Mapping[str, Callable[[Axes], bool]]) -> list[Path]:
+    """Draws figures of the house's style, and returns the files.
+
+    Args:
+        drawings: by name of the file; each says whether there was something to draw, else it is left out.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     with matplotlib.rc_context(STYLE):
-        for name, draw in PLOTS.items():
+        for name, draw in drawings.items():
             figure = Figure(layout="constrained")
-            if draw(figure.subplots(), records):
+            if draw(figure.subplots()):
                 files.append(folder / f"{name}.png")
                 figure.savefig(files[-1])
     return files
@@ -137,7 +146,7 @@ def _learning(axes: Axes, records: Records, curve: tuple[str, str, str], points:
     return bool(records.metrics or records.evaluations)
 
 
-def _draw_reward(axes: Axes, records: Records) -> bool:
+def _draw_reward(records: Records, axes: Axes) -> bool:
     curve = ("reward", BLUE, "sampled, training problems")
     if not _learning(axes, records, curve, ("accuracy", "greedy, held-out problems (95% interval)")):
         return False
@@ -147,7 +156,7 @@ def _draw_reward(axes: Axes, records: Records) -> bool:
     return True
 
 
-def _draw_semantic_entropy(axes: Axes, records: Records) -> bool:
+def _draw_semantic_entropy(records: Records, axes: Axes) -> bool:
     curve = ("semantic_entropy", GREEN, "training problems")
     if not _learning(axes, records, curve, ("semantic_entropy", "held-out problems (95% interval)")):
         return False
@@ -160,7 +169,7 @@ def _draw_semantic_entropy(axes: Axes, records: Records) -> bool:
     return True
 
 
-def _draw_entropy_against_accuracy(axes: Axes, records: Records) -> bool:
+def _draw_entropy_against_accuracy(records: Records, axes: Axes) -> bool:
     from matplotlib.ticker import MaxNLocator
 
     ledger = records.ledger
@@ -195,7 +204,7 @@ def _binned_mean(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
         axes.plot(x.mean(), y.mean(), "o", color=ORANGE, label="mean of the groups")
 
 
-def _draw_scales(axes: Axes, records: Records) -> bool:
+def _draw_scales(records: Records, axes: Axes) -> bool:
     from matplotlib.ticker import MaxNLocator
 
     scale = records.ledger["scale"][np.isfinite(records.ledger["scale"])]
@@ -212,7 +221,7 @@ def _draw_scales(axes: Axes, records: Records) -> bool:
     return True
 
 
-def _draw_time(axes: Axes, records: Records) -> bool:
+def _draw_time(records: Records, axes: Axes) -> bool:
     trained = [record for record in records.timings if "total" in record]
     if not trained:
         return False
@@ -235,7 +244,7 @@ def _draw_time(axes: Axes, records: Records) -> bool:
     return True
 
 
-PLOTS: dict[str, Callable[[Axes, Records], bool]] = {
+PLOTS: dict[str, Callable[[Records, Axes], bool]] = {
     "reward": _draw_reward,
     "semantic_entropy": _draw_semantic_entropy,
     "entropy_against_accuracy": _draw_entropy_against_accuracy,

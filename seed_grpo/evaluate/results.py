@@ -157,8 +157,8 @@ def _adaptive_lines(found: Curve) -> list[str]:
         )
     columns = ["answers, fixed", "accuracy", "threshold, nats", "accuracy", "answers, adaptive", "of the fixed"]
     return [
-        f"Accuracy of the majority of so many answers, and what the rule that goes on while the semantic entropy exceeds "
-        f"a threshold spends for at least as much ({found.problems} problems, replayed in random orders):",
+        "Accuracy of the majority of so many answers, and what the rule that goes on while the semantic entropy "
+        f"exceeds a threshold spends for at least as much ({found.problems} problems, replayed in random orders):",
         "",
         *table(columns, rows),
     ]

@@ -12,6 +12,7 @@ completions.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,8 @@ from seed_grpo.algo.scale import SCALES
 from seed_grpo.config import AlgoConfig, Config
 from seed_grpo.config_file import load_config
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.replay import SCALE_TOLERANCE, RecordedStep, differences, recorded_step, replay
+from seed_grpo.evaluate.ranks import rank_correlation
+from seed_grpo.evaluate.replay import RecordedStep, differences, recorded_step, replay
 from seed_grpo.evaluate.rollouts import RecordedGroup, tables
 from seed_grpo.semantics.entropy import FUNCTIONALS
 
@@ -149,13 +151,6 @@ def whatif(run_directory: Path, variants: Sequence[tuple[str, AlgoConfig]]) -> W
     return WhatIf(str(run_directory), len(files), trained, sums[0].dropped, by_scale, by_advantage, outcomes)
 
 
-def rank_correlation(first_N: np.ndarray, second_N: np.ndarray) -> float | None:
-    """Spearman's rank correlation, ties sharing their mean rank; None where one of the two does not vary."""
-    if not len(first_N) or min(np.ptp(first_N), np.ptp(second_N)) < SCALE_TOLERANCE:
-        return None
-    return float(np.corrcoef(_ranks(first_N), _ranks(second_N))[0, 1])
-
-
 def markdown(found: WhatIf) -> str:
     """The outcomes as tables."""
     return "\n".join(
@@ -251,12 +246,6 @@ def _difficulty(group: RecordedGroup) -> int:
     return int(np.searchsorted([0.0, 0.25, 0.5, 0.75], right)) + (right == 1.0)
 
 
-def _ranks(values_N: np.ndarray) -> np.ndarray:
-    """[N] mean ranks; what differs by rounding alone is a tie."""
-    _, inverse, counts = np.unique(np.round(values_N, 12), return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-
-
 def _over(total: float, count: float) -> float | None:
     return float(total / count) if count else None
 
@@ -295,7 +284,7 @@ class _Sums:
             self._add_group(step.batch[p], float(replayed.scale_P[p]), float(np.abs(replayed.unscaled_PG[p]).sum()))
         self.clipped += int(replayed.clipped_P[trained_P].sum())
         correlation = rank_correlation(replayed.scale_P[trained_P], run_scale_P[trained_P])
-        if correlation is not None:
+        if not math.isnan(correlation):
             self.correlations.append(correlation)
         alone = replay(step.dropped, _uncontrolled(self.config))
         self.dropped += len(step.dropped)
