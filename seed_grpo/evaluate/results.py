@@ -25,8 +25,8 @@ from seed_grpo.evaluate.measured import escaped, json_ready, number, table
 from seed_grpo.evaluate.monte_carlo import SizeResult, entropy_by_size
 from seed_grpo.evaluate.rollouts import RecordedGroup
 
-FIRST, MORE = 4, 2
-"""answers that the adaptive rule draws first, and then at a time"""
+FIRST, MORE, MOST = 4, 2, 32
+"""answers that the adaptive rule draws first, then at a time, and in all"""
 THRESHOLDS = 41
 """of the adaptive rule, evenly from 0 to the largest entropy"""
 SIZES = (4, 8, 16)
@@ -124,7 +124,7 @@ def markdown(results: Results, figures: Sequence[Path] = ()) -> str:
 
 def _adaptive(groups: Sequence[RecordedGroup], config: SemanticEntropyConfig, seed: int) -> Curve | None:
     """None where there are too few samples to save any."""
-    most = max(len(group.valid_G) for group in groups)
+    most = min(MOST, max(len(group.valid_G) for group in groups))
     if most <= FIRST:
         return None
     try:
@@ -143,7 +143,8 @@ def _monte_carlo(groups: Sequence[RecordedGroup], seed: int) -> list[SizeResult]
 
 def _adaptive_lines(found: Curve) -> list[str]:
     rows = []
-    for point in found.fixed:
+    shown = {*benchmark.sizes(int(found.fixed[-1].samples)), FIRST}
+    for point in (point for point in found.fixed if point.samples in shown):
         same = found.cheapest(point.accuracy)
         rows.append(
             [
