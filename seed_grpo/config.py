@@ -151,9 +151,9 @@ class VerifierConfig(Section):
 
     num_workers: Positive = 1
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
-    relation: Literal["math", "exact"] = "math"
-    """when two answers mean the same"""
-    extraction: Literal["boxed", "answer_tag", "phrase", "last_number", "auto"] = "boxed"
+    relation: Literal["math", "exact", "code", "text"] = "math"
+    """when two answers mean the same. `code` runs what the model wrote, in a sandbox; `text` asks a language model"""
+    extraction: Literal["boxed", "answer_tag", "phrase", "last_number", "auto", "code_block"] = "boxed"
     """where the final answer stands in a completion"""
     no_answer: Literal["one_class", "one_each", "none"] = "one_class"
     """completions without an answer form one meaning class, one each, or are left out of the partition"""
@@ -161,12 +161,29 @@ class VerifierConfig(Section):
     """a decimal of at least so many significant digits means every number that begins with them: at 4, 0.3333 is 1/3"""
     relative_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """numbers that differ by at most this fraction are the same; 0.01 for Minerva's benchmark"""
+    code_inputs: tuple[str, ...] = ()
+    """of `code`: standard inputs; programs that print alike and exit alike on each mean the same"""
+    text_model: str | None = None
+    """of `text`: local folder of a Hugging Face model, or its hub id"""
+    text_method: Literal["embedding", "entailment"] = "entailment"
+    """cosine of mean embeddings, or entailment in both directions"""
+    text_threshold: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """least cosine, or probability of entailment, of texts that mean the same"""
     judge_timeout: Seconds = 0.8
-    """seconds that the comparisons of one verdict may take, after which it is `timed_out`"""
+    """seconds that the comparisons of one verdict, or a program on one input, may take until it is `timed_out`"""
     memory_mib: Positive = 1024
-    """address space of one comparison in the bounded process"""
+    """address space of one comparison in the bounded process, and of a process of a program"""
     group_timeout: Seconds = 60.0
     """seconds for a whole group"""
+
+    @model_validator(mode="after")
+    def _relation_has_what_it_needs(self) -> VerifierConfig:
+        needs = {"code": ("code_inputs", self.code_inputs), "text": ("text_model", self.text_model)}
+        for relation, (name, given) in needs.items():
+            if (self.relation == relation) != bool(given):
+                verb = "needs" if self.relation == relation else "does not use"
+                raise ValueError(f"relation={self.relation} {verb} {name}; set one of the two to fit the other")
+        return self
 
 
 class SemanticEntropyConfig(Section):
@@ -176,6 +193,8 @@ class SemanticEntropyConfig(Section):
     likelihood: Literal["mean", "sum"] = "mean"
     """of a completion's log-probabilities; `sum` collapses on long completions: one sample takes all the mass"""
     functional: Literal["paper", "shannon"] = "paper"
+    granularity: Literal["answer", "step"] = "answer"
+    """`step`: the mean over intermediate results and the final answer, each compared with those at its position"""
 
 
 class ScaleConfig(Section):

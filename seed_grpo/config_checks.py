@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def faults_between(config: Config) -> list[str]:
     """All faults, none where the sections fit together."""
-    checks = (_batch_faults, _length_faults, _staleness_faults, _schedule_faults, _transport_faults)
+    checks = (
+        _batch_faults, _length_faults, _staleness_faults, _schedule_faults, _transport_faults, _relation_faults,
+    )  # fmt: skip
     return [fault for check in checks for fault in check(config)]
 
 
@@ -89,6 +91,15 @@ def _schedule_faults(config: Config) -> list[str]:
         return [
             f"trainer.warmup_steps={trainer.warmup_steps} leaves no step of run.steps={config.run.steps} "
             "for the linear schedule; lower it"
+        ]
+    return []
+
+
+def _relation_faults(config: Config) -> list[str]:
+    if config.verifier.relation == "code" and config.algo.semantic_entropy.granularity == "step":
+        return [
+            "algo.semantic_entropy.granularity=step compares intermediate results, which verifier.relation=code would "
+            "run as programs; set granularity=answer or another relation"
         ]
     return []
 

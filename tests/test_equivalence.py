@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from answer_pairs import PAIRS
+from relation_settings import settings_of
 from seed_grpo.config import VerifierConfig
 from seed_grpo.messages import Verdict
 from seed_grpo.semantics.partition import partition
@@ -310,6 +311,7 @@ def test_a_short_decimal_means_a_fraction_only_where_it_is_one(judge, above, bel
 # the contract of every relation
 
 SPELLINGS = [text for equal, unequal in PAIRS.values() for pair in (*equal[:2], *unequal[:2]) for text in pair]
+PROGRAMS = ["print(1)", "print( 2 - 1 )", "print(2)", "print(1)\n1/0", "1/0", "not a program"]
 
 
 def test_every_relation_can_be_configured():
@@ -317,11 +319,12 @@ def test_every_relation_can_be_configured():
 
 
 @pytest.mark.parametrize("name", RELATIONS)
-def test_relations_keep_the_contract(name):
-    relation, judge = RELATIONS[name], Judge(VerifierConfig(relation=name))
+def test_relations_keep_the_contract(name, tmp_path):
+    judge = Judge(VerifierConfig(relation=name, **settings_of(name, tmp_path)))
+    relation, texts = judge._relation, PROGRAMS if name == "code" else SPELLINGS
     try:
-        forms = [relation.parse(text) for text in SPELLINGS]
-        for text, form in zip(SPELLINGS, forms, strict=True):
+        forms = [relation.parse(text) for text in texts]
+        for text, form in zip(texts, forms, strict=True):
             again = relation.parse(f" {text} ")
             assert form == again and hash(form) == hash(again)
             assert said(judge, text, text) is Verdict.CORRECT
@@ -333,7 +336,7 @@ def test_relations_keep_the_contract(name):
             else:
                 assert relation.compare(first, second, judge._rules) is relation.compare(second, first, judge._rules)
         assert equal > 0  # the hashes of some were looked at
-        for first, second in itertools.islice(zip(SPELLINGS[::2], SPELLINGS[1::2], strict=True), 0, None, 3):
+        for first, second in itertools.islice(zip(texts[::2], texts[1::2], strict=True), 0, None, 3):
             same(judge, first, second)
     finally:
         judge.close()

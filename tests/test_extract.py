@@ -127,12 +127,25 @@ AUTO = [
     ("that makes no sense", None),
     ("", None),
 ]
+CODE_BLOCK = [
+    ("So:\n```python\na = 1\nprint(a)\n```\nDone.", "a = 1\nprint(a)"),
+    ("```\n1\n```\nor\n~~~py\n2\n~~~", "2"),
+    ("```python\n1\n```\nwhich prints\n```text\n5\n```", "1"),  # the last of Python
+    ("```python\n1\n```\n```python\n2", None),  # what was cut off is no answer
+    ("````python\n```\n1\n```\n````", "```\n1\n```"),
+    ("1. here:\n   ```python\n   if a:\n       b\n   ```", "if a:\n    b"),
+    ("```python\nprint('\\\\alpha')\n```", "print('\\\\alpha')"),  # no text of JSON, whose \\ would be \
+    ("```python\n   \n```", None),
+    ("print(1)", None),
+    ("use `print`, or ```print(1)``` here", None),
+]
 CASES = {
     "boxed": BOXED + CUT_OFF + LISTS,
     "answer_tag": TAGS,
     "phrase": PHRASES,
     "last_number": NUMBERS,
     "auto": AUTO,
+    "code_block": CODE_BLOCK,
 }
 PARTS = [
     "{", "}", "\\boxed{", "\\boxed ", "\\boxed{1}", "\\boxed{1} and ", "\\boxed{\\boxed{1}", "\\boxed{1}" + " a" * 55,

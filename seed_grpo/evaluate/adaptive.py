@@ -123,6 +123,6 @@ def _replay(
     """Semantic entropy, and how right the majority is, after each of the rule's sizes."""
     drawn = [subgroup(group, order_n[:size]) for size in rule.sizes]
     return (
-        [recorded_semantic_entropy(part, config) for part in drawn],
+        [recorded_semantic_entropy(part, config).value for part in drawn],
         [majority_at_k(part, len(part.valid_G)) for part in drawn],
     )

@@ -38,15 +38,16 @@ import numpy as np
 
 from seed_grpo.config import SemanticEntropyConfig
 from seed_grpo.evaluate.rollouts import RecordedGroup
-from seed_grpo.semantics.entropy import semantic_entropy
+from seed_grpo.semantics.entropy import SemanticEntropy, semantic_entropy
 
 Estimator = Callable[[RecordedGroup], float]
 
 
-def recorded_semantic_entropy(group: RecordedGroup, config: SemanticEntropyConfig) -> float:
-    """`semantics.entropy.semantic_entropy` in nats, of any mass and functional, whatever the run was configured to."""
+def recorded_semantic_entropy(group: RecordedGroup, config: SemanticEntropyConfig) -> SemanticEntropy:
+    """`semantics.entropy.semantic_entropy` of the final answers, by any mass and functional, whatever those of the run
+    were."""
     likelihoods_G = group.mean_logprobs_G if config.likelihood == "mean" else _sum_logprobs(group)
-    return semantic_entropy(group.class_ids_G, likelihoods_G, config).value
+    return semantic_entropy(group.class_ids_G, likelihoods_G, config)
 
 
 def monte_carlo(group: RecordedGroup) -> float:
@@ -118,7 +119,7 @@ def _entropy(functional: str, mass: str, likelihood: str = "mean") -> Estimator:
     config = SemanticEntropyConfig.model_validate({"functional": functional, "mass": mass, "likelihood": likelihood})
 
     def estimate(group: RecordedGroup) -> float:
-        return recorded_semantic_entropy(group, config)
+        return recorded_semantic_entropy(group, config).value
 
     return estimate
 

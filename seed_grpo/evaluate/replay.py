@@ -16,12 +16,12 @@ import numpy as np
 from seed_grpo.algo.advantage import advantages_G
 from seed_grpo.algo.overlong import overlong_G
 from seed_grpo.algo.scale import scales_P
-from seed_grpo.config import Config, SemanticEntropyConfig
+from seed_grpo.config import Config
 from seed_grpo.data.ledger import NOT_FINITE
 from seed_grpo.data.seeds import Use, derive_seed
 from seed_grpo.errors import ConfigError
+from seed_grpo.evaluate.estimators import recorded_semantic_entropy
 from seed_grpo.evaluate.rollouts import RecordedGroup, read_groups
-from seed_grpo.semantics.entropy import SemanticEntropy, semantic_entropy
 
 SCALE_TOLERANCE, ADVANTAGE_TOLERANCE = 1e-9, 1e-5
 """between record and replay; advantages are on record in float32"""
@@ -68,9 +68,17 @@ def replay(groups: Sequence[RecordedGroup], config: Config) -> Replay:
     Args:
         groups: [P], in the order in which the step took them.
         config: `run.seed` and `rollout.max_completion_tokens` enter too.
+
+    Raises:
+        ConfigError: the entropy is of intermediate results, which are not on record.
     """
+    if config.algo.semantic_entropy.granularity == "step":
+        raise ConfigError(
+            "algo.semantic_entropy.granularity=step cannot be replayed: the classes of intermediate results are not on "
+            "record; try algo.semantic_entropy.granularity=answer in a run of its own"
+        )
     algo, longest = config.algo, config.rollout.max_completion_tokens
-    entropies = [_entropy(group, algo.semantic_entropy) for group in groups]
+    entropies = [recorded_semantic_entropy(group, algo.semantic_entropy) for group in groups]
     version = groups[0].step - 1 if groups else 0  # that the step started from
     scale_P = scales_P(
         np.array([entropy.value for entropy in entropies]),
@@ -112,11 +120,6 @@ def differences(batch: Sequence[RecordedGroup], own: Replay, config_file: Path) 
                 "or the step did not take them oldest weights first"
             )
     return by_scale, by_advantage
-
-
-def _entropy(group: RecordedGroup, config: SemanticEntropyConfig) -> SemanticEntropy:
-    lengths_G = group.num_tokens_G if config.likelihood == "sum" else np.ones_like(group.num_tokens_G)
-    return semantic_entropy(group.class_ids_G, group.mean_logprobs_G * lengths_G, config)
 
 
 def _urgency(group: RecordedGroup) -> tuple[bool, int, int]:

@@ -8,6 +8,7 @@ long text is looked at, and every scan is linear, so hostile text costs no more 
 from __future__ import annotations
 
 import re
+import textwrap
 from bisect import bisect
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from typing import NamedTuple
 MAX_COMPLETION_CHARS = 100_000  # at the end, that are looked at
 MAX_GAP_CHARS = 120  # between two answers of one list
 MAX_ANSWER_WORDS = 5  # of an answer in plain words
+PROGRAM_TAGS = ("", "python", "python3", "py")  # of a fenced block
 
 _JSON_COMMAND = re.compile(r"(?<!\\)(?:\\\\)+[A-Za-z]{2}")
 _NO_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\(?![\\n\"])")
@@ -52,6 +54,7 @@ _FORMULA = re.compile(
 _SEPARATOR = re.compile(r"\\[,;:! ()\[\]\\]|\\q?quad\b|[\s,;&~$*+]")
 _NAME = re.compile(r"(?:\\?[A-Za-z]+(?:_(?:\w|\{\w{1,9}\}))?'?(?:\(\w\))?\s*=|\(\w{1,3}\):?)\s*\Z")
 _JOINING_WORDS = re.compile(r"(?:(?:[A-Za-z][\w'-]*|\(\w{1,3}\)) ){0,4}(?:and|or)", re.I)
+_FENCE = re.compile(r"[ \t]{0,9}(?P<marks>`{3,}|~{3,})[ \t]*(?P<tag>[^`\s]*)[^`]*")
 _NUMBER = re.compile(
     r"(?a)(?<![\w^])(?<![\d^_][.{])(?<!\^-)(?<!\^\{-)(?:(?<![\w.)\]}])[-\u2212])?"
     r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+|/\d+)?|\.\d+)%?"
@@ -225,12 +228,28 @@ def auto(text: str) -> str | None:
     return answer or (None if cut_off else _guess(text))
 
 
+def code_block(text: str) -> str | None:
+    """The last fenced block that is Python or has no tag; none where one is open at the end."""
+    last, fence, tag = None, "", ""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        mark = _FENCE.fullmatch(line.rstrip())
+        if not fence:
+            fence, tag, lines = (mark["marks"], mark["tag"].lower(), []) if mark else ("", "", [])
+        elif mark and not mark["tag"] and mark["marks"].startswith(fence):
+            last, fence = (textwrap.dedent("\n".join(lines)) if tag in PROGRAM_TAGS else last), ""
+        else:
+            lines.append(line)
+    return None if fence else last
+
+
 STYLES: dict[str, Callable[[str], str | None]] = {
     "boxed": boxed,
     "answer_tag": answer_tag,
     "phrase": phrase,
     "last_number": last_number,
     "auto": auto,
+    "code_block": code_block,
 }
 """By `verifier.extraction`."""
 
@@ -245,6 +264,6 @@ def extract_answer(completion: str, style: str) -> str | None:
         style: a key of `STYLES`.
     """
     text = completion[-MAX_COMPLETION_CHARS:].strip()
-    if _JSON_COMMAND.search(text) and not _NO_JSON.search(text):
+    if style != "code_block" and _JSON_COMMAND.search(text) and not _NO_JSON.search(text):
         text = _JSON_ESCAPE.sub(lambda match: match[1].replace("n", "\n"), text)
     return (STYLES[style](text) or "").strip() or None

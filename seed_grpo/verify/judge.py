@@ -23,7 +23,7 @@ from seed_grpo.verify.bounded import BoundedProcess
 from seed_grpo.verify.extract import extract_answer
 from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
 from seed_grpo.verify.parse import Parsed
-from seed_grpo.verify.relations import RELATIONS
+from seed_grpo.verify.relations import relation_of
 from seed_grpo.verify.values import Rules
 
 logger = logging.getLogger(__name__)
@@ -44,9 +44,13 @@ class Judge:
     """Judges one group after the other. Not thread-safe; one per verifier worker."""
 
     def __init__(self, config: VerifierConfig) -> None:
-        """Starts the bounded process, if the relation needs one, and does not wait for it."""
+        """Starts the bounded process, if the relation needs one, and does not wait for it.
+
+        Raises:
+            VerifierError: this machine cannot have the relation.
+        """
         self._config = config
-        self._relation = RELATIONS[config.relation]
+        self._relation = relation_of(config)
         self._rules = Rules(config.decimal_digits, config.relative_tolerance)
         oracle = self._relation.oracle
         numbers = self._rules[:2]
@@ -74,6 +78,12 @@ class Judge:
         self._deadline = time.monotonic() + self._config.group_timeout
         targets = [self._parse(reference) for reference in references]
         return tuple(self._judge_one(answer, targets) for answer in answers_G)
+
+    def forms(self, texts: Sequence[str]) -> list[Parsed | None]:
+        """Forms of further texts of the group that was judged last, within its time; None where a bound or a fault of
+        ours left none."""
+        read = [self._parse(text) for text in texts]
+        return [None if isinstance(form, Judgement) else form for form in read]
 
     def same(self, first: Hashable, second: Hashable) -> bool:
         """Whether two keys of a partition mean the same: forms of the group that was judged last, or what stands for

@@ -2,7 +2,8 @@
 
 A relation makes a parsed form of each text, once. Equal forms mean the same, by hash, which decides most answers. Of
 different forms `compare` says yes, no, or that it cannot tell, in process and quickly; what it cannot tell goes to the
-relation's oracle, in the bounded process. A further relation is one entry of `RELATIONS`.
+relation's oracle, in the bounded process. A further relation is one entry of `RELATIONS`: the relation, or what makes
+it of the settings.
 
 Every relation is symmetric and reflexive; where `math` is not transitive, `seed_grpo.verify.equivalence` says.
 """
@@ -12,8 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from seed_grpo.config import VerifierConfig
 from seed_grpo.verify import equivalence
+from seed_grpo.verify.code import Programs
 from seed_grpo.verify.parse import Parsed, parse_answer, same_text
+from seed_grpo.verify.text import METHODS, parse_text
 from seed_grpo.verify.values import Rules
 
 
@@ -36,7 +40,7 @@ def parse_exact(text: str) -> Parsed:
 
 
 def never(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
-    """Different texts are different answers."""
+    """Different forms are different answers."""
     return False
 
 
@@ -46,8 +50,32 @@ def compare_math(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
     return same_text(first, second) or equivalence.compare(*nodes, rules)
 
 
-RELATIONS: dict[str, Relation] = {
+def code_relation(config: VerifierConfig) -> Relation:
+    """Programs mean the same if they behave alike on `verifier.code_inputs`."""
+    programs = Programs(config.code_inputs, config.judge_timeout, config.memory_mib)
+    return Relation(programs.parse, never, None)
+
+
+def text_relation(config: VerifierConfig) -> Relation:
+    """Texts mean the same if the model `verifier.text_model` says so."""
+    assert config.text_model is not None  # the configuration says so
+    return Relation(parse_text, METHODS[config.text_method](config.text_model, config.text_threshold).compare, None)
+
+
+RELATIONS: dict[str, Relation | Callable[[VerifierConfig], Relation]] = {
     "math": Relation(parse_answer, compare_math, "seed_grpo.verify.symbolic:same"),
     "exact": Relation(parse_exact, never, None),
+    "code": code_relation,
+    "text": text_relation,
 }
 """By `verifier.relation`."""
+
+
+def relation_of(config: VerifierConfig) -> Relation:
+    """The relation that a configuration asks for.
+
+    Raises:
+        VerifierError: this machine cannot have it.
+    """
+    relation = RELATIONS[config.relation]
+    return relation if isinstance(relation, Relation) else relation(config)
