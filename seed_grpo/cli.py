@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"seed-grpo: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("seed-grpo: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("seed-grpo: stopped; the same command goes on from what is on disk", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -86,12 +86,12 @@ def _scale(parsed: argparse.Namespace) -> int:
 
 def _evaluate(parsed: argparse.Namespace) -> int:
     from seed_grpo.runtime.evaluation import evaluate
-    from seed_grpo.runtime.serving import serving_config
+    from seed_grpo.runtime.serving import is_run, serving_config
 
     directory = parsed.out or Path("runs/evaluations") / f"{Path(parsed.model).name}-k{parsed.samples}"
     config = serving_config(parsed.model, parsed.samples, directory, parsed.settings, parsed.overrides)
-    seen = _config_of_run(parsed.model)
-    evaluate(config, parsed.sets.split(","), None if seen is None else seen.data)
+    seen = load_config(Path(parsed.model) / "config.yaml").data if is_run(parsed.model) else None
+    evaluate(config, parsed.sets.split(","), seen)
     return 0
 
 
@@ -136,12 +136,6 @@ def _report(parsed: argparse.Namespace) -> int:
 
     print(f"the report is in {write_report(parsed.run, parsed.out)}")
     return 0
-
-
-def _config_of_run(directory: str) -> Config | None:
-    """None where the name of a model is not the directory of a run."""
-    file = Path(directory) / "config.yaml"
-    return load_config(file) if file.is_file() else None
 
 
 def _judge(parsed: argparse.Namespace) -> int:
@@ -216,7 +210,7 @@ def _add_commands_of_a_model(add: Add) -> None:
         sub.add_argument("model", help="folder or hub id of a Hugging Face model, or the directory of a run")
         sub.add_argument("overrides", nargs="*", help="settings to change: section.key=value")
         sub.add_argument("--settings", type=Path, metavar="FILE", help="YAML file of a run, to take the settings from")
-        sub.add_argument("--out", type=Path, metavar="FOLDER", help="folder to write into, and to go on in")
+        sub.add_argument("--out", type=Path, metavar="FOLDER", help="folder to write into")
 
 
 def _add_commands_of_a_run(add: Add) -> None:

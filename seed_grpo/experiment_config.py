@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ Settings = dict[str, Any]
 class EvaluateConfig(Section):
     """Runs that train nothing: `seed-grpo evaluate` on the base's model."""
 
-    sets: tuple[str, ...]
+    sets: tuple[str, ...] = Field(min_length=1)
     samples: int = Field(ge=2)
     """completions of each problem"""
     problems: Positive | None = None
@@ -53,7 +54,7 @@ class ExperimentConfig(Section):
     baseline: str | None = None
     """the configuration that the others are compared with; None where there is but one"""
     seeds: tuple[NonNegative, ...] = Field(min_length=1)
-    metrics: tuple[str, ...] = ("accuracy", "reward")
+    metrics: tuple[str, ...] = Field(("accuracy", "reward"), min_length=1)
     """in the order of the report's tables; `evaluate.experiment` says which there are"""
     evaluate: EvaluateConfig | None = None
 
@@ -67,7 +68,7 @@ class ExperimentConfig(Section):
         """Of one run. Raises ConfigError as `load_config`."""
         settings = {**self.settings, **self.all_configurations()[name], "run.seed": seed}
         settings["run.directory"] = self.run_directory(name, seed)
-        overrides = [f"{key}={_written(value)}" for key, value in settings.items()]
+        overrides = [f"{key}={json.dumps(value, default=str)}" for key, value in settings.items()]  # JSON is YAML
         return parse_config(read_tree(self.base), f"{self.base}, {name}", overrides)
 
     def run_directory(self, name: str, seed: int) -> Path:
@@ -95,11 +96,9 @@ def load_experiment(path: Path) -> ExperimentConfig:
         raise ConfigError(f"{path}: baseline={experiment.baseline} is none of the configurations {', '.join(names)}")
     if len(set(experiment.seeds)) < len(experiment.seeds):
         raise ConfigError(f"{path}: seeds={list(experiment.seeds)} has one twice")
+    directories = [experiment.run_directory(name, experiment.seeds[0]) for name in names]
+    if len(set(directories)) < len(names):
+        raise ConfigError(f"{path}: two configurations would share a folder: {', '.join(names)}; rename one of them")
     for name in names:
         experiment.config(name, experiment.seeds[0])
     return experiment
-
-
-def _written(value: Any) -> str:
-    """As an override's value, which is read as YAML."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

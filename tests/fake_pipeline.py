@@ -75,6 +75,7 @@ class FakePipeline:
 
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
+        self.num_engines = 1
         self.tasks: list[GroupTask] = []
         """all that were ever submitted"""
         self.rounds: list[int] = []

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from recorded_group import recorded_group
 from seed_grpo.config import SemanticEntropyConfig
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.adaptive import Rule, curve
+from seed_grpo.evaluate.adaptive import Point, Rule, curve
 from seed_grpo.evaluate.estimators import ESTIMATORS
 from seed_grpo.evaluate.monte_carlo import entropy_by_size
 from seed_grpo.evaluate.ranks import midranks, rank_correlation
@@ -44,7 +44,19 @@ def test_the_replay_stops_where_answers_agree() -> None:
     assert strict.samples == pytest.approx((2 + 3 / 14 * 2 + 11 / 14 * 8) / 2, abs=0.3)
     assert strict.accuracy == 1.0  # two that agree are right here
     assert (lax.samples, lax.accuracy) == (2.0, found.fixed[0].accuracy)
-    assert found.cheapest(1.0) == strict and found.cheapest(0.1) == lax and found.cheapest(1.1) is None
+    # both halves need threshold 0 to be as right as 8 answers, and any does for 2: of 0 and log 8 the latter is cheaper
+    for matched, point in zip(found.matched, (lax, strict), strict=True):
+        assert matched is not None
+        assert (matched.threshold, matched.samples) == (point.threshold, pytest.approx(point.samples, abs=0.3))
+
+
+def test_a_threshold_is_tried_on_other_problems_than_it_was_chosen_on() -> None:
+    """Two problems, one in each half. On the first two equal right answers need no more; on the second no threshold
+    reaches what eight give, since the first two answers always agree and are wrong."""
+    sure = recorded_group("RRRR", [0] * 4, "sure")
+    entropies = [curve([sure, sure], Rule(2, 2, 4, 0.0), [0.0], COUNTS, seed=0).matched[1]]
+    assert entropies == [Point(0.0, 1.0, 2.0)]
+    assert curve([sure], Rule(2, 2, 4, 0.0), [0.0], COUNTS, seed=0).matched == (None, None)
 
 
 def test_a_replay_needs_the_completions_that_it_might_draw() -> None:
@@ -61,18 +73,21 @@ def test_a_subgroup_is_as_if_no_others_had_been_sampled() -> None:
 
 
 def test_the_entropy_of_few_samples_is_too_low_by_hand() -> None:
-    """A prompt of two equally large classes of eight: log 2 for all. Two of them agree with probability 7/15, and
-    then have no entropy, else log 2: the bias is -7/15 log 2. One of a single class has none at either size."""
+    """A prompt of two equally large classes of eight. Two of them agree with probability 7/15 and have no entropy, and
+    of the others are 6 and 8: H(6/14) = 0.68291; else the two have log 2, and the others, 7 and 7, have too. So the
+    truth is 7/15 x 0.68291 + 8/15 log 2 = 0.68837, and the bias -7/15 x 0.68291 = -0.31869. One of a single class has
+    no entropy at all. With the two among the others, the truth would be log 2.
+
+    Pairs (0, 0), (0, 0.683), (log 2, log 2) with shares 15/30, 7/30, 8/30: midranks as shares 0.367 and 0.867; 0.25,
+    0.617 and 0.867. Covariance 0.0489, variances 0.0489 and 0.0703: 0.834."""
     halves = recorded_group("R" * 8 + "W" * 8, [0] * 8 + [1] * 8)
     same = recorded_group("R" * 16, [0] * 16)
     chosen = {SHANNON: ESTIMATORS[SHANNON]}
-    two, all_of_them = entropy_by_size([halves] * 300 + [same] * 300, [2, 16], chosen, seed=1)
-    assert two.truth == all_of_them.truth == pytest.approx(math.log(2) / 2)
-    assert two.bias == pytest.approx(-7 / 15 * math.log(2) / 2, abs=0.01)
-    assert two.rmse == pytest.approx(math.sqrt(7 / 15 / 2) * math.log(2), abs=0.01)
-    assert (all_of_them.bias, all_of_them.rmse) == (pytest.approx(0), pytest.approx(0))
-    assert all_of_them.rank_correlation == pytest.approx(1)
-    assert 0.4 < two.rank_correlation < 0.7  # half of the split prompts look like the others
+    (two,) = entropy_by_size([halves] * 300 + [same] * 300, [2], chosen, seed=1)
+    assert two.truth == pytest.approx(0.68837 / 2, abs=2e-4)
+    assert two.bias == pytest.approx(-0.31869 / 2, abs=0.01)
+    assert two.rmse == pytest.approx(math.sqrt(7 / 15 / 2) * 0.68291, abs=0.01)
+    assert two.rank_correlation == pytest.approx(0.834, abs=0.01)
 
 
 def test_rank_correlation_agrees_with_scipy() -> None:

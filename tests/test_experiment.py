@@ -57,6 +57,8 @@ def test_a_grid_is_the_product_of_its_values(tmp_path: Path) -> None:
         ({"configurations": {}}, "has no configurations"),
         ({"seeds": [1, 1]}, "has one twice"),
         ({"sedes": [1]}, "unknown key 'sedes'"),
+        ({"metrics": []}, "metrics: .*at least 1 item"),
+        ({"configurations": {"a b": {}, "a/b": {}}, "baseline": "a b"}, "two configurations would share a folder"),
         ({"configurations": {"a": {"algo.scale.alpha": 2}}}, "alpha=2.0 lets the linear scale leave"),
     ],
 )
@@ -77,6 +79,7 @@ def test_differences_are_taken_seed_by_seed() -> None:
     assert found.difference == pytest.approx((0.2, 0.2 - 0.4303, 0.2 + 0.4303), abs=1e-3)
     assert found.p_value == 0.25
     assert summarize("base", "m", values, "base").difference is None
+    assert (found.pairs, summarize("base", "m", values, "base").pairs) == (3, 0)
     assert sign_flip_p(np.array([1.0, -1.0])) == 1.0 and math.isnan(sign_flip_p(np.zeros(0)))
 
 
@@ -98,7 +101,7 @@ def test_a_report_is_of_the_runs_records(tmp_path: Path) -> None:
     }  # fmt: skip
     directories = {"a": {0: tmp_path / "a0"}, "b<i>": {0: tmp_path / "b0"}}
     written = write_report(tmp_path / "out", "Title", Runs(directories, "a", ["accuracy", "reward"])).read_text()
-    assert "| b\\<i\\> | 1 | 0.700 [-, -] | 0.100 [-, -] | 1.000 | 0.700 |" in written
+    assert "| b\\<i\\> | 1 | 0.700 [-, -] | 0.100 [-, -] | 1 | 1.000 | 0.700 |" in written
     assert (tmp_path / "out/learning.png").is_file() and (tmp_path / "out/differences.png").is_file()
 
 
@@ -107,7 +110,7 @@ def test_runs_are_started_a_few_at_a_time_and_failures_are_named(
 ) -> None:
     """Four runs, one through already; of the others that of b, seed 1 fails. The same command runs that one alone."""
     experiment = load_experiment(write(tmp_path))
-    working, most, failing, started = set(), [0], {"b, seed 1"}, []
+    working, most, failing, started, stopped = set(), [0], {"b, seed 1"}, [], []
 
     class Fake:
         def __init__(self, run: runner.Planned) -> None:
@@ -129,6 +132,9 @@ def test_runs_are_started_a_few_at_a_time_and_failures_are_named(
         def said(self) -> str:
             return "out of memory"
 
+        def stop(self) -> None:
+            stopped.append(self.run.name)
+
     def finish(directory: Path) -> None:
         make_run(directory, [0.1, 0.2, 0.3], 0.5)
         (directory / "policy").mkdir()
@@ -143,4 +149,38 @@ def test_runs_are_started_a_few_at_a_time_and_failures_are_named(
     assert "FAILED: b, seed 1, status 1" in capsys.readouterr().out
     failing.clear()
     runner.run_experiment(experiment, parallel=2, address=None)
-    assert started[3:] == ["b, seed 1"]
+    assert started[3:] == ["b, seed 1"] and stopped == []
+
+
+def test_what_is_at_work_is_stopped_with_the_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = load_experiment(write(tmp_path))
+    stopped: list[str] = []
+
+    class Interrupted:
+        def __init__(self, run: runner.Planned) -> None:
+            self.run = run
+
+        def poll(self) -> int | None:
+            raise KeyboardInterrupt
+
+        def stop(self) -> None:
+            stopped.append(self.run.name)
+
+    monkeypatch.setattr(runner, "_Process", Interrupted)
+    monkeypatch.setattr(runner, "POLL_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_experiment(experiment, parallel=2, address=None)
+    assert stopped == ["a, seed 0", "b, seed 0"]
+    with pytest.raises(ConfigError, match="--parallel 0"):
+        runner.run_experiment(experiment, parallel=0, address=None)
+
+
+def test_runs_of_other_settings_are_not_taken_for_those_of_the_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_work_off", lambda *_: [])
+    runner.run_experiment(load_experiment(write(tmp_path)), parallel=1, address=None)
+    (tmp_path / "runs/a/seed-0").mkdir(parents=True)
+    runner.run_experiment(load_experiment(write(tmp_path)), parallel=1, address=None)
+    with pytest.raises(ConfigError, match="seed-0 was made with other settings"):
+        runner.run_experiment(load_experiment(write(tmp_path, settings={"run.steps": 2})), parallel=1, address=None)

@@ -8,8 +8,9 @@ accuracy they buy for how many samples, beside fixed self-consistency on the sam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -74,11 +75,10 @@ class Curve:
     """by number of answers"""
     adaptive: tuple[Point, ...]
     """by threshold"""
-
-    def cheapest(self, accuracy: float) -> Point | None:
-        """The adaptive point of the fewest samples that is at least so accurate."""
-        good = [point for point in self.adaptive if point.accuracy >= accuracy]
-        return min(good, key=lambda point: point.samples, default=None)
+    matched: tuple[Point | None, ...]
+    """for each of `fixed`: the rule at the threshold that was at least as accurate for the fewest samples on one half
+    of the problems, as it does on the other half, and the other way round; the mean of the two. None where no
+    threshold reaches that accuracy on one of the halves"""
 
 
 def curve(
@@ -100,14 +100,38 @@ def curve(
     sizes = np.array(rule.sizes)
     replays = [_replay(group, order_n, rule, config) for group in fit for order_n in _orders(group, seed)]
     entropy_RS, right_RS = (np.array(values) for values in zip(*replays, strict=True))
-    fixed = [Point(np.nan, float(right), int(size)) for size, right in zip(sizes, right_RS.mean(axis=0), strict=True)]
+    half_R = np.repeat(np.random.default_rng(seed).permutation(len(fit)) % 2, ORDERS)
+    parts = (half_R >= 0, half_R == 0, half_R == 1)
+    whole, *halves = (_points(entropy_RS[of_R], right_RS[of_R], sizes, thresholds) for of_R in parts)
+    matched = [_matched(place, *halves) for place in range(len(sizes))]
+    return Curve(len(fit), *whole, tuple(matched))
+
+
+def _points(
+    entropy_RS: np.ndarray, right_RS: np.ndarray, sizes_S: np.ndarray, thresholds: Sequence[float]
+) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
+    """Fixed ones by size, adaptive ones by threshold; no accuracy (nan) without replays."""
+    if not len(right_RS):
+        return tuple(Point(math.nan, math.nan, math.nan) for _ in sizes_S), ()
+    rights_S = right_RS.mean(axis=0)
+    fixed = [Point(math.nan, float(right), float(size)) for size, right in zip(sizes_S, rights_S, strict=True)]
     adaptive = []
     for threshold in thresholds:
-        goes_on_RS = (entropy_RS > threshold) & (sizes < rule.most)
+        goes_on_RS = (entropy_RS > threshold) & (sizes_S < sizes_S[-1])
         stop_R = np.argmin(goes_on_RS, axis=1)  # the first size at which it does not
         right_R = right_RS[np.arange(len(stop_R)), stop_R]
-        adaptive.append(Point(threshold, float(right_R.mean()), float(sizes[stop_R].mean())))
-    return Curve(len(fit), tuple(fixed), tuple(adaptive))
+        adaptive.append(Point(threshold, float(right_R.mean()), float(sizes_S[stop_R].mean())))
+    return tuple(fixed), tuple(adaptive)
+
+
+def _matched(place: int, *halves: tuple[tuple[Point, ...], tuple[Point, ...]]) -> Point | None:
+    told = []
+    for (fixed, adaptive), (_, there) in (halves, halves[::-1]):
+        good = [i for i, point in enumerate(adaptive) if point.accuracy >= fixed[place].accuracy]
+        if not good or not there:
+            return None
+        told.append(there[min(good, key=lambda i: adaptive[i].samples)])
+    return Point(*(float(np.mean(values)) for values in zip(*map(astuple, told), strict=True)))
 
 
 def _orders(group: RecordedGroup, seed: int) -> Iterator[np.ndarray]:

@@ -23,6 +23,9 @@ Prompt = tuple[Problem, tuple[int, ...]]
 class Pipeline(Protocol):
     """See `runtime.pipeline.Pipeline`."""
 
+    @property
+    def num_engines(self) -> int: ...
+
     def submit(self, tasks: Sequence[GroupTask], sink: Any) -> None: ...
 
     def pump(self, timeout: float = 0.0) -> None: ...
@@ -42,7 +45,7 @@ def sampled_tasks(prompts: Iterable[Prompt], rollout: RolloutConfig, seed: int, 
 
     Args:
         seed: of the run.
-        place: what tells these samples from others of the same problems, e.g. the step.
+        place: what tells these samples from others of the same index, e.g. the step, or a number of the set.
     """
     for index, (problem, prompt_ids) in enumerate(prompts):
         sampling = Sampling(
@@ -70,7 +73,7 @@ def ask(
     waiting, by_id = deque(tasks), {task.group_id: task for task in tasks}
     under_way = 0
     while (waiting or under_way) and not stopping():
-        room = _window(rollout, tasks[0]) - under_way
+        room = _window(pipeline.num_engines, rollout, tasks[0]) - under_way
         entering = [waiting.popleft() for _ in range(min(room, len(waiting)))]
         pipeline.submit(entering, arrived)
         under_way += len(entering)
@@ -84,9 +87,9 @@ def ask(
                 yield judged
 
 
-def _window(rollout: RolloutConfig, task: GroupTask) -> int:
+def _window(engines: int, rollout: RolloutConfig, task: GroupTask) -> int:
     """Groups that keep all engines busy, with some in hand."""
-    return 1 + 2 * rollout.num_workers * rollout.max_concurrent_sequences // task.sampling.num_completions
+    return 1 + 2 * engines * rollout.max_concurrent_sequences // task.sampling.num_completions
 
 
 class _Arrived:

@@ -17,6 +17,7 @@ from seed_grpo.config import EvaluationConfig, RolloutConfig
 from seed_grpo.evaluate.accuracy import EvaluationResult, summarize
 from seed_grpo.evaluate.asking import Pipeline, Prompt, ask, greedy_tasks, sampled_tasks
 from seed_grpo.evaluate.benchmark import majority_at_k
+from seed_grpo.evaluate.ranks import DECIMALS
 from seed_grpo.evaluate.rollouts import recorded, rollout_rows
 from seed_grpo.evaluate.uncertainty import auroc
 from seed_grpo.messages import GroupTask, JudgedGroup
@@ -93,16 +94,16 @@ class Evaluator:
 def sampled_accuracy(groups: Sequence[JudgedGroup]) -> dict[str, float]:
     """What the G samples of each problem say, as `seed-grpo evaluate` does: `sampled_accuracy` (avg@G), `pass_at_g`,
     `majority_accuracy` (maj@G), and `entropy_auroc`, how well the semantic entropy tells wrong majority answers from
-    right ones. Means over the problems with valid completions; nan where there is none.
+    right ones. Means over the problems with two completions or more in the partition; nan where there is none.
     """
-    groups_P = [group for group in recorded(rollout_rows(0, groups, {})) if group.valid_G.any()]
+    groups_P = [group for group in recorded(rollout_rows(0, groups, {})) if np.sum(group.class_ids_G >= 0) >= 2]
     right_P = np.array([majority_at_k(group, int(group.valid_G.sum())) for group in groups_P])
     rewards_P = [group.rewards_G[group.valid_G] for group in groups_P]
     return {
         "sampled_accuracy": _mean([rewards_n.mean() for rewards_n in rewards_P]),
         "pass_at_g": _mean([rewards_n.max() for rewards_n in rewards_P]),
         "majority_accuracy": _mean(right_P),
-        "entropy_auroc": auroc(np.array([group.semantic_entropy for group in groups_P]), right_P),
+        "entropy_auroc": auroc(np.array([group.semantic_entropy for group in groups_P]).round(DECIMALS), right_P),
     }
 
 

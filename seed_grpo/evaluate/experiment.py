@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seed_grpo.evaluate.accuracy import Interval, mean_interval
-from seed_grpo.evaluate.measured import escaped, json_ready, number, table
+from seed_grpo.evaluate.measured import escaped, json_ready, number, replace_text, table
 from seed_grpo.evaluate.plots import STAGE_COLOURS, save_figures, smooth
 from seed_grpo.evaluate.records import read_records
 
@@ -41,6 +41,8 @@ class Summary:
     """by seed"""
     mean: Interval
     """over seeds, with its 95% interval by Student's t"""
+    pairs: int
+    """seeds that the baseline has too, behind the next two"""
     difference: Interval | None
     """of the baseline, seed by seed; None of the baseline itself"""
     p_value: float
@@ -70,9 +72,9 @@ def write_report(folder: Path, title: str, runs: Runs) -> Path:
     ]
     drawings = {"learning": partial(_draw_learning, runs), "differences": partial(_draw_differences, summaries, runs)}
     figures = save_figures(folder, drawings)
-    (folder / "report.json").write_text(json.dumps(json_ready(summaries), indent=1) + "\n")
+    replace_text(folder / "report.json", json.dumps(json_ready(summaries), indent=1) + "\n")
     file = folder / "report.md"
-    file.write_text(_markdown(title, summaries, runs, values, figures))
+    replace_text(file, _markdown(title, summaries, runs, values, figures))
     return file
 
 
@@ -96,6 +98,7 @@ def run_metrics(directory: Path) -> dict[str, float]:
         found["reward"] = float(rewards[-max(1, round(LAST_SHARE * len(rewards))) :].mean())
         found["reward_over_all_steps"] = float(rewards.mean())
         found["completions"] = float(sum(record["sampled_completions"] for record in metrics))
+    found = {name: value for name, value in found.items() if math.isfinite(value)}
     found["seconds"] = float(sum(record.get("total", 0.0) for record in read_records(directory / "timings.jsonl")))
     return found
 
@@ -110,13 +113,13 @@ def summarize(
         baseline: the configuration that the differences are to.
     """
     own = {seed: measured[metric] for seed, measured in sorted(values[name].items()) if metric in measured}
-    difference, p_value = None, math.nan
+    pairs, difference, p_value = 0, None, math.nan
     if baseline is not None and name != baseline:
         theirs = {seed: each[metric] for seed, each in values.get(baseline, {}).items() if metric in each}
         gaps = np.array([own[seed] - theirs[seed] for seed in own if seed in theirs])
-        difference, p_value = mean_interval(gaps), sign_flip_p(gaps)
+        pairs, difference, p_value = len(gaps), mean_interval(gaps), sign_flip_p(gaps)
     mean = mean_interval(list(own.values()))
-    return Summary(name, metric, tuple(own), tuple(own.values()), mean, difference, p_value)
+    return Summary(name, metric, tuple(own), tuple(own.values()), mean, pairs, difference, p_value)
 
 
 def sign_flip_p(differences: np.ndarray) -> float:
@@ -150,18 +153,21 @@ def _markdown(
     values: Mapping[str, Mapping[int, Mapping[str, float]]],
     figures: Sequence[Path],
 ) -> str:
-    lines = [f"# {title}", ""]
+    lines = [f"# {escaped(title)}", ""]
+    missing = [metric for metric in runs.metrics if all(each.metric != metric for each in summaries)]
+    if missing:
+        lines += [f"No run has {', '.join(map(escaped, missing))}.", ""]
     for metric in dict.fromkeys(each.metric for each in summaries):
         rows = [
             [
                 escaped(each.configuration), str(len(each.seeds)), _interval(each.mean),
                 "(baseline)" if each.difference is None else _interval(each.difference),
-                number(each.p_value), " ".join(f"{value:.3f}" for value in each.values),
+                str(each.pairs), number(each.p_value), " ".join(f"{value:.3f}" for value in each.values),
             ]
             for each in summaries
             if each.metric == metric
         ]  # fmt: skip
-        columns = ["configuration", "seeds", "mean", f"minus {runs.baseline}", "p", "by seed"]
+        columns = ["configuration", "seeds", "mean", f"minus {escaped(str(runs.baseline))}", "pairs", "p", "by seed"]
         lines += [f"## {escaped(metric)}", "", *table(columns, rows)]
     spent = [measured.get("seconds", 0.0) for by_seed in values.values() for measured in by_seed.values()]
     lines += [

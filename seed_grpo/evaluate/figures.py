@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def write_figures(folder: Path, results: Results) -> list[Path]:
 
 def _draw_accuracy(results: Results, axes: Axes) -> bool:
     wholes = [part for part in results.accuracy.parts if part.by == "all"]
-    for colour, part in zip(STAGE_COLOURS, wholes, strict=False):
+    for colour, part in zip(cycle(STAGE_COLOURS), wholes, strict=False):
         for kind, style in (("pass", "--"), ("maj", "-")):
             points = [(int(name.split("@")[1]), m) for name, m in part.metrics.items() if name.startswith(f"{kind}@")]
             if points:
@@ -46,8 +47,8 @@ def _draw_accuracy(results: Results, axes: Axes) -> bool:
 
 
 def _draw_risk(results: Results, axes: Axes) -> bool:
-    for source, style in zip(results.uncertainty.sources, ("-", "--", ":", "-."), strict=False):
-        for colour, name in zip(STAGE_COLOURS, CURVES, strict=False):
+    for source, style in zip(results.uncertainty.sources, cycle(("-", "--", ":", "-.")), strict=False):
+        for colour, name in zip(cycle(STAGE_COLOURS), CURVES, strict=False):
             if name in source.majority:
                 drawn = source.majority[name].curve
                 axes.plot(drawn.coverage, drawn.risk, style, color=colour, label=f"{source.source}, {name}")
@@ -59,7 +60,7 @@ def _draw_risk(results: Results, axes: Axes) -> bool:
 
 def _draw_reliability(results: Results, axes: Axes) -> bool:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="calibrated")
-    for colour, source in zip(STAGE_COLOURS, results.uncertainty.sources, strict=False):
+    for colour, source in zip(cycle(STAGE_COLOURS), results.uncertainty.sources, strict=False):
         full = [each for each in source.calibration.bins if each.problems]
         label = f"{source.source}, ECE {source.calibration.ece:.3f}"
         axes.plot([b.confidence for b in full], [b.accuracy for b in full], "o-", color=colour, label=label)
@@ -70,7 +71,7 @@ def _draw_reliability(results: Results, axes: Axes) -> bool:
 
 
 def _draw_adaptive(results: Results, axes: Axes) -> bool:
-    for colour, (source, found) in zip(STAGE_COLOURS, results.adaptive.items(), strict=False):
+    for colour, (source, found) in zip(cycle(STAGE_COLOURS), results.adaptive.items(), strict=False):
         ways = (found.fixed, "o--", "the same for all"), (found.adaptive, ".-", "while they disagree")
         for points, style, label in ways:
             ordered = sorted(points, key=lambda point: point.samples)
@@ -83,9 +84,9 @@ def _draw_adaptive(results: Results, axes: Axes) -> bool:
 
 
 def _draw_monte_carlo(results: Results, axes: Axes) -> bool:
-    for style, (source, by_size) in zip(("-", "--", ":"), results.monte_carlo.items(), strict=False):
+    for style, (source, by_size) in zip(cycle(("-", "--", ":")), results.monte_carlo.items(), strict=False):
         names = dict.fromkeys(each.estimator for each in by_size)
-        for colour, name in zip(STAGE_COLOURS, names, strict=False):
+        for colour, name in zip(cycle(STAGE_COLOURS), names, strict=False):
             points = [each for each in by_size if each.estimator == name]
             label = f"{source}, {name.removeprefix('semantic_entropy/')}"
             correlations = [each.rank_correlation for each in points]
@@ -95,8 +96,6 @@ def _draw_monte_carlo(results: Results, axes: Axes) -> bool:
     axes.set(ylabel="rank correlation over problems", ylim=(None, 1.01))
     axes.legend(fontsize=7)
     return bool(results.monte_carlo)
-
-
 
 
 FIGURES: dict[str, Callable[[Results, Axes], bool]] = {

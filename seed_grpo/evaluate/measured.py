@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -41,9 +43,21 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """Text as one line of at most 80 characters that Markdown shows as it is."""
-    line = " ".join(text.split())[:80]
+    """Text as one line of at most 80 characters that Markdown and a terminal show as it is."""
+    line = printable(" ".join(text.split()))[:80]
     return re.sub(r"([\\`*_{}\[\]()#+!|<>&~$])", r"\\\1", line)
+
+
+def printable(text: str) -> str:
+    """Text without what a terminal would take as a command: control characters but line ends become question marks."""
+    return "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "?" for c in text)
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Writes a file so that a kill leaves either the old content or the new one."""
+    temporary = file.with_name(f".{file.name}.tmp")
+    temporary.write_text(text)
+    temporary.replace(file)
 
 
 def number(value: float) -> str:

@@ -1,12 +1,13 @@
 """How well G samples estimate the semantic entropy: against that of many more samples of the same prompts.
 
-Consumes sampled groups of N completions each, N large (256): their entropy stands for the truth. Draws disjoint groups
-of G from each, and produces bias, root-mean-square error and rank correlation of the small groups' entropy. It samples
-nothing.
+Consumes sampled groups of N completions each, N large (256). Draws disjoint groups of G from each; for each the entropy
+of all the other completions stands for the truth, so that an estimate is no part of what it is compared with. Produces
+bias, root-mean-square error and rank correlation of the small groups' entropy. It samples nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class SizeResult:
     size: int
     problems: int
     truth: float
-    """mean over prompts of the entropy of all N completions; nats, as the next two"""
+    """mean over prompts and draws of the entropy of the N - G others; nats, as the next two"""
     bias: float
     """mean of estimate minus truth"""
     rmse: float
@@ -42,33 +43,39 @@ def entropy_by_size(
 
     Args:
         groups: [P] of N completions each; N // G disjoint groups of G are drawn from each.
-        sizes: the G, each at most N.
+        sizes: the G, each less than N.
         seed: of the draws.
     """
     fewest = min(len(group.valid_G) for group in groups)
     rng = np.random.default_rng(seed)
     orders_P = [rng.permutation(len(group.valid_G)) for group in groups]
     results = []
-    for name, estimate in estimators.items():
-        truth_P = np.array([estimate(group) for group in groups])
-        for size in sizes:
-            draws = fewest // size
-            pairs = list(zip(groups, orders_P, strict=True))
-            estimates_DP = np.array(
-                [[estimate(subgroup(group, order[d * size : (d + 1) * size])) for group, order in pairs]
-                 for d in range(draws)]
-            )  # fmt: skip
-            error_DP = estimates_DP - truth_P
-            known = ~np.isnan(error_DP)
-            results.append(
-                SizeResult(
-                    name,
-                    size,
-                    len(groups),
-                    float(np.nanmean(truth_P)),
-                    float(error_DP[known].mean()),
-                    float(np.sqrt((error_DP[known] ** 2).mean())),
-                    float(np.mean([rank_correlation(estimates_P, truth_P) for estimates_P in estimates_DP])),
-                )
-            )
+    for size in sizes:
+        pairs_DP = [
+            [_apart(group, order, d * size, size) for group, order in zip(groups, orders_P, strict=True)]
+            for d in range(fewest // size)
+        ]
+        for name, estimate in estimators.items():
+            found_DP = np.array([[(estimate(few), estimate(others)) for few, others in pairs] for pairs in pairs_DP])
+            results.append(_size_result(name, size, found_DP[..., 0], found_DP[..., 1]))
     return results
+
+
+def _apart(group: RecordedGroup, order: np.ndarray, start: int, size: int) -> tuple[RecordedGroup, RecordedGroup]:
+    """So many completions, and all the others."""
+    return subgroup(group, order[start : start + size]), subgroup(group, np.delete(order, np.s_[start : start + size]))
+
+
+def _size_result(name: str, size: int, estimates_DP: np.ndarray, truths_DP: np.ndarray) -> SizeResult:
+    error_DP = estimates_DP - truths_DP
+    correlations_D = [rank_correlation(*pair) for pair in zip(estimates_DP, truths_DP, strict=True)]
+    known_D = [correlation for correlation in correlations_D if not math.isnan(correlation)]
+    return SizeResult(
+        name,
+        size,
+        estimates_DP.shape[1],
+        float(np.nanmean(truths_DP)),
+        float(np.nanmean(error_DP)),
+        float(np.sqrt(np.nanmean(error_DP**2))),
+        float(np.mean(known_D)) if known_D else math.nan,
+    )

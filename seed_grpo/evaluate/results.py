@@ -21,7 +21,7 @@ from seed_grpo.evaluate import benchmark, uncertainty
 from seed_grpo.evaluate.adaptive import Curve, Rule, curve
 from seed_grpo.evaluate.estimators import ESTIMATORS
 from seed_grpo.evaluate.figures import write_figures
-from seed_grpo.evaluate.measured import escaped, json_ready, number, table
+from seed_grpo.evaluate.measured import escaped, json_ready, number, replace_text, table
 from seed_grpo.evaluate.monte_carlo import SizeResult, entropy_by_size
 from seed_grpo.evaluate.rollouts import RecordedGroup
 
@@ -33,7 +33,6 @@ SIZES = (4, 8, 16)
 """of the groups that are compared with many more samples"""
 TIMES_MORE = 4
 """what "many more" is at the least"""
-
 
 
 @dataclass(frozen=True)
@@ -103,10 +102,10 @@ def write_results(
         {source: found for source, found in curves.items() if found is not None},
         {source: found for source, found in by_size.items() if found},
     )
-    (folder / "results.json").write_text(json.dumps(json_ready(results), indent=1) + "\n")
     figures = write_figures(folder / "figures", results)
     file = folder / "results.md"
-    file.write_text(markdown(results, [figure.relative_to(folder) for figure in figures]))
+    replace_text(file, markdown(results, [figure.relative_to(folder) for figure in figures]))
+    replace_text(folder / "results.json", json.dumps(json_ready(results), indent=1) + "\n")  # vouches for the rest
     return file
 
 
@@ -127,6 +126,8 @@ def _adaptive(groups: Sequence[RecordedGroup], config: SemanticEntropyConfig, se
     most = min(MOST, max(len(group.valid_G) for group in groups))
     if most <= FIRST:
         return None
+    if config.granularity == "step":  # `seed-grpo answer` then looks at intermediate results, which are not on record
+        return None
     try:
         thresholds = np.linspace(0, math.log(most), THRESHOLDS).tolist()
         return curve(groups, Rule(FIRST, MORE, most, 0.0), thresholds, config, seed)
@@ -144,8 +145,9 @@ def _monte_carlo(groups: Sequence[RecordedGroup], seed: int) -> list[SizeResult]
 def _adaptive_lines(found: Curve) -> list[str]:
     rows = []
     shown = {*benchmark.sizes(int(found.fixed[-1].samples)), FIRST}
-    for point in (point for point in found.fixed if point.samples in shown):
-        same = found.cheapest(point.accuracy)
+    for point, same in zip(found.fixed, found.matched, strict=True):
+        if point.samples not in shown:
+            continue
         rows.append(
             [
                 f"{point.samples:.0f}",
@@ -159,7 +161,8 @@ def _adaptive_lines(found: Curve) -> list[str]:
     columns = ["answers, fixed", "accuracy", "threshold, nats", "accuracy", "answers, adaptive", "of the fixed"]
     return [
         "Accuracy of the majority of so many answers, and what the rule that goes on while the semantic entropy "
-        f"exceeds a threshold spends for at least as much ({found.problems} problems, replayed in random orders):",
+        f"exceeds a threshold gives and spends ({found.problems} problems, replayed in random orders; the threshold "
+        "for as much accuracy at the least cost is chosen on one half of the problems and tried on the other):",
         "",
         *table(columns, rows),
     ]

@@ -161,15 +161,17 @@ def recorded(rows: Iterable[Mapping[str, Any]]) -> Iterator[RecordedGroup]:
         yield _recorded_group(list(group))
 
 
-def read_groups(files: Iterable[Path], tokens: bool = False) -> Iterator[RecordedGroup]:
+def read_groups(files: Iterable[Path], tokens: bool = False, texts: bool = True) -> Iterator[RecordedGroup]:
     """The groups of tables, file by file, one file in memory at a time.
 
     Args:
         tokens: whether to read token ids and log-probabilities, which are most of a table.
+        texts: whether to read the completions' texts; they are empty otherwise.
     """
     import pyarrow.parquet as pq
 
-    names = [name for name in COLUMNS if tokens or name not in TOKEN_COLUMNS]
+    left_out = {*(() if tokens else TOKEN_COLUMNS), *(() if texts else ("text",))}
+    names = [name for name in COLUMNS if name not in left_out]
     for file in files:
         yield from recorded(pq.read_table(file, columns=names).to_pylist())
 
@@ -255,7 +257,7 @@ def _recorded_group(rows: Sequence[Mapping[str, Any]]) -> RecordedGroup:
         **{name: first[name] for name in ("step", "group_id", "problem_id", "source", "level", "subject", "prompt")},
         references=tuple(first["references"]),
         **{name: first[name] for name in ("temperature", "semantic_entropy", "scale", "rollout_worker")},
-        texts_G=column("text"),
+        texts_G=column("text") if "text" in first else ("",) * len(rows),
         verdicts_G=tuple(Verdict(verdict) for verdict in column("verdict")),
         answers_G=column("answer"),
         parsed_G=column("parsed"),

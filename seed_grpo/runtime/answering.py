@@ -80,12 +80,14 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
 
 def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> list[Prompt]:
     tokenizer = load_policy_tokenizer(config)
-    given = [Problem(f"problem-{number}", text, NO_REFERENCE) for number, text in enumerate(texts, 1)]
-    prompts, too_long = encode_prompts(given, config.data, tokenizer)
-    if too_long:
-        raise DataError(
-            f"{too_long} problems have over data.max_prompt_tokens={config.data.max_prompt_tokens} tokens; raise it"
-        )
+    prompts: list[Prompt] = []
+    if texts:
+        given = [Problem(f"problem-{number}", text, NO_REFERENCE) for number, text in enumerate(texts, 1)]
+        prompts, too_long = encode_prompts(given, config.data, tokenizer)
+        if too_long:
+            raise DataError(
+                f"{too_long} problems have over data.max_prompt_tokens={config.data.max_prompt_tokens} tokens; raise it"
+            )
     for name in sets:
         prompts += load_prompts(config.data.model_copy(update={"source": name}), tokenizer).prompts
     return prompts

@@ -25,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seed_grpo.evaluate.accuracy import EvaluationResult
+from seed_grpo.evaluate.measured import printable
 
 LOG_WIDTH = 110
 RATE_STEPS = 20
@@ -90,8 +91,8 @@ class Console:
             self._live = None
 
     def say(self, message: str) -> None:
-        """An event, in a line of its own."""
-        self._rich.print(Text(message), soft_wrap=True)
+        """An event, in a line of its own; what a terminal would take as a command is not printed."""
+        self._rich.print(Text(printable(message)), soft_wrap=True)
 
     @contextmanager
     def waiting(self, what: str, every: float = 5.0) -> Iterator[None]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seed_grpo.config import Config, DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts
 from seed_grpo.data.sets import load_problems
+from seed_grpo.errors import ConfigError, DataError
 from seed_grpo.evaluate.asking import Pipeline, ask, greedy_tasks, sampled_tasks
 from seed_grpo.evaluate.results import Note, write_results
-from seed_grpo.evaluate.rollouts import read_groups, rollout_rows, schema, tables
+from seed_grpo.evaluate.rollouts import RecordedGroup, read_groups, rollout_rows, schema, tables
 from seed_grpo.messages import GroupTask, JudgedGroup, Problem
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.preflight import check_prompts, load_policy_tokenizer
@@ -55,16 +57,20 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
         SeedGrpoError: with what to change; a directory that holds what was sampled with other settings is refused.
     """
     check_same_sampling(config)
+    if not sets or len(set(sets)) < len(sets) or "" in sets:
+        raise ConfigError(f"--sets {','.join(sets)}: name one set or more, each once")
     questions = [_question(config, name) for name in sets]
     missing = [(question, list(_missing(config, question))) for question in questions]
+    seen, trouble = _seen(trained_on)
     with Console(total_steps=1) as console:
         if any(tasks for _, tasks in missing):
             with served(config, console) as pipeline:
                 for question, tasks in missing:
                     _answer(config, question, tasks, pipeline, console)
-        seen = {_normal(problem) for problem in load_problems(trained_on).problems} if trained_on else set()
+        if trouble:
+            console.say(trouble)
         notes = [_note(config, question, seen) for question in questions]
-        groups = [group for question in questions for group in read_groups(tables(question.folder))]
+        groups = [group for question in questions for group in _recorded(question)]
         written = write_results(config.run.directory, groups, notes, config.algo.semantic_entropy, config.run.seed)
         console.say(written.read_text())
         console.say(f"results, figures and responses: {config.run.directory}")
@@ -75,17 +81,39 @@ def _question(config: Config, name: str) -> Question:
     data = config.data.model_copy(update={"source": name})
     prompts = load_prompts(data, load_policy_tokenizer(config))
     check_prompts(data, prompts, 1, "an evaluation")
-    folder = config.run.directory / "responses" / re.sub(r"[^\w.-]+", "_", name)
-    return Question(name, prompts, folder)
+    plain = re.sub(r"[^\w.-]+", "_", name)
+    folder = plain if plain == name else f"{plain}-{_number(name):08x}"  # so that no two sets share one
+    return Question(name, prompts, config.run.directory / "responses" / folder)
 
 
 def _missing(config: Config, question: Question) -> Iterator[GroupTask]:
     """What is not on disk yet, greedy completions first."""
-    there = {(group.group_id, group.temperature == 0) for group in read_groups(tables(question.folder))}
+    there = {(group.group_id, group.temperature == 0) for group in _recorded(question)}
     prompts, rollout = question.prompts.prompts, config.rollout
-    for task in (*greedy_tasks(prompts, rollout), *sampled_tasks(prompts, rollout, config.run.seed)):
+    sampled = sampled_tasks(prompts, rollout, config.run.seed, _number(question.name))
+    for task in (*greedy_tasks(prompts, rollout), *sampled):
         if (task.group_id, task.sampling.temperature == 0) not in there:
             yield task
+
+
+def _recorded(question: Question) -> Iterator[RecordedGroup]:
+    """What is on disk of the set's problems, under the name by which it was asked for.
+
+    Raises:
+        ConfigError: a problem is not the one that was answered.
+    """
+    prompts = question.prompts.prompts
+    for group in read_groups(tables(question.folder), texts=False):
+        if group.group_id >= len(prompts):
+            continue  # of a larger data.limit
+        problem = prompts[group.group_id][0]
+        if (problem.id, problem.text, problem.answers) != (group.problem_id, group.prompt, group.references):
+            raise ConfigError(
+                f"{question.folder} has answers to {group.problem_id} at place {group.group_id} of {question.name}, "
+                f"where {problem.id} is now, or another text of it: the set has changed; write into another folder "
+                "(--out), or delete this one"
+            )
+        yield replace(group, source=question.name)
 
 
 def _answer(
@@ -138,6 +166,21 @@ def _note(config: Config, question: Question, seen: set[str]) -> Note:
         max_prompt_tokens=config.data.max_prompt_tokens,
         trained_on=tuple(overlap),
     )
+
+
+def _number(name: str) -> int:
+    """Of a set, so that problems at the same place in two sets have seeds of their own."""
+    return zlib.crc32(name.encode())
+
+
+def _seen(trained_on: DataConfig | None) -> tuple[set[str], str]:
+    """Texts of the training set, or what is wrong with it."""
+    if trained_on is None:
+        return set(), ""
+    try:
+        return {_normal(problem) for problem in load_problems(trained_on).problems}, ""
+    except DataError as error:
+        return set(), f"the overlap with the training set was not looked at: {error}"
 
 
 def _normal(problem: Problem) -> str:

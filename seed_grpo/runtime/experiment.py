@@ -7,17 +7,20 @@ its own and goes on from its last checkpoint, so an experiment that was stopped 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from seed_grpo.config_file import dump_config
-from seed_grpo.errors import SeedGrpoError
+from seed_grpo.errors import ConfigError, PlacementError, SeedGrpoError
 from seed_grpo.evaluate.experiment import Runs, write_report
+from seed_grpo.evaluate.measured import printable
 from seed_grpo.evaluate.records import read_records
 from seed_grpo.experiment_config import ExperimentConfig
 from seed_grpo.runtime.run_files import write_atomically
@@ -54,6 +57,10 @@ class Started(Protocol):
         """The end of what it printed."""
         ...
 
+    def stop(self) -> None:
+        """Has it end, with a checkpoint, and waits."""
+        ...
+
 
 def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | None) -> Path:
     """Makes the runs that are not through yet, and the report.
@@ -68,6 +75,8 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     Raises:
         SeedGrpoError: runs failed; the report is of the others.
     """
+    if parallel < 1:
+        raise ConfigError(f"--parallel {parallel}: at least one run has to be at work")
     planned = _plan(experiment)
     waiting = [run for run in planned if not run.is_through()]
     _say(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them through already")
@@ -99,17 +108,25 @@ def _plan(experiment: ExperimentConfig) -> list[Planned]:
 
 
 def _planned(experiment: ExperimentConfig, name: str, seed: int) -> Planned:
-    config, directory = experiment.config(name, seed), experiment.run_directory(name, seed)
-    file = directory.with_suffix(".yaml")
-    write_atomically(file, dump_config(config).encode())
-    if experiment.evaluate is None:
-        return Planned(name, seed, directory, ("train", str(file)), lambda: _is_trained(directory, config.run.steps))
-    sets, samples = ",".join(experiment.evaluate.sets), str(experiment.evaluate.samples)
-    arguments = ["evaluate", config.model.path, "--settings", str(file), "--sets", sets, "-k", samples]
-    arguments += ["--out", str(directory)]
-    if experiment.evaluate.problems is not None:
-        arguments.append(f"data.limit={experiment.evaluate.problems}")
-    return Planned(name, seed, directory, tuple(arguments), (directory / "results.json").is_file)
+    config, directory = experiment.config(name, seed), experiment.run_directory(name, seed).resolve()
+    file = directory.parent / f"{directory.name}.yaml"
+    arguments = ["train", str(file)]
+    is_through: Callable[[], bool] = partial(_is_trained, directory, config.run.steps)
+    if experiment.evaluate is not None:
+        sets, samples = ",".join(experiment.evaluate.sets), str(experiment.evaluate.samples)
+        arguments = ["evaluate", config.model.path, "--settings", str(file), "--sets", sets, "-k", samples]
+        arguments += ["--out", str(directory)]
+        if experiment.evaluate.problems is not None:
+            arguments.append(f"data.limit={experiment.evaluate.problems}")
+        is_through = (directory / "results.json").is_file
+    content = f"# seed-grpo {shlex.join(arguments)}\n{dump_config(config)}"
+    if directory.exists() and file.exists() and file.read_text() != content:
+        raise ConfigError(
+            f"{directory} was made with other settings than the experiment has now (those in {file}); delete it, or "
+            "give the experiment another directory"
+        )
+    write_atomically(file, content.encode())
+    return Planned(name, seed, directory, tuple(arguments), is_through)
 
 
 def _is_trained(directory: Path, steps: int) -> bool:
@@ -128,12 +145,28 @@ def _warm_start(experiment: ExperimentConfig) -> None:
 
 def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planned], Started]) -> list[str]:
     """Returns the names of those that failed, with what they said."""
-    queue, working, failed = list(waiting), dict[str, tuple[Planned, Started, float]](), []
+    queue, working, failed = list(waiting), dict[str, tuple[Planned, Started, float]](), list[str]()
+    try:
+        _work(queue, working, failed, parallel, start)
+    finally:
+        for _, started, _ in working.values():
+            started.stop()
+    return failed
+
+
+def _work(
+    queue: list[Planned],
+    working: dict[str, tuple[Planned, Started, float]],
+    failed: list[str],
+    parallel: int,
+    start: Callable[[Planned], Started],
+) -> None:
+    count = len(queue)
     while queue or working:
         while queue and len(working) < parallel:
             run = queue.pop(0)
             working[run.name] = (run, start(run), time.monotonic())
-            _say(f"started {run.name} ({len(waiting) - len(queue)} of {len(waiting)})")
+            _say(f"started {run.name} ({count - len(queue)} of {count})")
         time.sleep(POLL_SECONDS)
         for name, (run, started, began) in list(working.items()):
             status = started.poll()
@@ -146,7 +179,6 @@ def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planne
             else:
                 failed.append(name)
                 _say(f"FAILED: {name}, status {status}, {took}: {started.said()[-SAID_CHARACTERS:]}")
-    return failed
 
 
 def _local(run: Planned) -> Started:
@@ -157,7 +189,7 @@ class _Process:
     """A run on this machine."""
 
     def __init__(self, run: Planned) -> None:
-        self._log = run.directory.with_suffix(".log")
+        self._log = run.directory.parent / f"{run.directory.name}.log"
         # a run has a Ray of its own, also where this process is inside one
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         with self._log.open("ab") as log:
@@ -170,11 +202,21 @@ class _Process:
     def said(self) -> str:
         return self._log.read_text(errors="replace")
 
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
 
 def _jobs(address: str) -> Callable[[Planned], Started]:
     from ray.job_submission import JobSubmissionClient
 
-    client = JobSubmissionClient(address)
+    try:
+        client = JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError) as error:
+        raise PlacementError(
+            f"no Ray dashboard answers at --address {address}: {error}; give that of the cluster's head, such as "
+            "http://head:8265"
+        ) from error
     return lambda run: _Job(client, run)
 
 
@@ -183,7 +225,7 @@ class _Job:
 
     def __init__(self, client: Any, run: Planned) -> None:
         self._client = client
-        entrypoint = subprocess.list2cmdline(["seed-grpo", *run.arguments])
+        entrypoint = shlex.join(["seed-grpo", *run.arguments])
         self._id = client.submit_job(entrypoint=entrypoint, metadata={"run": run.name})
 
     def poll(self) -> int | None:
@@ -195,6 +237,9 @@ class _Job:
     def said(self) -> str:
         return self._client.get_job_logs(self._id)
 
+    def stop(self) -> None:
+        self._client.stop_job(self._id)
+
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(printable(line), flush=True)

@@ -70,6 +70,11 @@ class Pipeline:
         self.rollout.wait_started(self._say)
         self.verifier.wait_started(self._say)
 
+    @property
+    def num_engines(self) -> int:
+        """That the rollout pool has or is to have."""
+        return self.rollout.size
+
     def submit(self, tasks: Sequence[GroupTask], sink: Sink) -> None:
         """Hands prompts to the rollout workers; where there is none, they wait.
 

@@ -6,6 +6,8 @@ over its engines.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +25,12 @@ from seed_grpo.runtime.run_directory import MAY_CHANGE, check_same_run
 from seed_grpo.runtime.run_files import write_atomically
 from seed_grpo.runtime.session import export
 from seed_grpo.runtime.supervision import supervise
+from seed_grpo.train.checkpoint import latest
 
 UNUSED_SECTIONS = ("warm_start", "evaluation", "trainer", "weight_sync")
 """of a run's settings, where nothing is trained"""
+MARK_BYTES = 2**20
+"""at both ends of a model's file, that its identity is made of"""
 WHOLE = {"tokens_per_micro_batch": 2**31}
 """of the trainer, which is not there: no completion is too long for it"""
 
@@ -46,14 +51,14 @@ def serving_config(
     Raises:
         ConfigError: a setting does not fit, or the run has nothing to sample from yet.
     """
-    is_run = (Path(model) / "metrics.jsonl").is_file()
-    tree = read_tree(settings or Path(model) / "config.yaml") if settings or is_run else _defaults()
+    tree = read_tree(settings or Path(model) / "config.yaml") if settings or is_run(model) else _defaults()
     for section in UNUSED_SECTIONS:
         tree.pop(section, None)
+    tree = {section: values for section, values in tree.items() if values is not None}
     tree["run"] = {"directory": directory, "steps": 1, "seed": tree.get("run", {}).get("seed", 0)}
     tree["trainer"] = dict(WHOLE)
     tree["algo"] = {"semantic_entropy": tree.get("algo", {}).get("semantic_entropy", {})}
-    tree.setdefault("model", {})["path"] = str(_policy_of(Path(model), directory)) if is_run else model
+    tree.setdefault("model", {})["path"] = str(_policy_of(Path(model), directory)) if is_run(model) else model
     tree.setdefault("data", {}).update(source="-", split="test", columns=None, limit=None)
     tree.setdefault("rollout", {})["completions_per_prompt"] = completions
     return parse_config(tree, f"the settings for {model}", list(overrides))
@@ -61,17 +66,15 @@ def serving_config(
 
 @contextmanager
 def served(config: Config, console: Console) -> Iterator[Pipeline]:
-    """Both pools at work, until the block ends; `seed-grpo scale` changes their sizes. The directory's `config.yaml` is
-    written.
+    """Both pools at work, until the block ends; `seed-grpo scale` changes their sizes.
 
     Raises:
-        ConfigError: the directory holds what was sampled with other settings.
         PlacementError: the workers do not fit the machines.
     """
     check_versions(config)
     path = config.run.directory
-    check_same_sampling(config)
     write_atomically(path / "config.yaml", dump_config(config).encode())
+    write_atomically(path / "model.json", json.dumps(_identity(config.model.path), indent=1).encode())
     plan = make_plan(config, trains=False)
     with connected(config) as cluster:
         check_cluster(plan, cluster)
@@ -84,9 +87,41 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
             pipeline.close()
 
 
+def is_run(model: str) -> bool:
+    """Whether the name of a model is the directory of a run."""
+    return (Path(model) / "metrics.jsonl").is_file() and (Path(model) / "config.yaml").is_file()
+
+
 def check_same_sampling(config: Config) -> None:
-    """Refuses a directory that holds what was sampled with other settings, with a ConfigError."""
-    check_same_run(config.run.directory, config, {*MAY_CHANGE, "data.limit", "rollout.max_concurrent_sequences"})
+    """Refuses a directory that holds what was sampled with other settings, or from a model whose files have changed.
+
+    Raises:
+        ConfigError: says what differs.
+    """
+    directory = config.run.directory
+    check_same_run(directory, config, {*MAY_CHANGE, "data.limit", "rollout.max_concurrent_sequences"})
+    file, present = directory / "model.json", _identity(config.model.path)
+    before = json.loads(file.read_text()) if file.is_file() else present
+    changed = sorted(name for name in {*before, *present} if before.get(name) != present.get(name))
+    if changed:
+        raise ConfigError(
+            f"{directory} holds what was sampled from {config.model.path} before {', '.join(changed)} changed; write "
+            "into another folder (--out), or delete this one"
+        )
+
+
+def _identity(model: str) -> dict[str, str]:
+    """What tells whether the files of a local model are the same: sizes, and hashes of their ends, by name. Nothing of
+    one on the hub."""
+    return {file.name: _mark(file) for file in sorted(Path(model).glob("*")) if file.is_file()}
+
+
+def _mark(file: Path) -> str:
+    with file.open("rb") as stream:
+        first = stream.read(MARK_BYTES)
+        stream.seek(max(0, file.stat().st_size - MARK_BYTES))
+        digest = hashlib.sha256(first + stream.read()).hexdigest()
+    return f"{file.stat().st_size} {digest[:16]}"
 
 
 def _defaults() -> dict[str, Any]:
@@ -103,11 +138,13 @@ def _defaults() -> dict[str, Any]:
 
 def _policy_of(run: Path, directory: Path) -> Path:
     """The model of a run; that of its last checkpoint is written into `directory`, where the run is not through."""
-    if (run / "policy" / "config.json").is_file():
-        return run / "policy"
-    if not list((run / "checkpoints").glob("step_*")):
+    policy, checkpoint = run / "policy", latest(run / "checkpoints")
+    written = policy / "config.json"
+    if written.is_file() and (checkpoint is None or written.stat().st_mtime >= checkpoint.stat().st_mtime):
+        return policy
+    if checkpoint is None:
         raise ConfigError(f"{run} has neither a policy nor a checkpoint yet: train first, or name a model")
-    exported = directory / "policy"
+    exported = directory / f"policy_{checkpoint.name}"
     if not (exported / "config.json").is_file():
         export(load_config(run / "config.yaml", [f"run.directory={run}"]), exported)
     return exported
