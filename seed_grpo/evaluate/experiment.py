@@ -157,18 +157,13 @@ def _markdown(
     missing = [metric for metric in runs.metrics if all(each.metric != metric for each in summaries)]
     if missing:
         lines += [f"No run has {', '.join(map(escaped, missing))}.", ""]
-    for metric in dict.fromkeys(each.metric for each in summaries):
+    if runs.baseline is None:
         rows = [
-            [
-                escaped(each.configuration), str(len(each.seeds)), _interval(each.mean),
-                "(baseline)" if each.difference is None else _interval(each.difference),
-                str(each.pairs), number(each.p_value), " ".join(f"{value:.3f}" for value in each.values),
-            ]
-            for each in summaries
-            if each.metric == metric
-        ]  # fmt: skip
-        columns = ["configuration", "seeds", "mean", f"minus {escaped(str(runs.baseline))}", "pairs", "p", "by seed"]
-        lines += [f"## {escaped(metric)}", "", *table(columns, rows)]
+            [f"`{each.metric}`", str(len(each.seeds)), _interval(each.mean), _listed(each.values)] for each in summaries
+        ]
+        lines += table(["metric", "seeds", "mean", "by seed"], rows)
+    else:
+        lines += _comparison(summaries, runs.baseline)
     spent = [measured.get("seconds", 0.0) for by_seed in values.values() for measured in by_seed.values()]
     lines += [
         "95% intervals over seeds by Student's t; differences are taken seed by seed; p by flipping their signs. "
@@ -177,6 +172,28 @@ def _markdown(
         *(f"![{figure.stem}]({figure.name})" for figure in figures),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _comparison(summaries: Sequence[Summary], baseline: str) -> list[str]:
+    """A table for each metric."""
+    lines = []
+    for metric in dict.fromkeys(each.metric for each in summaries):
+        rows = [
+            [
+                escaped(each.configuration), str(len(each.seeds)), _interval(each.mean),
+                "(baseline)" if each.difference is None else _interval(each.difference),
+                str(each.pairs), number(each.p_value), _listed(each.values),
+            ]
+            for each in summaries
+            if each.metric == metric
+        ]  # fmt: skip
+        columns = ["configuration", "seeds", "mean", f"minus {escaped(baseline)}", "pairs", "p", "by seed"]
+        lines += [f"## {escaped(metric)}", "", *table(columns, rows)]
+    return lines
+
+
+def _listed(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.3f}" for value in values)
 
 
 def _interval(interval: Interval) -> str:
@@ -195,7 +212,8 @@ def _draw_learning(runs: Runs, axes: Axes) -> bool:
         colour, style = STAGE_COLOURS[i % len(STAGE_COLOURS)], "-" if i < len(STAGE_COLOURS) else "--"
         axes.plot(np.arange(1, len(mean) + 1), smooth(mean, window), style, color=colour, label=name)
     axes.set(title="Mean reward over seeds (moving average)", xlabel="optimiser step", ylabel="share right")
-    axes.legend(fontsize=7)
+    if axes.lines:
+        axes.legend(fontsize=7)
     return bool(axes.lines)
 
 
