@@ -24,6 +24,10 @@ ORDERS = 20
 """random orders of a group's samples that a replay averages over, since which came first says nothing"""
 
 
+MARGIN = 0.005
+"""of accuracy, within which two ways of sampling are as good as one another"""
+
+
 @dataclass(frozen=True)
 class Rule:
     """When to go on, e.g. `Rule(4, 2, 32, 0.5)`."""
@@ -76,8 +80,8 @@ class Curve:
     adaptive: tuple[Point, ...]
     """by threshold"""
     matched: tuple[Point | None, ...]
-    """for each of `fixed`: the rule at the threshold that was at least as accurate for the fewest samples on one half
-    of the problems, as it does on the other half, and the other way round; the mean of the two. None where no
+    """for each of `fixed`: the rule at the threshold that was as accurate, to `MARGIN`, for the fewest samples on one
+    half of the problems, as it does on the other half, and the other way round; the mean of the two. None where no
     threshold reaches that accuracy on one of the halves"""
 
 
@@ -127,7 +131,7 @@ def _points(
 def _matched(place: int, *halves: tuple[tuple[Point, ...], tuple[Point, ...]]) -> Point | None:
     told = []
     for (fixed, adaptive), (_, there) in (halves, halves[::-1]):
-        good = [i for i, point in enumerate(adaptive) if point.accuracy >= fixed[place].accuracy]
+        good = [i for i, point in enumerate(adaptive) if point.accuracy >= fixed[place].accuracy - MARGIN]
         if not good or not there:
             return None
         told.append(there[min(good, key=lambda i: adaptive[i].samples)])

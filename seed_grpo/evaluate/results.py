@@ -162,7 +162,8 @@ def _adaptive_lines(found: Curve) -> list[str]:
     return [
         "Accuracy of the majority of so many answers, and what the rule that goes on while the semantic entropy "
         f"exceeds a threshold gives and spends ({found.problems} problems, replayed in random orders; the threshold "
-        "for as much accuracy at the least cost is chosen on one half of the problems and tried on the other):",
+        "for as much accuracy, to half a point, at the least cost is chosen on one half of the problems and tried on "
+        "the other):",
         "",
         *table(columns, rows),
     ]
