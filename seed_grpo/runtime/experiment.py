@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -77,6 +78,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     """
     if parallel < 1:
         raise ConfigError(f"--parallel {parallel}: at least one run has to be at work")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs are stopped too, as by Ctrl-C
     planned = _plan(experiment)
     waiting = [run for run in planned if not run.is_through()]
     _say(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them through already")
