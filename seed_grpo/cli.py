@@ -46,30 +46,34 @@ def _config(parsed: argparse.Namespace) -> Config:
 
 
 def _train(parsed: argparse.Namespace) -> int:
+    config = _config(parsed)  # before what follows takes its seconds to load, as in the other commands
     from seed_grpo.runtime.session import train
 
-    return 0 if train(_config(parsed)) else INTERRUPTED
+    return 0 if train(config) else INTERRUPTED
 
 
 def _warm_start(parsed: argparse.Namespace) -> int:
+    config = _config(parsed)
     from seed_grpo.train.warm_start import warm_start
 
-    print(f"the model is in {warm_start(_config(parsed), print)}")
+    print(f"the model is in {warm_start(config, print)}")
     return 0
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
+    config = _config(parsed)
     from seed_grpo.runtime.preflight import diagnose
 
-    page, well = diagnose(_config(parsed))
+    page, well = diagnose(config)
     print(f"{parsed.config}\n{page}")
     return 0 if well else 1
 
 
 def _export(parsed: argparse.Namespace) -> int:
+    config = _config(parsed)
     from seed_grpo.runtime.session import export
 
-    export(_config(parsed), parsed.folder)
+    export(config, parsed.folder)
     return 0
 
 
@@ -111,9 +115,11 @@ def _answer(parsed: argparse.Namespace) -> int:
 
 def _experiment(parsed: argparse.Namespace) -> int:
     from seed_grpo.experiment_config import load_experiment
+
+    experiment = load_experiment(parsed.file)
     from seed_grpo.runtime.experiment import run_experiment
 
-    run_experiment(load_experiment(parsed.file), parsed.parallel, parsed.address)
+    run_experiment(experiment, parsed.parallel, parsed.address)
     return 0
 
 
