@@ -190,15 +190,12 @@ def test_the_policy_is_evaluated_and_what_is_on_disk_is_not_sampled_again(
     (whole,) = json.loads((out / "results.json").read_text())["accuracy"]["parts"]
     assert whole["metrics"]["avg"]["value"] == pytest.approx(sum(row["reward"] for row in sampled) / 48)
     assert whole["metrics"]["avg"]["problems"] == 12 and (out / "figures/risk_coverage.png").is_file()
-    # the half of one kind that a stop might have left: only that is sampled anew
-    parts = sorted((out / "responses").rglob("*.parquet"))
-    pq.write_table(pq.read_table(parts[1]).slice(0, 24), parts[1])
-    assert "sampled: 6 of 6 problems" in succeed([*arguments, "cluster.dashboard=false"])
     assert "Ray" not in succeed([*arguments, "cluster.dashboard=false"])
     other = run([*arguments, "cluster.dashboard=false", "rollout.temperature=0.5"])
     assert other.returncode == 1 and "rollout.temperature was 1.0 and is 0.5" in other.stderr
 
 
+@pytest.mark.long
 def test_problems_are_answered_with_as_many_samples_as_they_need(
     undisturbed: Path, problems: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """Faults that happen to real runs, one of each kind, on a tiny model: the run goes on by itself, or says why it ends.
 
-Many of them in a row are in `test_chaos.py`. Those marked long run with `tests/run.sh -m long tests/test_faults.py`.
+Many of them in a row are in `test_chaos.py`. They run with `tests/run.sh -m long tests/test_faults.py`.
 """
 
 import os
@@ -19,7 +19,7 @@ STEPS = 40
 DISK = "6m"
 """room for two or three checkpoints"""
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(400)]
 
 SMALL = [
     str(ROOT / "jobs/quickstart.yaml"),
@@ -82,7 +82,6 @@ def test_killed_workers_are_replaced_and_every_group_is_accounted_for(make_run: 
     assert set(run.check_accounts(staleness=1)) == {"trained"}
 
 
-@pytest.mark.long
 def test_a_stopped_engine_is_found_out_written_down_and_replaced(make_run: Callable[..., ChaosRun]) -> None:
     run = make_run("run.steps=400", "supervision.heartbeat_timeout=20")
     run.wait_until("steps", lambda: run.step >= 2 and run.is_whole())
@@ -99,7 +98,6 @@ def test_a_stopped_engine_is_found_out_written_down_and_replaced(make_run: Calla
     run.wait_until("further steps", lambda: run.step > begun + 2)
 
 
-@pytest.mark.long
 def test_a_stopped_trainer_rank_is_found_out_and_the_run_goes_on(make_run: Callable[..., ChaosRun]) -> None:
     run = make_run("supervision.heartbeat_timeout=20", "run.steps=60")
     run.wait_until("a checkpoint", lambda: run.step >= 4)
@@ -110,7 +108,6 @@ def test_a_stopped_trainer_rank_is_found_out_and_the_run_goes_on(make_run: Calla
     assert run.check_accounts(staleness=1)["trained"] == 60 * 4
 
 
-@pytest.mark.long
 def test_more_failures_than_the_budget_end_the_run_with_the_cause(make_run: Callable[..., ChaosRun]) -> None:
     run = make_run("run.steps=400", "supervision.max_restarts=0")
     run.wait_until("steps", lambda: run.step >= 1)
@@ -119,7 +116,6 @@ def test_more_failures_than_the_budget_end_the_run_with_the_cause(make_run: Call
     assert "1 workers failed within 3600 s, more than supervision.max_restarts=0; the last: verifier-0 died" in said
 
 
-@pytest.mark.long
 def test_the_pools_grow_and_shrink_while_the_run_is_at_work(make_run: Callable[..., ChaosRun]) -> None:
     run = make_run("run.steps=400", "rollout.num_workers=1")
     run.wait_until("steps", lambda: run.step >= 1 and run.is_whole())
@@ -139,7 +135,6 @@ def test_the_pools_grow_and_shrink_while_the_run_is_at_work(make_run: Callable[.
     assert late.returncode == 1 and "took no notice for 15 s" in late.stderr
 
 
-@pytest.mark.long
 def test_sigterm_checkpoints_without_waiting_for_what_is_sampled(make_run: Callable[..., ChaosRun]) -> None:
     """An engine that stands still holds the groups up; the run must not wait for it."""
     long = "rollout.max_completion_tokens=200"  # so that it is sampling that is stopped, and no weight sync
@@ -155,7 +150,6 @@ def test_sigterm_checkpoints_without_waiting_for_what_is_sampled(make_run: Calla
     assert (run.directory / "checkpoints" / f"step_{run.step:08d}").is_dir()
 
 
-@pytest.mark.long
 def test_a_truncated_checkpoint_is_passed_over(make_run: Callable[..., ChaosRun]) -> None:
     run = make_run()
     run.wait_until("two checkpoints", lambda: run.step >= 8)
@@ -169,7 +163,6 @@ def test_a_truncated_checkpoint_is_passed_over(make_run: Callable[..., ChaosRun]
     assert set(run.check_accounts(staleness=1)) == {"trained"}
 
 
-@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_is_one_message_and_the_run_goes_on_when_there_is_room(
     make_run: Callable[..., ChaosRun], tmp_path: Path

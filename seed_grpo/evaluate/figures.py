@@ -71,6 +71,8 @@ def _draw_reliability(results: Results, axes: Axes) -> bool:
 
 
 def _draw_adaptive(results: Results, axes: Axes) -> bool:
+    if not results.adaptive:
+        return False
     for colour, (source, found) in zip(cycle(STAGE_COLOURS), results.adaptive.items(), strict=False):
         ways = (found.fixed, "o--", "the same for all"), (found.adaptive, ".-", "while they disagree")
         for points, style, label in ways:
@@ -80,10 +82,12 @@ def _draw_adaptive(results: Results, axes: Axes) -> bool:
     axes.set(title="Majority answers: accuracy against samples spent")
     axes.set(xlabel="answers drawn of a problem, mean", ylabel="share of right majority answers")
     axes.legend()
-    return bool(results.adaptive)
+    return True
 
 
 def _draw_monte_carlo(results: Results, axes: Axes) -> bool:
+    if not results.monte_carlo:
+        return False
     for style, (source, by_size) in zip(cycle(("-", "--", ":")), results.monte_carlo.items(), strict=False):
         names = dict.fromkeys(each.estimator for each in by_size)
         for colour, name in zip(cycle(STAGE_COLOURS), names, strict=False):
@@ -95,7 +99,7 @@ def _draw_monte_carlo(results: Results, axes: Axes) -> bool:
     axes.set(title="Semantic entropy of G samples against that of many more", xlabel="G")
     axes.set(ylabel="rank correlation over problems", ylim=(None, 1.01))
     axes.legend(fontsize=7)
-    return bool(results.monte_carlo)
+    return True
 
 
 FIGURES: dict[str, Callable[[Results, Axes], bool]] = {
