@@ -1,7 +1,7 @@
 """A fake pipeline over a fake engine: what it judges, when, and what is lost, the test decides."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,21 @@ class FakeEngine:
         zeros_GT = [np.zeros(length, dtype=np.float32) for length in lengths_G]
         arrays = zip(zeros_GT, versions_GT, strict=True)
         return tuple(Completion("", z.astype(np.int32), z, versions, FinishReason.STOP) for z, versions in arrays)
+
+
+class OneOrTwo(FakeEngine):
+    """Greedy groups have one completion; those of samples have two."""
+
+    def judged(self, task: GroupTask, begun: int) -> JudgedGroup:
+        judged, count = super().judged(task, begun), task.sampling.num_completions
+        return replace(
+            judged,
+            group=replace(judged.group, completions_G=judged.group.completions_G[:count]),
+            judgements_G=judged.judgements_G[:count],
+            rewards_G=judged.rewards_G[:count],
+            valid_G=judged.valid_G[:count],
+            class_ids_G=judged.class_ids_G[:count],
+        )
 
 
 @dataclass(eq=False)

@@ -2,36 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from fake_pipeline import FakeEngine, FakePipeline
+from fake_pipeline import FakePipeline, OneOrTwo
 from seed_grpo.config import Config
 from seed_grpo.config_file import dump_config, parse_config
 from seed_grpo.data.prompts import PromptSet
 from seed_grpo.errors import ConfigError
-from seed_grpo.messages import GroupTask, JudgedGroup, Problem
+from seed_grpo.messages import GroupTask, Problem
 from seed_grpo.runtime import evaluation
 
 PROBLEMS = 100
-
-
-class OneOrTwo(FakeEngine):
-    """Greedy groups have one completion; those of samples have two."""
-
-    def judged(self, task: GroupTask, begun: int) -> JudgedGroup:
-        judged, count = super().judged(task, begun), task.sampling.num_completions
-        return replace(
-            judged,
-            group=replace(judged.group, completions_G=judged.group.completions_G[:count]),
-            judgements_G=judged.judgements_G[:count],
-            rewards_G=judged.rewards_G[:count],
-            valid_G=judged.valid_G[:count],
-            class_ids_G=judged.class_ids_G[:count],
-        )
 
 
 class World:

@@ -1,12 +1,11 @@
 """The evaluator on a fake pipeline: what it samples, what it does where groups are lost, and when it gives up."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from fake_pipeline import FakeEngine, FakePipeline
+from fake_pipeline import FakeEngine, FakePipeline, OneOrTwo
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError
 from seed_grpo.evaluate.evaluator import Evaluator, sampled_accuracy
@@ -31,21 +30,6 @@ class FakeRecords:
         self.groups[step], self.metrics[step] = list(groups), metrics
 
 
-class OneCompletion(FakeEngine):
-    """Greedy groups have one completion; those of samples have two."""
-
-    def judged(self, task: GroupTask, begun: int) -> JudgedGroup:
-        judged, count = super().judged(task, begun), task.sampling.num_completions
-        return replace(
-            judged,
-            group=replace(judged.group, completions_G=judged.group.completions_G[:count]),
-            judgements_G=judged.judgements_G[:count],
-            rewards_G=judged.rewards_G[:count],
-            valid_G=judged.valid_G[:count],
-            class_ids_G=judged.class_ids_G[:count],
-        )
-
-
 class World:
     def __init__(self) -> None:
         tree = {
@@ -57,7 +41,7 @@ class World:
         }
         config = Config.model_validate(tree)
         assert config.evaluation is not None
-        self.engine = OneCompletion()
+        self.engine = OneOrTwo()
         self.engine.version = 4
         self.pipeline = FakePipeline(self.engine)
         self.records = FakeRecords()
