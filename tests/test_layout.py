@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "config": {"config_checks"},
     "config_checks": {"config"},  # its type alone
     "config_file": {"config", "errors"},
+    "files": {"errors"},
     "semantics": LEAVES,
     "verify": LEAVES,
     "algo": LEAVES,
@@ -43,7 +44,7 @@ MAY_IMPORT = {
     "rollout": LEAVES | {"weight_sync"},  # what the transport needs in the engine's environment
     "train": LEAVES | {"algo", "data"},
     "weight_sync": LEAVES | {"train"},
-    "evaluate": LEAVES | {"algo", "data", "semantics", "verify", "config_file"},
+    "evaluate": LEAVES | {"algo", "data", "semantics", "verify", "config_file", "files"},
     "experiment_config": {"config", "config_file", "errors"},
     "interfaces": LEAVES,
     "controller": LEAVES | {"algo", "clock", "data", "interfaces"},

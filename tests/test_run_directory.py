@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from judged_group import judged_group
+from seed_grpo import files
 from seed_grpo.config import Config
 from seed_grpo.config_file import load_config
 from seed_grpo.errors import CheckpointError, ConfigError, SeedGrpoError
@@ -101,14 +102,14 @@ def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path
 
 def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.parquet"
-    run_files.write_atomically(path, b"old")
+    files.write_atomically(path, b"old")
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_files.os, "replace", killed)
+    monkeypatch.setattr(files.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        run_files.write_atomically(path, b"new and longer")
+        files.write_atomically(path, b"new and longer")
     assert path.read_bytes() == b"old"
 
 
@@ -121,7 +122,7 @@ def test_a_full_disk_names_file_and_free_bytes(tmp_path: Path) -> None:
 
 
 def test_other_disk_errors_pass_unchanged(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="broken") as caught, run_files.clear_disk_errors(tmp_path / "x"):
+    with pytest.raises(OSError, match="broken") as caught, files.clear_disk_errors(tmp_path / "x"):
         raise OSError(errno.EIO, "broken")
     assert caught.value.errno == errno.EIO
 

@@ -22,8 +22,6 @@ from seed_grpo.evaluate.rollouts import RecordedGroup, subgroup
 
 ORDERS = 20
 """random orders of a group's samples that a replay averages over, since which came first says nothing"""
-
-
 MARGIN = 0.005
 """of accuracy, within which two ways of sampling are as good as one another"""
 

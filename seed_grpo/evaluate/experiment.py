@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seed_grpo.evaluate.accuracy import Interval, mean_interval
-from seed_grpo.evaluate.measured import escaped, json_ready, number, replace_text, table
+from seed_grpo.evaluate.measured import escaped, json_ready, number, table
 from seed_grpo.evaluate.plots import STAGE_COLOURS, save_figures, smooth
 from seed_grpo.evaluate.records import read_records
+from seed_grpo.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,9 +73,9 @@ def write_report(folder: Path, title: str, runs: Runs) -> Path:
     ]
     drawings = {"learning": partial(_draw_learning, runs), "differences": partial(_draw_differences, summaries, runs)}
     figures = save_figures(folder, drawings)
-    replace_text(folder / "report.json", json.dumps(json_ready(summaries), indent=1) + "\n")
+    write_atomically(folder / "report.json", (json.dumps(json_ready(summaries), indent=1) + "\n").encode())
     file = folder / "report.md"
-    replace_text(file, _markdown(title, summaries, runs, values, figures))
+    write_atomically(file, _markdown(title, summaries, runs, values, figures).encode())
     return file
 
 

@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
-from pathlib import Path
 from typing import Any
 
 
@@ -51,13 +50,6 @@ def escaped(text: str) -> str:
 def printable(text: str) -> str:
     """Text without what a terminal would take as a command: control characters but line ends become question marks."""
     return "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "?" for c in text)
-
-
-def replace_text(file: Path, text: str) -> None:
-    """Writes a file so that a kill leaves either the old content or the new one."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(file)
 
 
 def number(value: float) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from seed_grpo.evaluate.records import read_records
+from seed_grpo.evaluate.rollouts import tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,7 +97,7 @@ def _read_ledger(folder: Path) -> dict[str, np.ndarray]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    files = sorted(folder.glob("step_*.parquet"))
+    files = tables(folder)
     names = ("step", "mean_reward", "semantic_entropy", "scale")
     if not files:
         return {name: np.zeros(0) for name in names}

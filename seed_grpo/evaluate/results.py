@@ -21,9 +21,10 @@ from seed_grpo.evaluate import benchmark, uncertainty
 from seed_grpo.evaluate.adaptive import Curve, Rule, curve
 from seed_grpo.evaluate.estimators import ESTIMATORS
 from seed_grpo.evaluate.figures import write_figures
-from seed_grpo.evaluate.measured import escaped, json_ready, number, replace_text, table
+from seed_grpo.evaluate.measured import escaped, json_ready, number, table
 from seed_grpo.evaluate.monte_carlo import SizeResult, entropy_by_size
 from seed_grpo.evaluate.rollouts import RecordedGroup
+from seed_grpo.files import write_atomically
 
 FIRST, MORE, MOST = 4, 2, 32
 """answers that the adaptive rule draws first, then at a time, and in all"""
@@ -104,8 +105,9 @@ def write_results(
     )
     figures = write_figures(folder / "figures", results)
     file = folder / "results.md"
-    replace_text(file, markdown(results, [figure.relative_to(folder) for figure in figures]))
-    replace_text(folder / "results.json", json.dumps(json_ready(results), indent=1) + "\n")  # vouches for the rest
+    write_atomically(file, markdown(results, [figure.relative_to(folder) for figure in figures]).encode())
+    whole = json.dumps(json_ready(results), indent=1) + "\n"
+    write_atomically(folder / "results.json", whole.encode())  # last, since it vouches for the rest
     return file
 
 

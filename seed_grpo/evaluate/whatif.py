@@ -24,6 +24,7 @@ from seed_grpo.algo.scale import SCALES
 from seed_grpo.config import AlgoConfig, Config
 from seed_grpo.config_file import load_config
 from seed_grpo.errors import ConfigError
+from seed_grpo.evaluate.measured import table
 from seed_grpo.evaluate.ranks import rank_correlation
 from seed_grpo.evaluate.replay import RecordedStep, differences, recorded_step, replay
 from seed_grpo.evaluate.rollouts import RecordedGroup, tables
@@ -153,6 +154,17 @@ def whatif(run_directory: Path, variants: Sequence[tuple[str, AlgoConfig]]) -> W
 
 def markdown(found: WhatIf) -> str:
     """The outcomes as tables."""
+    columns = [
+        "settings", "scale mean", "min", "max", "step mean", "against none", "gradient", "rank correlation", "clipped",
+    ]  # fmt: skip
+    rows = [
+        [
+            each.name, f"{each.scale_mean:.4f}", f"{each.scale_min:.4f}", f"{each.scale_max:.4f}",
+            f"{each.step_mean:.4f}", _text(each.step_against_none, ".4f"), f"{each.gradient_share:.1%}",
+            _text(each.rank_correlation, ".3f"), str(each.clipped),
+        ]
+        for each in found.outcomes
+    ]  # fmt: skip
     return "\n".join(
         [
             f"# What if: {found.run}",
@@ -161,15 +173,7 @@ def markdown(found: WhatIf) -> str:
             f"gives back every recorded scale (largest difference {found.scale_difference:.1e}) and advantage "
             f"({found.advantage_difference:.1e}).",
             "",
-            "| settings | scale mean | min | max | step mean | against none | gradient | rank correlation | clipped |",
-            "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
-            *(
-                f"| {each.name} | {each.scale_mean:.4f} | {each.scale_min:.4f} | {each.scale_max:.4f} "
-                f"| {each.step_mean:.4f} | {_text(each.step_against_none, '.4f')} | {each.gradient_share:.1%} "
-                f"| {_text(each.rank_correlation, '.3f')} | {each.clipped} |"
-                for each in found.outcomes
-            ),
-            "",
+            *table(columns, rows),
             "Step mean: the mean of abs(advantage x scale) over completions; against none: divided by what it is "
             "without a scale. Gradient: groups with an advantage that is not 0. Rank correlation: of the scales with "
             "those of the run, within a step; - where one of them does not vary. Clipped: groups whose entropy "
@@ -184,32 +188,31 @@ def markdown(found: WhatIf) -> str:
 def _difficulty_lines(found: WhatIf) -> list[str]:
     bins = [d for d, each in enumerate(found.outcomes[0].difficulties) if each.groups]
     first = [found.outcomes[0].difficulties[d] for d in bins]
-    lines = [
-        "## Weight in the gradient, by share right of the group",
-        "",
-        f"| settings | {' | '.join(f'{each.share_right}: {each.groups} groups' for each in first)} |",
-        "|---|" + "---:|" * len(bins),
-    ]
+    rows = []
     for outcome in found.outcomes:
         chosen = [outcome.difficulties[d] for d in bins]
         cells = [f"{_text(each.weight, '.1%')} ({_text(each.scale_mean, '.4f')})" for each in chosen]
-        lines.append(f"| {outcome.name} | {' | '.join(cells)} |")
-    return [*lines, "", "Share of the sum of abs(advantage x scale); in brackets the mean scale.", ""]
+        rows.append([outcome.name, *cells])
+    return [
+        "## Weight in the gradient, by share right of the group",
+        "",
+        *table(["settings", *(f"{each.share_right}: {each.groups} groups" for each in first)], rows),
+        "Share of the sum of abs(advantage x scale); in brackets the mean scale.",
+        "",
+    ]
 
 
 def _dropped_lines(found: WhatIf) -> list[str]:
     if not found.dropped:
         return []
+    rows = [
+        [each.name, _text(each.dropped_scale_mean, ".4f"), _text(each.dropped_gradient_share, ".1%")]
+        for each in found.outcomes
+    ]
     return [
         f"## The {found.dropped} groups that were dropped",
         "",
-        "| settings | scale mean | gradient |",
-        "|---|---:|---:|",
-        *(
-            f"| {each.name} | {_text(each.dropped_scale_mean, '.4f')} | {_text(each.dropped_gradient_share, '.1%')} |"
-            for each in found.outcomes
-        ),
-        "",
+        *table(["settings", "scale mean", "gradient"], rows),
         "What they would have got, had they been trained; controls do not act on them.",
     ]
 

@@ -21,10 +21,10 @@ from seed_grpo.evaluate.adaptive import Rule
 from seed_grpo.evaluate.asking import Pipeline, Prompt, ask
 from seed_grpo.evaluate.benchmark import majority_at_k
 from seed_grpo.evaluate.rollouts import RecordedGroup, recorded, rollout_rows
+from seed_grpo.files import write_atomically
 from seed_grpo.messages import Group, GroupTask, Problem, Sampling
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.preflight import load_policy_tokenizer
-from seed_grpo.runtime.run_files import write_atomically
 from seed_grpo.runtime.serving import served
 from seed_grpo.runtime.verifier_worker import VerifierWorker
 

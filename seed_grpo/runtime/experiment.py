@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from seed_grpo.evaluate.experiment import Runs, write_report
 from seed_grpo.evaluate.measured import printable
 from seed_grpo.evaluate.records import read_records
 from seed_grpo.experiment_config import ExperimentConfig
-from seed_grpo.runtime.run_files import write_atomically
+from seed_grpo.files import write_atomically
 
 POLL_SECONDS = 1.0
 SAID_CHARACTERS = 600
@@ -146,41 +147,28 @@ def _warm_start(experiment: ExperimentConfig) -> None:
 
 
 def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planned], Started]) -> list[str]:
-    """Returns the names of those that failed, with what they said."""
-    queue, working, failed = list(waiting), dict[str, tuple[Planned, Started, float]](), list[str]()
+    """Returns the names of those that failed, of which it says why; where it ends early, none is left at work."""
+    queue, working, failed = deque(waiting), dict[str, tuple[Planned, Started, float]](), []
     try:
-        _work(queue, working, failed, parallel, start)
+        while queue or working:
+            while queue and len(working) < parallel:
+                run = queue.popleft()
+                working[run.name] = (run, start(run), time.monotonic())
+                _say(f"started {run.name} ({len(waiting) - len(queue)} of {len(waiting)})")
+            time.sleep(POLL_SECONDS)
+            ended = {name: status for name, (_, begun, _) in working.items() if (status := begun.poll()) is not None}
+            for name, status in ended.items():
+                run, begun, began = working.pop(name)
+                took = f"{time.monotonic() - began:.0f} s"
+                if status == 0 and run.is_through():
+                    _say(f"through: {name}, {took}")
+                else:
+                    failed.append(name)
+                    _say(f"FAILED: {name}, status {status}, {took}: {begun.said()[-SAID_CHARACTERS:]}")
     finally:
-        for _, started, _ in working.values():
-            started.stop()
+        for _, begun, _ in working.values():
+            begun.stop()
     return failed
-
-
-def _work(
-    queue: list[Planned],
-    working: dict[str, tuple[Planned, Started, float]],
-    failed: list[str],
-    parallel: int,
-    start: Callable[[Planned], Started],
-) -> None:
-    count = len(queue)
-    while queue or working:
-        while queue and len(working) < parallel:
-            run = queue.pop(0)
-            working[run.name] = (run, start(run), time.monotonic())
-            _say(f"started {run.name} ({count - len(queue)} of {count})")
-        time.sleep(POLL_SECONDS)
-        for name, (run, started, began) in list(working.items()):
-            status = started.poll()
-            if status is None:
-                continue
-            del working[name]
-            took = f"{time.monotonic() - began:.0f} s"
-            if status == 0 and run.is_through():
-                _say(f"through: {name}, {took}")
-            else:
-                failed.append(name)
-                _say(f"FAILED: {name}, status {status}, {took}: {started.said()[-SAID_CHARACTERS:]}")
 
 
 def _local(run: Planned) -> Started:

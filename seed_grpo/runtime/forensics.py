@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from seed_grpo.runtime.run_files import write_atomically
+from seed_grpo.files import write_atomically
 from seed_grpo.runtime.watched import children_of, stack_of, watch
 
 STACKS_SECONDS = 15.0

@@ -6,52 +6,18 @@ the records mean.
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seed_grpo.errors import SeedGrpoError
 from seed_grpo.evaluate.records import read_lines
+from seed_grpo.files import clear_disk_errors, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@contextmanager
-def clear_disk_errors(path: Path) -> Iterator[None]:
-    """Turns a full disk or an exhausted quota into one clear error; other faults pass as they are.
-
-    Raises:
-        SeedGrpoError: names the file and the free bytes of its file system.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        free = shutil.disk_usage(path.parent).free
-        raise SeedGrpoError(
-            f"cannot write {path}: {os.strerror(error.errno)}; {free} bytes are free on its file system. Free some and "
-            "start again with the same command, or point run.directory at a larger disk"
-        ) from error
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that a kill leaves either the old content or the new one. Raises as `clear_disk_errors`."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with clear_disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:

@@ -19,8 +19,8 @@ import ray
 
 from seed_grpo.config import Config, SupervisionConfig
 from seed_grpo.errors import SeedGrpoError
+from seed_grpo.files import clear_disk_errors, write_atomically
 from seed_grpo.runtime.forensics import Forensics
-from seed_grpo.runtime.run_files import clear_disk_errors, write_atomically
 from seed_grpo.runtime.waiting import Say, is_done
 
 

@@ -87,12 +87,14 @@ class Chunks:
         self._write = write
         self._number = 0
         self._payloads: list[str] = []
+        self._size = 0
 
     def add(self, payload: dict[str, Any]) -> tuple[int, int]:
         """Returns the number of the chunk that the payload goes to, and its place there."""
         place = self._number, len(self._payloads)
         self._payloads.append(_json(payload))
-        if sum(map(len, self._payloads)) >= CHUNK_BYTES:
+        self._size += len(self._payloads[-1])
+        if self._size >= CHUNK_BYTES:
             self.close()
         return place
 
@@ -100,7 +102,7 @@ class Chunks:
         """Writes the chunk that is open, if it holds anything."""
         if self._payloads:
             _write_element(self._write, f"chunk-{self._number}", f"[{','.join(self._payloads)}]")
-            self._number, self._payloads = self._number + 1, []
+            self._number, self._payloads, self._size = self._number + 1, [], 0
 
 
 def _write_packed(write: Callable[[str], Any], name: str, value: Any) -> None:
