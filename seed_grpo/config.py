@@ -326,6 +326,10 @@ class ClusterConfig(Section):
     device: Literal["cpu", "cuda"] = "cuda"
     address: str | None = None
     """of a running Ray cluster; None starts one on this machine, or joins the one a Ray job runs in"""
+    node_groups: bool = False
+    """each kind of worker goes only to machines with the Ray resource of its name: rollout, verifier, trainer"""
+    autoscaled: bool = False
+    """machines come when workers ask for them: what does not fit yet is waited for instead of refused"""
     dashboard: bool = True
     queue_capacity: Positive = 512
     """judged groups that may wait for the trainer"""

@@ -16,7 +16,7 @@ def test_the_quickstart_fits_two_cores_in_all_its_documented_variants() -> None:
     for overrides, cpus in (([], 1.25), (["rollout.num_workers=2"], 1.75), (["trainer.num_workers=2"], 1.75)):
         plan = make_plan(load_config(JOBS / "quickstart.yaml", overrides))
         assert plan.cpus == cpus
-        check_plan(plan, cpus=2, gpus=0, where="this machine")
+        check_plan(plan, [{"CPU": 2, "GPU": 0}], where="this machine")
 
 
 def test_too_many_workers_are_refused_with_all_numbers() -> None:
@@ -25,7 +25,7 @@ def test_too_many_workers_are_refused_with_all_numbers() -> None:
         r"CPU cores: rollout 8 x 0\.5 \+ verifier 1 x 0\.25 \+ trainer 1 x 0\.5 = 4\.75 are needed, this machine has 2"
     )
     with pytest.raises(PlacementError, match=expected):
-        check_plan(plan, cpus=2, gpus=0, where="this machine")
+        check_plan(plan, [{"CPU": 2, "GPU": 0}], where="this machine")
 
 
 def test_gpus_are_counted_by_tensor_parallel_size() -> None:
@@ -34,13 +34,41 @@ def test_gpus_are_counted_by_tensor_parallel_size() -> None:
     # 2 engines x 4 + 1 trainer rank
     assert plan.gpus == 9
     with pytest.raises(PlacementError, match=r"GPUs: rollout 2 x 4 \+ trainer 1 x 1 = 9 are needed, .* has 8"):
-        check_plan(plan, cpus=64, gpus=8, where="the Ray cluster")
+        check_plan(plan, [{"CPU": 64, "GPU": 8}], where="the Ray cluster")
 
 
 def test_ipc_puts_trainer_and_rollout_on_one_gpu() -> None:
     plan = make_plan(load_config(JOBS / "quickstart.yaml", ["cluster.device=cuda", "weight_sync.transport=ipc"]))
     assert plan.colocated
     assert plan.gpus == 1
+
+
+GROUPED = ["cluster.node_groups=true", "rollout.num_workers=2"]  # 2 x 0.5 rollout + 0.25 verifier + 0.5 trainer = 1.75
+
+
+def test_each_kind_of_worker_asks_for_its_node_group() -> None:
+    plan = make_plan(load_config(JOBS / "quickstart.yaml", GROUPED))
+    assert plan.rollout.demand == {"CPU": 0.5, "rollout": 0.001}
+    assert plan.verifier.demand == {"CPU": 0.25, "verifier": 0.001}
+    assert plan.trainer.demand == {"CPU": 0.5, "trainer": 0.001}
+
+
+def test_the_colocated_rollout_worker_goes_where_the_trainer_is() -> None:
+    shared = ["cluster.node_groups=true", "cluster.device=cuda", "weight_sync.transport=ipc"]
+    plan = make_plan(load_config(JOBS / "quickstart.yaml", shared))
+    assert plan.rollout.demand == {"CPU": 0.5, "GPU": 0.5, "trainer": 0.001}
+
+
+def test_a_node_group_that_is_missing_or_too_small_is_named() -> None:
+    plan = make_plan(load_config(JOBS / "quickstart.yaml", GROUPED))
+    verifier, trainer = {"CPU": 1, "verifier": 1}, {"CPU": 1, "trainer": 1}
+    check_plan(plan, [{"CPU": 1, "rollout": 1}, verifier, trainer], "the Ray cluster")
+    with pytest.raises(PlacementError, match=r"no machine of the Ray cluster has the Ray resource rollout"):
+        check_plan(plan, [{"CPU": 8}, verifier, trainer], "the Ray cluster")
+    # 8 cores in all are enough, the half core of the rollout group is not
+    small = r"node group rollout: 2 rollout workers of 0\.5 CPU and 0 GPU are needed, its 1 machines have 0\.5 and 0"
+    with pytest.raises(PlacementError, match=small):
+        check_plan(plan, [{"CPU": 6.5}, {"CPU": 0.5, "rollout": 1}, verifier, trainer], "the Ray cluster")
 
 
 def test_workers_on_cpu_get_their_own_number_of_threads_and_wait_asleep() -> None:

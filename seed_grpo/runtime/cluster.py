@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError
-from seed_grpo.runtime.placement import Plan, Pool, check_plan, cluster_address, machine_cpus
+from seed_grpo.runtime.placement import KINDS, Plan, Pool, check_plan, cluster_address, machine_cpus
 from seed_grpo.runtime.watched import GROUP, Watched
 
 
@@ -25,8 +26,8 @@ class Cluster:
 
     dashboard: str | None
     """address of the Ray dashboard, for people"""
-    cpus: float
-    gpus: float
+    machines: tuple[Mapping[str, float], ...]
+    """Ray resources of each"""
     loopback: bool
     """whether all is on this machine, so that nothing need listen beyond loopback"""
 
@@ -48,12 +49,10 @@ def connected(config: Config) -> Iterator[Cluster]:
             f"no Ray cluster answers at {address}: {error}; start one, or leave cluster.address out to start one here"
         ) from error
     try:
-        resources = ray.cluster_resources()
         url = context.dashboard_url
         yield Cluster(
             dashboard=f"http://{url}" if url else None,
-            cpus=resources.get("CPU", 0.0),
-            gpus=resources.get("GPU", 0.0),
+            machines=tuple(node["Resources"] for node in ray.nodes() if node["Alive"]),
             loopback=address is None,
         )
     finally:
@@ -64,6 +63,7 @@ def _own_cluster(config: Config) -> dict[str, Any]:
     memory = config.cluster.object_store_mib
     return {
         "num_cpus": machine_cpus(),
+        "resources": dict.fromkeys(KINDS, 1.0),
         "include_dashboard": config.cluster.dashboard,
         "dashboard_host": "127.0.0.1",
         "_node_ip_address": "127.0.0.1",
@@ -76,10 +76,12 @@ def _quiet() -> dict[str, Any]:
     return {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
 
 
-def check_cluster(plan: Plan, cluster: Cluster) -> None:
-    """Refuses a plan that the cluster cannot hold; see `check_plan`."""
+def check_cluster(config: Config, plan: Plan, cluster: Cluster) -> None:
+    """Refuses a plan that the cluster cannot hold, unless machines come when they are asked for; see `check_plan`."""
+    if config.cluster.autoscaled:
+        return
     where = "this machine" if cluster.loopback else "the Ray cluster"
-    check_plan(plan, cluster.cpus, cluster.gpus, where)
+    check_plan(plan, cluster.machines, where)
 
 
 def place_gang(plan: Plan, timeout: float) -> PlacementGroup:
@@ -90,9 +92,10 @@ def place_gang(plan: Plan, timeout: float) -> PlacementGroup:
         PlacementError: the bundles cannot be had in time, since others hold the machines.
     """
     members = [plan.trainer, plan.rollout] if plan.colocated else [plan.trainer]
-    need = {"CPU": sum(pool.cpus for pool in members), "GPU": sum(pool.gpus for pool in members)}
-    bundle = {resource: amount for resource, amount in need.items() if amount}
-    gang = placement_group([bundle] * plan.trainer.num_workers, strategy="PACK", name="trainer")
+    bundle: Counter[str] = Counter()
+    for pool in members:
+        bundle.update(pool.demand)
+    gang = placement_group([dict(bundle)] * plan.trainer.num_workers, strategy="PACK", name="trainer")
     wait_for_gang(gang, plan, timeout)
     return gang
 
@@ -106,7 +109,8 @@ def wait_for_gang(gang: PlacementGroup, plan: Plan, timeout: float) -> None:
     if not gang.wait(timeout_seconds=timeout):
         raise PlacementError(
             f"{plan.trainer.num_workers} trainer ranks of {gang.bundle_specs[0]} could not be placed within "
-            f"{timeout:g} s: other jobs hold the machines; wait for them, or add machines"
+            f"{timeout:g} s (trainer.start_timeout): other jobs hold the machines, or more are still to come; wait for "
+            "them, or add machines"
         )
 
 
@@ -136,10 +140,12 @@ def spawn(
         gang, bundle: the placement group and the bundle in it, for workers that are placed together.
         max_concurrency: calls at once, for classes with async methods.
     """
+    demand = pool.demand
     options: dict[str, Any] = {
         "name": name,
-        "num_cpus": pool.cpus,
-        "num_gpus": pool.gpus,
+        "num_cpus": demand.pop("CPU", 0),
+        "num_gpus": demand.pop("GPU", 0),
+        "resources": demand,
         "runtime_env": {"env_vars": pool.environment},
         "max_restarts": 0,
         "concurrency_groups": {GROUP: 1},

@@ -7,11 +7,17 @@ numbers. It starts nothing and imports no Ray, so `seed-grpo doctor` can show it
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError
+
+KINDS = ("rollout", "verifier", "trainer")
+"""of workers; with `cluster.node_groups`, also the Ray resources of the machines that they go to"""
+GROUP_AMOUNT = 0.001
+"""what a worker takes of its node group's Ray resource"""
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,18 @@ class Pool:
     """of one worker"""
     gpus: float
     """of one worker; the devices of one worker are on one machine"""
+    node_group: str | None
+    """Ray resource of the machines that it goes to; None: any"""
     environment: dict[str, str]
     """environment variables of the worker's process, set before anything is imported"""
+
+    @property
+    def demand(self) -> dict[str, float]:
+        """Ray resources of one worker. Of its node group it takes a token amount: cores and GPUs are what counts."""
+        need = {"CPU": self.cpus, "GPU": self.gpus}
+        if self.node_group is not None:
+            need[self.node_group] = GROUP_AMOUNT
+        return {resource: amount for resource, amount in need.items() if amount}
 
     def names(self) -> list[str]:
         """Names of the workers, as in messages and in the Ray dashboard."""
@@ -69,6 +85,9 @@ def make_plan(config: Config, trains: bool = True) -> Plan:
     on_gpu = config.cluster.device == "cuda"
     colocated = trains and on_gpu and config.transport == "ipc"
     share = 0.5 if colocated else 1.0
+    groups: dict[str, str | None] = {kind: kind if config.cluster.node_groups else None for kind in KINDS}
+    if colocated:
+        groups["rollout"] = groups["trainer"]
     rollout, verifier, trainer = config.rollout, config.verifier, config.trainer
     return Plan(
         rollout=Pool(
@@ -76,32 +95,40 @@ def make_plan(config: Config, trains: bool = True) -> Plan:
             rollout.num_workers,
             rollout.cpus_per_worker,
             share * rollout.tensor_parallel_size if on_gpu else 0.0,
+            groups["rollout"],
             _environment(config, rollout.threads),
         ),
         verifier=Pool(
-            "verifier", verifier.num_workers, verifier.cpus_per_worker, 0.0, {"OMP_NUM_THREADS": "1"}
+            "verifier",
+            verifier.num_workers,
+            verifier.cpus_per_worker,
+            0.0,
+            groups["verifier"],
+            {"OMP_NUM_THREADS": "1"},
         ),
         trainer=Pool(
             "trainer",
             trainer.num_workers if trains else 0,
             trainer.cpus_per_worker,
             share if on_gpu else 0.0,
+            groups["trainer"],
             _environment(config, trainer.threads),
         ),
         colocated=colocated,
     )
 
 
-def check_plan(plan: Plan, cpus: float, gpus: float, where: str) -> None:
+def check_plan(plan: Plan, machines: Sequence[Mapping[str, float]], where: str) -> None:
     """Refuses a plan that cannot be placed.
 
     Args:
-        cpus, gpus: of the cluster, free or not.
+        machines: Ray resources of each machine of the cluster, free or not.
         where: for the message: "this machine" or the address of a cluster.
 
     Raises:
         PlacementError: one line with the demand of every pool and the setting to change.
     """
+    cpus, gpus = _total(machines, "CPU"), _total(machines, "GPU")
     faults = []
     for unit, needed, there in (("CPU cores", plan.cpus, cpus), ("GPUs", plan.gpus, gpus)):
         if needed > there + 1e-9:
@@ -112,9 +139,34 @@ def check_plan(plan: Plan, cpus: float, gpus: float, where: str) -> None:
                 if pool.num_workers and getattr(pool, attribute)
             )
             faults.append(f"{unit}: {parts} = {needed:g} are needed, {where} has {there:g}")
+    faults += [fault for pool in plan.pools if (fault := _group_fault(pool, machines, where))]
     if faults:
         change = "lower rollout.num_workers, verifier.num_workers, trainer.num_workers or their cpus_per_worker"
         raise PlacementError(f"{'; '.join(faults)}; {change}, or add machines")
+
+
+def _group_fault(pool: Pool, machines: Sequence[Mapping[str, float]], where: str) -> str | None:
+    """Why a pool's node group cannot hold it; None where it can, or has none."""
+    group = pool.node_group
+    if group is None or not pool.num_workers:
+        return None
+    members = [machine for machine in machines if machine.get(group, 0) > 0]
+    if not members:
+        return (
+            f"cluster.node_groups=true, and no machine of {where} has the Ray resource {group}: start Ray there with "
+            f"""--resources='{{"{group}": 1}}'"""
+        )
+    cpus, gpus = _total(members, "CPU"), _total(members, "GPU")
+    if pool.num_workers * pool.cpus <= cpus + 1e-9 and pool.num_workers * pool.gpus <= gpus + 1e-9:
+        return None
+    return (
+        f"node group {group}: {pool.num_workers} {pool.kind} workers of {pool.cpus:g} CPU and {pool.gpus:g} GPU are "
+        f"needed, its {len(members)} machines have {cpus:g} and {gpus:g}"
+    )
+
+
+def _total(machines: Sequence[Mapping[str, float]], resource: str) -> float:
+    return sum(machine.get(resource, 0.0) for machine in machines)
 
 
 def cluster_address(config: Config) -> str | None:

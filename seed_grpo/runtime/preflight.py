@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from seed_grpo.config import Config, DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
-from seed_grpo.runtime.placement import check_plan, cluster_address, machine_cpus, machine_gpus, make_plan
+from seed_grpo.runtime.placement import KINDS, check_plan, cluster_address, machine_cpus, machine_gpus, make_plan
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def check_machine(config: Config) -> str:
     if address is not None:
         return f"{needs}; on the cluster at {address}, checked when the run starts"
     cpus, gpus = machine_cpus(), machine_gpus()
-    check_plan(plan, cpus, gpus, "this machine")
+    check_plan(plan, [{"CPU": cpus, "GPU": gpus, **dict.fromkeys(KINDS, 1.0)}], "this machine")
     return f"{needs}; this machine has {cpus} and {gpus}"
 
 

@@ -77,7 +77,7 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
     write_atomically(path / "model.json", json.dumps(_identity(config.model.path), indent=1).encode())
     plan = make_plan(config, trains=False)
     with connected(config) as cluster:
-        check_cluster(plan, cluster)
+        check_cluster(config, plan, cluster)
         console.say(f"Ray dashboard: {cluster.dashboard or 'off'}; records: {path}")
         pipeline = Pipeline(config, plan, None, supervise(config, path, console.say), console.say)
         try:

@@ -56,7 +56,7 @@ def train(config: Config) -> bool:
         stack.callback(directory.close)
         with console.waiting("Ray to start"):
             cluster = stack.enter_context(connected(config))
-        check_cluster(plan, cluster)
+        check_cluster(config, plan, cluster)
         workers = ", ".join(f"{pool.num_workers} {pool.kind}" for pool in plan.pools)
         console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
         console.say(f"workers: {workers}; run directory: {path}")
@@ -88,7 +88,7 @@ def export(config: Config, folder: Path) -> None:
     check_machine(config)
     with Console(config.run.steps) as console, connected(config) as cluster, TemporaryDirectory() as records:
         plan = make_plan(config)
-        check_cluster(plan, cluster)
+        check_cluster(config, plan, cluster)
         gang = place_gang(plan, config.trainer.start_timeout)
         supervision = supervise(config, Path(records), console.say)
         trainer = TrainerPool(config, plan, gang, cluster.loopback, supervision, console.say)
