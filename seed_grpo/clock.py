@@ -25,6 +25,11 @@ class Clock:
         """Adds to a stage."""
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
+    def include(self, other: Clock) -> None:
+        """Adds all stages of another clock."""
+        for name, seconds in other.seconds.items():
+            self.add(name, seconds)
+
     @property
     def total(self) -> float:
         """Seconds since it was made."""

@@ -140,18 +140,18 @@ class Controller:
         batch = batch.without(result.skipped, NOT_FINITE)
         self._close(batch)
         with clock.stage("weight_sync"):
-            difference = self._parts.sync.push(self.step)
+            synced = self._parts.sync.push(self.step)
         if not self._config.run.deterministic:  # which hands in a step's requests alone
             self._issue(self._config.rollout.prompts_per_step)  # sampling goes on while the step is recorded
-        metrics = {**result.metrics, "canary_logprob_difference": difference}
+        metrics = {**result.metrics, "canary_logprob_difference": synced.difference}
         parts = {f"train/{name}": value for name, value in result.seconds.items()} | {
+            **{f"weight_sync/{name}": value for name, value in synced.seconds.items()},
             "rollout/slowest_group": max(group.summary.rollout_seconds for group in sampled),
             "rollout/judging": sum(group.summary.verify_seconds for group in sampled),  # while others are generated
         }
         with self.clock.stage("record"):
             self._parts.recorder.step(batch, metrics, {**clock.seconds, **parts, "total": clock.total})
-        for name, spent in clock.seconds.items():
-            self.clock.add(name, spent)
+        self.clock.include(clock)
 
     def _sample(self) -> tuple[list[Ready], int]:
         """The step's groups, and the rounds of further prompts that they took; none where a stop was requested.

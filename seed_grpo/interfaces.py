@@ -102,11 +102,20 @@ class Trainer(Protocol):
     def restart(self, cause: Exception) -> None: ...
 
 
+class Synced(NamedTuple):
+    """What a weight sync tells of itself."""
+
+    difference: float
+    """largest |difference| of a log-probability of the canary's probe, in nats, over all engines"""
+    seconds: Mapping[str, float]
+    """wall-clock by phase"""
+
+
 class WeightSync(Protocol):
     """See `runtime.sync.ProvenSync`."""
 
-    def push(self, version: int) -> float:
-        """Brings the trainer's weights to every rollout worker as `version`; returns the canary's difference."""
+    def push(self, version: int) -> Synced:
+        """Brings the trainer's weights to every rollout worker as `version`, and proves that they are there."""
         ...
 
     @property

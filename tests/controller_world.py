@@ -13,7 +13,7 @@ from fake_pipeline import FakeEngine, FakePipeline
 from seed_grpo.config import Config
 from seed_grpo.controller import Controller
 from seed_grpo.errors import TrainerError, TrainerLostError
-from seed_grpo.interfaces import Batch, OpenGroups, Parts, Prompts, Recorder
+from seed_grpo.interfaces import Batch, OpenGroups, Parts, Prompts, Recorder, Synced
 from seed_grpo.messages import Problem, StepResult
 from seed_grpo.runtime.queue import GroupQueue, ReadyGroup
 
@@ -94,7 +94,7 @@ class FakeTrainer:
         skipped = self.skips.get(self.calls, ())
         self.trained += [group.payload for place, group in enumerate(groups) if place not in skipped]
         self.advantages += advantages_PG
-        return StepResult({"loss": 0.5}, {"optimizer": 0.1}, skipped)
+        return StepResult({"loss": 0.5, "tokens": 40.0}, {"optimizer": 0.1}, skipped)
 
     def save(self, folder: Path) -> None:
         self.reach("save")
@@ -121,12 +121,12 @@ class FakeSync:
         self.versions: list[int] = []
         self.is_awaited = False
 
-    def push(self, version: int) -> float:
+    def push(self, version: int) -> Synced:
         self.trainer.reach("push")
         self.versions.append(version)
         self.engine.version = version
         self.is_awaited = False
-        return 1e-7
+        return Synced(1e-7, {"send": 0.25})
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class FakeRecorder:
         self.best: set[int] = set()
 
     def step(self, batch: Batch, metrics: dict[str, float], seconds: dict[str, float]) -> None:
-        assert {"rollout", "train", "weight_sync", "train/optimizer", "total"} <= set(seconds)
+        assert {"rollout", "train", "weight_sync", "train/optimizer", "weight_sync/send", "total"} <= set(seconds)
         self.batches.append(batch)
         self.metrics.append(metrics)
 

@@ -14,6 +14,7 @@ from seed_grpo.errors import SeedGrpoError, VerifierError
 from seed_grpo.messages import GroupTask, Problem, Sampling
 from seed_grpo.runtime.cluster import spawn
 from seed_grpo.runtime.forensics import Forensics
+from seed_grpo.runtime.monitor import Monitor
 from seed_grpo.runtime.placement import Pool
 from seed_grpo.runtime.stage import Job, Stage, Work
 from seed_grpo.runtime.supervision import Events, RestartBudget, Supervision
@@ -85,8 +86,9 @@ class Crew:
         self.directory = directory
         self.said: list[str] = []
         config = SupervisionConfig(**{"heartbeat_every": 0.2, "heartbeat_timeout": 60.0} | limits)
-        events, forensics = Events(directory, self.said.append), Forensics(directory)
-        self.supervision = Supervision(config, RestartBudget(config), events, forensics)
+        monitor = Monitor("test")
+        events, forensics = Events(directory, self.said.append, monitor), Forensics(directory)
+        self.supervision = Supervision(config, RestartBudget(config), events, forensics, monitor)
         self.needs_weights = False
         self.pool = WorkerPool(self._kind(), size, self.supervision)
         self.done: dict[int, str] = {}

@@ -20,6 +20,7 @@ from seed_grpo.errors import TrainerError
 from seed_grpo.interfaces import Batch, LostGroup
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.console import Console
+from seed_grpo.runtime.monitor import Monitor
 from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.recorder import Recorder
 from seed_grpo.runtime.run_directory import RunDirectory
@@ -39,7 +40,8 @@ def recorder(
     """Whose payloads are group ids."""
     tree: dict[str, Any] = {"run": {"directory": path, "steps": 4}, "model": {"path": "m"}, "data": {"source": "s"}}
     directory = RunDirectory(path, Config.model_validate(tree))
-    return Recorder(directory, Console(4, out or io.StringIO()), fetch, lambda: {"rollout_workers": 2.0})
+    console = Console(4, out or io.StringIO())
+    return Recorder(directory, console, fetch, lambda: {"rollout_workers": 2.0}, Monitor("test"))
 
 
 def ready(group_id: int) -> ReadyGroup:
@@ -65,7 +67,7 @@ def test_dropped_groups_are_on_record_with_their_reason_and_without_an_estimate(
     out = io.StringIO()
     kept = recorder(tmp_path, out)
     kept.truncate_after(0)
-    kept.step(batch_of_three(), {"loss": 0.5}, SECONDS)
+    kept.step(batch_of_three(), {"loss": 0.5, "tokens": 9.0}, SECONDS)
 
     ledger = pq.read_table(tmp_path / "ledger/step_000003.parquet").to_pylist()
     states = {row["group_id"]: (row["state"], row["reason"], row["scale"], row["mean_reward"]) for row in ledger}
@@ -95,7 +97,7 @@ def test_a_payload_that_is_gone_is_missing_in_the_rollout_table_alone(tmp_path: 
     out = io.StringIO()
     kept = recorder(tmp_path, out, fetch=lambda payload: None if payload == 7 else judged_group(payload))
     kept.truncate_after(0)
-    kept.step(batch_of_three(), {"loss": 0.5}, SECONDS)
+    kept.step(batch_of_three(), {"loss": 0.5, "tokens": 9.0}, SECONDS)
     rows = pq.read_table(tmp_path / "rollouts/step_000003.parquet").to_pylist()
     assert {row["group_id"] for row in rows} == {6, 8}
     ledger = pq.read_table(tmp_path / "ledger/step_000003.parquet").to_pylist()

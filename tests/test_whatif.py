@@ -32,6 +32,7 @@ from seed_grpo.messages import (
 )
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.ledger_table import LedgerRow, ledger_schema
+from seed_grpo.runtime.monitor import Monitor
 from seed_grpo.runtime.recorder import Recorder
 from seed_grpo.runtime.run_directory import RunDirectory
 from seed_grpo.runtime.run_files import write_table
@@ -113,7 +114,7 @@ def test_a_run_is_given_back(algo: dict[str, Any], tmp_path: Path) -> None:
     }
     made = config(**changes)
     directory, console = RunDirectory(tmp_path, made), Console(4, io.StringIO())
-    recorder = Recorder(directory, console, lambda payload: world.pipeline.fetch(payload), lambda: {})
+    recorder = Recorder(directory, console, lambda payload: world.pipeline.fetch(payload), lambda: {}, Monitor("test"))
     world = World(recorder=recorder, **changes)
     world.engine = world.pipeline.engine = world.sync.engine = VariedEngine(made)
     world.engine.empty = {1, 7}

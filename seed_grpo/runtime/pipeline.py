@@ -21,6 +21,7 @@ from seed_grpo.errors import RolloutError, SeedGrpoError, VerifierError
 from seed_grpo.interfaces import Sink
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.runtime.cluster import call_engine
+from seed_grpo.runtime.monitor import Sample
 from seed_grpo.runtime.placement import Plan
 from seed_grpo.runtime.pools import rollout_pool, verifier_pool
 from seed_grpo.runtime.queue import ReadyGroup
@@ -60,6 +61,8 @@ class Pipeline:
         self._judging = Stage(judging, self.verifier, self._not_judged)
         self._scaler = Scaler(config, self.rollout, self.verifier)
         supervision.forensics.facts.append(self.depths)
+        self._monitor = supervision.monitor
+        self._monitor.sources.append(self._samples)
 
     def wait_started(self) -> None:
         """Waits for the workers.
@@ -98,6 +101,7 @@ class Pipeline:
             pool.tend()
             stage.take_back()
         self._scaler.tend(is_awaited=timeout > 0)
+        self._monitor.tend()
         done = self._wait(timeout)
         for job, _, group in self._generation.collect(done):
             job.group, job.failures = group, 0
@@ -120,6 +124,11 @@ class Pipeline:
         """What is worth a curve: workers that are healthy, groups by where they are."""
         healthy = {"rollout_workers": len(self.rollout.serving), "verifier_workers": len(self.verifier.serving)}
         return {name.replace(" ", "_"): float(count) for name, count in {**healthy, **self.depths()}.items()}
+
+    def _samples(self) -> list[Sample]:
+        busy = {pool.name: sum(worker.load > 0 for worker in pool.serving) for pool in (self.rollout, self.verifier)}
+        groups: list[Sample] = [("groups", float(count), (where,)) for where, count in self.depths().items()]
+        return groups + [("busy_workers", float(count), (pool,)) for pool, count in busy.items()]
 
     def distrust(self, worker: Worker, why: str) -> None:
         """A rollout worker had wrong weights for a while: the groups that it has are sampled anew."""

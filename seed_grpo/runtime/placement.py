@@ -31,10 +31,10 @@ class Pool:
     """of one worker"""
     gpus: float
     """of one worker; the devices of one worker are on one machine"""
-    node_group: str | None
-    """Ray resource of the machines that it goes to; None: any"""
     environment: dict[str, str]
     """environment variables of the worker's process, set before anything is imported"""
+    node_group: str | None = None
+    """Ray resource of the machines that it goes to; None: any"""
 
     @property
     def demand(self) -> dict[str, float]:
@@ -95,24 +95,24 @@ def make_plan(config: Config, trains: bool = True) -> Plan:
             rollout.num_workers,
             rollout.cpus_per_worker,
             share * rollout.tensor_parallel_size if on_gpu else 0.0,
-            groups["rollout"],
             _environment(config, rollout.threads),
+            groups["rollout"],
         ),
         verifier=Pool(
             "verifier",
             verifier.num_workers,
             verifier.cpus_per_worker,
             0.0,
-            groups["verifier"],
             {"OMP_NUM_THREADS": "1"},
+            groups["verifier"],
         ),
         trainer=Pool(
             "trainer",
             trainer.num_workers if trains else 0,
             trainer.cpus_per_worker,
             share if on_gpu else 0.0,
-            groups["trainer"],
             _environment(config, trainer.threads),
+            groups["trainer"],
         ),
         colocated=colocated,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seed_grpo.messages import GroupSummary
+from seed_grpo.runtime.monitor import Sample
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class GroupQueue:
         """Takes groups out."""
         for group_id in group_ids:
             del self._ready[group_id]
+
+    def gauges(self) -> list[Sample]:
+        """How much is in it, for the monitor."""
+        size = sum(group.summary.payload_bytes for group in self._ready.values())
+        return [("groups", float(len(self._ready)), ("ready for the trainer",)), ("queue_bytes", float(size), ())]
 
     def clear(self) -> None:
         """Takes all groups out."""

@@ -1,11 +1,11 @@
-"""Keeps what the controller tells: into the run directory, onto the console.
+"""Keeps what the controller and the evaluator tell: into the run directory, onto the console, to the monitor.
 
 It reads the payloads of a step's groups from the object store, once, for the rollout table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from seed_grpo.data.ledger import NOT_FINITE
@@ -14,6 +14,7 @@ from seed_grpo.interfaces import Batch
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.ledger_table import LedgerRow
+from seed_grpo.runtime.monitor import Monitor
 from seed_grpo.runtime.run_directory import RunDirectory
 from seed_grpo.runtime.step_metrics import group_metrics
 
@@ -27,12 +28,14 @@ class Recorder:
         console: Console,
         fetch: Callable[[Any], JudgedGroup | None],
         gauges: Callable[[], Mapping[str, float]],
+        monitor: Monitor,
     ) -> None:
         """Args:
         fetch: reads a payload.
         gauges: tells how the pools are.
         """
         self._gauges = gauges
+        self._monitor = monitor
         self._directory = directory
         self._console = console
         self._fetch = fetch
@@ -68,11 +71,23 @@ class Recorder:
         lost = sum(reason == NOT_FINITE for _, reason in batch.dropped)
         if lost:
             self._console.say(f"step {batch.step}: {lost} groups were not trained: {NOT_FINITE}")
+        self._monitor.step(batch, metrics, seconds)
         self._console.step(batch.step, metrics, seconds)
         self.seconds += seconds["total"]
         self.steps += 1
         self.samples += int(metrics["sampled_completions"])
         self.tokens += metrics["completion_tokens"]
+
+    def evaluations(self) -> dict[int, dict[str, float]]:
+        """The metrics of the evaluations so far, by step."""
+        return self._directory.evaluations()
+
+    def write_evaluation(
+        self, step: int, metrics: Mapping[str, float], seconds: float, groups: Sequence[JudgedGroup]
+    ) -> None:
+        """Records an evaluation; see `RunDirectory.write_evaluation`."""
+        self._directory.write_evaluation(step, metrics, seconds, groups)
+        self._monitor.evaluation(metrics["accuracy"])
 
 
 def _ledger_rows(batch: Batch) -> list[LedgerRow]:

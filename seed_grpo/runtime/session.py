@@ -61,9 +61,10 @@ def train(config: Config) -> bool:
         console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
         console.say(f"workers: {workers}; run directory: {path}")
         supervision = supervise(config, path, console.say)
+        supervision.monitor.begin(config, plan)
         pipeline, trainer = _start_workers(config, plan, cluster, supervision, console)
         stack.callback(pipeline.close)
-        recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges)
+        recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor)
         parts = _assemble(config, prepared, pipeline, trainer, supervision, recorder, directory, console)
         controller = Controller(config, parts)
         clock.add("start", clock.total)
@@ -130,12 +131,14 @@ def _assemble(
     if config.evaluation is not None and prepared.held_out is not None:
         prompts = prepared.held_out.prompts[: config.evaluation.num_problems]
         evaluator = Evaluator(
-            config.evaluation, config.rollout, config.run.seed, prompts, pipeline, directory, console.say
+            config.evaluation, config.rollout, config.run.seed, prompts, pipeline, recorder, console.say
         )
+    queue = GroupQueue(config.cluster.queue_capacity)
+    supervision.monitor.sources.append(queue.gauges)
     return Parts(
         prompts=PromptSource(prepared.train.prompts, config.run.seed, config.data.shuffle),
         pipeline=pipeline,
-        queue=GroupQueue(config.cluster.queue_capacity),
+        queue=queue,
         trainer=trainer,
         sync=ProvenSync(config, trainer, pipeline, probe_ids_T, supervision, console.say),
         evaluator=evaluator,

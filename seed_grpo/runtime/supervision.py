@@ -21,6 +21,7 @@ from seed_grpo.config import Config, SupervisionConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.files import clear_disk_errors, write_atomically
 from seed_grpo.runtime.forensics import Forensics
+from seed_grpo.runtime.monitor import Monitor
 from seed_grpo.runtime.waiting import Say, is_done
 
 
@@ -42,20 +43,25 @@ class RestartBudget:
         self._config = config
         self._times: deque[float] = deque()
 
+    @property
+    def recent(self) -> int:
+        """Restarts within the window."""
+        now = time.monotonic()
+        while self._times and now - self._times[0] > self._config.restart_window:
+            self._times.popleft()
+        return len(self._times)
+
     def charge(self, cause: Exception) -> None:
         """Counts a restart.
 
         Raises:
             the cause, as an error of its own class: the budget is used up.
         """
-        now = time.monotonic()
-        while self._times and now - self._times[0] > self._config.restart_window:
-            self._times.popleft()
-        self._times.append(now)
-        if len(self._times) > self._config.max_restarts:
+        self._times.append(time.monotonic())
+        if self.recent > self._config.max_restarts:
             kind = type(cause) if isinstance(cause, SeedGrpoError) else SeedGrpoError
             raise kind(
-                f"{len(self._times)} workers failed within {self._config.restart_window:g} s, more than "
+                f"{self.recent} workers failed within {self._config.restart_window:g} s, more than "
                 f"supervision.max_restarts={self._config.max_restarts}; the last: {cause}"
             ) from cause
 
@@ -104,12 +110,13 @@ class Heartbeat:
 
 class Events:
     """What happened to workers, for people and for the tests: `events.jsonl`, a line each, and `workers.json`, the
-    present states. Both tell of wall-clock facts, so a resumed run adds to them."""
+    present states. Both tell of wall-clock facts, so a resumed run adds to them. The monitor is told of both."""
 
-    def __init__(self, directory: Path, say: Say) -> None:
+    def __init__(self, directory: Path, say: Say, monitor: Monitor) -> None:
         self._file = directory / "events.jsonl"
         self._workers_file = directory / "workers.json"
         self._say = say
+        self._monitor = monitor
         self._workers: dict[str, str] = {}
 
     def record(self, event: str, worker: str, text: str, **facts: Any) -> None:
@@ -123,6 +130,7 @@ class Events:
         line = json.dumps({"time": time.time(), "event": event, "worker": worker, "text": text, **facts})
         with clear_disk_errors(self._file), open(self._file, "a", encoding="utf-8") as file:
             file.write(line + "\n")
+        self._monitor.event(event)
         self._say(text)
 
     def states(self, kind: str, states: Mapping[str, WorkerState]) -> None:
@@ -135,6 +143,7 @@ class Events:
         workers = others | {name: str(state) for name, state in states.items()}
         if workers != self._workers:
             self._workers = workers
+            self._monitor.states(kind, states.values(), WorkerState)
             write_atomically(self._workers_file, (json.dumps(workers, indent=1) + "\n").encode())
 
 
@@ -146,6 +155,7 @@ class Supervision:
     budget: RestartBudget
     events: Events
     forensics: Forensics
+    monitor: Monitor
 
     def write_down_hang(self, culprit: str, cause: Exception) -> None:
         """What all workers are doing, before anything is done about the one that hangs."""
@@ -159,5 +169,7 @@ def supervise(config: Config, directory: Path, say: Say) -> Supervision:
     Args:
         directory: where it leaves its records.
     """
-    budget, events = RestartBudget(config.supervision), Events(directory, say)
-    return Supervision(config.supervision, budget, events, Forensics(directory))
+    monitor = Monitor(config.run.directory.name)
+    budget, events = RestartBudget(config.supervision), Events(directory, say, monitor)
+    monitor.sources.append(lambda: [("recent_restarts", float(budget.recent), ())])
+    return Supervision(config.supervision, budget, events, Forensics(directory), monitor)

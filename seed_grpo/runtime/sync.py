@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 import ray
 
+from seed_grpo.clock import Clock
 from seed_grpo.config import Config
 from seed_grpo.errors import DeadlineError, RolloutError, SeedGrpoError, TrainerLostError, WeightSyncError
+from seed_grpo.interfaces import Synced
 from seed_grpo.messages import Probe
 from seed_grpo.runtime.cluster import call_engine
 from seed_grpo.runtime.pipeline import Pipeline
@@ -60,24 +62,25 @@ class ProvenSync:
         """Whether a rollout worker is up and lacks the present weights."""
         return any(not worker.has_weights for worker in self._rollout.started)
 
-    def push(self, version: int) -> float:
+    def push(self, version: int) -> Synced:
         """Sends the trainer's weights to every rollout worker that is up, as `version`, and proves that they are there.
         Waits for one where none is up.
-
-        Returns:
-            largest |difference| of a log-probability of the probe, in nats, over all engines.
 
         Raises:
             WeightSyncError: all engines failed the proof twice, or the transport failed twice though all live.
             TrainerLostError: a trainer rank is gone.
         """
         failures = faulty = 0
+        clock = Clock()
         while True:
             self._rollout.lack_weights()
             workers = self._members()
             try:
-                self._send(version, workers)
-                differences, faults = self._prove(workers)
+                self._join(workers, clock)
+                with clock.stage("send"):
+                    self._send(version, workers)
+                with clock.stage("prove"):
+                    differences, faults = self._prove(workers)
             except TrainerLostError:
                 raise
             except SeedGrpoError as error:
@@ -100,7 +103,7 @@ class ProvenSync:
                 continue
             self._quarantine(workers, faults)
             self._phase = f"version {version} is everywhere"
-            return max(differences)
+            return Synced(max(differences), clock.seconds)
 
     def _again(self, version: int, error: SeedGrpoError) -> None:
         self._supervision.events.record("resynced", "weight sync", f"{error}; sending version {version} again")
@@ -119,12 +122,15 @@ class ProvenSync:
                 )
         return self._rollout.started
 
-    def _send(self, version: int, workers: list[Worker]) -> None:
+    def _join(self, workers: list[Worker], clock: Clock) -> None:
         joined = (self._trainer.incarnation, workers)
         if joined != self._joined:
             self._phase = f"opening the transport to {len(workers)} engines"
-            self._trainer.connect({worker.name: worker.actor for worker in workers})
+            with clock.stage("open"):
+                self._trainer.connect({worker.name: worker.actor for worker in workers})
             self._joined = joined
+
+    def _send(self, version: int, workers: list[Worker]) -> None:
         self._phase = f"sending version {version} to {len(workers)} engines"
         self._trainer.sync(version)
 

@@ -96,6 +96,11 @@ class WorkerPool:
         supervision.forensics.workers.append(lambda: {w.name: w.actor for w in self.workers.values()})
 
     @property
+    def name(self) -> str:
+        """rollout or verifier"""
+        return self._kind.name
+
+    @property
     def serving(self) -> list[Worker]:
         """Those that may be given work, in the order of their names' numbers."""
         return [worker for worker in self.workers.values() if worker.state is WorkerState.HEALTHY]
