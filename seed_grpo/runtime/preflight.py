@@ -19,6 +19,9 @@ from seed_grpo.data.prompts import PromptSet, load_prompts
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
 from seed_grpo.runtime.placement import KINDS, check_plan, cluster_address, machine_cpus, machine_gpus, make_plan
 
+UPLOADS = "runtime_resources"
+"""Ray's folder of the working directories that jobs brought with them"""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -37,6 +40,7 @@ def prepare(config: Config) -> Prepared:
     """
     check_versions(config)
     check_machine(config)
+    check_directory(config)
     tokenizer = load_policy_tokenizer(config)
     train = load_prompts(config.data, tokenizer)
     check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
@@ -90,6 +94,21 @@ def check_machine(config: Config) -> str:
     return f"{needs}; this machine has {cpus} and {gpus}"
 
 
+def check_directory(config: Config) -> str:
+    """Where the run leaves its records.
+
+    Raises:
+        ConfigError: in the upload of a Ray job, which goes with the job.
+    """
+    directory = config.run.directory.resolve()
+    if UPLOADS in directory.parts:
+        raise ConfigError(
+            f"run.directory={config.run.directory} would lie in the upload of this Ray job and go with it; give an "
+            "absolute folder that all machines share"
+        )
+    return f"{directory}"
+
+
 def load_policy_tokenizer(config: Config) -> Any:
     """The policy's tokenizer.
 
@@ -137,6 +156,7 @@ def diagnose(config: Config) -> tuple[str, bool]:
     sections: list[tuple[str, Callable[[], str]]] = [
         ("versions", lambda: check_versions(config)),
         ("placement", lambda: check_machine(config)),
+        ("records", lambda: check_directory(config)),
         ("batch", lambda: check_batch(config)),
         ("weights", lambda: f"over {config.transport}, canary within {config.canary_tolerance:g} nats"),
         ("model", lambda: _describe_tokenizer(config)),

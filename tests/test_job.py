@@ -1,0 +1,135 @@
+"""A run as a user of a cluster has it: submitted with `ray job submit`, watched, scaled, stopped, gone on with.
+
+The head is started with token authentication, and all real engines run."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from prometheus import MONITORING, Prometheus, hastened, panels
+from ray_head import RayHead, ray_head
+from test_end_to_end import SMALL
+from tiny_model import make_digit_problems, make_tiny_model
+
+ROOT = Path(__file__).parents[1]
+STEPS = 1000
+"""far more than are made until it is stopped"""
+# a machine without a GPU has no such series
+GPU_PANELS = {"GPU A", "GPU memory A"}
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(500)]
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[RayHead]:
+    with ray_head() as head:
+        yield head
+
+
+def wait_for(what: str, condition: Callable[[], bool], head: RayHead, job: str, seconds: float = 150.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}\n{head.job('logs', job)[-3000:]}"
+        time.sleep(0.5)
+
+
+def steps_made(directory: Path) -> int:
+    metrics = directory / "metrics.jsonl"
+    return len(metrics.read_text().splitlines()) if metrics.exists() else 0
+
+
+def states(directory: Path) -> dict[str, str]:
+    return json.loads((directory / "workers.json").read_text())
+
+
+@pytest.fixture
+def submit(head: RayHead, tmp_path: Path) -> Callable[..., str]:
+    make_tiny_model(tmp_path / "tiny", tied=True, seed=0)
+    problems = make_digit_problems(tmp_path / "digits.jsonl")
+    inputs = [f"model.path={tmp_path}/tiny", f"data.source={problems}", f"evaluation.data.source={problems}"]
+
+    def submit(job: str, *overrides: str) -> str:
+        command = [str(ROOT / "jobs/submit.sh"), "--no-wait", "--submission-id", job, "--"]
+        settings = [*SMALL, *inputs, "run.deterministic=false", "cluster.node_groups=true", *overrides]
+        done = head.run(*command, str(ROOT / "jobs/quickstart.yaml"), *settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return job
+
+    return submit
+
+
+def test_a_client_without_the_token_is_refused(head: RayHead) -> None:
+    assert head.run("ray", "job", "list").returncode == 0
+    refused = head.run("ray", "job", "list", token="0" * 64)
+    assert refused.returncode != 0
+    assert "401" in refused.stderr or "403" in refused.stderr or "auth" in refused.stderr.lower()
+
+
+def test_a_relative_run_directory_would_go_with_the_upload(head: RayHead, submit: Callable[..., str]) -> None:
+    job = submit("relative", "run.directory=runs/mine")
+    wait_for("the job to fail", lambda: "failed" in head.job("status", job), head, job)
+    log = head.job("logs", job)
+    assert "run.directory=runs/mine would lie in the upload" in log
+    assert "Traceback" not in log
+
+
+def test_submitted_watched_scaled_stopped_and_gone_on_with(
+    head: RayHead, submit: Callable[..., str], tmp_path: Path
+) -> None:
+    directory = tmp_path / "run"
+    job = submit("first", f"run.directory={directory}", f"run.steps={STEPS}", "run.checkpoint_every=500")
+    rules = (MONITORING / "alerts.yaml").read_text()
+    with Prometheus(tmp_path, head.scraped, rules) as prometheus:
+        wait_for("five steps", lambda: steps_made(directory) >= 5, head, job)
+        assert str(directory) in head.job("logs", job)  # the job page of the dashboard shows this log
+        scale_up(head, directory)
+        wait_for("three rollout workers", lambda: list(states(directory).values()).count("healthy") == 4, head, job)
+        silent = {name for name, query in panels().items() if not data(prometheus, query)}
+        assert silent == GPU_PANELS
+    head.job("stop", job)
+    assert "was stopped" in head.job("status", job)
+    made = steps_made(directory)
+    assert 5 <= made < STEPS
+    checkpoints = sorted(path.name for path in (directory / "checkpoints").iterdir())
+    assert checkpoints[-1].endswith(f"{made:06d}")  # stopping made a checkpoint of the last step
+    again = submit("second", f"run.directory={directory}", f"run.steps={made + 2}")
+    wait_for("the job to succeed", lambda: "succeeded" in head.job("status", again), head, again)
+    assert [json.loads(line)["step"] for line in (directory / "metrics.jsonl").read_text().splitlines()] == [
+        *range(1, made + 3)
+    ]
+
+
+def test_each_alert_fires_when_it_is_provoked(head: RayHead, tmp_path: Path) -> None:
+    rules = (MONITORING / "alerts.yaml").read_text()
+    names = {rule["alert"] for rule in yaml.safe_load(rules)["groups"][0]["rules"]}
+    environment = {**head.environment, "RAY_ADDRESS": "auto", "RAY_TMPDIR": str(head.folder)}
+    program = [sys.executable, str(ROOT / "tests/provoked_run.py")]
+    with Prometheus(tmp_path, head.scraped, hastened(rules)) as prometheus:
+        prometheus.wait("Prometheus to scrape", lambda: bool(prometheus.query("ray_node_cpu_count")))
+        assert not prometheus.firing()
+        provoked = subprocess.Popen(program, stdin=subprocess.PIPE, env=environment)
+        try:
+            prometheus.wait("all alerts", lambda: prometheus.firing() == names)
+        finally:
+            provoked.communicate(timeout=30)
+        prometheus.wait("no alert, as the program has ended", lambda: not prometheus.firing())
+
+
+def scale_up(head: RayHead, directory: Path) -> None:
+    done = head.run("seed-grpo", "scale", str(directory), "--rollout", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rollout-1" in done.stdout
+
+
+def data(prometheus: Prometheus, query: str) -> bool:
+    try:
+        prometheus.wait(query, lambda: bool(prometheus.query(query)), seconds=25.0)
+    except AssertionError:
+        return False
+    return True
