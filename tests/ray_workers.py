@@ -28,7 +28,10 @@ PATIENCE = 120.0
 def start_ray() -> None:
     """A cluster of two cores, whose workers find the modules of the tests."""
     path = {"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}}  # where the workers find this module
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1", runtime_env=path)
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1",
+        runtime_env=path,
+    )  # fmt: skip
 
 
 class Obedient:

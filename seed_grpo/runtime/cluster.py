@@ -43,7 +43,7 @@ def connected(config: Config) -> Iterator[Cluster]:
     address = cluster_address(config)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        context = ray.init(address=address, **({} if address else _own_cluster(config)), **_quiet())
+        context = ray.init(**({"address": address} if address else _own_cluster(config)), **_quiet())
     except ConnectionError as error:
         raise PlacementError(
             f"no Ray cluster answers at {address}: {error}; start one, or leave cluster.address out to start one here"
@@ -62,6 +62,7 @@ def connected(config: Config) -> Iterator[Cluster]:
 def _own_cluster(config: Config) -> dict[str, Any]:
     memory = config.cluster.object_store_mib
     return {
+        "address": "local",  # else Ray takes a cluster that somebody else started on this machine
         "num_cpus": machine_cpus(),
         "resources": dict.fromkeys(KINDS, 1.0),
         "include_dashboard": config.cluster.dashboard,
