@@ -16,7 +16,7 @@ cat << 'END'
 
 Submit a run, look at it, stop it with a checkpoint (the same command goes on):
   export RAY_AUTH_MODE=token RAY_ADDRESS=http://127.0.0.1:8265
-  jobs/submit.sh jobs/qwen2.5-math-7b.yaml
+  jobs/submit.sh train jobs/qwen2.5-math-7b.yaml
   ray job list
   ray job stop JOB
 From your own machine, `ssh -L 8265:127.0.0.1:8265 THIS_MACHINE` brings the dashboard to http://127.0.0.1:8265; it asks

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Submits a run to a Ray cluster: the code of this checkout and one configuration are uploaded (under a megabyte), the
-# packages are the cluster's own. Paths in the configuration are the cluster's.
-#   jobs/submit.sh [OPTIONS OF ray job submit --] CONFIG [section.key=value ...]
-#   jobs/submit.sh --no-wait --submission-id mine -- jobs/qwen2.5-math-7b.yaml run.directory=/shared/runs/mine
+# Runs a command of seed-grpo on a Ray cluster: the code of this checkout and one configuration are uploaded (under a
+# megabyte), the packages are the cluster's own. Paths in the configuration are the cluster's.
+#   jobs/submit.sh [OPTIONS OF ray job submit --] COMMAND CONFIG [OPTION or section.key=value ...]
+#   jobs/submit.sh doctor jobs/qwen2.5-math-7b.yaml --live run.directory=/shared/runs/mine
+#   jobs/submit.sh --no-wait --submission-id mine -- train jobs/qwen2.5-math-7b.yaml run.directory=/shared/runs/mine
 # The cluster is that of RAY_ADDRESS (http://127.0.0.1:8265); its token, of RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
 set -euo pipefail
 options=()
@@ -10,11 +11,11 @@ if [[ " $* " == *" -- "* ]]; then
   while [ "$1" != -- ]; do options+=("$1") && shift; done
   shift
 fi
-[ -f "${1:-}" ] || {
-  echo "submit: no file '${1:-}'; usage: jobs/submit.sh [OPTIONS OF ray job submit --] CONFIG [section.key=value ...]" >&2
+[ -f "${2:-}" ] || {
+  echo "submit: no file '${2:-}'; usage: jobs/submit.sh [OPTIONS OF ray job submit --] COMMAND CONFIG [...]" >&2
   exit 2
 }
-config=$1 && shift
+command=$1 config=$2 && shift 2
 
 upload=$(mktemp -d)
 trap 'rm -rf "$upload"' EXIT
@@ -25,4 +26,4 @@ tar -C "$(dirname "${BASH_SOURCE[0]}")/.." --exclude __pycache__ -c seed_grpo | 
 ray job submit --address "${RAY_ADDRESS:-http://127.0.0.1:8265}" --working-dir "$upload" \
   --runtime-env-json '{"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "600"}}' \
   --metadata-json "{\"config\": \"$(basename "$config")\"}" \
-  "${options[@]}" -- python -m seed_grpo.cli train config.yaml "$@"
+  "${options[@]}" -- python -m seed_grpo.cli "$command" config.yaml "$@"

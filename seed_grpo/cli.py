@@ -62,11 +62,16 @@ def _warm_start(parsed: argparse.Namespace) -> int:
 
 def _doctor(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
-    from seed_grpo.runtime.preflight import diagnose
+    from seed_grpo.runtime.preflight import Page, diagnose
 
-    page, well = diagnose(config)
-    print(f"{parsed.config}\n{page}")
-    return 0 if well else 1
+    print(parsed.config)
+    page = Page(print)
+    diagnose(config, page)
+    if parsed.live and page.well:
+        from seed_grpo.runtime.live_check import check_live
+
+        check_live(config, page)
+    return 0 if page.well else 1
 
 
 def _export(parsed: argparse.Namespace) -> int:
@@ -190,13 +195,16 @@ def _add_commands_of_a_config(add: Add) -> None:
     for name, command, text in (
         ("train", _train, "train, going on from the last checkpoint of the run directory"),
         ("warm-start", _warm_start, "make the small model of the generated task, unless it is there"),
-        ("doctor", _doctor, "check versions, devices, batch, placement, model and data; start nothing"),
+        ("doctor", _doctor, "check versions, placement, batch, model and data, and on request the cluster"),
         ("export", _export, "write the policy of the last checkpoint as a Hugging Face model"),
     ):
         sub = add(name, command, text)
         sub.add_argument("config", type=Path, help="YAML file, such as those in jobs/")
         if name == "export":
             sub.add_argument("folder", type=Path, help="folder to write the model into")
+        if name == "doctor":
+            text = "start the workers too, as a run would, measure the links between them, and leave"
+            sub.add_argument("--live", action="store_true", help=text)
         sub.add_argument("overrides", nargs="*", help="settings to change: section.key=value")
 
 

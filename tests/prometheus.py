@@ -79,9 +79,10 @@ class Prometheus:
         """The series that an expression gives now."""
         return self._ask("query", query=expression)["result"]
 
-    def firing(self) -> set[str]:
-        """Names of the alerts that fire."""
-        return {alert["labels"]["alertname"] for alert in self._ask("alerts")["alerts"] if alert["state"] == "firing"}
+    def firing(self, run: str) -> set[str]:
+        """Names of the alerts that fire for a run."""
+        labels = [alert["labels"] for alert in self._ask("alerts")["alerts"] if alert["state"] == "firing"]
+        return {each["alertname"] for each in labels if each["run"] == run}
 
     def wait(self, what: str, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Until a condition holds; it may fail while Prometheus starts."""

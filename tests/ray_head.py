@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DEADLINE = 60.0
@@ -76,11 +76,11 @@ def ray_head() -> Iterator[RayHead]:
             time.sleep(1)
         yield head
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
+        process.send_signal(signal.SIGTERM)  # Ray ends its processes
+        with suppress(subprocess.TimeoutExpired):
             process.wait(30)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         shutil.rmtree(head.folder, ignore_errors=True)
 
 

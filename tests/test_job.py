@@ -37,6 +37,7 @@ def wait_for(what: str, condition: Callable[[], bool], head: RayHead, job: str, 
     while not condition():
         assert time.monotonic() < deadline, f"{what}\n{head.job('logs', job)[-3000:]}"
         time.sleep(0.5)
+    print(what, seconds-(deadline-time.monotonic()))
 
 
 def steps_made(directory: Path) -> int:
@@ -54,10 +55,10 @@ def submit(head: RayHead, tmp_path: Path) -> Callable[..., str]:
     problems = make_digit_problems(tmp_path / "digits.jsonl")
     inputs = [f"model.path={tmp_path}/tiny", f"data.source={problems}", f"evaluation.data.source={problems}"]
 
-    def submit(job: str, *overrides: str) -> str:
-        command = [str(ROOT / "jobs/submit.sh"), "--no-wait", "--submission-id", job, "--"]
-        settings = [*SMALL, *inputs, "run.deterministic=false", "cluster.node_groups=true", *overrides]
-        done = head.run(*command, str(ROOT / "jobs/quickstart.yaml"), *settings)
+    def submit(job: str, *further: str, command: str = "train") -> str:
+        program = [str(ROOT / "jobs/submit.sh"), "--no-wait", "--submission-id", job, "--"]
+        settings = [*SMALL, *inputs, "run.deterministic=false", "cluster.node_groups=true", *further]
+        done = head.run(*program, command, str(ROOT / "jobs/quickstart.yaml"), *settings)
         assert done.returncode == 0, done.stdout + done.stderr
         return job
 
@@ -79,6 +80,24 @@ def test_a_relative_run_directory_would_go_with_the_upload(head: RayHead, submit
     assert "Traceback" not in log
 
 
+def test_the_live_check_starts_the_workers_and_leaves(
+    head: RayHead, submit: Callable[..., str], tmp_path: Path
+) -> None:
+    directory = tmp_path / "run"
+    job = submit("live", "--live", f"run.directory={directory}", "rollout.num_workers=2", command="doctor")
+    wait_for("the check to succeed", lambda: "succeeded" in head.job("status", job), head, job)
+    page = {line[9:20].strip(): line[21:] for line in head.job("logs", job).splitlines() if line.startswith("  ok  ")}
+    workers = {"trainer-0", "rollout-0", "rollout-1", "verifier-0"}
+    links = {"to rollout-0", "to rollout-1", "storage", "canary"}
+    assert page.keys() >= workers | links
+    assert all("a call" in page[worker] and "16.0 MiB in" in page[worker] for worker in workers)
+    assert page["to rollout-1"].startswith("gloo opened in") and page["canary"].startswith("2 engines at once")
+    assert not directory.exists()
+    for kind, alive in (("actors", "ALIVE"), ("placement-groups", "CREATED")):
+        left = head.run("ray", "list", kind, "--address", head.dashboard, "--filter", f"state={alive}")
+        assert "No resource in the cluster" in left.stdout, left.stdout + left.stderr
+
+
 def test_submitted_watched_scaled_stopped_and_gone_on_with(
     head: RayHead, submit: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -90,8 +109,7 @@ def test_submitted_watched_scaled_stopped_and_gone_on_with(
         assert str(directory) in head.job("logs", job)  # the job page of the dashboard shows this log
         scale_up(head, directory)
         wait_for("three rollout workers", lambda: list(states(directory).values()).count("healthy") == 4, head, job)
-        silent = {name for name, query in panels().items() if not data(prometheus, query)}
-        assert silent == GPU_PANELS
+        assert silent_panels(prometheus) == GPU_PANELS
     head.job("stop", job)
     assert "was stopped" in head.job("status", job)
     made = steps_made(directory)
@@ -112,13 +130,13 @@ def test_each_alert_fires_when_it_is_provoked(head: RayHead, tmp_path: Path) -> 
     program = [sys.executable, str(ROOT / "tests/provoked_run.py")]
     with Prometheus(tmp_path, head.scraped, hastened(rules)) as prometheus:
         prometheus.wait("Prometheus to scrape", lambda: bool(prometheus.query("ray_node_cpu_count")))
-        assert not prometheus.firing()
+        assert not prometheus.firing("provoked")
         provoked = subprocess.Popen(program, stdin=subprocess.PIPE, env=environment)
         try:
-            prometheus.wait("all alerts", lambda: prometheus.firing() == names)
+            prometheus.wait("all alerts", lambda: prometheus.firing("provoked") == names)
         finally:
             provoked.communicate(timeout=30)
-        prometheus.wait("no alert, as the program has ended", lambda: not prometheus.firing())
+        prometheus.wait("no alert, as the program has ended", lambda: not prometheus.firing("provoked"))
 
 
 def scale_up(head: RayHead, directory: Path) -> None:
@@ -127,9 +145,11 @@ def scale_up(head: RayHead, directory: Path) -> None:
     assert "rollout-1" in done.stdout
 
 
-def data(prometheus: Prometheus, query: str) -> bool:
-    try:
-        prometheus.wait(query, lambda: bool(prometheus.query(query)), seconds=25.0)
-    except AssertionError:
-        return False
-    return True
+def silent_panels(prometheus: Prometheus, seconds: float = 60.0) -> set[str]:
+    """Panels without data, when no more than these are to come, or time is up."""
+    deadline = time.monotonic() + seconds
+    silent = panels()
+    while silent.keys() != GPU_PANELS and time.monotonic() < deadline:
+        time.sleep(1)
+        silent = {name: query for name, query in silent.items() if not prometheus.query(query)}
+    return set(silent)

@@ -41,6 +41,10 @@ class Forensics:
         if machine == platform.node():
             self._pids[worker] = pid
 
+    def actors(self) -> dict[str, Any]:
+        """Ray actors of all workers by name."""
+        return {name: actor for source in self.workers for name, actor in source().items()}
+
     def dump(self, culprit: str, reason: str) -> Path:
         """Writes a file and returns its path.
 
@@ -48,7 +52,7 @@ class Forensics:
             culprit: name of the worker that is past its deadline.
             reason: what it is late with.
         """
-        actors = {name: actor for source in self.workers for name, actor in source().items()}
+        actors = self.actors()
         names = sorted(actors, key=lambda name: (name != culprit, name))
         facts = {name: value for source in self.facts for name, value in source().items()}
         stacks = self._stacks({name: actors[name] for name in names})

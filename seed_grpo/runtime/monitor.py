@@ -110,6 +110,7 @@ class Monitor:
         self._run = run
         self._metrics = {name: _made(name, metric) for name, metric in METRICS.items()}
         self._tended = -TEND_SECONDS
+        self._gauges: dict[tuple[str, tuple[str, ...]], float] = {}
         self.sources: list[Callable[[], Iterable[Sample]]] = []
         """each tells gauges of the present"""
 
@@ -123,13 +124,16 @@ class Monitor:
         self._set("max_restarts", config.supervision.max_restarts)
 
     def tend(self) -> None:
-        """To be called many times a second: tells the present, every so often."""
+        """To be called many times a second: tells the present, every so often. Ray forgets a gauge that is not told
+        anew within seconds, and with it the alerts that look at it."""
         if time.monotonic() - self._tended < TEND_SECONDS:
             return
         self._tended = time.monotonic()
         for source in self.sources:
             for name, value, labels in source():
                 self._set(name, value, *labels)
+        for (name, labels), value in self._gauges.items():
+            self._tell(name, value, labels)
 
     def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
         """An optimiser step.
@@ -169,6 +173,10 @@ class Monitor:
             self._set("workers", count[state], pool, state)
 
     def _set(self, name: str, value: float, *labels: str) -> None:
+        self._gauges[name, labels] = value
+        self._tell(name, value, labels)
+
+    def _tell(self, name: str, value: float, labels: tuple[str, ...]) -> None:
         self._metrics[name].set(value, self._labels(name, *labels))
 
     def _add(self, name: str, value: float, *labels: str) -> None:

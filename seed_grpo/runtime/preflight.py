@@ -150,28 +150,43 @@ def check_batch(config: Config) -> str:
     )
 
 
-def diagnose(config: Config) -> tuple[str, bool]:
-    """The page of `seed-grpo doctor`, and whether all is well."""
-    evaluation = config.evaluation
-    sections: list[tuple[str, Callable[[], str]]] = [
-        ("versions", lambda: check_versions(config)),
-        ("placement", lambda: check_machine(config)),
-        ("records", lambda: check_directory(config)),
-        ("batch", lambda: check_batch(config)),
-        ("weights", lambda: f"over {config.transport}, canary within {config.canary_tolerance:g} nats"),
-        ("model", lambda: _describe_tokenizer(config)),
-        ("data", lambda: _describe_data(config, config.data, config.rollout.prompts_per_step)),
-    ]
-    if evaluation is not None:
-        sections.append(("evaluation", lambda: _describe_data(config, evaluation.data, 1)))
-    lines, well = [], True
-    for name, section in sections:
+class Page:
+    """What a check found, line by line as it is found."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.well = True
+
+    def check(self, name: str, section: Callable[..., str], *arguments: Any) -> None:
+        """A line of what the section says of its arguments; or of its error, which goes no further."""
         try:
-            lines.append(f"  ok     {name:<10} {section()}")
+            text = section(*arguments)
         except SeedGrpoError as error:
-            well = False
-            lines.append(f"  FAULT  {name:<10} {error}")
-    return "\n".join(lines), well
+            self.fault(name, error)
+        else:
+            self._say(f"  ok     {name:<11} {text}")
+
+    def fault(self, name: str, error: SeedGrpoError) -> None:
+        """A line of what is wrong."""
+        self.well = False
+        self._say(f"  FAULT  {name:<11} {error}")
+
+
+def diagnose(config: Config, page: Page) -> None:
+    """Checks without starting anything: the page of `seed-grpo doctor`."""
+    page.check("versions", check_versions, config)
+    page.check("placement", check_machine, config)
+    page.check("records", check_directory, config)
+    page.check("batch", check_batch, config)
+    page.check("weights", _describe_sync, config)
+    page.check("model", _describe_tokenizer, config)
+    page.check("data", _describe_data, config, config.data, config.rollout.prompts_per_step)
+    if config.evaluation is not None:
+        page.check("evaluation", _describe_data, config, config.evaluation.data, 1)
+
+
+def _describe_sync(config: Config) -> str:
+    return f"over {config.transport}, canary within {config.canary_tolerance:g} nats"
 
 
 def _describe_tokenizer(config: Config) -> str:

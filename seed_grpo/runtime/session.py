@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from seed_grpo.clock import Clock
 from seed_grpo.config import Config
 from seed_grpo.controller import Controller
@@ -62,7 +64,7 @@ def train(config: Config) -> bool:
         console.say(f"workers: {workers}; run directory: {path}")
         supervision = supervise(config, path, console.say)
         supervision.monitor.begin(config, plan)
-        pipeline, trainer = _start_workers(config, plan, cluster, supervision, console)
+        pipeline, trainer = start_workers(config, plan, cluster, supervision, console)
         stack.callback(pipeline.close)
         recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor)
         parts = _assemble(config, prepared, pipeline, trainer, supervision, recorder, directory, console)
@@ -102,9 +104,10 @@ def export(config: Config, folder: Path) -> None:
         console.say(f"the policy of step {saved[0]['step']} is in {folder}")
 
 
-def _start_workers(
+def start_workers(
     config: Config, plan: Plan, cluster: Cluster, supervision: Supervision, console: Console
 ) -> tuple[Pipeline, TrainerPool]:
+    """Both pools and the trainer, all up. A SeedGrpoError names the worker that is not."""
     with console.waiting("a place for the trainer ranks"):
         gang = place_gang(plan, config.trainer.start_timeout)
     pipeline = Pipeline(config, plan, gang, supervision, console.say)
@@ -124,9 +127,6 @@ def _assemble(
     directory: RunDirectory,
     console: Console,
 ) -> Parts:
-    # with the one token that scoring samples, the probe must fit the engine
-    probe_tokens = min(PROBE_TOKENS, config.data.max_prompt_tokens + config.rollout.max_completion_tokens - 1)
-    probe_ids_T = probe_token_ids((prompt_ids for _, prompt_ids in prepared.train.prompts), probe_tokens)
     evaluator = None
     if config.evaluation is not None and prepared.held_out is not None:
         prompts = prepared.held_out.prompts[: config.evaluation.num_problems]
@@ -140,11 +140,18 @@ def _assemble(
         pipeline=pipeline,
         queue=queue,
         trainer=trainer,
-        sync=ProvenSync(config, trainer, pipeline, probe_ids_T, supervision, console.say),
+        sync=ProvenSync(config, trainer, pipeline, probe_of(config, prepared), supervision, console.say),
         evaluator=evaluator,
         recorder=recorder,
         checkpoints=Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints),
     )
+
+
+def probe_of(config: Config, prepared: Prepared) -> np.ndarray:
+    """Token ids [T] of the canary's fixed text."""
+    # with the one token that scoring samples, the probe must fit the engine
+    longest = min(PROBE_TOKENS, config.data.max_prompt_tokens + config.rollout.max_completion_tokens - 1)
+    return probe_token_ids((prompt_ids for _, prompt_ids in prepared.train.prompts), longest)
 
 
 def _report(

@@ -140,7 +140,8 @@ class ProvenSync:
         calls = {worker.name: call_engine(worker.actor, "score", self._probe_ids_T) for worker in workers}
         probe = Probe(self._probe_ids_T, self._trainer.score(self._probe_ids_T))
         timeout = self._config.weight_sync.timeout
-        scores = gather(calls, "the rollout workers to score the probe", timeout, RolloutError, self._say)
+        meanwhile = self._supervision.monitor.tend
+        scores = gather(calls, "the rollout workers to score the probe", timeout, RolloutError, self._say, meanwhile)
         differences: list[float] = []
         faults: dict[str, SeedGrpoError] = {}
         for name, score_T in zip(calls, scores, strict=True):

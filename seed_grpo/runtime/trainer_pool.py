@@ -134,6 +134,14 @@ class TrainerPool:
         timeout = 4 * self._config.weight_sync.timeout  # each phase has its own deadline within
         self._wait(self._each("sync", version), "the weight sync", timeout, WeightSyncError)
 
+    def weight_bytes(self) -> int:
+        """Bytes that a sync sends to each engine."""
+        return self._wait(self._each("weight_bytes"), "the trainer to count its weights")[0]
+
+    def all_reduce(self, num_bytes: int) -> float:
+        """Seconds that the ranks take to add up so many bytes, as they do with gradients."""
+        return max(self._wait(self._each("all_reduce", num_bytes), "the trainer ranks to reach each other"))
+
     def fetch(self, groups: Sequence[ReadyGroup]) -> list[int]:
         """Has every rank get the payloads of a step's groups.
 
@@ -214,6 +222,7 @@ class TrainerPool:
 
         def look() -> None:
             self._listen(what)
+            self._supervision.monitor.tend()
             try:
                 meanwhile()
             except SeedGrpoError as failure:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
+import torch
 
 from seed_grpo.config import Config
 from seed_grpo.messages import JudgedGroup, Sample, StepResult
@@ -56,6 +59,19 @@ class TrainerWorker:
         """Sends the present weights to the engines, as `version`."""
         assert self._sender is not None, "connect() comes before sync()"
         self._sender.send(version)
+
+    def weight_bytes(self) -> int:
+        """Bytes that a sync sends to each engine."""
+        weights = self.engine.weights().metadata()
+        return sum(getattr(torch, weight.dtype).itemsize * math.prod(weight.shape) for weight in weights)
+
+    def all_reduce(self, num_bytes: int) -> float:
+        """Seconds that the ranks take to add up so many bytes, as they do with gradients."""
+        numbers = torch.zeros(num_bytes // 4, device=self._config.cluster.device)
+        began = time.monotonic()
+        torch.distributed.all_reduce(numbers)
+        numbers[0].item()  # waits for the device
+        return time.monotonic() - began
 
     def fetch(self, payloads: Mapping[int, Any]) -> list[int]:
         """Gets the judged groups of the next step from the object store.

@@ -29,6 +29,19 @@ class Watched:
         """Name of the worker's machine, and its process id there."""
         return platform.node(), os.getpid()
 
+    def echo(self, payload: Any) -> int:
+        """Length of what came here."""
+        return len(payload)
+
+    def devices(self) -> str:
+        """The GPUs that this process may use, by the numbers that the machine gives them; empty without any."""
+        return os.environ.get("CUDA_VISIBLE_DEVICES", "")
+
+    def leave_mark(self, folder: Path) -> str:
+        """Writes a file into a folder that another machine made, and returns its name. OSError where it cannot."""
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            return Path(file.name).name
+
     def stacks(self) -> str:
         """Stacks of all threads of this process, and of the processes it started, such as an engine's."""
         with tempfile.TemporaryFile() as file:
@@ -38,9 +51,9 @@ class Watched:
         return "\n".join([f"process {os.getpid()}", own, *(stack_of(child) for child in children_of(os.getpid()))])
 
 
-def watch(actor: Any, method: str = "pulse") -> Any:
+def watch(actor: Any, method: str = "pulse", *arguments: Any) -> Any:
     """Calls a method of `Watched` on a worker's Ray actor; returns the reference to its result."""
-    return getattr(actor, method).options(concurrency_group=GROUP).remote()
+    return getattr(actor, method).options(concurrency_group=GROUP).remote(*arguments)
 
 
 def stack_of(pid: int) -> str:

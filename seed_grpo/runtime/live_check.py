@@ -1,0 +1,164 @@
+"""`seed-grpo doctor --live`: places the workers as a run would, measures every link between them, and leaves.
+
+Consumes the configuration and a Ray cluster; produces lines of a page, as `preflight.diagnose` does: where each worker
+is, how fast the driver, the trainer ranks and the engines reach each other, and what is wrong where. It samples and
+trains nothing, and writes nothing into the run directory.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import ray
+
+from seed_grpo.config import Config
+from seed_grpo.errors import PlacementError, SeedGrpoError, WeightSyncError
+from seed_grpo.runtime.cluster import check_cluster, connected
+from seed_grpo.runtime.console import Console
+from seed_grpo.runtime.placement import make_plan
+from seed_grpo.runtime.preflight import Page, prepare
+from seed_grpo.runtime.session import probe_of, start_workers
+from seed_grpo.runtime.supervision import supervise
+from seed_grpo.runtime.sync import ProvenSync
+from seed_grpo.runtime.trainer_pool import TrainerPool
+from seed_grpo.runtime.waiting import gather
+from seed_grpo.runtime.watched import watch
+from seed_grpo.runtime.worker_pool import WorkerPool
+
+OBJECT_BYTES = 16 * 2**20
+"""of what is sent to measure a link"""
+ROUNDS = 3
+"""of each measurement"""
+NCCL_HINT = (
+    "; run again with NCCL_DEBUG=INFO, let NCCL_SOCKET_IFNAME name the network that both machines are on, and look for "
+    "a firewall between them"
+)
+
+
+def check_live(config: Config, page: Page) -> None:
+    """Starts the workers and fills the page; ends them all. The run directory is not touched."""
+    prepared, plan = prepare(config), make_plan(config)
+    with ExitStack() as stack:
+        console = stack.enter_context(Console(config.run.steps))
+        records = Path(stack.enter_context(TemporaryDirectory()))
+        try:
+            with console.waiting("Ray to start"):
+                cluster = stack.enter_context(connected(config))
+            check_cluster(config, plan, cluster)
+            supervision = supervise(config, records, console.say)
+            pipeline, trainer = start_workers(config, plan, cluster, supervision, console)
+            stack.callback(pipeline.close)
+            actors = supervision.forensics.actors()
+            ranks = {name: actors[name] for name in plan.trainer.names()}
+            engines = {worker.name: worker.actor for worker in pipeline.rollout.started}
+            timeout = config.weight_sync.timeout
+            for name, actor in actors.items():
+                page.check(name, check_worker, name, actor, timeout)
+            page.check("storage", check_storage, config.run.directory, ranks, timeout)
+            if len(ranks) > 1:
+                page.check("ranks", check_ranks, trainer)
+            for name, actor in engines.items():
+                page.check(f"to {name}", check_engine, name, actor, trainer, config.transport)
+            sync = ProvenSync(config, trainer, pipeline, probe_of(config, prepared), supervision, console.say)
+            page.check("canary", check_canary, config, sync, pipeline.rollout)
+        except SeedGrpoError as error:
+            page.fault("workers", error)
+
+
+def check_worker(name: str, actor: Any, timeout: float) -> str:
+    """Where a worker is, and how fast the driver reaches it: by calls, and by objects that are new to its machine.
+
+    Raises:
+        SeedGrpoError: it does not answer within the timeout, in seconds.
+    """
+
+    def ask(method: str, *arguments: Any) -> Any:
+        call = {name: watch(actor, method, *arguments)}
+        return gather(call, "an answer to a small question", timeout, PlacementError)[0]
+
+    machine, _ = ask("pulse")
+    devices = ask("devices")
+    call = statistics.median(seconds(lambda: ask("echo", b"")) for _ in range(ROUNDS))
+    references = [ray.put(np.zeros(OBJECT_BYTES, np.uint8)) for _ in range(ROUNDS)]
+    sent = rate(lambda _: seconds(lambda: ask("echo", references.pop())))
+    return f"on {machine}{f', GPU {devices}' if devices else ''}: a call {call * 1e3:.1f} ms, an object of {sent}"
+
+
+def check_storage(directory: Path, ranks: Mapping[str, Any], timeout: float) -> str:
+    """Whether the trainer ranks and the driver share the folder that the run directory is to be in.
+
+    Raises:
+        PlacementError: a rank cannot write there, or writes into a folder of its own machine; names it.
+    """
+    parent = next(folder for folder in directory.resolve().parents if folder.is_dir())
+    with TemporaryDirectory(dir=parent, prefix=".seed-grpo-") as shared:
+        for name, actor in ranks.items():
+            try:
+                call = {name: watch(actor, "leave_mark", Path(shared))}
+                mark = gather(call, "writing to shared storage", timeout, PlacementError)[0]
+            except SeedGrpoError as error:
+                raise PlacementError(f"{error}; {parent} (of run.directory) must be shared by all machines") from error
+            if not Path(shared, mark).exists():
+                raise PlacementError(f"{name} wrote into a {parent} of its own; let run.directory be on shared storage")
+    return f"{len(ranks)} trainer ranks write into {parent}, as this machine sees"
+
+
+def check_ranks(trainer: TrainerPool) -> str:
+    """How fast the trainer ranks add up their gradients."""
+    return f"all together, they add up {rate(trainer.all_reduce)}"
+
+
+def check_engine(name: str, actor: Any, trainer: TrainerPool, transport: str) -> str:
+    """How fast the weights go to one engine alone, so that a fault has a name.
+
+    Raises:
+        WeightSyncError: they do not arrive; says what to look at.
+    """
+    try:
+        opened = seconds(lambda: trainer.connect({name: actor}))
+        sent = rate(lambda _: seconds(lambda: trainer.sync(0)), trainer.weight_bytes())
+    except WeightSyncError as error:
+        raise WeightSyncError(f"{error}{NCCL_HINT if transport == 'nccl' else ''}") from error
+    return f"{transport} opened in {opened:.1f} s, {sent}"
+
+
+def check_canary(config: Config, sync: ProvenSync, rollout: WorkerPool) -> str:
+    """One sync to all engines with its proof, as a run begins.
+
+    Raises:
+        SeedGrpoError: it failed, or an engine had to be replaced; names it.
+    """
+    before = {worker.name: worker for worker in rollout.started}
+    synced = sync.push(0)
+    replaced = [name for name, worker in before.items() if rollout.workers.get(name) is not worker]
+    if replaced:
+        raise WeightSyncError(f"{', '.join(replaced)} failed and had to be replaced, as told above")
+    phases = ", ".join(f"{phase} {spent:.2f} s" for phase, spent in synced.seconds.items())
+    return (
+        f"{len(before)} engines at once: {phases}; log-probabilities differ by at most {synced.difference:.1e} nats, "
+        f"{config.canary_tolerance:g} are allowed"
+    )
+
+
+def rate(measure: Callable[[int], float], size: int = OBJECT_BYTES) -> str:
+    """Size, least seconds of several rounds and bandwidth, in words.
+
+    Args:
+        measure: seconds for so many bytes.
+    """
+    best = min(measure(size) for _ in range(ROUNDS))
+    return f"{size / 2**20:.1f} MiB in {best * 1e3:.1f} ms ({size / best / 1e9:.2g} GB/s)"
+
+
+def seconds(action: Callable[[], Any]) -> float:
+    """Wall-clock of an action."""
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began

@@ -1,0 +1,90 @@
+"""What `doctor --live` says of workers and links that are at fault; `test_job` runs it whole on a cluster."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from seed_grpo.errors import PlacementError, WeightSyncError
+from seed_grpo.runtime.cluster import spawn
+from seed_grpo.runtime.live_check import check_engine, check_storage, check_worker
+from seed_grpo.runtime.placement import Pool
+from seed_grpo.runtime.preflight import Page
+
+PLACE = Pool("trainer", 1, 0.1, 0.0, {"CUDA_VISIBLE_DEVICES": "3,4"})
+
+
+class Rank:
+    """A worker as it should be."""
+
+
+class Elsewhere:
+    """On a machine with a folder of its own at this path."""
+
+    def leave_mark(self, _folder: Path) -> str:
+        return "mark"
+
+
+class Gone:
+    """Its process ends when it is asked."""
+
+    def echo(self, _payload: bytes) -> int:
+        import os
+
+        os._exit(1)
+
+
+@pytest.fixture
+def worker(cluster: None) -> Callable[[type, str], Any]:
+    return lambda cls, name: spawn(cls, PLACE, name)
+
+
+def test_a_worker_is_told_of_with_its_machine_devices_and_link(worker: Callable[[type, str], Any]) -> None:
+    actor = worker(Rank, "sound")
+    machine, _ = ray.get(actor.pulse.remote())
+    text = check_worker("trainer-0", actor, 30.0)
+    assert text.startswith(f"on {machine}, GPU 3,4: a call ") and ", an object of 16.0 MiB in" in text
+
+
+def test_a_worker_that_does_not_answer_is_named(worker: Callable[[type, str], Any]) -> None:
+    with pytest.raises(PlacementError, match="rollout-3 died in an answer to a small question"):
+        check_worker("rollout-3", worker(Gone, "gone"), 30.0)
+
+
+def test_ranks_that_do_not_share_the_storage_are_named(worker: Callable[[type, str], Any], tmp_path: Path) -> None:
+    sound = worker(Rank, "sharing")
+    directory = tmp_path / "not/yet/there"
+    assert check_storage(directory, {"trainer-0": sound}, 30.0).startswith(f"1 trainer ranks write into {tmp_path}")
+    with pytest.raises(PlacementError, match=f"trainer-1 wrote into a {tmp_path} of its own"):
+        check_storage(directory, {"trainer-0": sound, "trainer-1": worker(Elsewhere, "elsewhere")}, 30.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Trainer:
+    """Stands for the ranks, of which one link is cut."""
+
+    def __init__(self, cut: str) -> None:
+        self.cut, self.reached = cut, ""
+
+    def weight_bytes(self) -> int:
+        return 2**20
+
+    def connect(self, engines: Mapping[str, Any]) -> None:
+        (self.reached,) = engines
+
+    def sync(self, _version: int) -> None:
+        if self.reached == self.cut:
+            raise WeightSyncError(f"weights of version 0 failed in sending: {self.reached}: connection reset")
+
+
+@pytest.mark.parametrize(("transport", "hint"), [("nccl", True), ("gloo", False)])
+def test_an_engine_that_gets_no_weights_is_named_and_the_others_are_still_measured(transport: str, hint: bool) -> None:
+    lines: list[str] = []
+    page, trainer = Page(lines.append), Trainer("rollout-1")
+    for name in ("rollout-0", "rollout-1", "rollout-2"):
+        page.check(f"to {name}", check_engine, name, None, trainer, transport)
+    assert [line.split()[0] for line in lines] == ["ok", "FAULT", "ok"] and not page.well
+    assert f"{transport} opened in 0.0 s, 1.0 MiB in" in lines[0] and "rollout-1: connection reset" in lines[1]
+    assert ("NCCL_SOCKET_IFNAME" in lines[1]) == hint
