@@ -37,7 +37,6 @@ def wait_for(what: str, condition: Callable[[], bool], head: RayHead, job: str, 
     while not condition():
         assert time.monotonic() < deadline, f"{what}\n{head.job('logs', job)[-3000:]}"
         time.sleep(0.5)
-    print(what, seconds-(deadline-time.monotonic()))
 
 
 def steps_made(directory: Path) -> int:
@@ -86,7 +85,7 @@ def test_the_live_check_starts_the_workers_and_leaves(
     directory = tmp_path / "run"
     job = submit("live", "--live", f"run.directory={directory}", "rollout.num_workers=2", command="doctor")
     wait_for("the check to succeed", lambda: "succeeded" in head.job("status", job), head, job)
-    page = {line[9:20].strip(): line[21:] for line in head.job("logs", job).splitlines() if line.startswith("  ok  ")}
+    page = {line[9:21].strip(): line[22:] for line in head.job("logs", job).splitlines() if line.startswith("  ok  ")}
     workers = {"trainer-0", "rollout-0", "rollout-1", "verifier-0"}
     links = {"to rollout-0", "to rollout-1", "storage", "canary"}
     assert page.keys() >= workers | links

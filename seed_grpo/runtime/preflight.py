@@ -164,12 +164,12 @@ class Page:
         except SeedGrpoError as error:
             self.fault(name, error)
         else:
-            self._say(f"  ok     {name:<11} {text}")
+            self._say(f"  ok     {name:<12} {text}")
 
     def fault(self, name: str, error: SeedGrpoError) -> None:
         """A line of what is wrong."""
         self.well = False
-        self._say(f"  FAULT  {name:<11} {error}")
+        self._say(f"  FAULT  {name:<12} {error}")
 
 
 def diagnose(config: Config, page: Page) -> None:
