@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Ray on one machine (8 GPUs, say), to which jobs are submitted. From the checkout; `ray stop` ends it. With GPUs of 80 GB,
 # as jobs/qwen2.5-math-7b.yaml wants them: 4 for sampling, 4 for training.
-# The dashboard, which takes the jobs, listens on loopback alone. Ray's other ports listen on every network of the machine,
-# even with --node-ip-address=127.0.0.1, and ask for the token; those of the metrics (8080, 44217, 44227) are for reading
-# and ask for nothing. Where others reach this machine, a firewall belongs before it.
+# Everything listens on loopback alone, and asks for the token; but the ports of the metrics (8080, 44217, 44227), which
+# are for reading, ask for nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH"
+export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 # Ray's word for "this machine is all there is"; without it Ray listens on all networks
 export RAY_AUTH_MODE=token
 export RAY_JOB_STOP_WAIT_TIME_S=600 # seconds that a stopped job has for its checkpoint before it is killed
 (umask 077 && ray get-auth-token --generate > /dev/null) # kept in ~/.ray/auth_token, where every client of this user finds it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import shutil
@@ -19,7 +20,7 @@ DEADLINE = 60.0
 class Chromium:
     """One browser with one tab. What goes wrong in the page (exceptions, refusals of its policy) is in `faults`."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 1300, height: int = 900) -> None:
         from websockets.sync.client import connect
 
         self._home = tempfile.mkdtemp()
@@ -42,7 +43,7 @@ class Chromium:
         self._session = {"sessionId": session}
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
-        self.call("Emulation.setDeviceMetricsOverride", width=1300, height=900, deviceScaleFactor=1, mobile=False)
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def _address(self) -> str:
         """Where the browser listens, which it writes into a file when it does."""
@@ -106,6 +107,10 @@ class Chromium:
         """Presses a named key, such as ArrowDown."""
         for kind in ("rawKeyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+
+    def picture(self) -> bytes:
+        """What is to be seen, as PNG."""
+        return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
     def text(self, selector: str) -> str:
         """What an element says."""

@@ -31,6 +31,7 @@ class RayHead:
         self.environment = {
             **os.environ,
             "PATH": f"{BIN}:{os.environ['PATH']}",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # all on loopback, as in cluster/single-node.sh
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.token,
             "RAY_ADDRESS": self.dashboard,
@@ -45,7 +46,7 @@ class RayHead:
         """Starts the head, and stays."""
         groups = json.dumps({"rollout": 1, "verifier": 1, "trainer": 1})
         ports = [f"--port={free_port()}", f"--dashboard-port={self.dashboard.rpartition(':')[2]}"]
-        local = ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--temp-dir={self.folder}"]
+        local = ["--dashboard-host=127.0.0.1", f"--temp-dir={self.folder}"]
         size = ["--num-cpus=3", f"--resources={groups}", "--object-store-memory=300000000"]
         return ["ray", "start", "--head", "--block", "--disable-usage-stats", *ports, *local, *size]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from judged_group import judged_group
 from seed_grpo.errors import CheckpointError
 from seed_grpo.interfaces import OpenGroups
-from seed_grpo.runtime.checkpoints import Checkpoints
+from seed_grpo.runtime.checkpoints import Checkpoints, GroupsUnpickler
 from seed_grpo.train.checkpoint import MANIFEST, latest, step_of, writing
 
 
@@ -122,3 +123,25 @@ def test_a_trainer_that_fails_while_saving_leaves_the_older_checkpoint(tmp_path)
     with pytest.raises(RuntimeError, match="killed"):
         checkpoints.save(2, {"step": 2}, OpenGroups([], []), Dies("two"))
     assert checkpoints.load(fresh)[0] == {"step": 1} and fresh.state == "one"
+
+
+class Stranger:
+    """Calls a function where it is read."""
+
+    def __init__(self, function, argument):
+        self.function, self.argument = function, argument
+
+    def __reduce__(self):
+        return self.function, (self.argument,)
+
+
+@pytest.mark.parametrize("name", ["np.f2py.os.system", "dataclass"])
+def test_what_a_stranger_put_into_a_checkpoint_is_not_run(tmp_path, name):
+    """Neither what a pickle names outright, nor what it reaches through a module that its classes are from."""
+    checkpoints, marker = Checkpoints(tmp_path / "run", keep=1), tmp_path / "ran"
+    checkpoints.save(1, {}, OpenGroups([Stranger(os.system, f"touch {marker}")], []), OneRank("one"))
+    with pytest.raises(CheckpointError, match=r"asks for posix\.system"):
+        checkpoints.load(OneRank())
+    assert not marker.exists()
+    with pytest.raises(CheckpointError, match=f"asks for seed_grpo.messages.{name}"):
+        GroupsUnpickler(io.BytesIO(b"")).find_class("seed_grpo.messages", name)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from sockets import beyond_loopback, listening
 from tiny_model import make_digit_problems, make_tiny_model
 
 ROOT = Path(__file__).parents[1]
@@ -147,11 +148,15 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_metrics_to_the_bit(
 def test_ctrl_c_ends_the_run_after_the_step_with_a_checkpoint(
     settings: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    """As a terminal does it: to every process of the group, Ray's and vLLM's too."""
+    """As a terminal does it: to every process of the group, Ray's and vLLM's too. Of all of these, while they are at
+    work, none listens beyond loopback."""
     directory = tmp_path / "stopped"
-    process = start(settings(directory, "run.steps=500", "run.checkpoint_every=500"), tmp_path / "log")
+    more = ["run.steps=500", "run.checkpoint_every=500", "trainer.num_workers=2", "cluster.dashboard=true"]
+    process = start(settings(directory, *more), tmp_path / "log")
     records = directory / "metrics.jsonl"
     wait_for(lambda: records.exists() and records.stat().st_size > 0, process, tmp_path / "log")
+    places = listening(process.pid)
+    assert len(places) > 10 and beyond_loopback(places) == set()  # Ray's, its dashboard's, torch's, gloo's and vLLM's
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 130, (tmp_path / "log").read_text()
     (checkpoint,) = (directory / "checkpoints").iterdir()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chromium import Chromium, why_there_is_none
 from prometheus import MONITORING, Prometheus, hastened, panels
 from ray_head import RayHead, ray_head
 from test_end_to_end import SMALL
@@ -136,6 +137,35 @@ def test_each_alert_fires_when_it_is_provoked(head: RayHead, tmp_path: Path) -> 
         finally:
             provoked.communicate(timeout=30)
         prometheus.wait("no alert, as the program has ended", lambda: not prometheus.firing("provoked"))
+
+
+@pytest.mark.long
+@pytest.mark.skipif(bool(why_there_is_none()), reason=why_there_is_none())
+def test_the_ray_dashboard_shows_the_run(head: RayHead, submit: Callable[..., str], tmp_path: Path) -> None:
+    """In a browser, with the token. What it looks like goes to `runs/dashboard`; the README shows it."""
+    directory = tmp_path / "run"
+    job = submit("quickstart", f"run.directory={directory}", "run.steps=100000", "run.checkpoint_every=100000")
+    wait_for("some steps", lambda: steps_made(directory) >= 20, head, job)
+    pictures = ROOT / "runs/dashboard"
+    pictures.mkdir(parents=True, exist_ok=True)
+    browser = Chromium(width=1500, height=1000)
+    try:
+        browser.open(f"{head.dashboard}/#/jobs", "document.querySelector('[role=dialog] input')")
+        browser.click("[role=dialog] input")
+        browser.type(head.token)
+        browser.click("[role=dialog] button:last-of-type")
+        for page, words in (
+            (f"jobs/{job}", ["RUNNING", '"config": "quickstart.yaml"', f"run directory: {directory}", "step 20"]),
+            ("actors", ["trainer-0", "rollout-0", "verifier-0", "TrainerWorker"]),
+            ("cluster", ["ALIVE", "reserved in placement groups"]),
+        ):
+            browser.call("Page.navigate", url=f"{head.dashboard}/#/{page}")
+            for word in words:
+                browser.until(f"document.body.innerText.includes({json.dumps(word)})")
+            (pictures / f"{page.partition('/')[0]}.png").write_bytes(browser.picture())
+    finally:
+        browser.close()
+        head.job("stop", job)
 
 
 def scale_up(head: RayHead, directory: Path) -> None:

@@ -25,6 +25,7 @@ from seed_grpo.rollout.vllm_engine import VllmEngine
 from seed_grpo.train.interface import WeightInfo
 from seed_grpo.weight_sync.canary import compare_probe
 from seed_grpo.weight_sync.factory import TransportSender, make_sender
+from sockets import beyond_loopback, listening
 from test_weight_sync import free_port
 from tiny_model import EOS, make_tiny_model, make_tokenizer
 
@@ -328,15 +329,9 @@ def test_a_failed_update_is_reported_and_can_be_repeated(running: RunningEngine)
 
 def test_the_engine_listens_on_loopback_only(running: RunningEngine) -> None:
     sender = running.sender(ModuleWeights(running.model.module))
-    listening = [
-        connection.laddr.ip
-        for process in psutil.Process(os.getpid()).children(recursive=True)
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    places = listening()
     sender.close()
-    assert listening
-    assert set(listening) <= {"127.0.0.1", "::1"}
+    assert places and beyond_loopback(places) == set()
 
 
 def test_a_dead_engine_is_named(started: RunningEngine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -31,6 +30,7 @@ from seed_grpo.weight_sync.source import PolicySource
 from seed_grpo.weight_sync.staging import Staging
 from seed_grpo.weight_sync.stream import receive
 from seed_grpo.weight_sync.transport import TransferPlan
+from sockets import beyond_loopback, listening
 
 TIMEOUT = 40.0
 """far above what any of these tests takes: a test that waits it out fails"""
@@ -283,30 +283,11 @@ def test_an_engine_that_never_joins_is_given_up(open_sender: Any) -> None:
 
 
 def test_nothing_listens_beyond_loopback(open_sender: Any) -> None:
-    before = listening_addresses()
+    before = listening()
     open_sender(FakeWeights(some_tensors(0, 1)), FakeReceivers(FakeEngine(1)))
-    opened = listening_addresses() - before
+    opened = listening() - before
     assert len(opened) >= 3  # the store, and both ends of gloo
-    assert {address for address, _, _ in opened} <= {"0100007F"}
-
-
-def listening_addresses() -> set[tuple[str, str, str]]:
-    """(address, port, inode) of this process's listening sockets, as /proc has them: 127.0.0.1 is 0100007F."""
-    own = set()
-    for descriptor in os.listdir("/proc/self/fd"):
-        try:
-            own.add(os.readlink(f"/proc/self/fd/{descriptor}"))
-        except OSError:
-            continue  # the descriptor of the listing itself
-    found = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with open(table) as lines:
-            for line in list(lines)[1:]:
-                fields = line.split()
-                if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
-                    address, _, port = fields[1].partition(":")
-                    found.add((address, port, fields[9]))
-    return found
+    assert beyond_loopback(opened) == set()
 
 
 def probe(*logprobs: float) -> Probe:

@@ -7,8 +7,29 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from seed_grpo import interfaces, messages
+from seed_grpo.errors import CheckpointError
 from seed_grpo.interfaces import OpenGroups, Trainer
 from seed_grpo.train.checkpoint import latest, writing
+
+NUMPY = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_reconstruct")}
+
+
+class GroupsUnpickler(pickle.Unpickler):
+    """Reads groups, and nothing that could run what a stranger put into a checkpoint."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The class of that name, if groups are made of it."""
+        if (module, name) in NUMPY:
+            return super().find_class(module, name)
+        found = {interfaces.__name__: interfaces, messages.__name__: messages}.get(module)
+        cls = vars(found).get(name) if found else None  # a dotted name would reach all that the module imports
+        if isinstance(cls, type) and cls.__module__ == module:
+            return cls
+        raise CheckpointError(
+            f"the checkpoint asks for {module}.{name}, which its groups.pickle never holds: it was not written by this "
+            "program, or by another version; delete the checkpoint, and the one before it is taken"
+        )
 
 
 class Checkpoints:
@@ -36,10 +57,15 @@ class Checkpoints:
 
     def load(self, trainer: Trainer) -> tuple[dict[str, Any], OpenGroups] | None:
         """Restores the trainer from the last whole checkpoint and returns the controller's state with the groups that
-        were open; None without one."""
+        were open; None without one.
+
+        Raises:
+            CheckpointError: it does not fit, or holds what it must not.
+        """
         folder = latest(self._directory)
         if folder is None:
             return None
         trainer.load(folder / "trainer")
-        groups = pickle.loads((folder / "groups.pickle").read_bytes())  # our own file, as the trainer's beside it
+        with (folder / "groups.pickle").open("rb") as file:
+            groups = GroupsUnpickler(file).load()
         return json.loads((folder / "controller.json").read_text()), groups

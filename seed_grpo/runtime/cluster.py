@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray.util.placement_group import PlacementGroup, placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -28,8 +29,8 @@ class Cluster:
     """address of the Ray dashboard, for people"""
     machines: tuple[Mapping[str, float], ...]
     """Ray resources of each"""
-    loopback: bool
-    """whether all is on this machine, so that nothing need listen beyond loopback"""
+    name: str
+    """for messages"""
 
 
 @contextlib.contextmanager
@@ -42,6 +43,8 @@ def connected(config: Config) -> Iterator[Cluster]:
     """
     address = cluster_address(config)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None:
+        _stay_on_loopback()
     try:
         context = ray.init(**({"address": address} if address else _own_cluster(config)), **_quiet())
     except ConnectionError as error:
@@ -53,10 +56,17 @@ def connected(config: Config) -> Iterator[Cluster]:
         yield Cluster(
             dashboard=f"http://{url}" if url else None,
             machines=tuple(node["Resources"] for node in ray.nodes() if node["Alive"]),
-            loopback=address is None,
+            name="the Ray cluster" if address else "this machine",
         )
     finally:
         ray.shutdown()
+
+
+def _stay_on_loopback() -> None:
+    """Ray's servers listen on every network of a machine that could be one of several; so it has to be told that there
+    are no others. It knows such machines from other systems, hence the name, and reads it when it is imported."""
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def _own_cluster(config: Config) -> dict[str, Any]:
@@ -67,7 +77,6 @@ def _own_cluster(config: Config) -> dict[str, Any]:
         "resources": dict.fromkeys(KINDS, 1.0),
         "include_dashboard": config.cluster.dashboard,
         "dashboard_host": "127.0.0.1",
-        "_node_ip_address": "127.0.0.1",
         "object_store_memory": memory * 2**20 if memory else None,
     }
 
@@ -81,8 +90,7 @@ def check_cluster(config: Config, plan: Plan, cluster: Cluster) -> None:
     """Refuses a plan that the cluster cannot hold, unless machines come when they are asked for; see `check_plan`."""
     if config.cluster.autoscaled:
         return
-    where = "this machine" if cluster.loopback else "the Ray cluster"
-    check_plan(plan, cluster.machines, where)
+    check_plan(plan, cluster.machines, cluster.name)
 
 
 def place_gang(plan: Plan, timeout: float) -> PlacementGroup:

@@ -53,7 +53,7 @@ def check_live(config: Config, page: Page) -> None:
                 cluster = stack.enter_context(connected(config))
             check_cluster(config, plan, cluster)
             supervision = supervise(config, records, console.say)
-            pipeline, trainer = start_workers(config, plan, cluster, supervision, console)
+            pipeline, trainer = start_workers(config, plan, supervision, console)
             stack.callback(pipeline.close)
             actors = supervision.forensics.actors()
             ranks = {name: actors[name] for name in plan.trainer.names()}

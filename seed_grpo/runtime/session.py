@@ -23,7 +23,7 @@ from seed_grpo.evaluate.evaluator import Evaluator
 from seed_grpo.evaluate.plots import write_plots
 from seed_grpo.interfaces import Parts
 from seed_grpo.runtime.checkpoints import Checkpoints
-from seed_grpo.runtime.cluster import Cluster, check_cluster, connected, place_gang
+from seed_grpo.runtime.cluster import check_cluster, connected, place_gang
 from seed_grpo.runtime.console import Console, Report
 from seed_grpo.runtime.pipeline import Pipeline
 from seed_grpo.runtime.placement import Plan, make_plan
@@ -64,7 +64,7 @@ def train(config: Config) -> bool:
         console.say(f"workers: {workers}; run directory: {path}")
         supervision = supervise(config, path, console.say)
         supervision.monitor.begin(config, plan)
-        pipeline, trainer = start_workers(config, plan, cluster, supervision, console)
+        pipeline, trainer = start_workers(config, plan, supervision, console)
         stack.callback(pipeline.close)
         recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor)
         parts = _assemble(config, prepared, pipeline, trainer, supervision, recorder, directory, console)
@@ -94,7 +94,7 @@ def export(config: Config, folder: Path) -> None:
         check_cluster(config, plan, cluster)
         gang = place_gang(plan, config.trainer.start_timeout)
         supervision = supervise(config, Path(records), console.say)
-        trainer = TrainerPool(config, plan, gang, cluster.loopback, supervision, console.say)
+        trainer = TrainerPool(config, plan, gang, supervision, console.say)
         trainer.wait_started()
         checkpoints = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints)
         saved = checkpoints.load(trainer)
@@ -105,13 +105,13 @@ def export(config: Config, folder: Path) -> None:
 
 
 def start_workers(
-    config: Config, plan: Plan, cluster: Cluster, supervision: Supervision, console: Console
+    config: Config, plan: Plan, supervision: Supervision, console: Console
 ) -> tuple[Pipeline, TrainerPool]:
     """Both pools and the trainer, all up. A SeedGrpoError names the worker that is not."""
     with console.waiting("a place for the trainer ranks"):
         gang = place_gang(plan, config.trainer.start_timeout)
     pipeline = Pipeline(config, plan, gang, supervision, console.say)
-    trainer = TrainerPool(config, plan, gang, cluster.loopback, supervision, console.say)
+    trainer = TrainerPool(config, plan, gang, supervision, console.say)
     trainer.wait_started()
     pipeline.wait_started()
     return pipeline, trainer

@@ -57,17 +57,12 @@ class TrainerPool:
     checkpoint. Every method raises `TrainerLostError` then."""
 
     def __init__(
-        self, config: Config, plan: Plan, gang: PlacementGroup, loopback: bool, supervision: Supervision, say: Say
+        self, config: Config, plan: Plan, gang: PlacementGroup, supervision: Supervision, say: Say
     ) -> None:
-        """Starts the ranks, one on each bundle of the gang, without waiting for them; `wait_started` does.
-
-        Args:
-            loopback: the ranks meet on this machine's loopback address.
-        """
+        """Starts the ranks, one on each bundle of the gang, without waiting for them; `wait_started` does."""
         self._config = config
         self._plan = plan
         self._gang = gang
-        self._loopback = loopback
         self._supervision = supervision
         self._say = say
         self.incarnation = 0
@@ -274,5 +269,5 @@ class TrainerPool:
 
     def _endpoint(self) -> tuple[str, int]:
         name, first = next(iter(self._ranks.items()))
-        call = {name: first.endpoint.remote(self._loopback)}
+        call = {name: first.endpoint.remote()}
         return self._wait(call, "the first trainer rank to come up", self._config.trainer.start_timeout)[0]

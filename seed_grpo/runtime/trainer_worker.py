@@ -31,9 +31,9 @@ class TrainerWorker:
         self._groups: dict[int, JudgedGroup | None] = {}
 
     @staticmethod
-    def endpoint(loopback: bool) -> tuple[str, int]:
-        """An address of this machine and a free port there, for a process group to meet at."""
-        address = "127.0.0.1" if loopback else ray.util.get_node_ip_address()
+    def endpoint() -> tuple[str, int]:
+        """This machine's address and a free port there, for a process group to meet at."""
+        address = ray.util.get_node_ip_address()
         with socket.socket() as probe:
             probe.bind((address, 0))
             return address, probe.getsockname()[1]

@@ -37,6 +37,7 @@ from seed_grpo.train.logprobs import PolicyLogprobs
 from seed_grpo.train.lora import add_adapters
 from seed_grpo.train.model import load_model, load_tokenizer, recompute
 from seed_grpo.train.packing import PackedRow, pack
+from seed_grpo.train.rendezvous import open_store
 from seed_grpo.train.sequence_parallel import Local, SequenceParallel, check_heads, shared_attention
 from seed_grpo.train.updates import Applied, Pass, Place, Rows, Updates
 from seed_grpo.train.weights import PolicyWeights, write_safetensors
@@ -221,10 +222,10 @@ def _set_up_process(config: Config, rank: int, world_size: int, master_address: 
         "RANK": str(rank),
         "LOCAL_RANK": "0" if config.cluster.device == "cuda" else str(rank),
         "WORLD_SIZE": str(world_size),
-        "MASTER_ADDR": master_address,
-        "MASTER_PORT": str(master_port),
         "OMP_NUM_THREADS": str(config.trainer.threads),
     }
+    if master_address == "127.0.0.1":
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # else gloo's own sockets listen on the machine's network
     torch.set_num_threads(config.trainer.threads)
     if config.run.deterministic:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
@@ -242,8 +243,11 @@ def _set_up_process(config: Config, rank: int, world_size: int, master_address: 
     # only `inference_all_reduce` uses this shared-memory library, and building it needs a compiler and 30 s
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "gloo" if config.cluster.device == "cpu" else "nccl"
-    timeout = timedelta(seconds=config.trainer.step_timeout)
-    deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, timeout=timeout, verbose=False)
+    if not distributed.is_initialized():  # by an engine before this one
+        store = open_store(master_address, master_port, rank, world_size, config.trainer.step_timeout)
+        limit = timedelta(seconds=config.trainer.step_timeout)
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=limit)
+    deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, verbose=False)  # takes it over
 
 
 def _deepspeed_engine(config: Config, policy: PolicyLogprobs) -> Any:

@@ -11,7 +11,9 @@ from datetime import timedelta
 from typing import Any
 
 import torch
-from torch.distributed import BroadcastOptions, ProcessGroupGloo, TCPStore
+from torch.distributed import BroadcastOptions, ProcessGroupGloo
+
+from seed_grpo.train.rendezvous import open_store
 
 
 class GlooGroup:
@@ -29,17 +31,8 @@ class GlooGroup:
             torch.distributed.DistError: not all ranks joined in time.
         """
         limit = timedelta(seconds=timeout)
-        listener = _listen(address, port) if rank == 0 else None
         own_address = address if rank == 0 else _address_towards(address, port)
-        self._store = TCPStore(
-            address,
-            port,
-            world_size,
-            is_master=rank == 0,
-            timeout=limit,
-            wait_for_workers=False,
-            master_listen_fd=listener.detach() if listener else None,
-        )
+        self._store = open_store(address, port, rank, world_size, timeout)
         gloo: Any = ProcessGroupGloo  # the type stubs know neither its options nor its collectives
         options = gloo._Options()
         options._timeout = limit
@@ -51,14 +44,6 @@ class GlooGroup:
         options = BroadcastOptions()
         options.rootRank, options.rootTensor = 0, 0
         return self._group.broadcast([buffer], options)
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, port))
-    listener.listen()
-    return listener
 
 
 def _address_towards(address: str, port: int) -> str:

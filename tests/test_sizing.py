@@ -1,0 +1,362 @@
+"""The arithmetic of `seed-grpo plan`: against numbers worked by hand for Qwen2.5's public shapes, and against what small
+real models have and keep."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from seed_grpo.config import Config, LoraConfig, ModelConfig
+from seed_grpo.config_file import parse_config
+from seed_grpo.errors import ConfigError, ModelError
+from seed_grpo.runtime.placement import make_plan
+from seed_grpo.runtime.sizing import GIB, LOGITS_AT_ONCE, Shape, Sizing, plan_page, read_shape
+from seed_grpo.train import lean_logprobs
+from seed_grpo.train.lora import add_adapters
+from seed_grpo.train.weights import PolicyWeights
+
+QWEN_7B = dict(
+    model_type="qwen2", hidden_size=3584, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4,
+    intermediate_size=18944, vocab_size=152064, tie_word_embeddings=False,
+)  # fmt: skip
+QWEN_1_5B = dict(
+    model_type="qwen2", hidden_size=1536, num_hidden_layers=28, num_attention_heads=12, num_key_value_heads=2,
+    intermediate_size=8960, vocab_size=151936, tie_word_embeddings=True,
+)  # fmt: skip
+SMALL = dict(
+    hidden_size=96, num_hidden_layers=3, num_attention_heads=6, num_key_value_heads=2, head_dim=24,
+    intermediate_size=256, vocab_size=200,
+)  # fmt: skip
+N = 7_615_616_512
+
+
+def folder_of(shape: dict[str, Any], folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(shape))
+    return folder
+
+
+def configured(folder: Path, *overrides: str) -> Config:
+    """128 prompts x 8; prompts of at most 1024, completions of at most 3000 tokens: at the mean 256 and 1500."""
+    tree: dict[str, Any] = {
+        "run": {"directory": "runs/x", "steps": 10},
+        "model": {"path": str(folder)},
+        "data": {"source": "x.jsonl"},
+        "rollout": {"prompts_per_step": 128, "completions_per_prompt": 8, "memory_fraction": 0.85},
+        "trainer": {"gradient_checkpointing": True, "tokens_per_micro_batch": 16384},
+    }
+    return parse_config(tree, "test", list(overrides))
+
+
+def sizing(folder: Path, *overrides: str, gpus: int = 8, memory: float = 80.0) -> Sizing:
+    config = configured(folder, *overrides)
+    return Sizing(config, read_shape(config.model), gpus, memory * GIB, 8, 50e9)
+
+
+@pytest.fixture
+def model_7b(tmp_path: Path) -> Path:
+    return folder_of(QWEN_7B, tmp_path / "7b")
+
+
+@pytest.fixture
+def model_1_5b(tmp_path: Path) -> Path:
+    return folder_of(QWEN_1_5B, tmp_path / "1.5b")
+
+
+def small_model(family: str, tied: bool, dtype: torch.dtype = torch.float32) -> Any:
+    config = AutoConfig.for_model(family, **SMALL, tie_word_embeddings=tied)
+    return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
+
+
+def test_parameters_of_the_public_shapes(model_7b: Path, model_1_5b: Path) -> None:
+    # a layer of 7B: q and o 3584 x 3584 each, k and v 3584 x 512 each, MLP 3 x 3584 x 18944, norms 2 x 3584, biases
+    # 3584 + 2 x 512: 233,057,792. 28 of them, a norm, and twice 152064 x 3584.
+    assert 28 * 233_057_792 + 3584 + 2 * 152_064 * 3584 == N
+    assert read_shape(ModelConfig(path=str(model_7b))).parameters == N
+    # the model card's 1.54 billion; with the output matrix counted besides the embedding it would be 1,777,088,000
+    assert read_shape(ModelConfig(path=str(model_1_5b))).parameters == 1_543_714_304
+
+
+def test_parameters_of_the_7b_model_that_transformers_builds() -> None:
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**QWEN_7B))
+    assert sum(parameter.numel() for parameter in model.parameters()) == N
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("family", ["qwen2", "qwen3", "llama", "mistral"])
+def test_parameters_of_small_real_models(family: str, tied: bool, tmp_path: Path) -> None:
+    model = small_model(family, tied)
+    model.save_pretrained(tmp_path)
+    shape = read_shape(ModelConfig(path=str(tmp_path)))
+    assert shape.parameters == sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("targets", ["all-linear", ("q_proj", "down_proj")])
+def test_trained_numbers_are_those_of_the_adapters(targets: Any, tmp_path: Path) -> None:
+    model = small_model("qwen2", tied=False)
+    model.save_pretrained(tmp_path)
+    config = ModelConfig(path=str(tmp_path), lora=LoraConfig(rank=4, target_modules=targets))
+    assert config.lora is not None
+    add_adapters(model, config.lora)
+    assert read_shape(config).trained(config) == sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_layer_keeps_the_activations_that_it_is_said_to_keep(dtype: torch.dtype, tmp_path: Path) -> None:
+    model = small_model("qwen2", tied=False, dtype=dtype)
+    model.save_pretrained(tmp_path)
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    tokens, kept = 64, {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = tensor  # held, so that no other storage gets its address
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        hidden = model.base_model(input_ids=torch.arange(tokens)[None], use_cache=False).last_hidden_state
+    measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    said = read_shape(ModelConfig(path=str(tmp_path))).activations(dtype.itemsize) * 3 * tokens
+    assert hidden.requires_grad
+    assert measured == pytest.approx(said, rel=0.1)
+
+
+def test_memory_of_a_rank_by_part(model_7b: Path) -> None:
+    # A layer keeps of a token 2 x (4 + 4) x 3584 + 2 x (2 x 32 x 128 + 4 x 18944) = 225,280 bytes; recomputed, that of
+    # one layer and 28 x 2 x 3584 = 200,704 of inputs: 425,984 x 16384 tokens = 6,979,321,856.
+    # Logits: 3 blocks of 2^26 float32, 16384 x 3584 float32, and the output matrix's gradient of 2 x 152064 x 3584.
+    logits = 3 * 4 * 2**26 + 4 * 16384 * 3584 + 2 * 152_064 * 3584
+    run = sizing(model_7b)
+    by_hand = {
+        "weights": 2 * N / 4,
+        "layers made whole": 2e9,
+        "gradients": 4 * N / 4,
+        "float32 weights and Adam": 12 * N / 4,
+        "reference policy": 0,
+        "exchange buffers": 6e8,
+        "activations": 6_979_321_856,
+        "logit block": logits,
+        "Adam's step beyond these two": 0,  # 4 N / 4 = 7.6e9, less than the 9.1e9 that are gone then
+    }
+    assert run.rank(3, 4) == pytest.approx(by_hand)
+    assert run.rank(2, 4) == pytest.approx(by_hand | {"weights": 2 * N, "layers made whole": 0})
+    # ZeRO 1 in bfloat16 adds whole gradients up in float32, beside those of the last micro-batch
+    first = by_hand | {"weights": 2 * N, "layers made whole": 0, "gradients": 6 * N}
+    assert run.rank(1, 4) == pytest.approx(first)
+    # one rank updates all of 7B: 4 N = 30.5e9
+    assert run.rank(2, 1)["Adam's step beyond these two"] == pytest.approx(4 * N - 6_979_321_856 - logits)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changed"),
+    [
+        (["trainer.gradient_checkpointing=false"], {"activations": 225_280 * 28 * 16384}),
+        (["trainer.sequence_parallel_size=4", "trainer.num_workers=4"], {"activations": 6_979_321_856 / 4}),
+        (["algo.loss.kl_coefficient=0.01"], {"reference policy": 2 * N}),
+        (["trainer.zero_stage=3", "trainer.offload=optimizer"], {"gradients": 0, "float32 weights and Adam": 0}),
+        (
+            ["trainer.zero_stage=3", "trainer.offload=optimizer_and_parameters"],
+            {"weights": 0, "gradients": 0, "float32 weights and Adam": 0},
+        ),
+        # adapters of rank 16 on all matrices of a layer: 16 x (2 x 7168 + 2 x 4096 + 3 x 22528) = 1,441,792, 28 layers
+        (
+            ["model.lora={rank: 16}"],
+            {"gradients": 28 * 1_441_792, "logit block": 3 * 4 * 2**26 + 4 * 16384 * 3584},
+        ),
+    ],
+    ids=["all activations", "shared tokens", "reference", "offload", "offload all", "adapters"],
+)
+def test_settings_change_their_part_of_the_memory(overrides: list[str], changed: dict, model_7b: Path) -> None:
+    parts = sizing(model_7b, *overrides).rank(3, 4)
+    assert {name: parts[name] for name in changed} == pytest.approx(changed)
+
+
+def test_the_logit_block_is_that_of_the_trainer() -> None:
+    assert LOGITS_AT_ONCE == lean_logprobs.LOGITS_AT_ONCE["cuda"]
+    assert lean_logprobs.SMALLEST_BLOCK == 256
+
+
+def test_cache_and_the_sequences_that_fit(model_7b: Path) -> None:
+    run = sizing(model_7b)
+    # keys and values x 28 layers x 4 heads x 128 x 2 bytes; two GPUs have half each, eight as much as four
+    assert [run.cache(n) for n in (1, 2, 4, 8)] == [57_344, 28_672, 14_336, 14_336]
+    # (0.85 x 80 GiB - 2 N - 3 GiB) / (4024 x 57,344) = 54,561,985,536 / 230,752,256 = 236.5
+    assert run.sequences(1) == 236
+    # 8 does not divide 28 heads, nor 7 the 18944 of the MLP or the 4 key heads
+    assert run.tensor_parallel_sizes() == [1, 2, 4]
+    # 15 GiB x 0.85 hold less than the 14.2 GiB of weights
+    assert sizing(model_7b, memory=15).sequences(1) == 0
+
+
+def test_seconds_to_sample(model_7b: Path) -> None:
+    # 4 engines have 32 prompts x 8 = 256 completions, 236 at once: 256 x 1500 / 236 = 1,627 token steps, but the longest
+    # completion takes 3000. Weights 3000 x 2 N = 4.569e13 bytes, caches 256 x 1500 x (256 + 750) x 57,344 = 2.215e13:
+    # 6.785e13 / (0.7 x 3.35e12) = 28.93 s, and 3000 x 4 ms.
+    assert sizing(model_7b).sampling(4, 1) == pytest.approx(28.93 + 12, abs=0.01)
+    # other steps' completions fill the engine: 1,627.1 token steps; (2.478e13 + 2.215e13) / 2.345e12 = 20.01, and 6.51
+    assert sizing(model_7b, "run.max_staleness=1").sampling(4, 1) == pytest.approx(20.01 + 6.51, abs=0.01)
+    # over 2 GPUs half of the bytes, and 2 x 28 exchanges of 20 us in each of 3000 token steps
+    assert sizing(model_7b).sampling(4, 2) == pytest.approx(28.93 / 2 + 12 + 3.36, abs=0.01)
+
+
+def test_seconds_to_train_and_to_send(model_7b: Path, model_1_5b: Path) -> None:
+    # 1024 / 4 = 256 completions of 1756 tokens, 8 N FLOP each, 4e14 a second
+    seconds = 256 * 1756 * 8 * N / 4e14
+    assert sizing(model_7b).training(4) == pytest.approx(seconds)
+    assert sizing(model_7b).training(4) == pytest.approx(68.47, abs=0.01)
+    pairs = {
+        "trainer.gradient_checkpointing=false": 6 / 8,
+        "model.lora={rank: 16}": 6 / 8,  # no gradients of the frozen weights: 2 + 2 + 2
+        "trainer.mini_batches=2": 10 / 8,  # log-probabilities before the step
+        "algo.loss.kl_coefficient=0.01": 10 / 8,  # those of the reference
+        "trainer.epochs=2": 18 / 8,
+    }
+    for override, factor in pairs.items():
+        assert sizing(model_7b, override).training(4) == pytest.approx(factor * seconds), override
+    # 2 N bytes at 50 GB/s; the tied matrix of 1.5B goes twice
+    assert sizing(model_7b).sync_bytes() == 2 * N
+    assert sizing(model_1_5b).sync_bytes() == 2 * (1_543_714_304 + 151_936 * 1536)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_sync_sends_what_the_trainer_sends(tied: bool, tmp_path: Path) -> None:
+    model = small_model("qwen2", tied, torch.bfloat16)
+    model.save_pretrained(tmp_path)
+    sent = PolicyWeights(model, lambda parameters: torch.no_grad(), 2**20).metadata()
+    assert sizing(tmp_path).sync_bytes() == sum(2 * torch.Size(weight.shape).numel() for weight in sent)
+
+
+def test_the_step_is_the_sum_without_staleness_and_the_longer_of_two_with_it(model_7b: Path) -> None:
+    turns = sizing(model_7b).split(4, 3, 4, 1)
+    assert turns.seconds == pytest.approx(turns.sampling + turns.training + 2 * N / 50e9)
+    assert turns.gpus == 8
+    overlapped = sizing(model_7b, "run.max_staleness=1").split(4, 3, 4, 1)
+    assert overlapped.seconds == pytest.approx(overlapped.training + 2 * N / 50e9)
+
+
+OTHERS = (
+    [],
+    ["run.max_staleness=2"],
+    ["trainer.sequence_parallel_size=2", "trainer.num_workers=2"],
+    ["rollout.prompts_per_step=20", "run.max_staleness=1"],
+)
+
+
+@pytest.mark.parametrize("overrides", OTHERS)
+def test_more_gpus_are_never_slower_and_every_split_fits(overrides: list[str], model_7b: Path) -> None:
+    before = float("inf")
+    for gpus in range(6, 41):
+        run = sizing(model_7b, *overrides, gpus=gpus)
+        splits = run.splits()
+        assert splits[0].seconds <= before, f"{gpus} GPUs"
+        before = splits[0].seconds
+        for split in splits:
+            assert split.gpus == split.ranks + split.engines * split.tensor_parallel <= gpus
+            assert sum(run.rank(split.stage, split.ranks).values()) <= 0.9 * 80 * GIB
+            assert run.sequences(split.tensor_parallel) >= 1
+            assert split.ranks % run.config.trainer.sequence_parallel_size == 0
+
+
+def test_an_engine_stays_on_one_machine(model_7b: Path) -> None:
+    # 3 machines of 3 GPUs: one engine of 2 in each, though 9 GPUs less 3 ranks would be enough for 3 and more for none
+    config = configured(model_7b)
+    splits = Sizing(config, read_shape(config.model), 9, 80 * GIB, 3, 50e9).splits()
+    assert max(split.engines for split in splits if split.tensor_parallel == 2) == 3
+    config = configured(model_7b)
+    splits = Sizing(config, read_shape(config.model), 12, 80 * GIB, 3, 50e9).splits()
+    # 12 - 3 ranks leave 9 GPUs, 4 pairs, and 4 machines have 4
+    assert max(split.engines for split in splits if split.tensor_parallel == 2) == 4
+    assert {split.tensor_parallel for split in splits} == {1, 2}
+
+
+def test_the_settings_of_the_page_are_those_of_the_best_split(model_7b: Path) -> None:
+    config = configured(model_7b)
+    page = plan_page(config, gpus=24)
+    best = sizing(model_7b, gpus=24).splits()[0]
+    block = page.partition("Settings of the first")[2].partition("\n\n")[0].partition("\n")[2]
+    settings = yaml.safe_load(block)
+    assert settings["trainer"] == {"num_workers": best.ranks, "zero_stage": best.stage}
+    tree = config.model_dump(mode="json")
+    planned = make_plan(Config.model_validate({**tree, **{k: tree[k] | settings[k] for k in settings}}))
+    assert planned.gpus == best.gpus <= 24
+    assert f"({planned.cpus:g} CPU cores)" in page
+    # what the reader can check by hand
+    for text in ("7,615,616,512 parameters", "57,344", "1,024 completions of 256 + 1500 tokens", "8 FLOP", "15.23 GB"):
+        assert text in page
+
+
+def test_verifiers_keep_up_with_the_step(model_7b: Path) -> None:
+    # code may take 0.8 s on each of two inputs: 1024 x 1.6 s of work in a step
+    overrides = ["verifier.relation=code", "verifier.code_inputs=['1','2']"]
+    seconds = sizing(model_7b, *overrides).splits()[0].seconds
+    page = plan_page(configured(model_7b, *overrides), gpus=8)
+    assert f"verifier: {{ num_workers: {-int(-1024 * 1.6 // seconds)} }}" in page
+
+
+def test_one_gpu_for_both(model_1_5b: Path) -> None:
+    shared = ["weight_sync.transport=ipc", "rollout.memory_fraction=0.4"]
+    page = plan_page(configured(model_1_5b, *shared), gpus=8)
+    assert "(40.0 may be taken)" in page  # 80 x (1 - 0.1 - 0.4)
+    assert "trainer: { num_workers: 1, zero_stage: 2 }" in page
+    (split,) = sizing(model_1_5b, *shared, "run.max_staleness=1", gpus=1).splits()
+    assert split.gpus == 1
+    assert split.seconds > split.sampling + split.training
+
+
+def test_a_run_that_fits_nowhere_is_refused_with_its_numbers(model_7b: Path) -> None:
+    everything = configured(model_7b, "trainer.gradient_checkpointing=false")
+    # 4 N / 8 ... with all 28 layers' activations: 116.6 of 72 GiB, and no number of ranks makes that less than 72
+    with pytest.raises(ConfigError, match=r"takes 116\.6 of 72\.0 GiB \(fewest that fit: none\).*gradient_checkpointing"):
+        plan_page(everything, gpus=8)
+    with pytest.raises(ConfigError, match=r"\(fewest that fit: 3\), an engine over 1 .* takes 17\.4 of 68\.0"):
+        plan_page(configured(model_7b), gpus=3)
+    with pytest.raises(ConfigError, match=r"an engine over 4 .* of 4024 tokens takes 6\.6 of 3\.4"):
+        plan_page(configured(model_7b), gpus=8, gpu_memory_gib=4)
+
+
+@pytest.mark.parametrize("gpus", [0, -1])
+def test_a_number_of_gpus_must_be_above_0(gpus: int, model_7b: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{gpus} GPUs .* set numbers above 0"):
+        plan_page(configured(model_7b), gpus=gpus)
+
+
+def test_a_run_on_cpu_is_not_planned(model_7b: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cluster\.device=cpu"):
+        plan_page(configured(model_7b, "cluster.device=cpu"), gpus=8)
+
+
+def test_models_without_known_sizes_are_refused(tmp_path: Path) -> None:
+    experts = folder_of(QWEN_7B | {"model_type": "qwen3_moe"}, tmp_path / "experts")
+    with pytest.raises(ModelError, match=r"is a qwen3_moe model; sizes are known for llama"):
+        plan_page(configured(experts), gpus=8)
+    without = folder_of({"model_type": "qwen2"}, tmp_path / "without")
+    with pytest.raises(ModelError, match="KeyError: 'num_attention_heads'"):
+        plan_page(configured(without), gpus=8)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="FileNotFoundError"):
+        plan_page(configured(tmp_path / "empty"), gpus=8)
+    with pytest.raises(ModelError, match="HFValidationError"):
+        plan_page(configured(tmp_path / "missing"), gpus=8)
+
+
+def test_the_page_needs_neither_torch_nor_ray(model_7b: Path) -> None:
+    code = (
+        "import sys; from seed_grpo.config import Config; from seed_grpo.runtime.sizing import plan_page; "
+        "plan_page(Config.model_validate_json(sys.argv[1]), 8); "
+        "print([m for m in ('torch', 'transformers', 'ray', 'vllm', 'deepspeed') if m in sys.modules])"
+    )
+    config = configured(model_7b).model_dump_json()
+    done = subprocess.run([sys.executable, "-c", code, config], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_an_example_of_the_documentation() -> None:
+    assert Shape(3584, 28, 28, 4, 128, 18944, 152064, tied=False, vectors=11776).parameters == N
