@@ -74,6 +74,14 @@ def _doctor(parsed: argparse.Namespace) -> int:
     return 0 if page.well else 1
 
 
+def _plan(parsed: argparse.Namespace) -> int:
+    config = _config(parsed)
+    from seed_grpo.runtime.sizing_page import plan_page
+
+    print(plan_page(config, parsed.gpus, parsed.gpu_memory, parsed.gpus_per_node, parsed.link))
+    return 0
+
+
 def _export(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
     from seed_grpo.runtime.session import export
@@ -196,12 +204,18 @@ def _add_commands_of_a_config(add: Add) -> None:
         ("train", _train, "train, going on from the last checkpoint of the run directory"),
         ("warm-start", _warm_start, "make the small model of the generated task, unless it is there"),
         ("doctor", _doctor, "check versions, placement, batch, model and data, and on request the cluster"),
+        ("plan", _plan, "estimate memory and time, and the best split of so many GPUs"),
         ("export", _export, "write the policy of the last checkpoint as a Hugging Face model"),
     ):
         sub = add(name, command, text)
         sub.add_argument("config", type=Path, help="YAML file, such as those in jobs/")
         if name == "export":
             sub.add_argument("folder", type=Path, help="folder to write the model into")
+        if name == "plan":
+            sub.add_argument("--gpus", type=int, required=True, metavar="N", help="GPUs that there are")
+            sub.add_argument("--gpu-memory", type=float, default=80.0, metavar="GIB", help="of each (80)")
+            sub.add_argument("--gpus-per-node", type=int, default=8, metavar="N", help="GPUs of one machine (8)")
+            sub.add_argument("--link", type=float, default=50.0, metavar="GB/S", help="between two GPUs (50)")
         if name == "doctor":
             text = "start the workers too, as a run would, measure the links between them, and leave"
             sub.add_argument("--live", action="store_true", help=text)
