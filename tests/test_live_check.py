@@ -60,6 +60,8 @@ def test_ranks_that_do_not_share_the_storage_are_named(worker: Callable[[type, s
     with pytest.raises(PlacementError, match=f"trainer-1 wrote into a {tmp_path} of its own"):
         check_storage(directory, {"trainer-0": sound, "trainer-1": worker(Elsewhere, "elsewhere")}, 30.0)
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(PlacementError, match=r"run\.directory must be on storage"):
+        check_storage(Path("/proc/runs/mine"), {}, 30.0)
 
 
 class Trainer:

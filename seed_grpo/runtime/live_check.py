@@ -98,15 +98,15 @@ def check_storage(directory: Path, ranks: Mapping[str, Any], timeout: float) -> 
         PlacementError: a rank cannot write there, or writes into a folder of its own machine; names it.
     """
     parent = next(folder for folder in directory.resolve().parents if folder.is_dir())
-    with TemporaryDirectory(dir=parent, prefix=".seed-grpo-") as shared:
-        for name, actor in ranks.items():
-            try:
+    try:
+        with TemporaryDirectory(dir=parent, prefix=".seed-grpo-") as shared:
+            for name, actor in ranks.items():
                 call = {name: watch(actor, "leave_mark", Path(shared))}
                 mark = gather(call, "writing to shared storage", timeout, PlacementError)[0]
-            except SeedGrpoError as error:
-                raise PlacementError(f"{error}; {parent} (of run.directory) must be shared by all machines") from error
-            if not Path(shared, mark).exists():
-                raise PlacementError(f"{name} wrote into a {parent} of its own; let run.directory be on shared storage")
+                if not Path(shared, mark).exists():
+                    raise PlacementError(f"{name} wrote into a {parent} of its own")
+    except (OSError, SeedGrpoError) as error:
+        raise PlacementError(f"{error}; run.directory must be on storage that all machines share") from error
     return f"{len(ranks)} trainer ranks write into {parent}, as this machine sees"
 
 
