@@ -31,6 +31,7 @@ PARTS = {
     "loop": ("whole_loop", "the whole loop, beside TRL"),
     "entropy": ("entropy_cost", "what semantic entropy costs"),
     "overlap": ("overlap", "how much of generation is hidden behind training"),
+    "elastic": ("elastic", "whether throughput follows when engines are added and drained in a run"),
     "scale": ("scale", "how far one controller reaches"),
 }
 """module with the function of the part's name, and what it measures"""

@@ -50,8 +50,9 @@ def scale(_data: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for case in progress(CASES, "runs"):
             name = f"{case.engines}-{case.tokens}"
-            sizes = {"engines": case.engines, "tokens": case.tokens, "steps": case.steps}
-            arguments = {"name": name, "directory": f"{folder}/{name}", **sizes}
+            sizes = {"engines": case.engines, "prompts": case.engines * PROMPTS_PER_ENGINE, "tokens": case.tokens}
+            arguments = {"name": name, "directory": f"{folder}/{name}", "steps": case.steps, "groups_at_once": None}
+            arguments |= sizes
             with started("scale_run", arguments, Path(folder), threads=1) as peer:
                 rows.append(_row(case, [peer.reply() for _ in range(TENTHS)]))
     columns = (

@@ -1,8 +1,9 @@
-"""One run of the part `scale`, in a process of its own: the real controller over simulated workers.
+"""One run of the parts `scale` and `elastic`, in a process of its own: the real controller over simulated workers.
 
-Consumes the size of a run; says a reading of this process for each tenth of it. Controller, pipeline, stages, pools,
-supervision, queue, ledger and Ray are the program's own. Simulated are the workers, which make groups of random numbers
-and judge none, and, in this process, the trainer, the weight sync, the recorder and the checkpoints, which count only.
+Consumes the size of a run; says a reading of this process for each tenth of it, or of every step. Controller, pipeline,
+stages, pools, supervision, queue, ledger and Ray are the program's own. Simulated are the workers, which make groups of
+random numbers and judge none, and, in this process, the trainer, the weight sync, the recorder and the checkpoints:
+these count only.
 So many engines do not fit a small machine as processes: a few host processes have a share of them each. The controller
 sees every one of them, with calls and heartbeats of its own.
 """
@@ -27,9 +28,11 @@ from ray.util.placement_group import PlacementGroup
 
 from benchmarks.peers import resident_mib, say
 from seed_grpo.config import Config
+from seed_grpo.config_file import dump_config
 from seed_grpo.controller import Controller
 from seed_grpo.data.cursor import PromptSource
-from seed_grpo.interfaces import Batch, OpenGroups, Parts, Trainer
+from seed_grpo.files import write_atomically
+from seed_grpo.interfaces import Batch, OpenGroups, Parts, Synced, Trainer
 from seed_grpo.messages import (
     Completion,
     FinishReason,
@@ -71,8 +74,13 @@ OBJECT_STORE_MIB = 2048
 class Host:
     """Simulated engines and verifier workers that share a process; every call names the worker that it is for."""
 
-    def __init__(self) -> None:
+    def __init__(self, groups_at_once: int | None) -> None:
+        """Args:
+        groups_at_once: that an engine works on, while others wait there; None: any number.
+        """
         self._version = -1
+        self._groups_at_once = groups_at_once
+        self._places: dict[str, asyncio.Semaphore] = {}
 
     def pulse(self, _worker: str) -> tuple[str, int]:
         return platform.node(), os.getpid()
@@ -92,7 +100,11 @@ class Host:
         version = self._version
         rng = np.random.default_rng(task.sampling.seed)
         seconds = rng.uniform(*SECONDS)
-        await asyncio.sleep(seconds)
+        if self._groups_at_once is None:
+            await asyncio.sleep(seconds)
+        else:
+            async with self._places.setdefault(worker, asyncio.Semaphore(self._groups_at_once)):
+                await asyncio.sleep(seconds)
         size = task.sampling.num_completions, task.sampling.max_tokens
         ids_GT = rng.integers(0, 1000, size, dtype=np.int32)
         logprobs_GT = -rng.random(size, dtype=np.float32)
@@ -173,15 +185,17 @@ class _Trainer:
 
 
 class _Sync:
-    is_awaited = False  # all engines start before the first sync
-
     def __init__(self, hosts: Sequence[Any], engines: WorkerPool) -> None:
         self._hosts, self._engines = hosts, engines
 
-    def push(self, version: int) -> float:
+    @property
+    def is_awaited(self) -> bool:
+        return any(not engine.has_weights for engine in self._engines.started)
+
+    def push(self, version: int) -> Synced:
         ray.get([host.set_version.remote(version) for host in self._hosts])
         self._engines.have_weights(self._engines.started)
-        return 0.0
+        return Synced(0.0, {})
 
 
 class _Checkpoints:
@@ -217,6 +231,18 @@ class _Meter:
         return time.perf_counter(), time.process_time(), time.thread_time()
 
 
+class _Steps:
+    """A recorder that says of every step when it ended, and how many engines there were."""
+
+    def __init__(self, engines: WorkerPool) -> None:
+        self._engines = engines
+
+    def truncate_after(self, step: int) -> None: ...
+
+    def step(self, batch: Batch, _metrics: Mapping[str, float], _seconds: Mapping[str, float]) -> None:
+        say(step=batch.step, groups=len(batch.groups), engines=len(self._engines.serving), at=time.perf_counter())
+
+
 def _store_mib() -> float:
     """Objects in Ray's store."""
     (node,) = ray.nodes()
@@ -224,8 +250,7 @@ def _store_mib() -> float:
     return stats.store_stats.object_store_bytes_used / 2**20
 
 
-def _config(engines: int, tokens: int, steps: int, directory: str) -> Config:
-    prompts = engines * PROMPTS_PER_ENGINE
+def _config(engines: int, prompts: int, tokens: int, steps: int, directory: str) -> Config:
     return Config.model_validate(
         {
             "run": {"directory": directory, "steps": steps, "max_staleness": 1, "checkpoint_every": steps},
@@ -237,7 +262,7 @@ def _config(engines: int, tokens: int, steps: int, directory: str) -> Config:
                 "completions_per_prompt": COMPLETIONS,
                 "max_completion_tokens": tokens,
             },
-            "verifier": {"num_workers": engines // ENGINES_PER_VERIFIER},
+            "verifier": {"num_workers": max(1, engines // ENGINES_PER_VERIFIER)},
             "cluster": {
                 "device": "cpu",
                 "dashboard": False,
@@ -248,22 +273,27 @@ def _config(engines: int, tokens: int, steps: int, directory: str) -> Config:
     )
 
 
-def _main(config: Config) -> None:
+def _main(config: Config, groups_at_once: int | None) -> None:
+    """Args:
+    groups_at_once: of an engine, for the part `elastic`; None for the part `scale`.
+    """
     with connected(config):
         names = [f"host-{i}" for i in range(ENGINE_HOSTS + VERIFIER_HOSTS)]
         place = Pool("host", len(names), cpus=0.0, gpus=0.0, environment={})
-        hosts = [spawn(Host, place, name, max_concurrency=CALLS_AT_ONCE) for name in names]
+        hosts = [spawn(Host, place, name, groups_at_once, max_concurrency=CALLS_AT_ONCE) for name in names]
         engines, verifiers = cycle(hosts[:ENGINE_HOSTS]), cycle(hosts[ENGINE_HOSTS:])
 
         def on_a_host(cls: type, _pool: Pool, name: str, *_arguments: Any, **_options: Any) -> _Handle:
             return _Handle(next(engines if cls is RolloutWorker else verifiers), name)
 
         pools.spawn = on_a_host  # type: ignore[assignment]
+        ray.kill = lambda _handle: None  # of an engine that is drained; its host has others
 
         def tell(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
         supervision = supervise(config, config.run.directory, tell)
+        write_atomically(config.run.directory / "config.yaml", dump_config(config).encode())  # for `seed-grpo scale`
         pipeline = Pipeline(config, make_plan(config), PlacementGroup.empty(), supervision, tell)
         pipeline.wait_started()
         prompt_ids = tuple(range(PROMPT_TOKENS))
@@ -275,16 +305,19 @@ def _main(config: Config) -> None:
             trainer=_Trainer(),
             sync=_Sync(hosts, pipeline.rollout),
             evaluator=None,
-            recorder=_Meter(config.run.steps),
+            recorder=_Meter(config.run.steps) if groups_at_once is None else _Steps(pipeline.rollout),
             checkpoints=_Checkpoints(),
         )
         controller = Controller(config, parts)
         controller.run()
         ledger = controller.ledger
         assert ledger.trained == config.run.steps * config.rollout.prompts_per_step, (ledger.trained, ledger.dropped)
+        assert not ledger.dropped, ledger.dropped
+        say(trained=ledger.trained)
         pipeline.close()
 
 
 if __name__ == "__main__":
     arguments = json.loads(sys.argv[1])
-    _main(_config(arguments["engines"], arguments["tokens"], arguments["steps"], arguments["directory"]))
+    sizes = (arguments[name] for name in ("engines", "prompts", "tokens", "steps", "directory"))
+    _main(_config(*sizes), arguments["groups_at_once"])
