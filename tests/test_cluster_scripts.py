@@ -18,7 +18,7 @@ from seed_grpo.runtime.placement import KINDS
 CLUSTER = Path(__file__).parents[1] / "cluster"
 
 
-@pytest.mark.parametrize("script", sorted(CLUSTER.glob("*.sh")), ids=lambda path: path.name)
+@pytest.mark.parametrize("script", sorted(CLUSTER.rglob("*.sh")), ids=lambda path: path.name)
 def test_scripts_pass_shellcheck(script: Path) -> None:
     assert os.access(script, os.X_OK)
     shellcheck = Path(sys.executable).with_name("shellcheck")

@@ -33,6 +33,7 @@ def documents(*names: str) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 AROUND = documents("cluster/surroundings.yaml")
+STORAGE = documents("storage.yaml")
 RAY_CLUSTER = documents("cluster/raycluster.yaml")["RayCluster", "seed-grpo"]
 SPEC = RAY_CLUSTER["spec"]
 RAY_JOB = documents("job/rayjob.yaml")["RayJob", "seed-grpo"]
@@ -76,9 +77,18 @@ def test_ray_resources_are_valid_by_kuberays_schemas(resource: dict[str, Any], s
         jsonschema.validate(misspelt, schemas[resource["kind"]])
 
 
-@pytest.mark.parametrize("key", AROUND, ids="-".join)
+@pytest.mark.parametrize("key", AROUND | STORAGE, ids="-".join)
 def test_what_is_around_is_valid_by_kubernetes_schemas(key: tuple[str, str]) -> None:
-    kubernetes_validate.validate(AROUND[key], KUBERNETES, strict=True)
+    kubernetes_validate.validate((AROUND | STORAGE)[key], KUBERNETES, strict=True)
+
+
+def test_what_ends_a_cluster_leaves_the_storage() -> None:
+    assert STORAGE.keys() == {("Namespace", "seed-grpo"), ("PersistentVolumeClaim", "seed-grpo")}
+    for folder in ("cluster", "job"):
+        built = yaml.safe_load((CLUSTER / "kuberay" / folder / "kustomization.yaml").read_text())
+        assert not any("storage" in resource for resource in built["resources"])
+        assert built["namespace"] == STORAGE["PersistentVolumeClaim", "seed-grpo"]["metadata"]["namespace"]
+    assert not STORAGE.keys() & AROUND.keys()
 
 
 @pytest.mark.parametrize("name", [*TEMPLATES, "submitter"])

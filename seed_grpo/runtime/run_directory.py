@@ -73,6 +73,8 @@ MAY_CHANGE = (
     "trainer.step_timeout",
     "weight_sync.timeout",
     "cluster.address",
+    "cluster.node_groups",
+    "cluster.autoscaled",
     "cluster.dashboard",
     "cluster.object_store_mib",
 )
