@@ -68,6 +68,7 @@ end_ray() {
     # shellcheck disable=SC2046  # one word for each process
     kill $(jobs -p) 2>/dev/null || true
     wait
+    srun --overlap --ntasks-per-node=1 rm -rf "/tmp/ray-$SLURM_JOB_ID"
 }
 
 if (($# == 0)); then fail "no configuration: sbatch cluster/slurm.sh CONFIG [section.key=value ...]"; fi
@@ -84,6 +85,7 @@ if [[ -z $HEAD_ADDRESS || $HEAD_ADDRESS == 127.* ]]; then
 fi
 
 # The token is in a file that only this user can read; no command line, log or environment holds it.
+rm -rf "$PWD/.seed-grpo-$SLURM_JOB_ID".* # of a start that was killed
 secrets=$(mktemp -d "$PWD/.seed-grpo-$SLURM_JOB_ID.XXXXXX")
 trap end_ray EXIT
 (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$secrets/token")

@@ -26,4 +26,4 @@ tar -C "$(dirname "${BASH_SOURCE[0]}")/.." --exclude __pycache__ -c seed_grpo | 
 ray job submit --address "${RAY_ADDRESS:-http://127.0.0.1:8265}" --working-dir "$upload" \
   --runtime-env-json '{"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "600"}}' \
   --metadata-json "{\"config\": \"$(basename "$config")\"}" \
-  "${options[@]}" -- python -m seed_grpo.cli "$command" config.yaml "$@"
+  ${options[@]+"${options[@]}"} -- python -m seed_grpo.cli "$command" config.yaml "$@"

@@ -80,9 +80,9 @@ class Prometheus:
         return self._ask("query", query=expression)["result"]
 
     def firing(self, run: str) -> set[str]:
-        """Names of the alerts that fire for a run."""
+        """Names of the alerts that fire for a run, by the name of its directory."""
         labels = [alert["labels"] for alert in self._ask("alerts")["alerts"] if alert["state"] == "firing"]
-        return {each["alertname"] for each in labels if each["run"] == run}
+        return {each["alertname"] for each in labels if Path(each["run"]).name == run}
 
     def wait(self, what: str, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Until a condition holds; it may fail while Prometheus starts."""

@@ -30,7 +30,7 @@ def main() -> None:
     config = load_config(QUICKSTART, ["run.directory=runs/provoked", "supervision.max_restarts=1"])
     ray.init(logging_level="ERROR")
     with tempfile.TemporaryDirectory() as folder:
-        supervision = supervise(config, Path(folder), print)
+        supervision = supervise(config, Path(folder, "provoked"), print)
         supervision.monitor.begin(config, make_plan(config))
         supervision.events.states("rollout", {"rollout-0": WorkerState.STALE})
         supervision.budget.charge(RolloutError("provoked"))

@@ -50,9 +50,9 @@ class RayHead:
         size = ["--num-cpus=3", f"--resources={groups}", "--object-store-memory=300000000"]
         return ["ray", "start", "--head", "--block", "--disable-usage-stats", *ports, *local, *size]
 
-    def run(self, *command: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
-        """A command of a user of this cluster."""
-        environment = {**self.environment, **({} if token is None else {"RAY_AUTH_TOKEN": token})}
+    def run(self, *command: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """A command of a user of this cluster, with other environment variables on request."""
+        environment = {**self.environment, **changes}
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
 
     def job(self, *command: str) -> str:

@@ -67,6 +67,7 @@ class Slurm:
         own = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "4", "SLURM_JOB_NODELIST": "n[1-4]"}
         own |= {"SLURM_CPUS_ON_NODE": "96", "SLURM_GPUS_ON_NODE": "8", "SLURM_SUBMIT_DIR": str(folder)}
         path = f"{folder / 'bin'}:{os.environ['PATH']}"
+        self.clearing = "srun --overlap --ntasks-per-node=1 rm -rf /tmp/ray-7"
         self.environment = os.environ | own | {"CALLS": str(self.calls_file), "PATH": path} | environment
 
     def start(self) -> subprocess.Popen[str]:
@@ -75,7 +76,9 @@ class Slurm:
         return subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
 
     def calls(self) -> list[str]:
-        return self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
+        """All but the last of Slurm's, which clears up."""
+        calls = self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
+        return [call for call in calls if call != self.clearing]
 
     def wait_for_driver(self) -> None:
         deadline = time.monotonic() + 30
@@ -105,6 +108,7 @@ def test_slurm_starts_ray_on_every_machine_and_passes_on_how_the_run_ended(tmp_p
     assert (tmp_path / "calls.auth").read_text().split() == ["token", "600"]
     assert not list(tmp_path.glob(".seed-grpo*"))
     assert (tmp_path / "calls.ended").read_text().count("ended") == 4
+    assert (tmp_path / "calls").read_text().splitlines()[-1] == slurm.clearing
 
 
 def test_slurm_puts_kinds_without_machines_of_their_own_on_all_others(tmp_path: Path) -> None:
@@ -145,7 +149,10 @@ def test_slurm_says_what_is_wrong_before_anything_is_paid_for(tmp_path: Path) ->
 def test_one_machine_has_all_kinds_of_workers_and_takes_jobs_on_loopback_alone(tmp_path: Path) -> None:
     (tmp_path / "cluster").mkdir()
     script = shutil.copy(CLUSTER / "single-node.sh", tmp_path / "cluster")
-    environment = Slurm(tmp_path).environment
+    environment = Slurm(tmp_path).environment | {"HOME": str(tmp_path)}
+    token = tmp_path / ".ray/auth_token"  # as Ray leaves it
+    token.parent.mkdir()
+    token.touch(0o644)
     output = subprocess.run([script], env=environment, check=True, capture_output=True, text=True).stdout
     generate, start = (tmp_path / "calls").read_text().splitlines()
     assert generate == "ray get-auth-token --generate"
@@ -154,4 +161,36 @@ def test_one_machine_has_all_kinds_of_workers_and_takes_jobs_on_loopback_alone(t
     assert "--dashboard-host=127.0.0.1" in arguments
     assert json.loads(arguments[-1].partition("=")[2]) == dict.fromkeys(KINDS, 1)
     assert (tmp_path / "calls.auth").read_text().startswith("token")
-    assert "jobs/submit.sh" in output
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert f"jobs/submit.sh train jobs/qwen2.5-math-7b.yaml run.directory={tmp_path}/" in output
+
+
+FAKE_RAY = """#!/usr/bin/env bash
+printf '%s\\n' "$@" > $CALLS
+while [[ $1 != --working-dir ]]; do shift; done
+(cd $2 && find . -type f -printf '%s %P\\n') > $CALLS.files
+echo $2 > $CALLS.folder
+exit 3
+"""
+
+
+def test_a_job_brings_the_code_and_one_configuration_and_its_exit_code_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "ray").write_text(FAKE_RAY)
+    (tmp_path / "ray").chmod(0o755)
+    (tmp_path / "mine.yaml").write_text("run: {steps: 1}")
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
+    submit = CLUSTER.parent / "jobs/submit.sh"
+    command = [submit, "--no-wait", "--", "doctor", tmp_path / "mine.yaml", "--live", "run.seed=a b"]
+    assert subprocess.run(command, env=environment).returncode == 3
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls[:2] == ["job", "submit"] and "--no-wait" in calls
+    program = ["python", "-m", "seed_grpo.cli", "doctor", "config.yaml", "--live", "run.seed=a b"]
+    assert calls[calls.index("--") :] == ["--", *program]
+    uploaded = [line.split(" ", 1) for line in (tmp_path / "calls.files").read_text().splitlines()]
+    files = [Path(name) for _, name in uploaded]
+    assert {file.parts[0] for file in files} == {"config.yaml", "seed_grpo"} and Path("seed_grpo/cli.py") in files
+    assert {file.suffix for file in files} <= {".py", ".yaml", ".html", ".css", ".js"}
+    assert sum(int(size) for size, _ in uploaded) < 1_000_000
+    assert not Path((tmp_path / "calls.folder").read_text().strip()).exists()
+    wrong = subprocess.run([submit, "train", "absent.yaml"], env=environment, capture_output=True, text=True)
+    assert wrong.returncode == 2 and "no file 'absent.yaml'" in wrong.stderr

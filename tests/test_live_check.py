@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import ray
 
-from seed_grpo.errors import PlacementError, WeightSyncError
+from seed_grpo.errors import PlacementError, SeedGrpoError, TrainerLostError, WeightSyncError
 from seed_grpo.runtime.cluster import spawn
 from seed_grpo.runtime.live_check import check_engine, check_storage, check_worker
 from seed_grpo.runtime.placement import Pool
 from seed_grpo.runtime.preflight import Page
+from seed_grpo.runtime.watched import Watched
 
 PLACE = Pool("trainer", 1, 0.1, 0.0, {"CUDA_VISIBLE_DEVICES": "3,4"})
 
@@ -21,10 +22,10 @@ class Rank:
 
 
 class Elsewhere:
-    """On a machine with a folder of its own at this path."""
+    """On a machine that has other storage at this path."""
 
-    def leave_mark(self, _folder: Path) -> str:
-        return "mark"
+    def leave_mark(self, folder: Path) -> None:
+        Watched().leave_mark(folder / "not here")
 
 
 class Gone:
@@ -56,8 +57,8 @@ def test_a_worker_that_does_not_answer_is_named(worker: Callable[[type, str], An
 def test_ranks_that_do_not_share_the_storage_are_named(worker: Callable[[type, str], Any], tmp_path: Path) -> None:
     sound = worker(Rank, "sharing")
     directory = tmp_path / "not/yet/there"
-    assert check_storage(directory, {"trainer-0": sound}, 30.0).startswith(f"1 trainer ranks write into {tmp_path}")
-    with pytest.raises(PlacementError, match=f"trainer-1 wrote into a {tmp_path} of its own"):
+    assert check_storage(directory, {"trainer-0": sound}, 30.0).endswith(f"that this machine made in {tmp_path}")
+    with pytest.raises(PlacementError, match="trainer-1 failed in writing to shared storage: FileNotFoundError"):
         check_storage(directory, {"trainer-0": sound, "trainer-1": worker(Elsewhere, "elsewhere")}, 30.0)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(PlacementError, match=r"run\.directory must be on storage"):
@@ -67,24 +68,33 @@ def test_ranks_that_do_not_share_the_storage_are_named(worker: Callable[[type, s
 class Trainer:
     """Stands for the ranks, of which one link is cut."""
 
-    def __init__(self, cut: str) -> None:
-        self.cut, self.reached = cut, ""
+    def __init__(self, cut: str, error: type[SeedGrpoError]) -> None:
+        self.cut, self.error, self.reached, self.is_lost = cut, error, "", False
+
+    def restart(self, _cause: Exception) -> None:
+        self.is_lost = False
 
     def weight_bytes(self) -> int:
         return 2**20
 
     def connect(self, engines: Mapping[str, Any]) -> None:
+        assert not self.is_lost
         (self.reached,) = engines
 
     def sync(self, _version: int) -> None:
         if self.reached == self.cut:
-            raise WeightSyncError(f"weights of version 0 failed in sending: {self.reached}: connection reset")
+            self.is_lost = self.error is TrainerLostError
+            raise self.error(f"weights of version 0 failed in sending: {self.reached}: connection reset")
 
 
+@pytest.mark.parametrize("error", [WeightSyncError, TrainerLostError])
 @pytest.mark.parametrize(("transport", "hint"), [("nccl", True), ("gloo", False)])
-def test_an_engine_that_gets_no_weights_is_named_and_the_others_are_still_measured(transport: str, hint: bool) -> None:
+def test_an_engine_that_gets_no_weights_is_named_and_the_others_are_still_measured(
+    transport: str, hint: bool, error: type[SeedGrpoError]
+) -> None:
+    """Also where it took the trainer with it."""
     lines: list[str] = []
-    page, trainer = Page(lines.append), Trainer("rollout-1")
+    page, trainer = Page(lines.append), Trainer("rollout-1", error)
     for name in ("rollout-0", "rollout-1", "rollout-2"):
         page.check(f"to {name}", check_engine, name, None, trainer, transport)
     assert [line.split()[0] for line in lines] == ["ok", "FAULT", "ok"] and not page.well

@@ -154,6 +154,9 @@ def test_the_jobs_entrypoint_is_a_run_that_fits_the_largest_cluster() -> None:
     assert (program, command, file) == ("seed-grpo", "train", "/opt/seed-grpo/jobs/qwen2.5-math-7b.yaml")
     config = load_config(ROOT / "jobs" / Path(file).name, overrides)
     assert config.cluster.node_groups and config.cluster.autoscaled
+    # a machine that goes takes its workers, and must not take the run with it
+    on_one = min(config.verifier.num_workers, int(node_types()["verifier"]["resources"]["CPU"]))
+    assert config.supervision.max_restarts > 2 * on_one
     mounts = {mount["mountPath"] for mount in TEMPLATES["trainer"]["spec"]["containers"][0]["volumeMounts"]}
     assert Path("/shared") in config.run.directory.parents and "/shared" in mounts
     job_plan_and_machines(node_types(), overrides)

@@ -59,6 +59,14 @@ def test_the_colocated_rollout_worker_goes_where_the_trainer_is() -> None:
     assert plan.rollout.demand == {"CPU": 0.5, "GPU": 0.5, "trainer": 0.001}
 
 
+def test_an_engine_must_fit_one_machine() -> None:
+    overrides = ["cluster.device=cuda", "rollout.tensor_parallel_size=4", "rollout.cpus_per_worker=1"]
+    plan = make_plan(load_config(JOBS / "quickstart.yaml", overrides))
+    check_plan(plan, [{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 1}], "the Ray cluster")
+    with pytest.raises(PlacementError, match=r"1 rollout workers of 1 CPU and 4 GPU each .* 8 machines .* for 0"):
+        check_plan(plan, [{"CPU": 8, "GPU": 1}] * 8, "the Ray cluster")
+
+
 def test_a_node_group_that_is_missing_or_too_small_is_named() -> None:
     plan = make_plan(load_config(JOBS / "quickstart.yaml", GROUPED))
     verifier, trainer = {"CPU": 1, "verifier": 1}, {"CPU": 1, "trainer": 1}
@@ -66,7 +74,7 @@ def test_a_node_group_that_is_missing_or_too_small_is_named() -> None:
     with pytest.raises(PlacementError, match=r"no machine of the Ray cluster has the Ray resource rollout"):
         check_plan(plan, [{"CPU": 8}, verifier, trainer], "the Ray cluster")
     # 8 cores in all are enough, the half core of the rollout group is not
-    small = r"node group rollout: 2 rollout workers of 0\.5 CPU and 0 GPU are needed, its 1 machines have 0\.5 and 0"
+    small = r"2 rollout workers of 0\.5 CPU and 0 GPU each are needed, and the 1 machines with .* rollout .* for 1"
     with pytest.raises(PlacementError, match=small):
         check_plan(plan, [{"CPU": 6.5}, {"CPU": 0.5, "rollout": 1}, verifier, trainer], "the Ray cluster")
 

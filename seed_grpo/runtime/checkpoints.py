@@ -26,10 +26,7 @@ class GroupsUnpickler(pickle.Unpickler):
         cls = vars(found).get(name) if found else None  # a dotted name would reach all that the module imports
         if isinstance(cls, type) and cls.__module__ == module:
             return cls
-        raise CheckpointError(
-            f"the checkpoint asks for {module}.{name}, which its groups.pickle never holds: it was not written by this "
-            "program, or by another version; delete the checkpoint, and the one before it is taken"
-        )
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
 class Checkpoints:
@@ -65,7 +62,13 @@ class Checkpoints:
         folder = latest(self._directory)
         if folder is None:
             return None
+        try:
+            with (folder / "groups.pickle").open("rb") as file:
+                groups = GroupsUnpickler(file).load()
+        except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{folder}/groups.pickle is not one that this version wrote ({error}); delete this checkpoint, and the "
+                "one before it is taken"
+            ) from error
         trainer.load(folder / "trainer")
-        with (folder / "groups.pickle").open("rb") as file:
-            groups = GroupsUnpickler(file).load()
         return json.loads((folder / "controller.json").read_text()), groups

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray.exceptions import AuthenticationError
 from ray.util.placement_group import PlacementGroup, placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -39,18 +41,27 @@ def connected(config: Config) -> Iterator[Cluster]:
     (and ends what was started) when done.
 
     Raises:
-        PlacementError: no cluster answers at the address.
+        PlacementError: no cluster answers at the address, or it refuses this process.
     """
     address = cluster_address(config)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is None:
         _stay_on_loopback()
+    umask = os.umask(0o077)  # Ray may write its token, which is for this user's eyes alone
     try:
         context = ray.init(**({"address": address} if address else _own_cluster(config)), **_quiet())
     except ConnectionError as error:
         raise PlacementError(
             f"no Ray cluster answers at {address}: {error}; start one, or leave cluster.address out to start one here"
         ) from error
+    except AuthenticationError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise PlacementError(
+            f"the Ray cluster at {address} wants a token ({reason}); give it in RAY_AUTH_TOKEN, or its file in "
+            "RAY_AUTH_TOKEN_PATH"
+        ) from error
+    finally:
+        os.umask(umask)
     try:
         url = context.dashboard_url
         yield Cluster(
@@ -109,13 +120,22 @@ def place_gang(plan: Plan, timeout: float) -> PlacementGroup:
     return gang
 
 
-def wait_for_gang(gang: PlacementGroup, plan: Plan, timeout: float) -> None:
+def wait_for_gang(
+    gang: PlacementGroup, plan: Plan, timeout: float, meanwhile: Callable[[], None] = lambda: None
+) -> None:
     """Waits until all bundles have their place; where a machine is lost, Ray looks for another.
+
+    Args:
+        meanwhile: called every second.
 
     Raises:
         PlacementError: they have it not in time.
     """
-    if not gang.wait(timeout_seconds=timeout):
+    deadline = time.monotonic() + timeout
+    while not gang.wait(timeout_seconds=1):
+        meanwhile()
+        if time.monotonic() < deadline:
+            continue
         raise PlacementError(
             f"{plan.trainer.num_workers} trainer ranks of {gang.bundle_specs[0]} could not be placed within "
             f"{timeout:g} s (trainer.start_timeout): other jobs hold the machines, or more are still to come; wait for "

@@ -19,7 +19,7 @@ import numpy as np
 import ray
 
 from seed_grpo.config import Config
-from seed_grpo.errors import PlacementError, SeedGrpoError, WeightSyncError
+from seed_grpo.errors import PlacementError, SeedGrpoError, TrainerLostError, WeightSyncError
 from seed_grpo.runtime.cluster import check_cluster, connected
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.placement import make_plan
@@ -95,19 +95,18 @@ def check_storage(directory: Path, ranks: Mapping[str, Any], timeout: float) -> 
     """Whether the trainer ranks and the driver share the folder that the run directory is to be in.
 
     Raises:
-        PlacementError: a rank cannot write there, or writes into a folder of its own machine; names it.
+        PlacementError: a rank cannot write there, or does not see what this machine made there; names it.
     """
-    parent = next(folder for folder in directory.resolve().parents if folder.is_dir())
+    path = directory.resolve()
+    there = next(folder for folder in (path, *path.parents) if folder.is_dir())
     try:
-        with TemporaryDirectory(dir=parent, prefix=".seed-grpo-") as shared:
+        with TemporaryDirectory(dir=there, prefix=".seed-grpo-") as shared:
             for name, actor in ranks.items():
                 call = {name: watch(actor, "leave_mark", Path(shared))}
-                mark = gather(call, "writing to shared storage", timeout, PlacementError)[0]
-                if not Path(shared, mark).exists():
-                    raise PlacementError(f"{name} wrote into a {parent} of its own")
+                gather(call, "writing to shared storage", timeout, PlacementError)
     except (OSError, SeedGrpoError) as error:
         raise PlacementError(f"{error}; run.directory must be on storage that all machines share") from error
-    return f"{len(ranks)} trainer ranks write into {parent}, as this machine sees"
+    return f"{len(ranks)} trainer ranks write into a folder that this machine made in {there}"
 
 
 def check_ranks(trainer: TrainerPool) -> str:
@@ -119,12 +118,15 @@ def check_engine(name: str, actor: Any, trainer: TrainerPool, transport: str) ->
     """How fast the weights go to one engine alone, so that a fault has a name.
 
     Raises:
-        WeightSyncError: they do not arrive; says what to look at.
+        WeightSyncError: they do not arrive; says what to look at. Where that took the trainer with it, the trainer is
+            there again for the next engine.
     """
     try:
         opened = seconds(lambda: trainer.connect({name: actor}))
         sent = rate(lambda _: seconds(lambda: trainer.sync(0)), trainer.weight_bytes())
-    except WeightSyncError as error:
+    except SeedGrpoError as error:
+        if isinstance(error, TrainerLostError):
+            trainer.restart(error)
         raise WeightSyncError(f"{error}{NCCL_HINT if transport == 'nccl' else ''}") from error
     return f"{transport} opened in {opened:.1f} s, {sent}"
 

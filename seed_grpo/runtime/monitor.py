@@ -2,7 +2,7 @@
 
 Consumes what the driver knows (steps, groups on their way, workers' states, events); produces Ray metrics, which the
 Ray agent of the driver's machine offers for scraping as `ray_seed_grpo_<name>`, counters with `_total` behind. It keeps
-no history: that is Prometheus', and the run directory's. Every metric has the label `run`, the name of the run
+no history: that is Prometheus', and the run directory's. Every metric has the label `run`, the path of the run
 directory; names, units and further labels stand in `METRICS`.
 """
 
@@ -69,7 +69,7 @@ METRICS = {
     # workers
     "workers": Metric("gauge", "workers by pool and state", ("pool", "state")),
     "busy_workers": Metric("gauge", "workers that have groups", ("pool",)),
-    "devices": Metric("gauge", "GPUs of a pool as planned; without a GPU, CPU cores", ("pool",)),
+    "devices": Metric("gauge", "GPUs of the workers that a pool has; without a GPU, CPU cores", ("pool",)),
     "recent_restarts": Metric("gauge", "workers replaced within supervision.restart_window"),
     "max_restarts": Metric("gauge", "of these, so many are allowed (supervision.max_restarts)"),
     "worker_events": Metric("counter", "what happened to workers: failed, recovered, added, ...", ("event",)),
@@ -110,6 +110,8 @@ class Monitor:
         self._run = run
         self._metrics = {name: _made(name, metric) for name, metric in METRICS.items()}
         self._tended = -TEND_SECONDS
+        self._devices: dict[str, float] = {}
+        """of one worker, by pool"""
         self._gauges: dict[tuple[str, tuple[str, ...]], float] = {}
         self.sources: list[Callable[[], Iterable[Sample]]] = []
         """each tells gauges of the present"""
@@ -119,8 +121,7 @@ class Monitor:
         self._set("planned_steps", config.run.steps)
         self._set("last_step_timestamp_seconds", time.time())
         self._set("canary_tolerance_nats", config.canary_tolerance)
-        for pool in plan.pools:
-            self._set("devices", pool.num_workers * (pool.gpus or pool.cpus), pool.kind)
+        self._devices = {pool.kind: pool.gpus or pool.cpus for pool in plan.pools}
         self._set("max_restarts", config.supervision.max_restarts)
 
     def tend(self) -> None:
@@ -171,6 +172,8 @@ class Monitor:
         count = Tally(states)
         for state in possible:
             self._set("workers", count[state], pool, state)
+        if pool in self._devices:
+            self._set("devices", count.total() * self._devices[pool], pool)
 
     def _set(self, name: str, value: float, *labels: str) -> None:
         self._gauges[name, labels] = value

@@ -6,6 +6,7 @@ numbers. It starts nothing and imports no Ray, so `seed-grpo doctor` can show it
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def check_plan(plan: Plan, machines: Sequence[Mapping[str, float]], where: str) 
 
     Args:
         machines: Ray resources of each machine of the cluster, free or not.
-        where: for the message: "this machine" or the address of a cluster.
+        where: for the message, such as "this machine".
 
     Raises:
         PlacementError: one line with the demand of every pool and the setting to change.
@@ -139,30 +140,37 @@ def check_plan(plan: Plan, machines: Sequence[Mapping[str, float]], where: str) 
                 if pool.num_workers and getattr(pool, attribute)
             )
             faults.append(f"{unit}: {parts} = {needed:g} are needed, {where} has {there:g}")
-    faults += [fault for pool in plan.pools if (fault := _group_fault(pool, machines, where))]
+    faults = faults or [fault for pool in plan.pools if (fault := _pool_fault(pool, machines, where))]
     if faults:
         change = "lower rollout.num_workers, verifier.num_workers, trainer.num_workers or their cpus_per_worker"
         raise PlacementError(f"{'; '.join(faults)}; {change}, or add machines")
 
 
-def _group_fault(pool: Pool, machines: Sequence[Mapping[str, float]], where: str) -> str | None:
-    """Why a pool's node group cannot hold it; None where it can, or has none."""
+def _pool_fault(pool: Pool, machines: Sequence[Mapping[str, float]], where: str) -> str | None:
+    """Why the machines that a pool may have cannot hold it; None where they can, as far as this pool alone goes."""
     group = pool.node_group
-    if group is None or not pool.num_workers:
+    if not pool.num_workers:
         return None
-    members = [machine for machine in machines if machine.get(group, 0) > 0]
-    if not members:
+    members = [machine for machine in machines if group is None or machine.get(group, 0) > 0]
+    if group is not None and not members:
         return (
             f"cluster.node_groups=true, and no machine of {where} has the Ray resource {group}: start Ray there with "
             f"""--resources='{{"{group}": 1}}'"""
         )
-    cpus, gpus = _total(members, "CPU"), _total(members, "GPU")
-    if pool.num_workers * pool.cpus <= cpus + 1e-9 and pool.num_workers * pool.gpus <= gpus + 1e-9:
+    places = sum(_places(machine, pool) for machine in members)
+    if places >= pool.num_workers:
         return None
+    kind = "" if group is None else f" with the Ray resource {group}"
     return (
-        f"node group {group}: {pool.num_workers} {pool.kind} workers of {pool.cpus:g} CPU and {pool.gpus:g} GPU are "
-        f"needed, its {len(members)} machines have {cpus:g} and {gpus:g}"
+        f"{pool.num_workers} {pool.kind} workers of {pool.cpus:g} CPU and {pool.gpus:g} GPU each are needed, and the "
+        f"{len(members)} machines{kind} of {where} have places for {places}: a worker is on one machine"
     )
+
+
+def _places(machine: Mapping[str, float], pool: Pool) -> int:
+    """Workers of a pool that an empty machine can hold."""
+    needs = ((pool.cpus, machine.get("CPU", 0.0)), (pool.gpus, machine.get("GPU", 0.0)))
+    return min((math.floor((there + 1e-9) / each) for each, there in needs if each), default=pool.num_workers)
 
 
 def _total(machines: Sequence[Mapping[str, float]], resource: str) -> float:
@@ -171,8 +179,18 @@ def _total(machines: Sequence[Mapping[str, float]], resource: str) -> float:
 
 def cluster_address(config: Config) -> str | None:
     """Of the running Ray cluster that the run goes to: that of the configuration, or of the Ray job that this process
-    is; None where Ray is to be started here."""
-    return config.cluster.address or os.environ.get("RAY_ADDRESS")
+    is; None where Ray is to be started here.
+
+    Raises:
+        PlacementError: it is the address of a dashboard, which takes jobs and no drivers.
+    """
+    address = config.cluster.address or os.environ.get("RAY_ADDRESS")
+    if address is not None and address.startswith(("http://", "https://")):
+        raise PlacementError(
+            f"{address} (RAY_ADDRESS or cluster.address) is a dashboard: submit the run there with jobs/submit.sh, or "
+            "unset it to run here"
+        )
+    return address
 
 
 def machine_cpus() -> int:

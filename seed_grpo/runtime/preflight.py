@@ -100,13 +100,24 @@ def check_directory(config: Config) -> str:
     Raises:
         ConfigError: in the upload of a Ray job, which goes with the job.
     """
-    directory = config.run.directory.resolve()
-    if UPLOADS in directory.parts:
+    check_outlives_job("run.directory", config.run.directory)
+    return f"{config.run.directory.resolve()}"
+
+
+def check_outlives_job(name: str, folder: Path) -> None:
+    """Refuses to write into the upload of a Ray job.
+
+    Args:
+        name: of what names the folder, for the message.
+
+    Raises:
+        ConfigError: it lies there.
+    """
+    if UPLOADS in folder.resolve().parts:
         raise ConfigError(
-            f"run.directory={config.run.directory} would lie in the upload of this Ray job and go with it; give an "
-            "absolute folder that all machines share"
+            f"{name}={folder} would lie in the upload of this Ray job and go with it; give an absolute folder that all "
+            "machines share"
         )
-    return f"{directory}"
 
 
 def load_policy_tokenizer(config: Config) -> Any:

@@ -27,7 +27,7 @@ from seed_grpo.runtime.cluster import check_cluster, connected, place_gang
 from seed_grpo.runtime.console import Console, Report
 from seed_grpo.runtime.pipeline import Pipeline
 from seed_grpo.runtime.placement import Plan, make_plan
-from seed_grpo.runtime.preflight import Prepared, check_machine, prepare
+from seed_grpo.runtime.preflight import Prepared, check_machine, check_outlives_job, prepare
 from seed_grpo.runtime.queue import GroupQueue
 from seed_grpo.runtime.recorder import Recorder
 from seed_grpo.runtime.run_directory import RunDirectory
@@ -87,7 +87,9 @@ def export(config: Config, folder: Path) -> None:
 
     Raises:
         CheckpointError: there is no checkpoint.
+        ConfigError: the folder would go with this Ray job.
     """
+    check_outlives_job("folder", folder)
     check_machine(config)
     with Console(config.run.steps) as console, connected(config) as cluster, TemporaryDirectory() as records:
         plan = make_plan(config)

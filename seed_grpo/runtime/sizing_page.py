@@ -85,16 +85,29 @@ def _times(run: Sizing, splits: Sequence[Split]) -> str:
     judge = JUDGE_SECONDS.get(verifier.relation, verifier.judge_timeout * len(verifier.code_inputs))
     judges = math.ceil(run.config.completions_per_step * judge / best.seconds)
     cores = ((best.engines, run.config.rollout), (judges, verifier), (best.ranks, run.config.trainer))
-    trainer, rollout = run.config.trainer, run.config.rollout
-    own = run.split(trainer.num_workers, trainer.zero_stage, rollout.num_workers, rollout.tensor_parallel_size)
     return (
         f"The best splits at run.max_staleness={run.config.run.max_staleness}\n{_table(header, rows)}\n"
-        f"That of the file, {own.ranks} ranks and {own.engines} engines of {own.tensor_parallel}: {own.seconds:.1f}\n\n"
+        f"That of the file: {_own(run)}\n\n"
         f"Settings of the first ({sum(n * section.cpus_per_worker for n, section in cores):g} CPU cores)\n"
         f"  rollout: {{ num_workers: {best.engines}, tensor_parallel_size: {best.tensor_parallel} }}\n"
         f"  verifier: {{ num_workers: {judges} }}  # {judge:g} s a completion\n"
         f"  trainer: {{ num_workers: {best.ranks}, zero_stage: {best.stage} }}"
     )
+
+
+def _own(run: Sizing) -> str:
+    """Seconds a step of the split that the configuration has, or why it cannot be."""
+    trainer, rollout = run.config.trainer, run.config.rollout
+    ranks, stage, size = trainer.num_workers, max(trainer.zero_stage, 1), rollout.tensor_parallel_size
+    needs = ranks - run.shared + rollout.num_workers * size
+    faults = [f"needs {needs} of {run.gpus} GPUs"] if needs > run.gpus else []
+    if (taken := sum(run.rank(stage, ranks).values())) > run.room:
+        faults.append(f"a rank takes {gib(taken)} of {gib(run.room)} GiB")
+    if not run.sequences(size):
+        faults.append(f"an engine of {size} GPUs holds no sequence of {run.longest} tokens")
+    named = f"{ranks} ranks of ZeRO-{stage}, {rollout.num_workers} engines of {size} GPUs"
+    seconds = "" if faults else f"{run.split(ranks, stage, rollout.num_workers, size).seconds:.1f}"
+    return f"{named}: {'; '.join(faults) or seconds}"
 
 
 def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:

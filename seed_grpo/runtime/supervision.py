@@ -167,9 +167,9 @@ def supervise(config: Config, directory: Path, say: Say) -> Supervision:
     """That of a new process.
 
     Args:
-        directory: where it leaves its records.
+        directory: where it leaves its records, by which its metrics are told from those of others.
     """
-    monitor = Monitor(config.run.directory.name)
+    monitor = Monitor(str(directory.resolve()))
     budget, events = RestartBudget(config.supervision), Events(directory, say, monitor)
     monitor.sources.append(lambda: [("recent_restarts", float(budget.recent), ())])
     return Supervision(config.supervision, budget, events, Forensics(directory), monitor)

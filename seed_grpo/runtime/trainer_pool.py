@@ -98,7 +98,8 @@ class TrainerPool:
             self._supervision.events.record("failed", "trainer", f"the trainer ranks are started anew: {cause}")
             self.incarnation += 1
             try:
-                wait_for_gang(self._gang, self._plan, self._config.trainer.start_timeout)
+                tend = self._supervision.monitor.tend
+                wait_for_gang(self._gang, self._plan, self._config.trainer.start_timeout, tend)
                 self._spawn()
                 self._wait_up()
             except TrainerLostError as error:

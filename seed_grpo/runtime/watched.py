@@ -37,10 +37,10 @@ class Watched:
         """The GPUs that this process may use, by the numbers that the machine gives them; empty without any."""
         return os.environ.get("CUDA_VISIBLE_DEVICES", "")
 
-    def leave_mark(self, folder: Path) -> str:
-        """Writes a file into a folder that another machine made, and returns its name. OSError where it cannot."""
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            return Path(file.name).name
+    def leave_mark(self, folder: Path) -> None:
+        """Writes a file into a folder that another machine made. OSError where it cannot."""
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
 
     def stacks(self) -> str:
         """Stacks of all threads of this process, and of the processes it started, such as an engine's."""
