@@ -48,6 +48,14 @@ def test_every_metric_is_on_a_panel() -> None:
     assert set(series()) - shown == hidden
 
 
+def test_the_panels_of_gpus_show_what_ray_tells_of_them() -> None:
+    """A machine without a GPU has no such series; here their names are Ray's."""
+    from ray.dashboard.modules.reporter.reporter_agent import METRICS_GAUGES
+
+    shown = [query.removeprefix("ray_") for title, query in panels().items() if title.startswith("GPU")]
+    assert len(shown) == 2 and set(shown) <= METRICS_GAUGES.keys()
+
+
 def test_every_alert_says_what_to_do_and_names_settings_that_there_are() -> None:
     for name, rule in alerts().items():
         assert len(rule["annotations"]["action"]) > 80, name
