@@ -20,7 +20,7 @@ STEPS = 400
 LEFT = 5
 """steps that are made after it was replaced, at least"""
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.long, pytest.mark.engine, pytest.mark.timeout(400)]
 
 
 class Nodes:
