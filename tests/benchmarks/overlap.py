@@ -1,7 +1,6 @@
 """Part `overlap`: how much of generation is hidden behind training when groups may be a version old.
 
-Real runs of the whole program on a larger sister of the quickstart's model, whose engine and trainer compute most of
-the time rather than schedule, with `run.max_staleness` 0 and 1 and nothing else different.
+Real runs of the whole program on the quickstart's model, with `run.max_staleness` 0 and 1 and nothing else different.
 One rollout worker and one trainer rank have a thread and so a core each; the number of epochs makes generation and
 training take about equal time, which is where overlap has the most to give. In the first run the two take turns, so it
 tells what each takes alone; the step of the second would be as long as the longer of them if overlap were perfect.
@@ -20,11 +19,8 @@ from benchmarks.tables import heading, progress, show
 from seed_grpo.evaluate.records import read_records
 
 STALENESS = (0, 1)
-MODEL = small_runs.MODEL.with_name("overlap")
-LARGER = ("warm_start.hidden_size=384", "warm_start.layers=6", "warm_start.heads=6", "warm_start.steps=150")
-"""10.7 million parameters; learned just well enough to end its completions"""
-STEPS, PROMPTS, COMPLETIONS = 11, 16, 16
-EPOCHS = 9
+STEPS, PROMPTS, COMPLETIONS = 15, 32, 16
+EPOCHS = 2
 COUNTED = slice(3, -2)
 """of a run, the steps that count: the first ones compile and fill the pipeline, and beside the last ones nothing is
 generated"""
@@ -33,7 +29,7 @@ GOAL = 1.15
 
 def overlap(_data: Path) -> None:
     """A run for each staleness, in turns."""
-    small_runs.small_model(MODEL, *LARGER)
+    small_runs.small_model()
     heading(f"Overlap of generation and training: {STEPS} steps of {PROMPTS} prompts x {COMPLETIONS}, {EPOCHS} epochs")
     with tempfile.TemporaryDirectory() as folder:
         _show({staleness: _run(staleness, Path(folder)) for staleness in progress(STALENESS, "runs")})
@@ -44,7 +40,6 @@ def _run(staleness: int, folder: Path) -> dict[str, float]:
     directory = folder / f"staleness-{staleness}"
     changes = (
         f"run.max_staleness={staleness}",
-        f"model.path={MODEL}",
         "rollout.num_workers=1",
         "trainer.num_workers=1",
         f"trainer.epochs={EPOCHS}",

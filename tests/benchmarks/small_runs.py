@@ -34,9 +34,9 @@ MAX_COMPLETION_TOKENS = 128
 """more than the model needs, so that lengths are its own"""
 
 
-def small_model(path: Path = MODEL, *changes: str) -> Path:
-    """The quickstart's model, or one that differs from it by overrides; it takes minutes to make the first time."""
-    return warm_start(load_config(QUICKSTART, [f"model.path={path}", *changes]), lambda _line: None)
+def small_model() -> Path:
+    """The quickstart's model, which takes two minutes to make the first time."""
+    return warm_start(load_config(QUICKSTART, [f"model.path={MODEL}"]), lambda _line: None)
 
 
 def run_config(directory: Path, steps: int, prompts: int, completions: int, *changes: str) -> Config:
