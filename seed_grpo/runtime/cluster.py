@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -47,7 +48,7 @@ def connected(config: Config) -> Iterator[Cluster]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is None:
         _stay_on_loopback()
-    umask = os.umask(0o077)  # Ray may write its token, which is for this user's eyes alone
+        _hide_token()
     try:
         context = ray.init(**({"address": address} if address else _own_cluster(config)), **_quiet())
     except ConnectionError as error:
@@ -60,8 +61,6 @@ def connected(config: Config) -> Iterator[Cluster]:
             f"the Ray cluster at {address} wants a token ({reason}); give it in RAY_AUTH_TOKEN, or its file in "
             "RAY_AUTH_TOKEN_PATH"
         ) from error
-    finally:
-        os.umask(umask)
     try:
         url = context.dashboard_url
         yield Cluster(
@@ -78,6 +77,14 @@ def _stay_on_loopback() -> None:
     are no others. It knows such machines from other systems, hence the name, and reads it when it is imported."""
     os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
     ray_constants.ENABLE_RAY_CLUSTER = False
+
+
+def _hide_token() -> None:
+    """Ray writes its token into a file that others may read, so the folder is closed to them."""
+    folder = Path.home() / ".ray"
+    with contextlib.suppress(OSError):  # without a home to write to, the token is in the environment
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o700)
 
 
 def _own_cluster(config: Config) -> dict[str, Any]:
