@@ -108,6 +108,16 @@ def test_a_stopped_trainer_rank_is_found_out_and_the_run_goes_on(make_run: Calla
     assert run.check_accounts(staleness=1)["trained"] == 60 * 4
 
 
+def test_groups_of_a_verifier_that_sleeps_for_ever_are_judged_by_another(make_run: Callable[..., ChaosRun]) -> None:
+    run = make_run("supervision.heartbeat_timeout=20", "run.steps=60")
+    run.wait_until("steps", lambda: run.step >= 2 and run.is_whole())
+    run.send("verifier worker", 0, signal.SIGSTOP)
+    run.wait_until("another in its place", lambda: len(run.events("recovered")) > 0)
+    assert run.events("hang")[0]["worker"] == "verifier-0"
+    run.finish()
+    assert run.check_accounts(staleness=1) == {"trained": 60 * 4}
+
+
 def test_more_failures_than_the_budget_end_the_run_with_the_cause(make_run: Callable[..., ChaosRun]) -> None:
     run = make_run("run.steps=400", "supervision.max_restarts=0")
     run.wait_until("steps", lambda: run.step >= 1)
@@ -127,12 +137,26 @@ def test_the_pools_grow_and_shrink_while_the_run_is_at_work(make_run: Callable[.
     run.wait_until("one rollout worker", lambda: run.gauge("rollout_workers") == 1)
     begun = run.step
     run.wait_until("further steps", lambda: run.step > begun + 2)
-    run.process.send_signal(signal.SIGTERM)
-    assert run.process.wait(timeout=60) == 130, run.said()
-    assert set(run.check_accounts(staleness=1)) == {"trained"}
-    assert not run.events("failed")
+    stop_and_check(run)
     late = scale(run, "--rollout", "2")
     assert late.returncode == 1 and "took no notice for 15 s" in late.stderr
+
+
+AUTOSCALE = ("rollout.autoscale.min_workers=1", "rollout.autoscale.max_workers=2", "rollout.autoscale.every=5")
+
+
+def test_the_policy_adds_a_worker_while_the_trainer_waits(make_run: Callable[..., ChaosRun]) -> None:
+    run = make_run("run.steps=400", "rollout.num_workers=1", "rollout.max_completion_tokens=200", *AUTOSCALE)
+    run.wait_until("a second rollout worker", lambda: run.gauge("rollout_workers") == 2)
+    assert run.events("added")[0]["worker"] == "rollout-1"
+    stop_and_check(run)
+
+
+def test_the_policy_drains_a_worker_while_the_workers_wait(make_run: Callable[..., ChaosRun]) -> None:
+    run = make_run("run.steps=400", "trainer.epochs=40", *AUTOSCALE)
+    run.wait_until("one rollout worker", lambda: run.gauge("rollout_workers") == 1)
+    assert run.events("drained")[0]["worker"] == "rollout-1"
+    stop_and_check(run)
 
 
 def test_sigterm_checkpoints_without_waiting_for_what_is_sampled(make_run: Callable[..., ChaosRun]) -> None:
@@ -184,6 +208,14 @@ def test_a_full_disk_is_one_message_and_the_run_goes_on_when_there_is_room(
         run.end()
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+def stop_and_check(run: ChaosRun) -> None:
+    """SIGTERM to a run in which nothing failed; nothing is lost."""
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(timeout=60) == 130, run.said()
+    assert set(run.check_accounts(staleness=1)) == {"trained"}
+    assert not run.events("failed")
 
 
 def scale(run: ChaosRun, *sizes: str) -> subprocess.CompletedProcess[str]:
