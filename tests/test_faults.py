@@ -16,6 +16,8 @@ from chaos_run import PROGRAM, ROOT, ChaosRun
 from tiny_model import make_digit_problems, make_tiny_model
 
 STEPS = 40
+MANY_STEPS = "run.steps=10000"
+"""more than there is time for: the test ends the run"""
 DISK = "6m"
 """room for two or three checkpoints"""
 
@@ -67,7 +69,7 @@ def make_run(inputs: list[str], tmp_path: Path) -> Iterator[Callable[..., ChaosR
 def test_killed_workers_are_replaced_and_every_group_is_accounted_for(make_run: Callable[..., ChaosRun]) -> None:
     """In one run, one after the other: a rollout worker, an engine, a verifier worker, and the trainer, which goes back
     to its last checkpoint."""
-    run = make_run("run.steps=400")
+    run = make_run(MANY_STEPS)
     for kind in ("rollout worker", "engine", "verifier worker", "trainer rank"):
         begun = run.step
         run.wait_until(f"steps before the {kind} is killed", lambda: run.step >= begun + 2 and run.is_whole())  # noqa: B023
@@ -83,7 +85,7 @@ def test_killed_workers_are_replaced_and_every_group_is_accounted_for(make_run: 
 
 
 def test_a_stopped_engine_is_found_out_written_down_and_replaced(make_run: Callable[..., ChaosRun]) -> None:
-    run = make_run("run.steps=400", "supervision.heartbeat_timeout=20")
+    run = make_run(MANY_STEPS, "supervision.heartbeat_timeout=20")
     run.wait_until("steps", lambda: run.step >= 2 and run.is_whole())
     run.send("engine", 0, signal.SIGSTOP)
     run.wait_until("another in its place", lambda: len(run.events("recovered")) > 0)
@@ -119,7 +121,7 @@ def test_groups_of_a_verifier_that_sleeps_for_ever_are_judged_by_another(make_ru
 
 
 def test_more_failures_than_the_budget_end_the_run_with_the_cause(make_run: Callable[..., ChaosRun]) -> None:
-    run = make_run("run.steps=400", "supervision.max_restarts=0")
+    run = make_run(MANY_STEPS, "supervision.max_restarts=0")
     run.wait_until("steps", lambda: run.step >= 1)
     run.send("verifier worker", 0, signal.SIGKILL)
     said = run.finish_badly()
@@ -127,7 +129,7 @@ def test_more_failures_than_the_budget_end_the_run_with_the_cause(make_run: Call
 
 
 def test_the_pools_grow_and_shrink_while_the_run_is_at_work(make_run: Callable[..., ChaosRun]) -> None:
-    run = make_run("run.steps=400", "rollout.num_workers=1")
+    run = make_run(MANY_STEPS, "rollout.num_workers=1")
     run.wait_until("steps", lambda: run.step >= 1 and run.is_whole())
     done = scale(run, "--rollout", "3", "--verifier", "2")
     assert done.returncode == 0 and "rollout-2" in done.stdout, done.stdout + done.stderr
@@ -146,14 +148,14 @@ AUTOSCALE = ("rollout.autoscale.min_workers=1", "rollout.autoscale.max_workers=2
 
 
 def test_the_policy_adds_a_worker_while_the_trainer_waits(make_run: Callable[..., ChaosRun]) -> None:
-    run = make_run("run.steps=400", "rollout.num_workers=1", "rollout.max_completion_tokens=200", *AUTOSCALE)
+    run = make_run(MANY_STEPS, "rollout.num_workers=1", "rollout.max_completion_tokens=200", *AUTOSCALE)
     run.wait_until("a second rollout worker", lambda: run.gauge("rollout_workers") == 2)
     assert run.events("added")[0]["worker"] == "rollout-1"
     stop_and_check(run)
 
 
 def test_the_policy_drains_a_worker_while_the_workers_wait(make_run: Callable[..., ChaosRun]) -> None:
-    run = make_run("run.steps=400", "trainer.epochs=40", *AUTOSCALE)
+    run = make_run(MANY_STEPS, "trainer.epochs=40", *AUTOSCALE)
     run.wait_until("one rollout worker", lambda: run.gauge("rollout_workers") == 1)
     assert run.events("drained")[0]["worker"] == "rollout-1"
     stop_and_check(run)
@@ -162,7 +164,7 @@ def test_the_policy_drains_a_worker_while_the_workers_wait(make_run: Callable[..
 def test_sigterm_checkpoints_without_waiting_for_what_is_sampled(make_run: Callable[..., ChaosRun]) -> None:
     """An engine that stands still holds the groups up; the run must not wait for it."""
     long = "rollout.max_completion_tokens=200"  # so that it is sampling that is stopped, and no weight sync
-    run = make_run("run.steps=400", "rollout.num_workers=1", "run.max_staleness=0", long)
+    run = make_run(MANY_STEPS, "rollout.num_workers=1", "run.max_staleness=0", long)
     run.wait_until("steps", lambda: run.step >= 1)
     time.sleep(0.5)
     run.send("engine", 0, signal.SIGSTOP)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Thread
@@ -237,8 +238,8 @@ def test_a_request_past_its_deadline_returns_what_it_has(
 
 def test_what_nobody_waits_for_is_given_up(running: RunningEngine) -> None:
     async def give_up() -> Group:
-        generating = asyncio.create_task(running.engine.generate(task(max_tokens=400, seed=3)))
-        await asyncio.gather(asyncio.sleep(0.3), running.engine.heartbeat())  # which is answered all along
+        generating = asyncio.create_task(running.engine.generate(task(num_completions=32, max_tokens=400, seed=3)))
+        await asyncio.gather(asyncio.sleep(0.1), running.engine.heartbeat())  # which is answered all along
         return (await asyncio.gather(generating, running.engine.abort_all()))[0]
 
     assert FinishReason.TIMEOUT in {completion.finish_reason for completion in running.do(give_up()).completions_G}
@@ -335,10 +336,20 @@ def test_the_engine_listens_on_loopback_only(running: RunningEngine) -> None:
 
 
 def test_a_dead_engine_is_named(started: RunningEngine) -> None:
-    """Last: the engine does not survive it."""
-    for process in psutil.Process(os.getpid()).children(recursive=True):
-        if "EngineCore" in " ".join(process.cmdline()) or "EngineCore" in process.name():
-            process.kill()
+    """Also to whom was waiting for it. Last: the engine does not survive it."""
+    processes = psutil.Process(os.getpid()).children(recursive=True)
+    engine = [each for each in processes if "EngineCore" in " ".join(each.cmdline()) or "EngineCore" in each.name()]
+    for process in engine:
+        process.suspend()
+    asked = [started.engine.start_weight_update(), started.engine.score(np.arange(2, 8))]
+    waiting = [asyncio.run_coroutine_threadsafe(call, started.loop) for call in asked]
+    time.sleep(0.5)
+    assert not any(call.done() for call in waiting)
+    for process in engine:
+        process.kill()
+    for call in waiting:
+        with pytest.raises(RolloutError, match=r"rollout worker rollout-0.*EngineDeadError"):
+            call.result(20)
     with pytest.raises(RolloutError, match="rollout worker rollout-0"):
         started.generate(task())
     with pytest.raises(RolloutError, match="rollout worker rollout-0"):

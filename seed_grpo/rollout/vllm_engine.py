@@ -10,9 +10,9 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from vllm import AsyncEngineArgs, SamplingParams
@@ -28,10 +28,14 @@ from seed_grpo.errors import RolloutError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Sampling
 from seed_grpo.weight_sync.factory import TRANSPORTS
 
+T = TypeVar("T")
+
 CPU_STEP_TOKENS = 8192
 """tokens that an engine on CPU computes in one step, or one prompt if that is longer"""
 FIRST = -1
 """priority of the proof of a sync, for which everything waits; of all others it is 0, and they go in their order"""
+DEATH_SECONDS = 0.2
+"""between two looks whether the engine's processes live"""
 FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "abort": FinishReason.TIMEOUT}
 """a request is aborted at its deadline, or where nobody waits for it any more"""
 
@@ -52,6 +56,8 @@ class VllmEngine:
         self._updating = False
         """whether a weight update is open"""
         self._engine: AsyncLLM
+        self._death: asyncio.Task[None]
+        """ends when the engine's processes do"""
 
     async def start(self) -> None:
         """Starts the engine's processes, which blocks the event loop, and loads the model as weight version 0.
@@ -62,7 +68,9 @@ class VllmEngine:
         os.environ.update(_environment(self._config))
         with self._named("starting the engine"):
             self._engine = AsyncLLM.from_engine_args(_engine_args(self._config))
-            await asyncio.wait_for(self._engine.update_weight_version("0"), self._config.rollout.start_timeout)
+            self._death = asyncio.create_task(self._await_death())
+            starting = self._engine.update_weight_version("0")
+            await asyncio.wait_for(self._unless_dead(starting), self._config.rollout.start_timeout)
 
     async def generate(self, task: GroupTask) -> Group:
         started = time.monotonic()
@@ -90,7 +98,8 @@ class VllmEngine:
             flat_logprobs=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        output = await self._run(token_ids_T.tolist(), parameters, "score", FIRST)
+        with self._named("scoring"):
+            output = await self._unless_dead(self._run(token_ids_T.tolist(), parameters, "score", FIRST))
         flat: Any = output.prompt_logprobs
         if flat is None or output.outputs[0].finish_reason == "abort":
             raise RolloutError(
@@ -176,10 +185,25 @@ class VllmEngine:
         await asyncio.sleep(self._config.rollout.request_timeout)
         await self._engine.abort(request_id)
 
-    async def _control(self, doing: str, call: Awaitable[None]) -> None:
+    async def _control(self, doing: str, call: Coroutine[Any, Any, None]) -> None:
         limit = self._config.weight_sync.timeout
         with self._named(doing, f"no answer in {limit} s (weight_sync.timeout)"):
-            await asyncio.wait_for(call, limit)
+            await asyncio.wait_for(self._unless_dead(call), limit)
+
+    async def _unless_dead(self, call: Coroutine[Any, Any, T]) -> T:
+        """vLLM leaves calls unanswered whose engine dies meanwhile; here they fail."""
+        answer = asyncio.create_task(call)
+        try:
+            await asyncio.wait((answer, self._death), return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise self._engine.dead_error
+            return await answer
+        finally:
+            answer.cancel()
+
+    async def _await_death(self) -> None:
+        while not self._engine.errored:
+            await asyncio.sleep(DEATH_SECONDS)
 
     @contextmanager
     def _named(self, doing: str, on_timeout: str = "time is up") -> Iterator[None]:
@@ -187,6 +211,8 @@ class VllmEngine:
         inside its processes, so no narrower class would do."""
         try:
             yield
+        except RolloutError:
+            raise
         except Exception as error:
             why = on_timeout if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
             raise RolloutError(f"rollout worker {self._name}: {doing} failed: {why}") from error

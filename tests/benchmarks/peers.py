@@ -19,9 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
+
 TESTS = Path(__file__).parents[1]
 CORES = len(os.sched_getaffinity(0))
 REPLY_SECONDS = 600.0
+BUSY_EVERY_SECONDS = 0.1
 TAIL_LINES = 30
 """of the log of a contestant that failed"""
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -114,6 +118,31 @@ class Watch:
         """Seconds of the wall's clock, and of all threads of this process together."""
         wall, cores = self._started
         return {"seconds": time.perf_counter() - wall, "core_seconds": time.process_time() - cores}
+
+
+class BusyCores:
+    """Watches, while it is entered, how busy all cores of the machine are, whoever uses them."""
+
+    def __enter__(self) -> BusyCores:
+        self._ended = threading.Event()
+        self._readings: list[tuple[float, float]] = []
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def seconds_until(self, times: np.ndarray) -> np.ndarray:
+        """Core seconds from the beginning to each of the times, which are seconds of the wall's clock."""
+        at, spent = zip(*self._readings, strict=True)
+        return np.interp(times, at, spent)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(BUSY_EVERY_SECONDS):
+            spent = psutil.cpu_times()
+            self._readings.append((time.time(), sum(spent) - spent.idle - spent.iowait - spent.guest))
 
 
 def exact_norm(model: Any) -> float:

@@ -88,11 +88,15 @@ class TimedPipeline(Pipeline):
             self._generated = None
 
 
-def run(name: str, config: Config) -> dict[str, Any]:
-    """Runs the program to its end in a process of its own; what comes back are the `tails` of `TimedPipeline`."""
+def run(name: str, config: Config, waits: bool = False) -> dict[str, Any]:
+    """Runs the program to its end in a process of its own; what comes back are the `tails` of `TimedPipeline`.
+
+    Args:
+        waits: whether the engines wait as in `device_waits`.
+    """
     file = config.run.directory.with_suffix(".yaml")
     file.write_text(dump_config(config))
-    with started("small_runs", {"name": name, "config": file}, file.parent, threads=1) as peer:
+    with started("small_runs", {"name": name, "config": file, "waits": waits}, file.parent, threads=1) as peer:
         return peer.reply()
 
 
@@ -119,6 +123,10 @@ def prompts(count: int) -> list[dict[str, str]]:
 
 def _main(arguments: Mapping[str, Any]) -> None:
     session.Pipeline = TimedPipeline  # type: ignore[misc]
+    if arguments["waits"]:
+        from benchmarks import device_waits  # loads vLLM
+
+        device_waits.install()
     session.train(load_config(arguments["config"]))
     say(tails=TimedPipeline.tails)
 
