@@ -1,4 +1,5 @@
-"""Files that are whole after a kill at any instant, and one clear error where a disk is full.
+"""Files that are whole after a kill at any instant, one clear error where a disk is full, and directories that one
+program at a time writes to.
 
 Consumes bytes; it does not know what they mean.
 """
@@ -6,13 +7,15 @@ Consumes bytes; it does not know what they mean.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seed_grpo.errors import SeedGrpoError
+from seed_grpo.errors import ConfigError, SeedGrpoError
 
 
 @contextmanager
@@ -44,3 +47,35 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+
+
+@contextmanager
+def claimed(directory: Path) -> Iterator[None]:
+    """Keeps other programs out of a directory, which is made where it is not there; the claim ends with the process,
+    however that ends. A file system without locks lets everybody in.
+
+    Raises:
+        ConfigError: another program is at work there.
+        SeedGrpoError: the disk is full.
+    """
+    path = directory / ".lock"
+    with clear_disk_errors(path):
+        directory.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+")  # noqa: SIM115 - closed below
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise ConfigError(
+                f"another program is at work in {directory}: {file.read()}; stop it or wait for it, or choose another "
+                "directory"
+            ) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        with clear_disk_errors(path):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}")
+            file.flush()
+        yield

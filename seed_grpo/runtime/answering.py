@@ -21,7 +21,7 @@ from seed_grpo.evaluate.adaptive import Rule
 from seed_grpo.evaluate.asking import Pipeline, Prompt, ask
 from seed_grpo.evaluate.benchmark import majority_at_k
 from seed_grpo.evaluate.rollouts import RecordedGroup, recorded, rollout_rows
-from seed_grpo.files import write_atomically
+from seed_grpo.files import claimed, write_atomically
 from seed_grpo.messages import Group, GroupTask, Problem, Sampling
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.preflight import load_policy_tokenizer
@@ -64,7 +64,7 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
         SeedGrpoError: with what to change.
     """
     prompts = _prompts(config, texts, sets)
-    with Console(total_steps=1) as console:
+    with claimed(config.run.directory), Console(total_steps=1) as console:
         verifier = VerifierWorker(config.verifier, config.algo.semantic_entropy)
         try:
             with served(config, console) as pipeline:

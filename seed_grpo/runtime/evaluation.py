@@ -21,6 +21,7 @@ from seed_grpo.errors import ConfigError, DataError
 from seed_grpo.evaluate.asking import Pipeline, ask, greedy_tasks, sampled_tasks
 from seed_grpo.evaluate.results import Note, write_results
 from seed_grpo.evaluate.rollouts import RecordedGroup, read_groups, rollout_rows, schema, tables
+from seed_grpo.files import claimed
 from seed_grpo.messages import GroupTask, JudgedGroup, Problem
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.preflight import check_prompts, load_policy_tokenizer
@@ -60,9 +61,9 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
     if not sets or len(set(sets)) < len(sets) or "" in sets:
         raise ConfigError(f"--sets {','.join(sets)}: name one set or more, each once")
     questions = [_question(config, name) for name in sets]
-    missing = [(question, list(_missing(config, question))) for question in questions]
     seen, trouble = _seen(trained_on)
-    with Console(total_steps=1) as console:
+    with claimed(config.run.directory), Console(total_steps=1) as console:
+        missing = [(question, list(_missing(config, question))) for question in questions]
         if any(tasks for _, tasks in missing):
             with served(config, console) as pipeline:
                 for question, tasks in missing:

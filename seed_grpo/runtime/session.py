@@ -21,6 +21,7 @@ from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.accuracy import EvaluationResult
 from seed_grpo.evaluate.evaluator import Evaluator
 from seed_grpo.evaluate.plots import write_plots
+from seed_grpo.files import claimed
 from seed_grpo.interfaces import Parts
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster import check_cluster, connected, place_gang
@@ -54,6 +55,7 @@ def train(config: Config) -> bool:
     plan = make_plan(config)
     with ExitStack() as stack:
         console = stack.enter_context(Console(config.run.steps))
+        stack.enter_context(claimed(path))
         directory = RunDirectory(path, config)
         stack.callback(directory.close)
         with console.waiting("Ray to start"):
