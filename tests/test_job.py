@@ -128,6 +128,7 @@ def test_submitted_watched_scaled_stopped_and_gone_on_with(
     ]
 
 
+@pytest.mark.long
 def test_each_alert_fires_when_it_is_provoked(head: RayHead, tmp_path: Path) -> None:
     rules = (MONITORING / "alerts.yaml").read_text()
     names = {rule["alert"] for rule in yaml.safe_load(rules)["groups"][0]["rules"]}
