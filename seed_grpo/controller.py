@@ -12,27 +12,28 @@ how many are open, (k + 1) P, which k + 1 steps can train; from their order, the
 waits for: the groups that it leaves must all be young enough for the steps after it (`_can_wait`).
 
 State changes only between steps, so a checkpoint is a step number, what each part says of itself, and the open groups.
-Where the trainer is lost, the run goes on from it, in the same process.
+Where the trainer is lost, the run goes on from it, in the same process. Steps are recorded while others wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from seed_grpo.algo.advantage import advantages_G
-from seed_grpo.algo.dynamic_sampling import chosen_places, is_informative
 from seed_grpo.algo.overlong import overlong_G
 from seed_grpo.algo.scale import scales_P
 from seed_grpo.clock import Clock
 from seed_grpo.config import Config
-from seed_grpo.data.ledger import LOST, NOT_FINITE, REPLACED, STALE, TOO_FEW_VALID, Ledger
+from seed_grpo.data.ledger import LOST, NOT_FINITE, Ledger
 from seed_grpo.data.seeds import Use, derive_seed
-from seed_grpo.errors import ConfigError, RolloutError, TrainerError, TrainerLostError
+from seed_grpo.errors import ConfigError, RolloutError, TrainerLostError
 from seed_grpo.interfaces import Batch, LostGroup, OpenGroups, Parts, Ready
-from seed_grpo.messages import GroupSummary, GroupTask, Sampling
+from seed_grpo.messages import GroupTask, Sampling
+from seed_grpo.selection import count_informative, select
 
 PUMP_SECONDS = 1.0
 
@@ -53,6 +54,8 @@ class Controller:
         self._lost_in_a_row = 0
         self._saved: int | None = None
         self._stop = False
+        self._unrecorded: Callable[[], None] | None = None
+        """writes down the latest step, which is done where something is waited for"""
 
     def request_stop(self) -> None:
         """Ends the run as soon as no step is at work, with a checkpoint. Groups that are being sampled are saved as
@@ -80,7 +83,7 @@ class Controller:
     def _begin(self) -> None:
         """Takes up the last checkpoint, or begins at step 0; also after the trainer was lost in the middle."""
         self._parts.queue.clear()
-        self._lost_in_a_row = 0
+        self._lost_in_a_row, self._unrecorded = 0, None
         saved = self._parts.checkpoints.load(self._parts.trainer)
         if saved is None:
             self.step, self.ledger, self._lost = 0, Ledger(), []
@@ -136,22 +139,32 @@ class Controller:
             return  # since a stop was requested
         batch = self._estimate(sampled, rounds)
         with clock.stage("train"):
-            result = self._parts.trainer.step(batch.groups, batch.advantages_PG, self._parts.pipeline.pump)
+            result = self._parts.trainer.step(batch.groups, batch.advantages_PG, self._meanwhile)
+        self._record()
         batch = batch.without(result.skipped, NOT_FINITE)
         self._close(batch)
         with clock.stage("weight_sync"):
             synced = self._parts.sync.push(self.step)
         if not self._config.run.deterministic:  # which hands in a step's requests alone
-            self._issue(self._config.rollout.prompts_per_step)  # sampling goes on while the step is recorded
+            self._issue(self._config.rollout.prompts_per_step)  # sampling goes on beside a checkpoint, too
         metrics = {**result.metrics, "canary_logprob_difference": synced.difference}
         parts = {f"train/{name}": value for name, value in result.seconds.items()} | {
             **{f"weight_sync/{name}": value for name, value in synced.seconds.items()},
             "rollout/slowest_group": max(group.summary.rollout_seconds for group in sampled),
             "rollout/judging": sum(group.summary.verify_seconds for group in sampled),  # while others are generated
         }
-        with self.clock.stage("record"):
-            self._parts.recorder.step(batch, metrics, {**clock.seconds, **parts, "total": clock.total})
+        seconds = {**clock.seconds, **parts, "total": clock.total}
+        self._unrecorded = partial(self._parts.recorder.step, batch, metrics, seconds)
         self.clock.include(clock)
+
+    def _meanwhile(self) -> None:
+        self._record()
+        self._parts.pipeline.pump()
+
+    def _record(self) -> None:
+        record, self._unrecorded = self._unrecorded, None
+        if record is not None:
+            record()
 
     def _sample(self) -> tuple[list[Ready], int]:
         """The step's groups, and the rounds of further prompts that they took; none where a stop was requested.
@@ -164,12 +177,12 @@ class Controller:
         sampled: list[Ready] = []
         while self._await(wanted, sampled):
             sampled, _ = self._divide(sampled, wanted)
-            missing = per_step - sum(self._is_informative(group.summary) for group in sampled)
+            missing = per_step - count_informative(sampled, self.step, self._config)
             if missing and rounds < self._config.algo.dynamic_sampling_rounds:
                 wanted += missing
                 rounds += 1
                 continue
-            gone = self._parts.trainer.fetch(self._select(sampled)[0])
+            gone = self._parts.trainer.fetch(select(sampled, self.step, self._config)[0])
             if not gone:
                 self._parts.queue.remove(group.summary.group_id for group in sampled)
                 return sampled, rounds
@@ -184,6 +197,7 @@ class Controller:
             self._issue(count)
             if len(self._parts.queue) >= count and self._can_wait(self._divide(sampled, count)[1]):
                 return True
+            self._record()
             self._parts.pipeline.pump(PUMP_SECONDS)
             self._attend()
         return False
@@ -260,7 +274,7 @@ class Controller:
     def _estimate(self, sampled: Sequence[Ready], rounds: int) -> Batch:
         """Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346."""
         algo = self._config.algo
-        groups, dropped = self._select(sampled)
+        groups, dropped = select(sampled, self.step, self._config)
         summaries = [group.summary for group in groups]
         scale_P = scales_P(
             np.array([summary.semantic_entropy for summary in summaries]),
@@ -287,35 +301,6 @@ class Controller:
             advantages_PG=advantages_PG,
         )
 
-    def _select(self, sampled: Sequence[Ready]) -> tuple[list[Ready], list[tuple[Ready, str]]]:
-        """The groups to train on, at most `rollout.prompts_per_step`, and the others with their reasons."""
-        usable, dropped = [], []
-        for group in sampled:
-            reason = self._reason_to_drop(group.summary)
-            if reason is None:
-                usable.append(group)
-            else:
-                dropped.append((group, reason))
-        if not usable:
-            raise TrainerError(
-                f"step {self.step + 1}: all {len(dropped)} groups were dropped ({dropped[0][1]}): if verdicts time "
-                "out, raise verifier.judge_timeout; if completions do, raise rollout.request_timeout"
-            )
-        informative = [self._is_informative(group.summary) for group in usable]
-        places = chosen_places(informative, self._config.rollout.prompts_per_step)
-        dropped += [(group, REPLACED) for place, group in enumerate(usable) if place not in places]
-        return [usable[place] for place in places], dropped
-
-    def _is_informative(self, summary: GroupSummary) -> bool:
-        return self._reason_to_drop(summary) is None and is_informative(summary.verdicts_G, summary.valid_G)
-
-    def _reason_to_drop(self, summary: GroupSummary) -> str | None:
-        if summary.valid_G.sum() < 2:
-            return TOO_FEW_VALID
-        if 0 <= summary.version_min < self.step - self._config.run.max_staleness:  # -1 where no token was sampled
-            return STALE  # invariant 2
-        return None
-
     def _close(self, batch: Batch) -> None:
         for group in batch.groups:
             self.ledger.train(group.summary.group_id)
@@ -325,6 +310,7 @@ class Controller:
         self.step = batch.step
 
     def _checkpoint(self) -> None:
+        self._record()
         ready = self._parts.queue.first(len(self._parts.queue))
         judged = {group.summary.group_id: self._parts.pipeline.fetch(group.payload) for group in ready}
         self._sample_anew([group_id for group_id, payload in judged.items() if payload is None])
@@ -344,6 +330,7 @@ class Controller:
         if self._parts.evaluator is None or evaluation is None or self._stop:
             return
         if self.step in (0, self._config.run.steps) or (evaluation.every and self.step % evaluation.every == 0):
+            self._record()
             with self.clock.stage("evaluation"):
                 is_best = self._parts.evaluator.evaluate(self.step, self._attend)
             if is_best and self.step:  # before training it is the model that there is already

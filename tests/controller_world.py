@@ -57,6 +57,8 @@ class FakeTrainer:
     def __init__(self, pipeline: FakePipeline) -> None:
         self.pipeline = pipeline
         self.calls = 0
+        self.begun = 0
+        """steps that it was given"""
         self.pumps = 1
         """times that others may move during a step"""
         self.skips: dict[int, tuple[int, ...]] = {}
@@ -85,6 +87,7 @@ class FakeTrainer:
         self, groups: Sequence[ReadyGroup], advantages_PG: Sequence[np.ndarray], meanwhile: Callable[[], None]
     ) -> StepResult:
         assert {group.payload for group in groups} <= self._fetched
+        self.begun += 1
         for _ in range(self.pumps):
             meanwhile()
         self.reach("step")

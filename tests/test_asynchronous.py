@@ -226,16 +226,53 @@ def test_a_worker_that_comes_up_while_groups_are_awaited_gets_the_present_weight
     assert world.sync.versions == [0, 1, 1, 2]
 
 
-def test_sampling_goes_on_while_a_step_is_recorded_unless_the_run_is_deterministic() -> None:
+def when_recorded(world: World) -> list[tuple[int, int]]:
+    """Runs; of every step's record, how many groups were being sampled and how many steps the trainer was given."""
+    seen: list[tuple[int, int]] = []
+    record = world.recorder.step
+
+    def watched(*arguments: Any) -> None:
+        seen.append((len(world.pipeline.jobs), world.trainer.begun))
+        record(*arguments)
+
+    world.recorder.step = watched  # type: ignore[method-assign]
+    world.run()
+    return seen
+
+
+def test_a_step_is_recorded_while_the_next_is_sampled() -> None:
+    assert when_recorded(World(run=run_of(0, steps=3))) == [(3, 1), (3, 2), (0, 3)]
+
+
+def test_a_step_is_recorded_while_the_next_is_trained_where_that_waits_for_no_groups() -> None:
+    world = World(run=run_of(1, steps=3, checkpoint_every=2))
+    begun = [trained for _, trained in when_recorded(world)]
+    assert begun == [2, 2, 3]  # not the second, of which there is a checkpoint, and nothing comes after the third
+
+
+def test_a_checkpoint_comes_after_the_records_of_its_steps() -> None:
+    world = World(run=run_of(1))
+    save, on_record = world.checkpoints.save, []
+
+    def watched(step: int, *arguments: Any) -> None:
+        on_record.append((step, world.recorder.batches[-1].step))
+        save(step, *arguments)
+
+    world.checkpoints.save = watched  # type: ignore[method-assign]
+    world.run()
+    assert on_record and all(step == recorded for step, recorded in on_record)
+
+
+def test_sampling_goes_on_beside_a_checkpoint_unless_the_run_is_deterministic() -> None:
     for deterministic, expected in ((False, [3, 3, 0]), (True, [0, 0, 0])):
-        world = World(run=run_of(0, steps=3, deterministic=deterministic))
+        world = World(run=run_of(0, steps=3, checkpoint_every=1, deterministic=deterministic))
         under_way: list[int] = []
-        record = world.recorder.step
+        save = world.checkpoints.save
 
-        def watched(*arguments: Any, world: World = world, record: Any = record, seen: list[int] = under_way) -> None:
+        def watched(*arguments: Any, world: World = world, save: Any = save, seen: list[int] = under_way) -> None:
             seen.append(len(world.pipeline.jobs))
-            record(*arguments)
+            save(*arguments)
 
-        world.recorder.step = watched  # type: ignore[method-assign]
+        world.checkpoints.save = watched  # type: ignore[method-assign]
         world.run()
         assert under_way == expected

@@ -47,7 +47,8 @@ MAY_IMPORT = {
     "evaluate": LEAVES | {"algo", "data", "semantics", "verify", "config_file", "files"},
     "experiment_config": {"config", "config_file", "errors"},
     "interfaces": LEAVES,
-    "controller": LEAVES | {"algo", "clock", "data", "interfaces"},
+    "selection": LEAVES | {"algo", "data", "interfaces"},
+    "controller": LEAVES | {"algo", "clock", "data", "interfaces", "selection"},
 }
 
 

@@ -1,0 +1,60 @@
+"""Which of the groups that were sampled for a step it trains on, and why it drops the others.
+
+Consumes summaries of groups; produces a choice. It changes nothing and waits for nothing: that is the controller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seed_grpo.algo.dynamic_sampling import chosen_places, is_informative
+from seed_grpo.config import Config
+from seed_grpo.data.ledger import REPLACED, STALE, TOO_FEW_VALID
+from seed_grpo.errors import TrainerError
+from seed_grpo.interfaces import Ready
+from seed_grpo.messages import GroupSummary
+
+
+def select(sampled: Sequence[Ready], version: int, config: Config) -> tuple[list[Ready], list[tuple[Ready, str]]]:
+    """The groups to train on, at most `rollout.prompts_per_step`, and the others with their reasons.
+
+    Args:
+        version: of the weights that the step updates.
+
+    Raises:
+        TrainerError: there is none to train on.
+    """
+    usable, dropped = [], []
+    for group in sampled:
+        reason = _reason_to_drop(group.summary, version, config)
+        if reason is None:
+            usable.append(group)
+        else:
+            dropped.append((group, reason))
+    if not usable:
+        raise TrainerError(
+            f"step {version + 1}: all {len(dropped)} groups were dropped ({dropped[0][1]}): if verdicts time "
+            "out, raise verifier.judge_timeout; if completions do, raise rollout.request_timeout"
+        )
+    informative = [_is_informative(group.summary) for group in usable]
+    places = chosen_places(informative, config.rollout.prompts_per_step)
+    dropped += [(group, REPLACED) for place, group in enumerate(usable) if place not in places]
+    return [usable[place] for place in places], dropped
+
+
+def count_informative(sampled: Sequence[Ready], version: int, config: Config) -> int:
+    """How many could be trained on and would give a gradient."""
+    summaries = [group.summary for group in sampled]
+    return sum(_reason_to_drop(each, version, config) is None and _is_informative(each) for each in summaries)
+
+
+def _is_informative(summary: GroupSummary) -> bool:
+    return is_informative(summary.verdicts_G, summary.valid_G)
+
+
+def _reason_to_drop(summary: GroupSummary, version: int, config: Config) -> str | None:
+    if summary.valid_G.sum() < 2:
+        return TOO_FEW_VALID
+    if 0 <= summary.version_min < version - config.run.max_staleness:  # -1 where no token was sampled
+        return STALE  # invariant 2
+    return None
