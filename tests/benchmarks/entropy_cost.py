@@ -28,7 +28,7 @@ from seed_grpo.verify.judge import Judge, Judged
 
 COMPLETIONS = (4, 8, 16, 32)
 """G"""
-SAMPLES, STEPS = 512, 5
+SAMPLES, STEPS = 512, 9
 """of a step, and steps of a run, the first of which is left out"""
 PASSES = 3
 """over all groups, of which the median counts; each with a judge that remembers nothing"""

@@ -40,8 +40,8 @@ def small_model() -> Path:
 
 
 def run_config(directory: Path, steps: int, prompts: int, completions: int, *changes: str) -> Config:
-    """Of the quickstart's settings, with a rollout worker and a trainer rank of one thread on each core, since the two
-    pools do not work at the same time; `changes` are overrides."""
+    """Of the quickstart's settings, with a worker of each kind on each core, of one thread each, since engines and
+    trainer do not work at the same time; `changes` are overrides."""
     tree = yaml.safe_load(QUICKSTART.read_text())
     del tree["evaluation"], tree["warm_start"]
     file = directory.with_suffix(".yaml")
@@ -57,6 +57,7 @@ def run_config(directory: Path, steps: int, prompts: int, completions: int, *cha
         "rollout.completions_per_prompt": completions,
         "rollout.max_completion_tokens": MAX_COMPLETION_TOKENS,
         "rollout.num_workers": CORES,
+        "verifier.num_workers": CORES,
         "trainer.num_workers": CORES,
         "trainer.cpus_per_worker": 0.25,
     }
