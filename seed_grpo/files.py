@@ -61,14 +61,15 @@ def claimed(directory: Path) -> Iterator[None]:
     path = directory / ".lock"
     with clear_disk_errors(path):
         directory.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+")  # noqa: SIM115 - closed below
+        file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed below
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
+            holder = file.read().decode(errors="replace")
             raise ConfigError(
-                f"another program is at work in {directory}: {file.read()}; stop it or wait for it, or choose another "
+                f"another program is at work in {directory}: {holder}; stop it or wait for it, or choose another "
                 "directory"
             ) from error
         except OSError as error:
@@ -76,6 +77,5 @@ def claimed(directory: Path) -> Iterator[None]:
                 raise
         with clear_disk_errors(path):
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {platform.node()}")
-            file.flush()
+            file.write(f"process {os.getpid()} on {platform.node()}".encode())
         yield
