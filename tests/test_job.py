@@ -17,7 +17,7 @@ from chromium import Chromium, why_there_is_none
 from prometheus import MONITORING, Prometheus, hastened, panels
 from ray_head import RayHead, ray_head
 from test_end_to_end import SMALL
-from tiny_model import make_digit_problems, make_tiny_model
+from tiny_model import tiny_inputs
 
 ROOT = Path(__file__).parents[1]
 STEPS = 1000
@@ -52,9 +52,7 @@ def states(directory: Path) -> dict[str, str]:
 
 @pytest.fixture
 def submit(head: RayHead, tmp_path: Path) -> Callable[..., str]:
-    make_tiny_model(tmp_path / "tiny", tied=True, seed=0)
-    problems = make_digit_problems(tmp_path / "digits.jsonl")
-    inputs = [f"model.path={tmp_path}/tiny", f"data.source={problems}", f"evaluation.data.source={problems}"]
+    inputs = tiny_inputs(tmp_path)
 
     def submit(job: str, *further: str, command: str = "train") -> str:
         program = [str(ROOT / "jobs/submit.sh"), "--no-wait", "--submission-id", job, "--"]

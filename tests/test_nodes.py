@@ -13,7 +13,7 @@ from chaos_run import ROOT, ChaosRun
 from seed_grpo.evaluate.records import read_records
 from seed_grpo.runtime.placement import KINDS
 from test_end_to_end import SMALL
-from tiny_model import make_digit_problems, make_tiny_model
+from tiny_model import tiny_inputs
 
 STEPS = 400
 """more than are made before the machine is lost"""
@@ -62,11 +62,8 @@ def nodes() -> Iterator[Nodes]:
 
 
 def test_workers_are_on_their_machines_and_a_run_outlives_one_of_these(nodes: Nodes, tmp_path: Path) -> None:
-    make_tiny_model(tmp_path / "tiny", tied=True, seed=0)
-    problems = make_digit_problems(tmp_path / "digits.jsonl")
-    inputs = [f"model.path={tmp_path}/tiny", f"data.source={problems}", f"evaluation.data.source={problems}"]
-    settings = [str(ROOT / "jobs/quickstart.yaml"), *SMALL, *inputs, f"run.steps={STEPS}", "run.checkpoint_every=50"]
-    settings += ["run.deterministic=false", "rollout.num_workers=2", "rollout.cpus_per_worker=0.5"]
+    settings = [str(ROOT / "jobs/quickstart.yaml"), *SMALL, *tiny_inputs(tmp_path), f"run.steps={STEPS}"]
+    settings += ["run.checkpoint_every=50", "run.deterministic=false", "rollout.num_workers=2", "rollout.cpus_per_worker=0.5"]
     settings += ["cluster.node_groups=true", f"cluster.address={nodes.cluster.address}"]
     run = ChaosRun(tmp_path / "run", settings)
     run.start()

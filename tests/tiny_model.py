@@ -70,3 +70,10 @@ def make_digit_problems(file: Path) -> Path:
     rows = [{"problem": f"question {i}:", "answer": "1", "alt_answers": ["2", "3", "4", "5"]} for i in range(12)]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file
+
+
+def tiny_inputs(folder: Path) -> list[str]:
+    """Settings of a run with a tiny model and the digit problems, which are made in the folder."""
+    model = make_tiny_model(folder / "tiny", tied=True, seed=0)
+    problems = make_digit_problems(folder / "digits.jsonl")
+    return [f"model.path={model}", f"data.source={problems}", f"evaluation.data.source={problems}"]
