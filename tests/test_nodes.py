@@ -63,7 +63,8 @@ def nodes() -> Iterator[Nodes]:
 
 def test_workers_are_on_their_machines_and_a_run_outlives_one_of_these(nodes: Nodes, tmp_path: Path) -> None:
     settings = [str(ROOT / "jobs/quickstart.yaml"), *SMALL, *tiny_inputs(tmp_path), f"run.steps={STEPS}"]
-    settings += ["run.checkpoint_every=50", "run.deterministic=false", "rollout.num_workers=2", "rollout.cpus_per_worker=0.5"]
+    settings += ["run.checkpoint_every=50", "run.deterministic=false"]
+    settings += ["rollout.num_workers=2", "rollout.cpus_per_worker=0.5"]
     settings += ["cluster.node_groups=true", f"cluster.address={nodes.cluster.address}"]
     run = ChaosRun(tmp_path / "run", settings)
     run.start()
