@@ -6,7 +6,6 @@ One engine per kind of model (tied and untied embeddings) serves all tests; afte
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -337,7 +336,7 @@ def test_the_engine_listens_on_loopback_only(running: RunningEngine) -> None:
 
 def test_a_dead_engine_is_named(started: RunningEngine) -> None:
     """Also to whom was waiting for it. Last: the engine does not survive it."""
-    processes = psutil.Process(os.getpid()).children(recursive=True)
+    processes = psutil.Process().children(recursive=True)
     (engine,) = [each for each in processes if "EngineCore" in " ".join(each.cmdline())]
     engine.suspend()
     asked = [started.engine.start_weight_update(), started.engine.score(np.arange(2, 8))]
