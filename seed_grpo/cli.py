@@ -13,6 +13,7 @@ from pathlib import Path
 from seed_grpo.config import Config, VerifierConfig
 from seed_grpo.config_file import load_config
 from seed_grpo.errors import ConfigError, SeedGrpoError
+from seed_grpo.files import claimed
 
 INTERRUPTED = 130
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -134,7 +135,8 @@ def _experiment(parsed: argparse.Namespace) -> int:
     experiment = load_experiment(parsed.file)
     from seed_grpo.runtime.experiment import run_experiment
 
-    run_experiment(experiment, parsed.parallel, parsed.address)
+    with claimed(experiment.directory):  # before another program's runs get other settings
+        run_experiment(experiment, parsed.parallel, parsed.address)
     return 0
 
 

@@ -30,7 +30,7 @@ from seed_grpo.clock import Clock
 from seed_grpo.config import Config
 from seed_grpo.data.ledger import LOST, NOT_FINITE, Ledger
 from seed_grpo.data.seeds import Use, derive_seed
-from seed_grpo.errors import ConfigError, RolloutError, TrainerLostError
+from seed_grpo.errors import ConfigError, RolloutError, SeedGrpoError, TrainerLostError
 from seed_grpo.interfaces import Batch, LostGroup, OpenGroups, Parts, Ready
 from seed_grpo.messages import GroupTask, Sampling
 from seed_grpo.selection import count_informative, select
@@ -79,6 +79,9 @@ class Controller:
                 self._parts.pipeline.reset()
                 self._parts.trainer.restart(error)
                 begun = False
+            except SeedGrpoError:
+                self._record()
+                raise
 
     def _begin(self) -> None:
         """Takes up the last checkpoint, or begins at step 0; also after the trainer was lost in the middle."""

@@ -30,7 +30,8 @@ def clear_disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        free = shutil.disk_usage(path.parent).free
+        there = next(parent for parent in path.absolute().parents if parent.exists())
+        free = shutil.disk_usage(there).free
         raise SeedGrpoError(
             f"cannot write {path}: {os.strerror(error.errno)}; {free} bytes are free on its file system. Free some and "
             "start again with the same command, or point run.directory at a larger disk"
@@ -51,8 +52,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextmanager
 def claimed(directory: Path) -> Iterator[None]:
-    """Keeps other programs out of a directory, which is made where it is not there; the claim ends with the process,
-    however that ends. A file system without locks lets everybody in.
+    """Keeps other programs out of a directory, which is made where it is not there. The claim ends with the process,
+    however that ends; on a file system of another machine, where this one is lost, when that machine gives it up. A
+    file system without locks lets everybody in.
 
     Raises:
         ConfigError: another program is at work there.
@@ -70,7 +72,7 @@ def claimed(directory: Path) -> Iterator[None]:
             holder = file.read().decode(errors="replace")
             raise ConfigError(
                 f"another program is at work in {directory}: {holder}; stop it or wait for it, or choose another "
-                "directory"
+                f"directory. If that machine is gone, delete {path}"
             ) from error
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
@@ -78,4 +80,5 @@ def claimed(directory: Path) -> Iterator[None]:
         with clear_disk_errors(path):
             file.truncate(0)
             file.write(f"process {os.getpid()} on {platform.node()}".encode())
+            os.fsync(file.fileno())
         yield

@@ -127,7 +127,7 @@ class ChaosRun:
         return [record for record in records if record["event"] == event]
 
     def gauge(self, name: str) -> float | None:
-        """As the last step ended."""
+        """As the last step was recorded."""
         records = read_records(self.directory / "gauges.jsonl")
         return records[-1][name] if records else None
 

@@ -90,6 +90,24 @@ def test_a_directory_of_another_run_is_refused(model: str, tmp_path: Path) -> No
     assert "run.seed was 7 and is 0" in line
 
 
+def test_a_directory_that_another_program_works_in_is_refused(model: str, tmp_path: Path) -> None:
+    from seed_grpo.files import claimed
+
+    directory, name = tmp_path / "run", model.partition("=")[2]
+    file = tmp_path / "experiment.yaml"
+    file.write_text(
+        f"title: t\ndirectory: {directory}\nbase: {QUICKSTART}\nseeds: [0]\nbaseline: a\nconfigurations: {{a: {{}}}}\n"
+    )
+    with claimed(directory):
+        for arguments in (
+            ("train", QUICKSTART, model, f"run.directory={directory}"),
+            ("evaluate", name, "--sets", "arithmetic", "-k", "2", "--out", str(directory)),
+            ("answer", name, "--problem", "1+1=", "--out", str(directory)),
+            ("experiment", str(file)),
+        ):
+            assert f"another program is at work in {directory}: process" in fail(*arguments)
+
+
 def test_wrong_usage_is_status_2() -> None:
     done = subprocess.run([*PROGRAM, "trian", QUICKSTART], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2

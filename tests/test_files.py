@@ -1,5 +1,6 @@
 """Directories that one program at a time writes to. (That files are whole is `test_run_directory`'s.)"""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seed_grpo.errors import ConfigError
+from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.files import claimed
 
 HOLDER = """
@@ -23,12 +24,24 @@ with claimed(Path(sys.argv[1])):
 def test_a_claimed_directory_is_refused_by_the_name_of_who_has_it(tmp_path: Path) -> None:
     directory = tmp_path / "runs" / "mine"
     with claimed(directory):
-        refused = pytest.raises(ConfigError, match=f"at work in {directory}: process {os.getpid()} on .*; stop it")
+        refused = pytest.raises(ConfigError, match=f"at work in {directory}: process {os.getpid()} on .*; stop")
         with refused, claimed(directory):
             pass
         with claimed(tmp_path / "runs" / "other"):
             pass
     with claimed(directory):
+        pass
+
+
+def test_a_full_disk_is_one_error_where_there_is_no_directory_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    refused = pytest.raises(SeedGrpoError, match=r"cannot write .*/run/\.lock: No space left on device; \d+ bytes are")
+    with refused, claimed(tmp_path / "runs" / "run"):
         pass
 
 

@@ -339,7 +339,7 @@ def test_a_dead_engine_is_named(started: RunningEngine) -> None:
     processes = psutil.Process().children(recursive=True)
     (engine,) = [each for each in processes if "EngineCore" in " ".join(each.cmdline())]
     engine.suspend()
-    asked = [started.engine.start_weight_update(), started.engine.score(np.arange(2, 8))]
+    asked = [started.engine.start_weight_update(), started.engine.score(np.arange(2, 8)), started.engine.heartbeat()]
     waiting = [asyncio.run_coroutine_threadsafe(call, started.loop) for call in asked]
     time.sleep(0.5)
     assert not any(call.done() for call in waiting)

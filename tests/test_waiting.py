@@ -45,6 +45,13 @@ def test_a_deadline_names_who_did_not_answer(workers: list) -> None:
         gather(calls, "naps", 4, RolloutError)
 
 
+def test_what_is_done_is_no_miss_of_a_deadline_that_something_else_took_the_time_of(workers: list) -> None:
+    calls = {"one": workers[1].sleep.remote(0.0)}
+    ray.wait(list(calls.values()), timeout=30)  # the actor is up
+    calls = {"one": workers[1].sleep.remote(0.5)}
+    assert gather(calls, "naps", 1, RolloutError, meanwhile=lambda: time.sleep(2)) == ["awake"]
+
+
 def test_an_error_of_ours_travels_unchanged(workers: list) -> None:
     with pytest.raises(ModelError, match=r"^no such model; name another$"):
         gather({"one": workers[0].fail_typed.remote()}, "the start", 30, RolloutError)

@@ -140,7 +140,7 @@ class VllmEngine:
     async def heartbeat(self) -> None:
         # Whatever it answers, the engine's loop is alive; how long it may take, the caller knows.
         with self._named("answering a heartbeat"):
-            await self._engine.is_sleeping()
+            await self._unless_dead(self._engine.is_sleeping())
 
     async def abort_all(self) -> None:
         await self._engine.abort(list(self._running))

@@ -25,7 +25,7 @@ from seed_grpo.evaluate.experiment import Runs, write_report
 from seed_grpo.evaluate.measured import printable
 from seed_grpo.evaluate.records import read_records
 from seed_grpo.experiment_config import ExperimentConfig
-from seed_grpo.files import claimed, write_atomically
+from seed_grpo.files import write_atomically
 
 POLL_SECONDS = 1.0
 SAID_CHARACTERS = 600
@@ -86,8 +86,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     if waiting and address is None:
         _warm_start(experiment)
     start = _local if address is None else _jobs(address)
-    with claimed(experiment.directory):
-        failed = _work_off(waiting, parallel, start)
+    failed = _work_off(waiting, parallel, start)
     directories: dict[str, dict[int, Path]] = {}
     for run in planned:
         if run.is_through():

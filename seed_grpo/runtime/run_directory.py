@@ -4,7 +4,7 @@
     environment.json       versions, machine, commit
     metrics.jsonl          a line per step, deterministic quantities only: equal to the byte for equal seeds
     timings.jsonl          a line per step (and per evaluation), wall-clock seconds by stage
-    gauges.jsonl           a line per step: healthy workers, and groups by where they are, as the step ends
+    gauges.jsonl           a line per step: healthy workers, and groups by where they are, as the step is recorded
     events.jsonl           a line for each worker that failed, recovered, hung, was added or drained
     workers.json           the present states of all workers
     hangs/                 what all workers were doing when one was past its deadline
@@ -132,7 +132,8 @@ class RunDirectory:
             step: from 1.
             metrics: deterministic quantities by name.
             seconds: wall-clock by stage. `total` is the whole step; names with a slash (`train/forward`) are parts of
-                a stage; all others are stages that do not overlap.
+                a stage; all others are stages that do not overlap. Recording the step before is part of the first that
+                waits.
             groups: all that were sampled for it, trained or dropped.
             estimates: by group id, of those that were trained.
         """
@@ -144,7 +145,7 @@ class RunDirectory:
         self._log(step, "seconds", seconds)
 
     def write_gauges(self, step: int, values: Mapping[str, float]) -> None:
-        """Records how the pools were as a step ended."""
+        """Records how the pools are as a step is recorded, which is beside the next."""
         self._gauges.append(step, values)
         self._log(step, "gauges", values)
 

@@ -53,10 +53,7 @@ def gather(
     results = {}
     pending = list(names)
     while pending:
-        left = timeout - (time.monotonic() - started)
-        if left <= 0:
-            late = ", ".join(sorted(names[ref] for ref in pending))
-            raise DeadlineError(f"{late} did not answer: waited {timeout:g} s for {what}")
+        left = max(timeout - (time.monotonic() - started), 0.0)
         look = 1.0 if meanwhile is None else MEANWHILE_SECONDS
         done, pending = ray.wait(pending, num_returns=len(pending), timeout=min(left, look), fetch_local=False)
         if meanwhile is not None:
@@ -69,6 +66,9 @@ def gather(
                 failures.append(failure)
         if failures:  # those still pending are left to finish or die
             raise min(failures, key=_remoteness)
+        if pending and not left:  # what is done was only not looked at, while this process did something else
+            late = ", ".join(sorted(names[ref] for ref in pending))
+            raise DeadlineError(f"{late} did not answer: waited {timeout:g} s for {what}")
         if pending and time.monotonic() - said > SAY_EVERY_SECONDS:
             said = time.monotonic()
             late = ", ".join(sorted(names[ref] for ref in pending))

@@ -121,7 +121,7 @@ class Watch:
 
 
 class BusyCores:
-    """Watches, while it is entered, how busy all cores of the machine are, whoever uses them."""
+    """Watches, while it is entered, how busy the cores are that this process may use, whoever uses them."""
 
     def __enter__(self) -> BusyCores:
         self._ended = threading.Event()
@@ -141,8 +141,8 @@ class BusyCores:
 
     def _watch(self) -> None:
         while not self._ended.wait(BUSY_EVERY_SECONDS):
-            spent = psutil.cpu_times()
-            self._readings.append((time.time(), sum(spent) - spent.idle - spent.iowait - spent.guest))
+            cores = [psutil.cpu_times(percpu=True)[core] for core in os.sched_getaffinity(0)]
+            self._readings.append((time.time(), sum(core.user + core.nice + core.system for core in cores)))
 
 
 def exact_norm(model: Any) -> float:
