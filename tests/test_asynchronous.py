@@ -11,7 +11,7 @@ from controller_world import P, World
 from disorder import ages, audit, disordered, ids, watch_bounds
 from fake_pipeline import Job
 from seed_grpo.data.ledger import LOST, REPLACED, TOO_FEW_VALID
-from seed_grpo.errors import RolloutError
+from seed_grpo.errors import RolloutError, TrainerError
 
 STEPS, SEEDS = 8, 30
 
@@ -261,6 +261,14 @@ def test_a_checkpoint_comes_after_the_records_of_its_steps() -> None:
     world.checkpoints.save = watched  # type: ignore[method-assign]
     world.run()
     assert on_record and all(step == recorded for step, recorded in on_record)
+
+
+def test_the_step_before_an_error_is_on_record() -> None:
+    world = one_prompt(1)  # in which nothing is recorded during a step
+    world.trainer.fails = 2
+    with pytest.raises(TrainerError):
+        world.run()
+    assert [batch.step for batch in world.recorder.batches] == [1]
 
 
 def test_sampling_goes_on_beside_a_checkpoint_unless_the_run_is_deterministic() -> None:
