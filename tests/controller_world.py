@@ -190,7 +190,7 @@ class FakeRecorder:
         del self.batches[kept:], self.metrics[kept:]
 
     def evaluate(self, step: int, stopping: Callable[[], bool]) -> bool:
-        assert step == (self.batches[-1].step if self.batches else 0)  # what is evaluated is on record
+        assert not self.batches or self.batches[-1].step == step  # what is evaluated is on record
         if not stopping():
             self.evaluated.append(step)
         return step in self.best
