@@ -21,6 +21,7 @@ from seed_grpo.weight_sync.gloo_group import GlooGroup
 from seed_grpo.weight_sync.staging import Staging
 
 POLL_SECONDS = 0.0005
+RELEASE_POLLS = 5
 ENDED = "the transfer was ended, since an engine failed or the sender is closed"
 
 
@@ -109,10 +110,20 @@ def receive(
     outstanding = deque(buckets)
     coming: deque[tuple[Bucket, torch.Tensor, Work]] = deque()
     while outstanding or coming:
-        while outstanding and (buffer := staging.take(outstanding[0].num_bytes, beyond=not coming)) is not None:
+        while outstanding and (buffer := _room(staging, outstanding[0].num_bytes, alone=not coming)) is not None:
             coming.append((outstanding.popleft(), buffer, group.broadcast(buffer)))
         buffer = None  # what is referred to stays in use
         _load_first(coming, load)
+
+
+def _room(staging: Staging, num_bytes: int, alone: bool) -> torch.Tensor | None:
+    """A buffer, if need be beyond the limit where nothing else is on its way. Not at once: gloo's thread lets go of a
+    buffer a moment after its broadcast has ended."""
+    for _ in range(RELEASE_POLLS):
+        if (buffer := staging.take(num_bytes)) is not None or not alone:
+            return buffer
+        time.sleep(POLL_SECONDS)
+    return staging.take(num_bytes, beyond=True)
 
 
 def _load_first(
