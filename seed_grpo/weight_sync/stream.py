@@ -21,7 +21,7 @@ from seed_grpo.weight_sync.gloo_group import GlooGroup
 from seed_grpo.weight_sync.staging import Staging
 
 POLL_SECONDS = 0.0005
-RELEASE_POLLS = 5
+RELEASE_SECONDS, RELEASE_POLLS = 0.0001, 25
 ENDED = "the transfer was ended, since an engine failed or the sender is closed"
 
 
@@ -122,7 +122,7 @@ def _room(staging: Staging, num_bytes: int, alone: bool) -> torch.Tensor | None:
     for _ in range(RELEASE_POLLS):
         if (buffer := staging.take(num_bytes)) is not None or not alone:
             return buffer
-        time.sleep(POLL_SECONDS)
+        time.sleep(RELEASE_SECONDS)
     return staging.take(num_bytes, beyond=True)
 
 
