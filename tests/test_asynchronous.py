@@ -226,16 +226,21 @@ def test_a_worker_that_comes_up_while_groups_are_awaited_gets_the_present_weight
     assert world.sync.versions == [0, 1, 1, 2]
 
 
+def before_each(owner: Any, method: str, note: Callable[..., None]) -> None:
+    """Has `note` called with the arguments of each call of the method, first."""
+    own = getattr(owner, method)
+
+    def noted(*arguments: Any) -> None:
+        note(*arguments)
+        own(*arguments)
+
+    setattr(owner, method, noted)
+
+
 def when_recorded(world: World) -> list[tuple[int, int]]:
     """Runs; of every step's record, how many groups were being sampled and how many steps the trainer was given."""
     seen: list[tuple[int, int]] = []
-    record = world.recorder.step
-
-    def watched(*arguments: Any) -> None:
-        seen.append((len(world.pipeline.jobs), world.trainer.begun))
-        record(*arguments)
-
-    world.recorder.step = watched  # type: ignore[method-assign]
+    before_each(world.recorder, "step", lambda *_: seen.append((len(world.pipeline.jobs), world.trainer.begun)))
     world.run()
     return seen
 
@@ -252,13 +257,8 @@ def test_a_step_is_recorded_while_the_next_is_trained_where_that_waits_for_no_gr
 
 def test_a_checkpoint_comes_after_the_records_of_its_steps() -> None:
     world = World(run=run_of(1))
-    save, on_record = world.checkpoints.save, []
-
-    def watched(step: int, *arguments: Any) -> None:
-        on_record.append((step, world.recorder.batches[-1].step))
-        save(step, *arguments)
-
-    world.checkpoints.save = watched  # type: ignore[method-assign]
+    on_record: list[tuple[int, int]] = []
+    before_each(world.checkpoints, "save", lambda step, *_: on_record.append((step, world.recorder.batches[-1].step)))
     world.run()
     assert on_record and all(step == recorded for step, recorded in on_record)
 
@@ -275,12 +275,6 @@ def test_sampling_goes_on_beside_a_checkpoint_unless_the_run_is_deterministic() 
     for deterministic, expected in ((False, [3, 3, 0]), (True, [0, 0, 0])):
         world = World(run=run_of(0, steps=3, checkpoint_every=1, deterministic=deterministic))
         under_way: list[int] = []
-        save = world.checkpoints.save
-
-        def watched(*arguments: Any, world: World = world, save: Any = save, seen: list[int] = under_way) -> None:
-            seen.append(len(world.pipeline.jobs))
-            save(*arguments)
-
-        world.checkpoints.save = watched  # type: ignore[method-assign]
+        before_each(world.checkpoints, "save", lambda *_, w=world, seen=under_way: seen.append(len(w.pipeline.jobs)))
         world.run()
         assert under_way == expected

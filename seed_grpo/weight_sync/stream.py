@@ -22,6 +22,7 @@ from seed_grpo.weight_sync.staging import Staging
 
 POLL_SECONDS = 0.0005
 RELEASE_SECONDS, RELEASE_POLLS = 0.0001, 25
+"""between two looks whether gloo's thread has let go of a buffer, and how many there are at most"""
 ENDED = "the transfer was ended, since an engine failed or the sender is closed"
 
 
