@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -29,6 +30,14 @@ def test_buckets_by_hand() -> None:
     layout = [[(slot.name, slot.start, slot.stop) for slot in bucket.slots] for bucket in buckets]
     assert layout == [[("a", 0, 12), ("b", 16, 26)], [("c", 0, 16)], [("d", 0, 80)], [("e", 0, 4)]]
     assert [bucket.num_bytes for bucket in buckets] == [26, 16, 80, 4]
+
+
+def test_a_large_weight_has_a_bucket_of_its_own() -> None:
+    # 2^18 float32 are 2^20 bytes, from which on a weight travels alone; one number less travels with its neighbours.
+    sizes = {"a": 8, "b": 2**18, "c": 2**18 - 1, "d": 8, "e": 2**18, "f": 2**18}
+    buckets = plan_buckets([(name, torch.float32, (size,)) for name, size in sizes.items()], 2**24)
+    layout = [[slot.name for slot in bucket.slots] for bucket in buckets]
+    assert layout == [["a"], ["b"], ["c", "d"], ["e"], ["f"]]
 
 
 def test_packing_and_unpacking_gives_the_weights_back() -> None:
@@ -79,12 +88,18 @@ def test_a_buffer_of_the_whole_limit_takes_the_place_of_those_that_are_free() ->
 
 
 class CountedStaging(Staging):
-    """Knows the most that it ever held."""
+    """Knows the most that it ever held, and what was asked of it."""
 
     peak = 0
 
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.taken: list[int] = []
+
     def take(self, num_bytes: int, beyond: bool = False) -> torch.Tensor | None:
         buffer = super().take(num_bytes, beyond)
+        if buffer is not None:
+            self.taken.append(num_bytes)
         self.peak = max(self.peak, self.num_bytes)
         return buffer
 
@@ -105,26 +120,57 @@ class Layers:
                 self.kept.clear()
 
 
-def test_neither_end_holds_more_than_a_bucket_and_no_kept_weight_changes() -> None:
-    # 64 KiB a bucket, pieces of 16: layers of three weights of 4 to 9 KiB straddle the pieces, and "large" of 60 KiB
-    # fills most of the bucket alone. It is transposed in one of the two rounds, so that it cannot be sent as it lies.
-    generator = torch.Generator().manual_seed(0)
-    limit = 64 * 1024
+class Groups(NamedTuple):
+    sending: GlooGroup
+    receiving: GlooGroup
+
+
+@pytest.fixture
+def groups() -> Groups:
     port = free_port()
     with ThreadPoolExecutor() as pool:
         joining = pool.submit(GlooGroup, "127.0.0.1", port, 1, 2, TIMEOUT)
-        sending_group, receiving_group = GlooGroup("127.0.0.1", port, 0, 2, TIMEOUT), joining.result()
-        for transposed in (False, True):
-            tensors = {f"{i}": torch.randn(1000 + 100 * (i % 13), generator=generator) for i in range(60)}
-            large = torch.randn((120, 128), generator=generator)
-            tensors["large"] = large.T if transposed else large
-            buckets = list(plan_buckets([(n, t.dtype, t.shape) for n, t in tensors.items()], limit // PARTS))
-            assert any(len(bucket.slots) > 1 for bucket in buckets)
-            outgoing, incoming, layers = CountedStaging(limit), CountedStaging(limit), Layers()
-            lent = iter(FakeWeights(tensors)) if not transposed else iter(tensors.items())
-            sent = pool.submit(send, sending_group, buckets, lent, outgoing, lambda: False)
-            receive(receiving_group, buckets, incoming, layers.load)
-            sent.result()
-            assert_same(layers.loaded, tensors)
-            assert 0 < outgoing.peak <= limit
-            assert 0 < incoming.peak <= limit
+        return Groups(GlooGroup("127.0.0.1", port, 0, 2, TIMEOUT), joining.result())
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_neither_end_holds_more_than_a_bucket_and_no_kept_weight_changes(groups: Groups, transposed: bool) -> None:
+    # 64 KiB a bucket, pieces of 16: layers of three weights of 4 to 9 KiB straddle the pieces, and "large" of 60 KiB
+    # fills most of the bucket alone. Transposed, it cannot be sent as it lies.
+    generator = torch.Generator().manual_seed(0)
+    limit = 64 * 1024
+    tensors = {f"{i}": torch.randn(1000 + 100 * (i % 13), generator=generator) for i in range(60)}
+    large = torch.randn((120, 128), generator=generator)
+    tensors["large"] = large.T if transposed else large
+    buckets = list(plan_buckets([(n, t.dtype, t.shape) for n, t in tensors.items()], limit // PARTS))
+    assert any(len(bucket.slots) > 1 for bucket in buckets)
+    outgoing, incoming, layers = CountedStaging(limit), CountedStaging(limit), Layers()
+    lent = iter(FakeWeights(tensors)) if not transposed else iter(tensors.items())
+    with ThreadPoolExecutor() as pool:
+        sent = pool.submit(send, groups.sending, buckets, lent, outgoing, lambda: False)
+        receive(groups.receiving, buckets, incoming, {}, layers.load)
+        sent.result()
+    assert_same(layers.loaded, tensors)
+    assert 0 < outgoing.peak <= limit
+    assert 0 < incoming.peak <= limit
+
+
+def test_a_large_weight_is_sent_from_and_received_where_it_lies(groups: Groups) -> None:
+    # The small ones travel together, of 20 and 24 bytes, the second from byte 32 on; "other" is as large as "large",
+    # but has no place at the receiving end.
+    sizes = {"small": 5, "placed": 6, "large": 2**18, "other": 2**18}
+    tensors = {name: torch.randn(size) for name, size in sizes.items()}
+    buckets = list(plan_buckets([(n, t.dtype, t.shape) for n, t in tensors.items()], 2**20))
+    places = {"large": torch.zeros(2**18), "placed": torch.zeros(6)}
+    outgoing, incoming = CountedStaging(2**22), CountedStaging(2**22)
+    handed: dict[str, torch.Tensor] = {}
+    with ThreadPoolExecutor() as pool:
+        sent = pool.submit(send, groups.sending, buckets, iter(FakeWeights(tensors)), outgoing, lambda: False)
+        receive(groups.receiving, buckets, incoming, places, handed.update)
+        sent.result()
+    large = tensors.pop("large")
+    assert_same(handed, tensors)
+    assert torch.equal(places["large"], large)
+    assert not places["placed"].any()  # that is left to whom it was handed over
+    assert outgoing.taken == [56]
+    assert incoming.taken == [56, 2**20]

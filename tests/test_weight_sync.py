@@ -111,7 +111,7 @@ class FakeEngine:
 
         def load(group: GlooGroup) -> dict[str, torch.Tensor]:
             received: dict[str, torch.Tensor] = {}
-            receive(group, buckets, Staging(self.bucket_bytes), received.update)
+            receive(group, buckets, Staging(self.bucket_bytes), {}, received.update)
             return received
 
         with ThreadPoolExecutor() as pool:

@@ -28,7 +28,14 @@ def make_tokenizer(characters: str = PRINTABLE) -> Qwen2Tokenizer:
     return Qwen2Tokenizer(vocabulary, merges=[], unk_token=PAD, eos_token=EOS, pad_token=PAD)
 
 
-def make_tiny_model(folder: str | Path, tied: bool, seed: int, vocab: str = PRINTABLE, dtype: str = "float32") -> Path:
+def make_tiny_model(
+    folder: str | Path,
+    tied: bool,
+    seed: int,
+    vocab: str = PRINTABLE,
+    dtype: str = "float32",
+    intermediate_size: int = 128,
+) -> Path:
     """Writes a two-layer model of width 64 with its tokenizer.
 
     Args:
@@ -37,6 +44,7 @@ def make_tiny_model(folder: str | Path, tied: bool, seed: int, vocab: str = PRIN
         seed: of the weights; two seeds give two models of the same shape.
         vocab: the characters the tokenizer knows.
         dtype: `float32` or `bfloat16`.
+        intermediate_size: width of the MLPs.
 
     Returns:
         The folder.
@@ -45,7 +53,7 @@ def make_tiny_model(folder: str | Path, tied: bool, seed: int, vocab: str = PRIN
     config = Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=64,
-        intermediate_size=128,
+        intermediate_size=intermediate_size,
         num_hidden_layers=2,
         num_attention_heads=2,  # vLLM on CPU knows no head narrower than 32
         num_key_value_heads=1,

@@ -13,6 +13,8 @@ import torch
 
 ALIGNMENT = 16
 """bytes; each tensor starts at a multiple, so that a slice of the buffer can be viewed as any dtype"""
+ALONE = 2**20
+"""bytes from which on a weight travels alone, so that neither end need copy it"""
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,13 @@ class Slot:
     """first byte"""
 
     @property
+    def num_bytes(self) -> int:
+        return torch.Size(self.shape).numel() * self.dtype.itemsize
+
+    @property
     def stop(self) -> int:
         """One past the last byte."""
-        return self.start + torch.Size(self.shape).numel() * self.dtype.itemsize
+        return self.start + self.num_bytes
 
     def view(self, buffer: torch.Tensor) -> torch.Tensor:
         """The weight inside the buffer [bytes, uint8], sharing its memory."""
@@ -48,12 +54,12 @@ class Bucket:
 
 
 def plan_buckets(weights: Iterable[tuple[str, torch.dtype, Sequence[int]]], bucket_bytes: int) -> Iterator[Bucket]:
-    """Splits (name, dtype, shape) into buckets of at most `bucket_bytes`, or of one weight where it is larger."""
+    """Splits (name, dtype, shape) into buckets of at most `bucket_bytes`; one of `ALONE` bytes or more has its own."""
     slots: list[Slot] = []
     for name, dtype, shape in weights:
         start = -(-slots[-1].stop // ALIGNMENT) * ALIGNMENT if slots else 0
         slot = Slot(name, dtype, tuple(shape), start)
-        if slots and slot.stop > bucket_bytes:
+        if slots and (slot.stop > bucket_bytes or slot.num_bytes >= ALONE or slots[-1].num_bytes >= ALONE):
             yield Bucket(tuple(slots))
             slots, slot = [], Slot(name, dtype, tuple(shape), 0)
         slots.append(slot)
@@ -89,3 +95,8 @@ def take(slot: Slot, tensors: Iterator[tuple[str, torch.Tensor]]) -> torch.Tenso
 def unpack(bucket: Bucket, buffer: torch.Tensor) -> list[tuple[str, torch.Tensor]]:
     """The bucket's weights as views of the buffer [bytes, uint8]."""
     return [(slot.name, slot.view(buffer)) for slot in bucket.slots]
+
+
+def as_bytes(tensor: torch.Tensor) -> torch.Tensor:
+    """The memory of a contiguous tensor as [bytes, uint8]."""
+    return tensor.detach().view(-1).view(torch.uint8)

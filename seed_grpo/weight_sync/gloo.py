@@ -7,8 +7,10 @@ buckets overlap with packing and loading is `stream`'s.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
@@ -25,7 +27,7 @@ from vllm.distributed.weight_transfer.base import (
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.weight_sync.buckets import Bucket, plan_buckets
 from seed_grpo.weight_sync.gloo_group import GlooGroup
-from seed_grpo.weight_sync.in_place import lies_plain
+from seed_grpo.weight_sync.in_place import copy_into, places
 from seed_grpo.weight_sync.source import PolicySource
 from seed_grpo.weight_sync.staging import PARTS, Staging
 from seed_grpo.weight_sync.stream import ENDED, receive, send
@@ -67,10 +69,13 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
     _group: GlooGroup | None = None
     _bucket_bytes = 0
     _reloads = False
+    _places: dict[str, torch.Tensor] | None = None
+    """of the present sender's weights in the model, once they were found"""
 
     def init_transfer_engine(self, init_info: GlooInitInfo) -> None:
         """Joins the sender's group, leaving a former one."""
         self.shutdown()
+        self._places = None
         self._bucket_bytes = init_info.bucket_bytes
         self._group = GlooGroup(
             init_info.master_address,
@@ -81,25 +86,32 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         )
 
     def start_weight_update(self) -> None:
-        self._reloads = not lies_plain(self.model)
-        if self._reloads:
-            # Imported here, since the trainer loads this module too and has no use for vLLM's models.
-            from vllm.model_executor.model_loader.reload import initialize_layerwise_reload
-
-            initialize_layerwise_reload(self.model)
+        """How the weights are to be loaded is known once they are named."""
 
     def receive_weights(self, update_info: GlooUpdateInfo) -> None:
         if self._group is None:
             raise WeightSyncError("update_weights before init_weight_transfer: this engine has not joined a sender")
-        load_weights: Any = self.model.load_weights
         buckets = update_info.buckets(self._bucket_bytes)
+        self._places = self._places or places(self.model, (slot for bucket in buckets for slot in bucket.slots))
         try:
-            receive(self._group, buckets, Staging(self._bucket_bytes), load_weights)
+            receive(self._group, buckets, Staging(self._bucket_bytes), self._places or {}, self._loader())
         except Exception:
             # The model is now a mixture of old, new and undefined weights, but whole layers again: the next update can
             # start, where an unfinished reload would refuse it.
             self.finish_weight_update()
             raise
+
+    def _loader(self) -> Callable[[list[tuple[str, torch.Tensor]]], object]:
+        """Has weights loaded that were not received where they lie."""
+        if self._places is not None:
+            return partial(copy_into, self._places)
+        # Imported here, since the trainer loads this module too and has no use for vLLM's models.
+        from vllm.model_executor.model_loader.reload import initialize_layerwise_reload
+
+        self._reloads = True
+        initialize_layerwise_reload(self.model)
+        load_weights: Any = self.model.load_weights
+        return load_weights
 
     def finish_weight_update(self) -> None:
         if self._reloads:

@@ -7,8 +7,15 @@ which takes longer than the broadcast. In float32 the product with a plain matri
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
 import torch
 from torch.nn.functional import linear, pad
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from seed_grpo.weight_sync.buckets import Slot
 
 MULTIPLE = 4
 """Rows come in multiples of this: then MKL gives a row the same bits whatever the others are, with any threads."""
@@ -58,7 +65,57 @@ def keep_matrices_plain() -> None:
     utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
 
 
-def lies_plain(model: torch.nn.Module) -> bool:
+def places(model: torch.nn.Module, slots: Iterable[Slot]) -> dict[str, torch.Tensor] | None:
+    """Where the weights lie in the model, by name: contiguous tensors of the weights' own dtype and shape. None unless
+    writing these is all that loading does.
+
+    Has the model load weights without content, and notes where each would be copied. Not in the result: weights that
+    the model leaves out, such as a tied output matrix, which lies where the embedding does.
+    """
+    if not _lies_plain(model):
+        return None
+    load_weights: Any = model.load_weights
+    with suppress(RuntimeError), _Copies(slots) as copies:  # a weight without content has no numbers to look at
+        load_weights(list(copies.weights.items()))
+        return copies.places if copies.is_all else None
+    return None
+
+
+def copy_into(places: Mapping[str, torch.Tensor], weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+    """Copies those weights that have a place."""
+    for name, weight in weights:
+        if name in places:
+            places[name].copy_(weight)
+
+
+class _Copies(TorchDispatchMode):
+    """Notes where weights without content are copied, in place of copying them."""
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        super().__init__()
+        self.weights = {slot.name: torch.empty(slot.shape, dtype=slot.dtype, device="meta") for slot in slots}
+        self.places: dict[str, torch.Tensor] = {}
+        self.is_all = True
+        """whether each weight was copied no more than once, and whole, into a place like it"""
+        self._names = {weight.untyped_storage(): name for name, weight in self.weights.items()}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not torch.ops.aten.copy_.default or not args[1].is_meta:
+            return func(*args, **(kwargs or {}))
+        place, source = args[:2]
+        name = self._names.get(source.untyped_storage())
+        if name is None or name in self.places or not all(_alike(self.weights[name], each) for each in (source, place)):
+            self.is_all = False
+        else:
+            self.places[name] = place
+        return place
+
+
+def _alike(weight: torch.Tensor, other: torch.Tensor) -> bool:
+    return (other.shape, other.dtype, other.is_contiguous()) == (weight.shape, weight.dtype, True)
+
+
+def _lies_plain(model: torch.nn.Module) -> bool:
     """Whether every parameter of the model has the shape and dtype it is loaded in: packing replaces parameters."""
     from vllm.model_executor.model_loader.reload.layerwise import get_layerwise_info
 

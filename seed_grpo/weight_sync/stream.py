@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from threading import Thread
 
 import torch
 from torch.distributed import Work
 
 from seed_grpo.errors import WeightSyncError
-from seed_grpo.weight_sync.buckets import Bucket, pack, take, unpack
+from seed_grpo.weight_sync.buckets import Bucket, as_bytes, pack, take, unpack
 from seed_grpo.weight_sync.gloo_group import GlooGroup
 from seed_grpo.weight_sync.staging import Staging
 
-POLL_SECONDS = 0.0005
+LOOK = timedelta(seconds=0.05)
+"""between two looks whether a transfer was ended"""
+AHEAD = 4
+"""broadcasts that an engine waits for at a time"""
 RELEASE_SECONDS, RELEASE_POLLS = 0.0001, 25
 """between two looks whether gloo's thread has let go of a buffer, and how many there are at most"""
 ENDED = "the transfer was ended, since an engine failed or the sender is closed"
@@ -65,11 +69,11 @@ def _send_bucket(
     sending: deque[Work],
     ended: Callable[[], bool],
 ) -> None:
-    """Starts the broadcast of one bucket. A weight that fills one alone is sent from where it lies, to the end."""
+    """Starts the broadcast of one bucket. A weight that travels alone is sent from where it lies, to the end."""
     if len(bucket.slots) == 1:
         tensor = take(bucket.slots[0], tensors)
         if tensor.is_cpu and tensor.is_contiguous():
-            sending.append(group.broadcast(tensor.detach().view(-1).view(torch.uint8)))
+            sending.append(group.broadcast(as_bytes(tensor)))
             _finish(sending, ended)
             return
         tensors = iter([(bucket.slots[0].name, tensor)])
@@ -85,7 +89,8 @@ def _finish(sending: deque[Work], ended: Callable[[], bool], leave: int = 0) -> 
         while not sending[0].is_completed():
             if ended():
                 raise WeightSyncError(ENDED)
-            time.sleep(POLL_SECONDS)
+            with suppress(RuntimeError):  # that it is not done yet; what else it may say comes once it is
+                sending[0].wait(LOOK)
         sending.popleft().wait()
 
 
@@ -100,10 +105,16 @@ def receive(
     group: GlooGroup,
     buckets: Iterable[Bucket],
     staging: Staging,
+    places: Mapping[str, torch.Tensor],
     load: Callable[[list[tuple[str, torch.Tensor]]], object],
 ) -> None:
-    """Hands each bucket's weights to `load`, while the next are on their way. They stay valid, and their memory in use,
-    as long as anything refers to them. Where that leaves no room, one bucket at a time is received beyond the limit.
+    """Receives weights that travel alone in their places, as far as they have one; hands all others to `load`, while
+    the next are on their way.
+
+    Args:
+        places: contiguous tensors of the weights' own dtype and shape.
+        load: its weights stay valid, and their memory in use, as long as anything refers to them. Where that leaves no
+            room, one bucket at a time is received beyond the limit.
 
     Raises:
         RuntimeError: rank 0 is gone, or sent nothing in the group's timeout.
@@ -111,10 +122,14 @@ def receive(
     outstanding = deque(buckets)
     coming: deque[tuple[Bucket, torch.Tensor, Work]] = deque()
     while outstanding or coming:
-        while outstanding and (buffer := _room(staging, outstanding[0].num_bytes, alone=not coming)) is not None:
+        while outstanding and len(coming) < AHEAD:
+            place = _place(outstanding[0], places)
+            buffer = _room(staging, outstanding[0].num_bytes, alone=not coming) if place is None else as_bytes(place)
+            if buffer is None:
+                break
             coming.append((outstanding.popleft(), buffer, group.broadcast(buffer)))
         buffer = None  # what is referred to stays in use
-        _load_first(coming, load)
+        _load_first(coming, places, load)
 
 
 def _room(staging: Staging, num_bytes: int, alone: bool) -> torch.Tensor | None:
@@ -128,9 +143,16 @@ def _room(staging: Staging, num_bytes: int, alone: bool) -> torch.Tensor | None:
 
 
 def _load_first(
-    coming: deque[tuple[Bucket, torch.Tensor, Work]], load: Callable[[list[tuple[str, torch.Tensor]]], object]
+    coming: deque[tuple[Bucket, torch.Tensor, Work]],
+    places: Mapping[str, torch.Tensor],
+    load: Callable[[list[tuple[str, torch.Tensor]]], object],
 ) -> None:
     """A function of its own, so that nothing here refers to the weights once they are loaded."""
     bucket, buffer, work = coming.popleft()
     work.wait()
-    load(unpack(bucket, buffer))
+    if _place(bucket, places) is None:
+        load(unpack(bucket, buffer))
+
+
+def _place(bucket: Bucket, places: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
+    return places.get(bucket.slots[0].name) if len(bucket.slots) == 1 else None
