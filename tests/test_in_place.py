@@ -73,7 +73,7 @@ def test_places_are_where_loading_copies_to() -> None:
         pytest.param(lambda model, weight: model.norm.data.copy_(weight * 2), id="other numbers"),
         pytest.param(lambda model, weight: model.norm.data.fill_(weight[0].item()), id="looks at a number"),
         pytest.param(lambda model, weight: model.norm.data[:2].copy_(weight[:2]), id="a part"),
-        pytest.param(lambda model, weight: model.norm.data[:1].copy_(weight[:1]).expand(4), id="a single number"),
+        pytest.param(lambda model, weight: model.norm.data.copy_(weight[:1].expand(4)), id="one number"),
         pytest.param(lambda model, weight: [model.fused.data[i].copy_(weight) for i in (0, 1)], id="twice"),
         pytest.param(lambda model, weight: model.fused.data[:4, 1].copy_(weight), id="a column"),
         pytest.param(lambda model, weight: model.fused.data[:2].copy_(weight), id="repeated"),
