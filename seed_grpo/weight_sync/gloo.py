@@ -1,8 +1,8 @@
 """Weights over gloo, from the trainer's rank 0 to every process of every rollout engine, on CPU.
 
-Defines both ends for vLLM: `GlooTrainerEngine` sends the weights in buckets, `GlooWorkerEngine` receives them and has
-the model load them where they lie (`in_place`), or through vLLM's layerwise reload where its matrices are packed. How
-buckets overlap with packing and loading is `stream`'s.
+Defines both ends for vLLM: `GlooTrainerEngine` sends the weights in buckets, `GlooWorkerEngine` receives them where they
+lie (`in_place`), or has the model load them through vLLM's layerwise reload where its matrices are packed. How buckets
+overlap with packing and loading is `stream`'s.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The two ends of a stream of buckets: packing, broadcasting and loading at the same time, within one `Staging` each.
 
 Consumes buckets in the order of `plan_buckets`, the same at both ends; moves the weights from the sender's tensors to
-the receiver's `load`. As many broadcasts are on their way as the staging has room for.
+their places at the receiver, or to its `load`. What travels alone needs no staging where it can stay where it lies.
 """
 
 from __future__ import annotations
