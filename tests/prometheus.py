@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ray_head import free_port
+from sockets import free_port
 
 MONITORING = Path(__file__).parents[1] / "cluster/monitoring"
 PACKAGES = Path(tempfile.gettempdir()) / "seed-grpo-debian"

@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from sockets import free_port
 
 DEADLINE = 60.0
 """seconds for the head to come up"""
@@ -83,10 +84,3 @@ def ray_head() -> Iterator[RayHead]:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         shutil.rmtree(head.folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody has at present."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

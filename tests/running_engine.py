@@ -19,15 +19,15 @@ from seed_grpo.rollout.vllm_engine import VllmEngine
 from seed_grpo.train.interface import WeightInfo
 from seed_grpo.weight_sync.canary import compare_probe
 from seed_grpo.weight_sync.factory import TransportSender, make_sender
-from test_weight_sync import free_port
+from sockets import free_port
 from tiny_model import make_tiny_model, make_tokenizer
 
 PROBE_IDS = np.random.default_rng(0).integers(0, len(make_tokenizer()), 96, dtype=np.int32)
 
 
 def make_config(model: Model, deterministic: bool) -> Config:
-    """The deterministic engine has no prefix cache, the other has. Weights travel in pieces of 256 KiB: a tied output
-    matrix apart from the embedding, and the MLP's matrices, of 1.03 MiB each, by themselves."""
+    """The deterministic engine has no prefix cache, the other has. Weights travel in pieces of some 256 KiB: a
+    tied output matrix apart from the embedding, and the MLP's matrices (1.03 MiB in float32) by themselves."""
     return Config.model_validate(
         {
             "run": {"directory": "unused", "steps": 1, "deterministic": deterministic},

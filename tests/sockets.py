@@ -1,10 +1,18 @@
-"""What processes listen on."""
+"""What processes listen on, and may."""
 
 from __future__ import annotations
 
 import ipaddress
+import socket
 
 import psutil
+
+
+def free_port() -> int:
+    """A port of loopback on which nothing listens at present."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def listening(pid: int | None = None) -> set[tuple[str, int]]:

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from ray_head import free_port, ray_head
+from ray_head import ray_head
+from sockets import free_port
 
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"

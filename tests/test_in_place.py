@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
-from vllm.model_executor.model_loader.reload.layerwise import record_metadata_for_reloading
 
 from seed_grpo.weight_sync.buckets import Slot
-from seed_grpo.weight_sync.in_place import copy_into, places, plain_linear
+from seed_grpo.weight_sync.in_place import find_places
+from seed_grpo.weight_sync.plain_matrices import plain_linear
 
 
 @pytest.mark.parametrize("with_bias", [True, False])
@@ -30,12 +31,11 @@ def test_a_row_has_the_same_bits_in_every_batch(with_bias: bool) -> None:
 class Loader(nn.Module):
     """Loads as vLLM's models do: "q" and "k" become one matrix, "tied" is left out, and `how` does what it likes."""
 
-    def __init__(self, how: Callable[[Loader, torch.Tensor], object] = lambda model, weight: None) -> None:
+    def __init__(self, how: Callable[[Loader, torch.Tensor], object]) -> None:
         super().__init__()
         self.fused = nn.Parameter(torch.full((6, 4), 7.0), requires_grad=False)
-        self.norm = nn.Parameter(torch.full((4,), 7.0), requires_grad=False)
+        self.odd = nn.Parameter(torch.full((4, 4), 7.0), requires_grad=False)
         self.how = how
-        record_metadata_for_reloading(self)
 
     def load_weights(self, weights: list[tuple[str, torch.Tensor]]) -> None:
         for name, weight in weights:
@@ -47,54 +47,79 @@ class Loader(nn.Module):
                 self.how(self, weight)
 
 
-SHAPES = {"q": (4, 4), "k": (2, 4), "odd": (4,), "tied": (9, 9)}
-
-
-def slots(dtype: torch.dtype = torch.float32) -> list[Slot]:
-    return [Slot(name, dtype, shape, 0) for name, shape in SHAPES.items()]
-
-
-def test_places_are_where_loading_copies_to() -> None:
-    model = Loader(lambda model, weight: model.norm.data.copy_(weight))
-    found = places(model, slots())
-    assert found is not None
-    assert (model.fused == 7).all() and (model.norm == 7).all()  # nothing was loaded
-    weights = {name: torch.randn(shape) for name, shape in SHAPES.items()}
-    loaded = Loader(lambda model, weight: model.norm.data.copy_(weight))
-    loaded.load_weights(list(weights.items()))
-    assert list(found) == ["q", "k", "odd"]
-    copy_into(found, weights.items())
-    assert torch.equal(model.fused, loaded.fused) and torch.equal(model.norm, loaded.norm)
+SHAPES = {"q": (4, 4), "k": (2, 4), "odd": (4, 4), "tied": (9, 9)}
+SLOTS = [Slot(name, torch.float32, shape, 0) for name, shape in SHAPES.items()]
 
 
 @pytest.mark.parametrize(
-    "how",
+    ("how", "whole"),
     [
-        pytest.param(lambda model, weight: model.norm.data.copy_(weight * 2), id="other numbers"),
-        pytest.param(lambda model, weight: model.norm.data.fill_(weight[0].item()), id="looks at a number"),
-        pytest.param(lambda model, weight: model.norm.data[:2].copy_(weight[:2]), id="a part"),
-        pytest.param(lambda model, weight: model.norm.data.copy_(weight[:1].expand(4)), id="one number"),
-        pytest.param(lambda model, weight: [model.fused.data[i].copy_(weight) for i in (0, 1)], id="twice"),
-        pytest.param(lambda model, weight: model.fused.data[:4, 1].copy_(weight), id="a column"),
-        pytest.param(lambda model, weight: model.fused.data[:2].copy_(weight), id="repeated"),
-        pytest.param(lambda model, weight: model.norm.data.copy_(weight.flip(0)), id="in another order"),
+        pytest.param(lambda model, weight: model.odd.data.copy_(weight), True, id="whole"),
+        pytest.param(lambda model, weight: model.odd.data[:, 1:].copy_(weight[:, :3]), False, id="a part"),
+        pytest.param(lambda model, weight: model.odd.data.copy_(weight[2].expand(4, 4)), False, id="a row, expanded"),
+        pytest.param(lambda model, weight: model.odd.data.copy_(weight[2]), False, id="a row, by itself"),
+        pytest.param(lambda model, weight: model.odd.data.copy_(weight.t()), False, id="transposed"),
+        pytest.param(lambda model, weight: model.odd.data.t().copy_(weight), False, id="into a transposed one"),
+        pytest.param(
+            lambda model, weight: [part.copy_(weight[i::2]) for i, part in enumerate(model.odd.data.split(2))],
+            False,
+            id="in two pieces",
+        ),
     ],
 )
-def test_a_model_that_does_more_than_copy_has_no_places(how: Callable[[Loader, torch.Tensor], object]) -> None:
-    assert places(Loader(how), slots()) is None
+def test_writing_is_what_loading_is(how: Callable[[Loader, torch.Tensor], object], whole: bool) -> None:
+    model, loaded = Loader(how), Loader(how)
+    places = find_places(model, SLOTS)
+    assert places is not None
+    assert (model.fused == 7).all() and (model.odd == 7).all()  # nothing was loaded
+    weights = [(name, torch.randn(100)[9 : 9 + math.prod(shape)].view(shape)) for name, shape in SHAPES.items()]
+    loaded.load_weights(weights)
+    places.write(weights)
+    assert torch.equal(model.fused, loaded.fused) and torch.equal(model.odd, loaded.odd)
+    assert list(places.whole) == (["q", "k", "odd"] if whole else ["q", "k"])
+    for name, weight in weights[: len(places.whole)]:
+        places.whole[name].add_(1)
+        assert torch.equal(places.whole[name], weight + 1)
+    assert torch.equal(model.fused, loaded.fused + 1)  # it is the model's own memory
 
 
-def test_a_model_of_another_dtype_has_no_places() -> None:
-    assert places(Loader(), slots(torch.bfloat16)) is None
+def test_weights_of_another_dtype_are_converted() -> None:
+    model = Loader(lambda model, weight: model.odd.data.copy_(weight)).bfloat16()
+    places = find_places(model, SLOTS)
+    assert places is not None
+    assert places.whole == {}
+    places.write([("k", torch.full((2, 4), 1.001))])  # 1.0 in bfloat16, which has 8 bits
+    assert model.fused.sum(dim=1).tolist() == [28, 28, 28, 28, 4, 4]
 
 
-def test_a_model_whose_parameters_were_packed_has_no_places() -> None:
-    model = Loader()
-    assert places(model, slots()) is not None
-    packed = nn.Parameter(torch.empty(0), requires_grad=False)  # as vLLM leaves what it has packed elsewhere
-    model.norm, whole = packed, model.norm
-    assert places(model, slots()) is None
-    model.norm = whole
-    assert places(model, slots()) is not None
-    model.norm = nn.Parameter(model.norm.bfloat16(), requires_grad=False)
-    assert places(model, slots()) is None
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        pytest.param(lambda model, weight: model.odd.data.copy_(weight * 2), "not copied as it is", id="other numbers"),
+        pytest.param(lambda model, weight: model.odd.data.copy_(weight.flip(0)), "not copied as it is", id="flipped"),
+        pytest.param(lambda model, weight: model.odd.data.fill_(weight[0, 0].item()), "meta", id="a number is read"),
+        pytest.param(lambda model, weight: torch.from_numpy(weight.numpy()), "meta", id="NumPy reads it"),
+        pytest.param(lambda model, weight: None, "no weight is copied to odd", id="nothing"),
+        pytest.param(lambda model, weight: model.odd.data.add_(weight), "not copied as it is", id="sum"),
+    ],
+)
+def test_a_model_that_does_more_than_copy_is_reloaded(
+    how: Callable[[Loader, torch.Tensor], object], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = Loader(how)
+    with caplog.at_level("INFO"):
+        assert find_places(model, SLOTS) is None
+    assert why in caplog.text
+    assert (model.fused == 7).all() and (model.odd == 7).all()
+
+
+def test_a_model_of_which_something_was_made_after_loading_is_reloaded() -> None:
+    model = Loader(lambda model, weight: model.odd.data.copy_(weight))
+    layer = model.layer = nn.Identity()
+    assert find_places(model, SLOTS) is not None
+    layer.quant_method = object()  # as vLLM's linear, embedding and expert layers have one
+    assert find_places(model, SLOTS) is None
+    layer.cpu_linear = plain_linear  # as `keep_matrices_plain` leaves them
+    assert find_places(model, SLOTS) is not None
+    model.process_weights_after_loading = lambda: None
+    assert find_places(model, SLOTS) is None

@@ -25,6 +25,7 @@ def test_new_weights_take_the_place_of_packed_ones(tmp_path: Path) -> None:
         running.canary(first)
     sender.close()
     running.send(first, 3, without="lm_head.weight")
-    with pytest.raises(WeightSyncError, match="canary of rollout-0"):
-        running.canary(first)
+    for neither in (first, second):
+        with pytest.raises(WeightSyncError, match="canary of rollout-0"):
+            running.canary(neither)
     running.do(running.engine.shutdown())

@@ -12,7 +12,8 @@ from seed_grpo.weight_sync.buckets import pack, plan_buckets, unpack
 from seed_grpo.weight_sync.gloo_group import GlooGroup
 from seed_grpo.weight_sync.staging import PARTS, Staging
 from seed_grpo.weight_sync.stream import receive, send
-from test_weight_sync import TIMEOUT, FakeWeights, assert_same, free_port
+from sockets import free_port
+from test_weight_sync import TIMEOUT, FakeWeights, assert_same
 
 
 def test_buckets_by_hand() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -30,7 +29,7 @@ from seed_grpo.weight_sync.source import PolicySource
 from seed_grpo.weight_sync.staging import Staging
 from seed_grpo.weight_sync.stream import receive
 from seed_grpo.weight_sync.transport import TransferPlan
-from sockets import beyond_loopback, listening
+from sockets import beyond_loopback, free_port, listening
 
 TIMEOUT = 40.0
 """far above what any of these tests takes: a test that waits it out fails"""
@@ -56,12 +55,6 @@ def make_config(**weight_sync: Any) -> Config:
             "weight_sync": {"bucket_mib": 1, "timeout": TIMEOUT, **weight_sync},
         }
     )
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class FakeWeights:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import socket
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from seed_grpo.config import Config
 from seed_grpo.messages import Sample
+from sockets import free_port
 
 
 def make_config(
@@ -76,13 +76,10 @@ def largest_difference(weights: dict[str, np.ndarray], expected: dict[str, np.nd
 
 def run_ranks(scenarios, world_size: int, folder: Path, models: dict[bool, Path]) -> dict[str, list]:
     """Results by name of the scenario and by rank; a rank that fails fails the test."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     for scenario in scenarios:
         (folder / scenario.__name__).mkdir(parents=True)
     context = multiprocessing.get_context("spawn")
-    arguments = (world_size, port, folder, models)
+    arguments = (world_size, free_port(), folder, models)
     ranks = [context.Process(target=_rank, args=(scenarios, rank, *arguments)) for rank in range(world_size)]
     for process in ranks:
         process.start()

@@ -54,7 +54,8 @@ class Bucket:
 
 
 def plan_buckets(weights: Iterable[tuple[str, torch.dtype, Sequence[int]]], bucket_bytes: int) -> Iterator[Bucket]:
-    """Splits (name, dtype, shape) into buckets of at most `bucket_bytes`; one of `ALONE` bytes or more has its own."""
+    """Splits (name, dtype, shape) into buckets of at most `bucket_bytes`, or of one weight where that is larger; one of
+    `ALONE` bytes or more has its own."""
     slots: list[Slot] = []
     for name, dtype, shape in weights:
         start = -(-slots[-1].stop // ALIGNMENT) * ALIGNMENT if slots else 0

@@ -1,8 +1,8 @@
 """Weights over gloo, from the trainer's rank 0 to every process of every rollout engine, on CPU.
 
-Defines both ends for vLLM: `GlooTrainerEngine` sends the weights in buckets, `GlooWorkerEngine` receives them where they
-lie (`in_place`), or has the model load them through vLLM's layerwise reload where its matrices are packed. How buckets
-overlap with packing and loading is `stream`'s.
+Defines both ends for vLLM: `GlooTrainerEngine` sends the weights in buckets, `GlooWorkerEngine` writes them where they
+lie (`in_place`), or has the model load them through vLLM's layerwise reload where the engine has made something else of
+them, such as packed matrices. How buckets overlap with packing and loading is `stream`'s.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
@@ -27,7 +26,7 @@ from vllm.distributed.weight_transfer.base import (
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.weight_sync.buckets import Bucket, plan_buckets
 from seed_grpo.weight_sync.gloo_group import GlooGroup
-from seed_grpo.weight_sync.in_place import copy_into, places
+from seed_grpo.weight_sync.in_place import Places, find_places
 from seed_grpo.weight_sync.source import PolicySource
 from seed_grpo.weight_sync.staging import PARTS, Staging
 from seed_grpo.weight_sync.stream import ENDED, receive, send
@@ -69,7 +68,7 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
     _group: GlooGroup | None = None
     _bucket_bytes = 0
     _reloads = False
-    _places: dict[str, torch.Tensor] | None = None
+    _places: Places | None = None
     """of the present sender's weights in the model, once they were found"""
 
     def init_transfer_engine(self, init_info: GlooInitInfo) -> None:
@@ -86,25 +85,27 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         )
 
     def start_weight_update(self) -> None:
-        """How the weights are to be loaded is known once they are named."""
+        """Nothing yet: how the weights are to be loaded is known once they are named."""
 
     def receive_weights(self, update_info: GlooUpdateInfo) -> None:
         if self._group is None:
             raise WeightSyncError("update_weights before init_weight_transfer: this engine has not joined a sender")
         buckets = update_info.buckets(self._bucket_bytes)
-        self._places = self._places or places(self.model, (slot for bucket in buckets for slot in bucket.slots))
+        if self._places is None:
+            self._places = find_places(self.model, (slot for bucket in buckets for slot in bucket.slots))
         try:
-            receive(self._group, buckets, Staging(self._bucket_bytes), self._places or {}, self._loader())
+            if self._places is not None:
+                receive(self._group, buckets, Staging(self._bucket_bytes), self._places.whole, self._places.write)
+            else:
+                receive(self._group, buckets, Staging(self._bucket_bytes), {}, self._reload())
         except Exception:
             # The model is now a mixture of old, new and undefined weights, but whole layers again: the next update can
             # start, where an unfinished reload would refuse it.
             self.finish_weight_update()
             raise
 
-    def _loader(self) -> Callable[[list[tuple[str, torch.Tensor]]], object]:
-        """Has weights loaded that were not received where they lie."""
-        if self._places is not None:
-            return partial(copy_into, self._places)
+    def _reload(self) -> Callable[[list[tuple[str, torch.Tensor]]], object]:
+        """Begins vLLM's reload; what is to be called with the weights."""
         # Imported here, since the trainer loads this module too and has no use for vLLM's models.
         from vllm.model_executor.model_loader.reload import initialize_layerwise_reload
 

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from threading import Thread
+from typing import NamedTuple
 
 import torch
 from torch.distributed import Work
 
 from seed_grpo.errors import WeightSyncError
-from seed_grpo.weight_sync.buckets import Bucket, as_bytes, pack, take, unpack
+from seed_grpo.weight_sync.buckets import ALONE, Bucket, as_bytes, pack, take, unpack
 from seed_grpo.weight_sync.gloo_group import GlooGroup
 from seed_grpo.weight_sync.staging import Staging
 
@@ -69,8 +70,8 @@ def _send_bucket(
     sending: deque[Work],
     ended: Callable[[], bool],
 ) -> None:
-    """Starts the broadcast of one bucket. A weight that travels alone is sent from where it lies, to the end."""
-    if len(bucket.slots) == 1:
+    """Starts the broadcast of one bucket. A large weight is sent from where it lies, to the end."""
+    if len(bucket.slots) == 1 and bucket.num_bytes >= ALONE:
         tensor = take(bucket.slots[0], tensors)
         if tensor.is_cpu and tensor.is_contiguous():
             sending.append(group.broadcast(as_bytes(tensor)))
@@ -94,9 +95,9 @@ def _finish(sending: deque[Work], ended: Callable[[], bool], leave: int = 0) -> 
         sending.popleft().wait()
 
 
-def _wait_out(sending: Iterable[Work], group: GlooGroup) -> None:
+def _wait_out(works: Iterable[Work], group: GlooGroup) -> None:
     """Keeps the group as long as it is at work."""
-    for work in sending:
+    for work in works:
         with suppress(RuntimeError):  # it failed already; this is only the end of it
             work.wait()
 
@@ -120,16 +121,39 @@ def receive(
         RuntimeError: rank 0 is gone, or sent nothing in the group's timeout.
     """
     outstanding = deque(buckets)
-    coming: deque[tuple[Bucket, torch.Tensor, Work]] = deque()
-    while outstanding or coming:
-        while outstanding and len(coming) < AHEAD:
-            place = _place(outstanding[0], places)
-            buffer = _room(staging, outstanding[0].num_bytes, alone=not coming) if place is None else as_bytes(place)
-            if buffer is None:
-                break
-            coming.append((outstanding.popleft(), buffer, group.broadcast(buffer)))
-        buffer = None  # what is referred to stays in use
-        _load_first(coming, places, load)
+    coming: deque[_Coming] = deque()
+    try:
+        while outstanding or coming:
+            while outstanding and len(coming) < AHEAD:
+                begun = _begin(group, outstanding[0], staging, places, alone=not coming)
+                if begun is None:
+                    break
+                coming.append(begun)
+                outstanding.popleft()
+            begun = None  # what is referred to stays in use
+            _load_first(coming, load)
+    except Exception:
+        _wait_out((each.work for each in coming), group)  # they may still write where the weights lie
+        raise
+
+
+class _Coming(NamedTuple):
+    """A bucket on its way."""
+
+    work: Work
+    weights: list[tuple[str, torch.Tensor]] | None
+    """in a buffer; None where the weight is received in its place"""
+
+
+def _begin(
+    group: GlooGroup, bucket: Bucket, staging: Staging, places: Mapping[str, torch.Tensor], alone: bool
+) -> _Coming | None:
+    """Begins to receive a bucket, unless there is no room for it."""
+    if len(bucket.slots) == 1 and (place := places.get(bucket.slots[0].name)) is not None:
+        return _Coming(group.broadcast(as_bytes(place)), None)
+    if (buffer := _room(staging, bucket.num_bytes, alone)) is None:
+        return None
+    return _Coming(group.broadcast(buffer), unpack(bucket, buffer))
 
 
 def _room(staging: Staging, num_bytes: int, alone: bool) -> torch.Tensor | None:
@@ -142,17 +166,9 @@ def _room(staging: Staging, num_bytes: int, alone: bool) -> torch.Tensor | None:
     return staging.take(num_bytes, beyond=True)
 
 
-def _load_first(
-    coming: deque[tuple[Bucket, torch.Tensor, Work]],
-    places: Mapping[str, torch.Tensor],
-    load: Callable[[list[tuple[str, torch.Tensor]]], object],
-) -> None:
+def _load_first(coming: deque[_Coming], load: Callable[[list[tuple[str, torch.Tensor]]], object]) -> None:
     """A function of its own, so that nothing here refers to the weights once they are loaded."""
-    bucket, buffer, work = coming.popleft()
-    work.wait()
-    if _place(bucket, places) is None:
-        load(unpack(bucket, buffer))
-
-
-def _place(bucket: Bucket, places: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
-    return places.get(bucket.slots[0].name) if len(bucket.slots) == 1 else None
+    coming[0].work.wait()
+    weights = coming.popleft().weights
+    if weights is not None:
+        load(weights)

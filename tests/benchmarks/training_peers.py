@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from benchmarks.peers import CORES, Watch, exact_norm, forget_peak, peak_mib, resident_mib, say, wait_for_go
 from benchmarks.step_batch import BETAS, COMPLETIONS, LEARNING_RATE, LONGEST, MAX_GRAD_NORM, PROMPT_TOKENS, PROMPTS
 from seed_grpo.messages import Sample
+from sockets import free_port
 
 ROWS = PROMPTS * COMPLETIONS
 
@@ -103,10 +103,7 @@ def ours(model_path: str, samples: Sequence[Sample], tokens_per_micro_batch: int
         },
         "cluster": {"device": "cpu"},
     }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    engine = DeepSpeedEngine(Config.model_validate(tree), 0, 1, "127.0.0.1", port)
+    engine = DeepSpeedEngine(Config.model_validate(tree), 0, 1, "127.0.0.1", free_port())
     _ready()
     while wait_for_go():
         watch = Watch()

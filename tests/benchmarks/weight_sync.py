@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import socket
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -39,6 +38,7 @@ from seed_grpo.train.weights import PolicyWeights
 from seed_grpo.weight_sync.canary import compare_probe
 from seed_grpo.weight_sync.factory import TransportSender, make_sender
 from seed_grpo.weight_sync.gloo_group import GlooGroup
+from sockets import free_port
 from tiny_model import make_tokenizer
 
 BUCKET_MIB = 64
@@ -178,7 +178,7 @@ class Resident:
 @contextmanager
 def _raw_broadcast(num_bytes: int) -> Iterator[Any]:
     """A function that broadcasts so many bytes to a process of its own, and returns the seconds."""
-    port = _free_port()
+    port = free_port()
     receiver = multiprocessing.get_context("spawn").Process(target=_receive_raw, args=(port, num_bytes), daemon=True)
     receiver.start()
     group = GlooGroup("127.0.0.1", port, 0, 2, TIMEOUT)
@@ -228,7 +228,7 @@ class Engine:
         self.do(getattr(self._engine, method)(*arguments[0]))
 
     def sender(self, weights: PolicyWeights) -> TransportSender:
-        return make_sender("gloo", 0, weights, self, "127.0.0.1", _free_port(), self._config)
+        return make_sender("gloo", 0, weights, self, "127.0.0.1", free_port(), self._config)
 
     def canary(self, model: torch.nn.Module) -> float:
         """The largest difference; an error where it exceeds the configured tolerance."""
@@ -260,9 +260,3 @@ def _config(folder: str) -> Config:
             "cluster": {"device": "cpu"},
         }
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -1,0 +1,71 @@
+"""Matrices of a CPU engine that stay as the checkpoint has them, so that a sync can write them where they lie.
+
+vLLM packs the matrices of its CPU engine for oneDNN after loading, and would have to pack them anew after every sync,
+which takes longer than the broadcast. In float32 the product with a plain matrix is as fast where it matters (0.4 to
+1.8 times the time by shape, and the same from 64 sequences on), so the engines that learn keep their matrices plain.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.functional import linear, pad
+
+MULTIPLE = 4
+"""Rows come in multiples of this: then MKL gives a row the same bits whatever the others are, with any threads."""
+
+
+torch.library.define("seed_grpo::plain_linear", "(Tensor rows, Tensor weight, Tensor? bias) -> Tensor")
+plain_linear = torch.ops.seed_grpo.plain_linear.default
+"""[T, V] products of rows [T, H] with a matrix [V, H], and a bias [V] or None. The bits of a row do not depend on the
+other rows, as with oneDNN: what a seed samples must not depend on what else runs. An operator of its own, since a
+compiler would choose by shape."""
+
+
+@torch.library.impl("seed_grpo::plain_linear", "CPU")
+def _(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
+    assert rows_TH.ndim == 2, f"rows of a text model are [T, H], not {tuple(rows_TH.shape)}"
+    missing = -len(rows_TH) % MULTIPLE
+    if not missing:
+        return linear(rows_TH, weight_VH, bias_V)
+    return linear(pad(rows_TH, (0, 0, 0, missing)), weight_VH, bias_V)[: len(rows_TH)].clone()
+
+
+@torch.library.register_fake("seed_grpo::plain_linear")
+def _(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
+    return rows_TH.new_empty(len(rows_TH), len(weight_VH))
+
+
+def keep_matrices_plain() -> None:
+    """Has vLLM load float32 models on a CPU without packing; called in an engine's process before the model is loaded.
+    On a GPU, or called again, it changes nothing."""
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cpu():
+        return
+    from vllm.model_executor.layers import utils
+
+    vllms_own = utils.dispatch_cpu_unquantized_gemm
+    if vllms_own.__module__ == __name__:
+        return
+
+    def dispatch_cpu_unquantized_gemm(layer: torch.nn.Module, remove_weight: bool) -> None:
+        weight = layer.weight
+        if weight.ndim == 2 and weight.dtype == torch.float32 and not weight.is_meta:
+            layer.cpu_linear = plain_linear  # type: ignore[assignment]
+        else:
+            vllms_own(layer, remove_weight)
+
+    utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
+
+
+def lies_plain(model: torch.nn.Module) -> bool:
+    """Whether the model computes with its parameters as they were loaded, and with nothing that vLLM made of them after
+    loading; known of layers whose matrices were kept plain, and of no others that have something made."""
+    from vllm.model_executor.layers.attention import Attention, is_deferred_attention_layer
+
+    def is_plain(layer: torch.nn.Module) -> bool:
+        if getattr(layer, "quant_method", None) is not None:
+            return getattr(layer, "cpu_linear", None) is plain_linear
+        return isinstance(layer, Attention) or not is_deferred_attention_layer(layer)
+
+    return not hasattr(model, "process_weights_after_loading") and all(map(is_plain, model.modules()))
