@@ -26,8 +26,8 @@ PROBE_IDS = np.random.default_rng(0).integers(0, len(make_tokenizer()), 96, dtyp
 
 
 def make_config(model: Model, deterministic: bool) -> Config:
-    """The deterministic engine has no prefix cache, the other has. Weights travel in pieces of some 256 KiB: a
-    tied output matrix apart from the embedding, and the MLP's matrices (1.03 MiB in float32) by themselves."""
+    """The deterministic engine has no prefix cache, the other has. The MLP's matrices, 1.03 MiB in float32, travel
+    alone."""
     return Config.model_validate(
         {
             "run": {"directory": "unused", "steps": 1, "deterministic": deterministic},
@@ -68,7 +68,7 @@ class ModuleWeights:
     """Implements `train.interface.Weights` over a module; `without` leaves a weight out, as a broken sync would."""
 
     def __init__(self, module: torch.nn.Module, without: str = "") -> None:
-        named = module.named_parameters(remove_duplicate=False)
+        named = module.named_parameters()
         self.parameters = [(name, parameter.detach()) for name, parameter in named if name != without]
 
     def metadata(self) -> list[WeightInfo]:

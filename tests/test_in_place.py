@@ -28,6 +28,12 @@ def test_a_row_has_the_same_bits_in_every_batch(with_bias: bool) -> None:
     assert (together - expected).abs().max() < 1e-4
 
 
+def test_rows_may_have_a_batch() -> None:
+    rows, weight_VH, bias_V = torch.randn(1, 6, 128), torch.randn(384, 128), torch.randn(384)
+    assert torch.equal(plain_linear(rows, weight_VH, bias_V)[0], plain_linear(rows[0], weight_VH, bias_V))
+    torch.library.opcheck(plain_linear, (rows, weight_VH, bias_V))
+
+
 class Loader(nn.Module):
     """Loads as vLLM's models do: "q" and "k" become one matrix, "tied" is left out, and `how` does what it likes."""
 

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.engine
 
 
 def test_new_weights_take_the_place_of_packed_ones(tmp_path: Path) -> None:
-    # Tied: vLLM packs the output matrix apart from the embedding, so it must come by its own name. Sync and engine in
-    # bfloat16 differ from Transformers by some hundredths of a nat, two random models by several nats.
+    # Tied: vLLM packs the output matrix apart from the embedding, so what comes once must be loaded twice. The engine
+    # differs from Transformers by some hundredths of a nat in bfloat16, two random models by several nats.
     first, second = (Model(tmp_path / str(seed), tied=True, seed=seed, dtype="bfloat16") for seed in (0, 1))
     running = RunningEngine(first, second, deterministic=False)
     sender = running.sender(ModuleWeights(second.module))
@@ -24,8 +24,4 @@ def test_new_weights_take_the_place_of_packed_ones(tmp_path: Path) -> None:
     with pytest.raises(WeightSyncError, match="canary of rollout-0"):
         running.canary(first)
     sender.close()
-    running.send(first, 3, without="lm_head.weight")
-    for neither in (first, second):
-        with pytest.raises(WeightSyncError, match="canary of rollout-0"):
-            running.canary(neither)
     running.do(running.engine.shutdown())

@@ -232,8 +232,8 @@ class Sizing:
         return rows * sum(self.mean_tokens()) * self.flop() * self.shape.parameters / FLOPS
 
     def sync_bytes(self) -> int:
-        """Bytes that an engine receives after a step; a tied matrix is sent under both of its names."""
-        return self.width * (self.shape.parameters + self.shape.tied * self.shape.vocabulary * self.shape.hidden)
+        """Bytes that an engine receives after a step."""
+        return self.width * self.shape.parameters
 
     def split(self, ranks: int, stage: int, engines: int, tensor_parallel: int) -> Split:
         """The time of one split; on a shared GPU sampling and training take turns."""

@@ -23,7 +23,7 @@ class WeightInfo(NamedTuple):
 
 
 class Weights(Protocol):
-    """The policy's weights as a Hugging Face checkpoint has them, tied output matrix included by its own name.
+    """The policy's weights as a Hugging Face checkpoint has them, a tied matrix once.
 
     `metadata` gathers nothing. Iteration is a collective over all ranks: every rank must go through it to the end;
     it gathers bucket by bucket, and a tensor is valid only until the next is asked for.

@@ -44,14 +44,13 @@ class Weight(NamedTuple):
 
 
 class PolicyWeights:
-    """Implements `train.interface.Weights`; tied matrices appear under each of their names unless `tied` is False.
-    Adapters are merged on the way."""
+    """Implements `train.interface.Weights`. Adapters are merged on the way."""
 
-    def __init__(self, model: torch.nn.Module, gather: Gather, bucket_bytes: int, tied: bool = True) -> None:
+    def __init__(self, model: torch.nn.Module, gather: Gather, bucket_bytes: int) -> None:
         adapters = low_rank_parts(model)
         self._weights = [
             Weight(name, parameter, adapters.get(name))
-            for own_name, parameter in model.named_parameters(remove_duplicate=not tied)
+            for own_name, parameter in model.named_parameters()
             if (name := name_without_adapters(own_name)) is not None
         ]
         self._gather = gather
@@ -89,7 +88,6 @@ def write_safetensors(weights: PolicyWeights, folder: Path, writes: bool) -> Non
     """Writes weights as the shards and the index of a Hugging Face checkpoint; a collective over the ranks.
 
     Args:
-        weights: without the second names of tied matrices.
         writes: whether this rank writes; the others only take part in gathering.
     """
     metadata = weights.metadata()

@@ -105,14 +105,20 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
             raise
 
     def _reload(self) -> Callable[[list[tuple[str, torch.Tensor]]], object]:
-        """Begins vLLM's reload; what is to be called with the weights."""
+        """Begins vLLM's reload; what is to be called with the weights. A tied matrix comes once, and is loaded by all
+        of its names: each may be packed by itself."""
         # Imported here, since the trainer loads this module too and has no use for vLLM's models.
         from vllm.model_executor.model_loader.reload import initialize_layerwise_reload
 
+        tied = _tied_names(self.model)
         self._reloads = True
         initialize_layerwise_reload(self.model)
         load_weights: Any = self.model.load_weights
-        return load_weights
+
+        def load(weights: list[tuple[str, torch.Tensor]]) -> None:
+            load_weights([*weights, *((other, weight) for name, weight in weights for other in tied.get(name, ()))])
+
+        return load
 
     def finish_weight_update(self) -> None:
         if self._reloads:
@@ -123,6 +129,14 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
 
     def shutdown(self) -> None:
         self._group = None
+
+
+def _tied_names(model: torch.nn.Module) -> dict[str, list[str]]:
+    """The further names of each parameter by its first."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return {first: others for first, *others in names.values()}
 
 
 @dataclass

@@ -42,8 +42,7 @@ class Copy:
 
 
 class Places:
-    """Where weights lie, by name. A weight that the model leaves out lies nowhere, such as a tied output matrix: it is
-    the embedding."""
+    """Where weights lie, by name; those that the model leaves out lie nowhere."""
 
     def __init__(self, slots: Iterable[Slot], copies: dict[str, list[Copy]]) -> None:
         self._copies = copies

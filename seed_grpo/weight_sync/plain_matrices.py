@@ -16,23 +16,24 @@ MULTIPLE = 4
 
 torch.library.define("seed_grpo::plain_linear", "(Tensor rows, Tensor weight, Tensor? bias) -> Tensor")
 plain_linear = torch.ops.seed_grpo.plain_linear.default
-"""[T, V] products of rows [T, H] with a matrix [V, H], and a bias [V] or None. The bits of a row do not depend on the
-other rows, as with oneDNN: what a seed samples must not depend on what else runs. An operator of its own, since a
+"""[..., V] products of rows [..., H] with a matrix [V, H], and a bias [V] or None. The bits of a row do not depend on
+the other rows, as with oneDNN: what a seed samples must not depend on what else runs. An operator of its own, since a
 compiler would choose by shape."""
 
 
 @torch.library.impl("seed_grpo::plain_linear", "CPU")
-def _(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
-    assert rows_TH.ndim == 2, f"rows of a text model are [T, H], not {tuple(rows_TH.shape)}"
+def _(rows: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
+    rows_TH = rows.flatten(end_dim=-2)  # Transformers' models in vLLM have a batch of one
     missing = -len(rows_TH) % MULTIPLE
-    if not missing:
-        return linear(rows_TH, weight_VH, bias_V)
-    return linear(pad(rows_TH, (0, 0, 0, missing)), weight_VH, bias_V)[: len(rows_TH)].clone()
+    products_TV = linear(pad(rows_TH, (0, 0, 0, missing)) if missing else rows_TH, weight_VH, bias_V)
+    if missing:
+        products_TV = products_TV[: len(rows_TH)].clone()
+    return products_TV.view(*rows.shape[:-1], -1)
 
 
 @torch.library.register_fake("seed_grpo::plain_linear")
-def _(rows_TH: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
-    return rows_TH.new_empty(len(rows_TH), len(weight_VH))
+def _(rows: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) -> torch.Tensor:
+    return rows.new_empty(*rows.shape[:-1], len(weight_VH))
 
 
 def keep_matrices_plain() -> None:
