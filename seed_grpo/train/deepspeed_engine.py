@@ -193,9 +193,7 @@ class DeepSpeedEngine:
     def export(self, folder: Path) -> None:
         """Writes a Hugging Face folder; see the interface. Rank 0 writes, and holds at most one shard at a time."""
         folder.mkdir(parents=True, exist_ok=True)
-        bucket_bytes = self._config.weight_sync.bucket_mib * 2**20
-        weights = PolicyWeights(self._model, _gather, bucket_bytes)
-        write_safetensors(weights, folder, writes=self.rank == 0)
+        write_safetensors(self.weights(), folder, writes=self.rank == 0)
         if self.rank == 0:
             self._model.config.save_pretrained(folder)
             if self._model.generation_config is not None:

@@ -6,13 +6,15 @@ Consumes the model; produces names, shapes and tensors, and writes them as a Hug
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save_file
+from transformers import PreTrainedModel
+from transformers.core_model_loading import revert_weight_conversion
 
 from seed_grpo.train.interface import WeightInfo
 from seed_grpo.train.lora import LowRank, low_rank_parts, name_without_adapters
@@ -44,23 +46,24 @@ class Weight(NamedTuple):
 
 
 class PolicyWeights:
-    """Implements `train.interface.Weights`. Adapters are merged on the way."""
+    """Implements `train.interface.Weights`. Adapters are merged on the way, and parameters that Transformers made of
+    several weights of the checkpoint, such as all experts of a layer, are taken apart."""
 
-    def __init__(self, model: torch.nn.Module, gather: Gather, bucket_bytes: int) -> None:
+    def __init__(self, model: PreTrainedModel, gather: Gather, bucket_bytes: int) -> None:
         adapters = low_rank_parts(model)
         self._weights = [
             Weight(name, parameter, adapters.get(name))
             for own_name, parameter in model.named_parameters()
             if (name := name_without_adapters(own_name)) is not None
         ]
+        self._model = model
         self._gather = gather
         self._bucket_bytes = bucket_bytes
+        self._infos = {name: self._saved_infos(name, parameter) for name, parameter, _ in self._weights}
+        """of the weights in the checkpoint, by the name of their parameter"""
 
     def metadata(self) -> list[WeightInfo]:
-        return [
-            WeightInfo(name, str(parameter.dtype).removeprefix("torch."), tuple(_full_shape(parameter)))
-            for name, parameter, _ in self._weights
-        ]
+        return [info for infos in self._infos.values() for info in infos]
 
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
         sizes = [sum(_full_bytes(part) for part in weight.parts) for weight in self._weights]
@@ -68,7 +71,18 @@ class PolicyWeights:
             distinct = {id(part): part for weight in bucket for part in weight.parts}
             with self._gather(list(distinct.values())):
                 for weight in bucket:
-                    yield weight.name, weight.tensor()
+                    yield from self._as_saved(weight.name, weight.tensor())
+
+    def _saved_infos(self, name: str, parameter: torch.nn.Parameter) -> list[WeightInfo]:
+        dtype = parameter.dtype
+        empty = torch.empty(_full_shape(parameter), dtype=dtype, device="meta")
+        saved = revert_weight_conversion(self._model, {name: empty})
+        return [WeightInfo(key, str(dtype).removeprefix("torch."), tuple(each.shape)) for key, each in saved.items()]
+
+    def _as_saved(self, name: str, tensor: torch.Tensor) -> Iterable[tuple[str, torch.Tensor]]:
+        if [info.name for info in self._infos[name]] == [name]:
+            return [(name, tensor)]
+        return revert_weight_conversion(self._model, {name: tensor}).items()
 
 
 def buckets(items: list[Any], sizes: list[int], limit: int) -> list[list[Any]]:

@@ -112,6 +112,10 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
 
         tied = _tied_names(self.model)
         self._reloads = True
+        for layer in self.model.modules():
+            method: Any = getattr(layer, "quant_method", None)
+            if hasattr(method, "moe_kernel"):
+                method.moe_kernel = None  # else vLLM would take the experts that come for packed ones
         initialize_layerwise_reload(self.model)
         load_weights: Any = self.model.load_weights
 

@@ -1,0 +1,112 @@
+"""Families of models other than the one of most tests: packed rows, exports, and new weights in real engines.
+
+They differ in what lies between a parameter of Transformers and one of vLLM: an output matrix that vLLM does not know
+(Gemma), matrices that are fused in the checkpoint (Phi-3) or transposed (GPT-2), experts that Transformers keeps in
+one parameter and under other names, and that vLLM packs (Mixtral, Qwen3-MoE), Transformers' code within vLLM (OLMo 2).
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from running_engine import Model, RunningEngine
+from seed_grpo.errors import WeightSyncError
+from seed_grpo.train.attention import blocks
+from seed_grpo.train.logprobs import PolicyLogprobs
+from seed_grpo.train.model import load_model
+from seed_grpo.train.packing import pack
+from seed_grpo.train.weights import PolicyWeights, write_safetensors
+from tiny_model import make_tokenizer
+from trainer_process import make_config
+
+SMALL = {
+    "vocab_size": 128,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 32,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.15,
+    "bos_token_id": None,
+    "eos_token_id": 1,
+    "pad_token_id": 0,
+}
+EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
+FAMILIES = ["gemma", "mixtral", "phi3", "olmo2", "gpt2", "llama", "qwen3", "mistral", "gemma3_text", "starcoder2"]
+FAMILIES += ["qwen3_moe"]
+LONG = FAMILIES[3:]
+
+
+class FamilyModel(Model):
+    """A small random model with tied embeddings."""
+
+    def __init__(self, folder: Path, family: str) -> None:
+        self.folder, self.dtype = folder, "float32"
+        experts = EXPERTS if "mixtral" in family or "moe" in family else {}
+        config = AutoConfig.for_model(family, **SMALL, **experts, tie_word_embeddings=True)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.module = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+        self.module.save_pretrained(folder)
+        make_tokenizer().save_pretrained(folder)
+
+
+def weights_of(module: PreTrainedModel) -> PolicyWeights:
+    return PolicyWeights(module, lambda parameters: nullcontext(), 2**20)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    "family", [pytest.param(family, marks=[pytest.mark.long] * (family in LONG)) for family in FAMILIES]
+)
+def test_new_weights_arrive(family: str, tmp_path: Path) -> None:
+    model = FamilyModel(tmp_path, family)
+    running = RunningEngine(model, model, deterministic=False)
+    assert running.canary(model) < 1e-3
+    sender = running.sender(weights_of(model.module))
+    for version in (1, 2):  # a second update goes the same way as the first
+        with torch.no_grad():
+            for parameter in model.module.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+        with pytest.raises(WeightSyncError, match="canary of rollout-0"):
+            running.canary(model)
+        sender.send(version)
+        assert running.canary(model) < 1e-3
+    sender.close()
+    running.do(running.engine.shutdown())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packed_logprobs_are_those_of_one_sequence_at_a_time(family: str, tmp_path: Path) -> None:
+    model = FamilyModel(tmp_path, family)
+    policy = PolicyLogprobs(load_model(make_config(tmp_path).model), blocks)
+    rng = np.random.default_rng(0)
+    rows = [(rng.integers(2, 90, 5), rng.integers(2, 90, length)) for length in (30, 24, 9, 2)]
+    with torch.inference_mode():
+        logprobs_T, _ = policy(pack(rows))
+    expected_T = np.concatenate([model.logprobs(np.concatenate(row).tolist())[len(row[0]) - 1 :] for row in rows])
+    np.testing.assert_allclose(logprobs_T.numpy(), expected_T, atol=2e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_exports_are_what_transformers_saves(family: str, tmp_path: Path) -> None:
+    model = FamilyModel(tmp_path / "saved", family)
+    (tmp_path / "export").mkdir()
+    write_safetensors(weights_of(model.module), tmp_path / "export", writes=True)
+    saved, exported = (_content(tmp_path / folder) for folder in ("saved", "export"))
+    assert exported.keys() == saved.keys()
+    assert all(torch.equal(exported[name], saved[name]) for name in saved)
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    return {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
