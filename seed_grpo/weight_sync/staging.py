@@ -1,14 +1,13 @@
-"""Memory in which weights wait at either end of a transfer: bounded, used again and again, on huge pages.
+"""Memory in which weights wait at either end of a transfer: bounded, and used again and again.
 
 Produces byte buffers, and has each of them back once nothing refers to it: the engine's layerwise reload keeps a weight
 until its layer is complete, so no one can say beforehand how long. A page that is new costs as much as sending what it
-holds, hence few buffers that are used again, and pages of 2 MiB where the system has them. Not for several threads.
+holds, hence few buffers that are used again. Not for several threads.
 """
 
 from __future__ import annotations
 
 import mmap
-from contextlib import suppress
 from dataclasses import dataclass
 from weakref import ref
 
@@ -62,9 +61,7 @@ class Staging:
             self._blocks = [block for block in self._blocks if not block.is_free]
         if self.num_bytes + size > self._limit and not beyond:
             return None
-        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # shared memory has no huge pages
-        with suppress(OSError):  # a kernel without huge pages
-            memory.madvise(mmap.MADV_HUGEPAGE)
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._blocks.append(_Block(memory, _OVER))
         return self._blocks[-1].lend(num_bytes)
 
