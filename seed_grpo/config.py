@@ -301,7 +301,7 @@ class WeightSyncConfig(Section):
     transport: Literal["auto", "nccl", "ipc", "gloo"] = "auto"
     """auto: gloo on CPU, nccl on GPU"""
     bucket_mib: Positive = 256
-    """weights are gathered and sent in buckets of at most this size (one tensor at the least)"""
+    """weights are gathered and sent in buckets of at most this size (one parameter at the least)"""
     timeout: Seconds = 300.0
     tolerance: Annotated[float, Field(gt=0)] | None = None
     """largest log-probability difference of the canary; None: 1e-3 in float32, 0.2 in bfloat16. A missed step of size

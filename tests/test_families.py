@@ -16,9 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.core_model_loading import Chunk, WeightConverter
 
 from running_engine import Model, RunningEngine
-from seed_grpo.errors import WeightSyncError
+from seed_grpo.errors import ModelError, WeightSyncError
 from seed_grpo.train.attention import blocks
 from seed_grpo.train.logprobs import PolicyLogprobs
 from seed_grpo.train.model import load_model
@@ -41,10 +42,10 @@ SMALL = {
     "eos_token_id": 1,
     "pad_token_id": 0,
 }
+OF_EXPERTS = ["mixtral", "qwen3_moe"]
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
-FAMILIES = ["gemma", "mixtral", "phi3", "olmo2", "gpt2", "llama", "qwen3", "mistral", "gemma3_text", "starcoder2"]
-FAMILIES += ["qwen3_moe"]
-LONG = FAMILIES[3:]
+SOON = ["gemma", "mixtral", "phi3"]
+LONG = ["olmo2", "gpt2", "llama", "qwen3", "mistral", "gemma3_text", "starcoder2", "qwen3_moe"]
 
 
 class FamilyModel(Model):
@@ -52,13 +53,13 @@ class FamilyModel(Model):
 
     def __init__(self, folder: Path, family: str) -> None:
         self.folder, self.dtype = folder, "float32"
-        experts = EXPERTS if "mixtral" in family or "moe" in family else {}
+        experts = EXPERTS if family in OF_EXPERTS else {}
         config = AutoConfig.for_model(family, **SMALL, **experts, tie_word_embeddings=True)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self.module = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
-        self.module.save_pretrained(folder)
+            AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
         make_tokenizer().save_pretrained(folder)
+        self.module = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
 def weights_of(module: PreTrainedModel) -> PolicyWeights:
@@ -66,10 +67,8 @@ def weights_of(module: PreTrainedModel) -> PolicyWeights:
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize(
-    "family", [pytest.param(family, marks=[pytest.mark.long] * (family in LONG)) for family in FAMILIES]
-)
-def test_new_weights_arrive(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", [*SOON, *(pytest.param(family, marks=pytest.mark.long) for family in LONG)])
+def test_new_weights_arrive(family: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = FamilyModel(tmp_path, family)
     running = RunningEngine(model, model, deterministic=False)
     assert running.canary(model) < 1e-3
@@ -84,9 +83,11 @@ def test_new_weights_arrive(family: str, tmp_path: Path) -> None:
         assert running.canary(model) < 1e-3
     sender.close()
     running.do(running.engine.shutdown())
+    output = capfd.readouterr().err
+    assert ("new weights go through vLLM's reload" in output) == (family in OF_EXPERTS)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SOON + LONG)
 def test_packed_logprobs_are_those_of_one_sequence_at_a_time(family: str, tmp_path: Path) -> None:
     model = FamilyModel(tmp_path, family)
     policy = PolicyLogprobs(load_model(make_config(tmp_path).model), blocks)
@@ -98,7 +99,7 @@ def test_packed_logprobs_are_those_of_one_sequence_at_a_time(family: str, tmp_pa
     np.testing.assert_allclose(logprobs_T.numpy(), expected_T, atol=2e-5)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SOON + LONG)
 def test_exports_are_what_transformers_saves(family: str, tmp_path: Path) -> None:
     model = FamilyModel(tmp_path / "saved", family)
     (tmp_path / "export").mkdir()
@@ -106,6 +107,19 @@ def test_exports_are_what_transformers_saves(family: str, tmp_path: Path) -> Non
     saved, exported = (_content(tmp_path / folder) for folder in ("saved", "export"))
     assert exported.keys() == saved.keys()
     assert all(torch.equal(exported[name], saved[name]) for name in saved)
+
+
+def test_what_is_saved_beside_parameters_is_exported_too(tmp_path: Path) -> None:
+    model = FamilyModel(tmp_path, "qwen3").module
+    model.register_buffer("bias", torch.tensor([1.5]))
+    assert {name: tensor.tolist() for name, tensor in weights_of(model) if name == "bias"} == {"bias": [1.5]}
+
+
+def test_weights_that_are_several_parameters_are_refused(tmp_path: Path) -> None:
+    model = FamilyModel(tmp_path, "qwen3").module
+    model._weight_conversions = [WeightConverter("both.weight", ["q_norm.weight", "k_norm.weight"], [Chunk(dim=0)])]
+    with pytest.raises(ModelError, match=r"qwen3 models have 2 parameters for the weight model\.layers\.0.*both"):
+        weights_of(model)
 
 
 def _content(folder: Path) -> dict[str, Any]:

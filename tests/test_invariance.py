@@ -102,7 +102,7 @@ def plain_steps(model_path):
         after = torch.cat([p.detach().flatten() for p in model.parameters()])
         ratio = ((after - before).norm() / before.norm()).item()
         metrics.append({"loss": total, "grad_norm": norm, "update_to_weight_ratio": ratio})
-    return metrics, {name: p.detach().numpy() for name, p in model.named_parameters(remove_duplicate=False)}
+    return metrics, {name: p.detach().numpy() for name, p in model.named_parameters()}
 
 
 def cases(results, world_size, settings):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from running_engine import PROBE_IDS, Model, ModuleWeights, RunningEngine
 from seed_grpo.errors import RolloutError, WeightSyncError
@@ -208,6 +209,18 @@ def test_a_failed_update_is_reported_and_can_be_repeated(running: RunningEngine)
     weights.parameters[3] = ("no.such.weight", weights.parameters[3][1])
     with pytest.raises(WeightSyncError, match="version 7 failed in update_weights: rollout worker rollout-0"):
         running.sender(weights).send(7)
+    running.send(running.other, 8)
+    assert running.canary(running.other) < 1e-5
+
+
+def test_an_update_that_breaks_off_is_repeated(running: RunningEngine) -> None:
+    class Broken(ModuleWeights):
+        def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+            yield from self.parameters[:11]
+            raise MemoryError("no memory to gather the next")
+
+    with pytest.raises(WeightSyncError, match="version 7 failed in update_weights: no memory to gather the next"):
+        running.sender(Broken(running.other.module)).send(7)
     running.send(running.other, 8)
     assert running.canary(running.other) < 1e-5
 

@@ -292,4 +292,4 @@ def _gather(parameters: list[torch.nn.Parameter]) -> Any:
     """Whole parameters for the time of a `with`; under ZeRO 0 to 2 they are whole already."""
     import deepspeed
 
-    return deepspeed.zero.GatheredParameters(parameters, enabled=hasattr(parameters[0], "ds_id"))
+    return deepspeed.zero.GatheredParameters(parameters, enabled=any(hasattr(each, "ds_id") for each in parameters))

@@ -6,7 +6,8 @@ Consumes the model; produces names, shapes and tensors, and writes them as a Hug
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from safetensors.torch import save_file
 from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 
+from seed_grpo.errors import ModelError
 from seed_grpo.train.interface import WeightInfo
 from seed_grpo.train.lora import LowRank, low_rank_parts, name_without_adapters
 
@@ -27,13 +29,14 @@ class Weight(NamedTuple):
     """One weight of the checkpoint, and what it is made of."""
 
     name: str
-    parameter: torch.nn.Parameter
+    parameter: torch.Tensor
+    """or a buffer"""
     adapter: LowRank | None
     """what is added to the parameter"""
 
     @property
-    def parts(self) -> tuple[torch.nn.Parameter, ...]:
-        """The parameters that must be whole to make it."""
+    def parts(self) -> tuple[torch.Tensor, ...]:
+        """What must be whole to make it."""
         return (self.parameter,) if self.adapter is None else (self.parameter, self.adapter.down, self.adapter.up)
 
     @torch.no_grad()
@@ -46,43 +49,68 @@ class Weight(NamedTuple):
 
 
 class PolicyWeights:
-    """Implements `train.interface.Weights`. Adapters are merged on the way, and parameters that Transformers made of
-    several weights of the checkpoint, such as all experts of a layer, are taken apart."""
+    """Implements `train.interface.Weights`. Adapters are merged on the way. Parameters that Transformers made of
+    several weights of the checkpoint, such as a layer's experts, are taken apart, which takes their memory again."""
 
     def __init__(self, model: PreTrainedModel, gather: Gather, bucket_bytes: int) -> None:
+        """
+        Raises:
+            ModelError: a weight of the checkpoint is made of several parameters.
+        """
         adapters = low_rank_parts(model)
         self._weights = [
-            Weight(name, parameter, adapters.get(name))
-            for own_name, parameter in model.named_parameters()
+            Weight(name, tensor, adapters.get(name))
+            for own_name, tensor in _saved_tensors(model)
             if (name := name_without_adapters(own_name)) is not None
         ]
         self._model = model
         self._gather = gather
         self._bucket_bytes = bucket_bytes
-        self._infos = {name: self._saved_infos(name, parameter) for name, parameter, _ in self._weights}
-        """of the weights in the checkpoint, by the name of their parameter"""
+        self._infos: list[WeightInfo] = []
+        self._other: set[str] = set()
+        """parameters that are other weights in the checkpoint, or look otherwise there"""
+        for name, tensor, _ in self._weights:
+            empty = torch.empty(_full_shape(tensor), dtype=tensor.dtype, device="meta")
+            saved = self._as_saved(name, empty)
+            if saved.get(name) is not empty:
+                self._other.add(name)
+            self._infos += [WeightInfo(key, _dtype_name(each), tuple(each.shape)) for key, each in saved.items()]
+        for name, times in Counter(info.name for info in self._infos).items():
+            if times > 1:
+                raise ModelError(
+                    f"{model.config.model_type} models have {times} parameters for the weight {name} of their "
+                    "checkpoint, which is not supported; choose another model.path"
+                )
 
     def metadata(self) -> list[WeightInfo]:
-        return [info for infos in self._infos.values() for info in infos]
+        return self._infos
 
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
         sizes = [sum(_full_bytes(part) for part in weight.parts) for weight in self._weights]
         for bucket in buckets(self._weights, sizes, self._bucket_bytes):
             distinct = {id(part): part for weight in bucket for part in weight.parts}
-            with self._gather(list(distinct.values())):
+            with self._gather([part for part in distinct.values() if isinstance(part, torch.nn.Parameter)]):
                 for weight in bucket:
-                    yield from self._as_saved(weight.name, weight.tensor())
+                    if weight.name in self._other:
+                        yield from self._as_saved(weight.name, weight.tensor()).items()
+                    else:
+                        yield weight.name, weight.tensor()
 
-    def _saved_infos(self, name: str, parameter: torch.nn.Parameter) -> list[WeightInfo]:
-        dtype = parameter.dtype
-        empty = torch.empty(_full_shape(parameter), dtype=dtype, device="meta")
-        saved = revert_weight_conversion(self._model, {name: empty})
-        return [WeightInfo(key, str(dtype).removeprefix("torch."), tuple(each.shape)) for key, each in saved.items()]
+    def _as_saved(self, name: str, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
+        return revert_weight_conversion(self._model, {name: tensor})
 
-    def _as_saved(self, name: str, tensor: torch.Tensor) -> Iterable[tuple[str, torch.Tensor]]:
-        if [info.name for info in self._infos[name]] == [name]:
-            return [(name, tensor)]
-        return revert_weight_conversion(self._model, {name: tensor}).items()
+
+def _saved_tensors(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
+    """Parameters and persistent buffers, tied ones once."""
+    seen: set[int] = set()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            yield name, tensor
+
+
+def _dtype_name(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def buckets(items: list[Any], sizes: list[int], limit: int) -> list[list[Any]]:
@@ -124,10 +152,10 @@ def write_safetensors(weights: PolicyWeights, folder: Path, writes: bool) -> Non
         (folder / "model.safetensors.index.json").write_text(json.dumps(content_index, indent=1))
 
 
-def _full_shape(parameter: torch.nn.Parameter) -> torch.Size:
+def _full_shape(parameter: torch.Tensor) -> torch.Size:
     """The whole shape, also where ZeRO-3 keeps only this rank's part."""
     return getattr(parameter, "ds_shape", parameter.shape)
 
 
-def _full_bytes(parameter: torch.nn.Parameter) -> int:
+def _full_bytes(parameter: torch.Tensor) -> int:
     return _full_shape(parameter).numel() * parameter.element_size()

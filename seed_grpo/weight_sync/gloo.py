@@ -1,16 +1,15 @@
 """Weights over gloo, from the trainer's rank 0 to every process of every rollout engine, on CPU.
 
 Defines both ends for vLLM: `GlooTrainerEngine` sends the weights in buckets, `GlooWorkerEngine` writes them where they
-lie (`in_place`), or has the model load them through vLLM's layerwise reload where the engine has made something else of
-them, such as packed matrices. How buckets overlap with packing and loading is `stream`'s.
+lie (`in_place`), or has the model load them anew (`reload`) where the engine has made something else of them, such as
+packed matrices. How buckets overlap with packing and loading is `stream`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 from vllm.distributed.weight_transfer.base import (
@@ -27,6 +26,7 @@ from seed_grpo.errors import WeightSyncError
 from seed_grpo.weight_sync.buckets import Bucket, plan_buckets
 from seed_grpo.weight_sync.gloo_group import GlooGroup
 from seed_grpo.weight_sync.in_place import Places, find_places
+from seed_grpo.weight_sync.reload import Reload
 from seed_grpo.weight_sync.source import PolicySource
 from seed_grpo.weight_sync.staging import PARTS, Staging
 from seed_grpo.weight_sync.stream import ENDED, receive, send
@@ -54,7 +54,8 @@ class GlooUpdateInfo(WeightTransferUpdateInfo):
     shapes: list[list[int]]
 
     def buckets(self, bucket_bytes: int) -> list[Bucket]:
-        """The plan: pieces of which `PARTS` are no more than one bucket, so that several are on their way at a time."""
+        """The plan: pieces of which `PARTS` are no more than one bucket, so that several are on their way at a time,
+        beside the weights that travel alone."""
         dtypes = [getattr(torch, name) for name in self.dtype_names]
         return list(plan_buckets(zip(self.names, dtypes, self.shapes, strict=True), bucket_bytes // PARTS))
 
@@ -67,14 +68,16 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
 
     _group: GlooGroup | None = None
     _bucket_bytes = 0
-    _reloads = False
+    _has_searched = False
     _places: Places | None = None
-    """of the present sender's weights in the model, once they were found"""
+    """of the present sender's weights in the model, where they lie there as they are"""
+    _reload: Reload | None = None
+    """while weights are loaded that do not"""
 
     def init_transfer_engine(self, init_info: GlooInitInfo) -> None:
         """Joins the sender's group, leaving a former one."""
         self.shutdown()
-        self._places = None
+        self._has_searched = False
         self._bucket_bytes = init_info.bucket_bytes
         self._group = GlooGroup(
             init_info.master_address,
@@ -90,57 +93,29 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
     def receive_weights(self, update_info: GlooUpdateInfo) -> None:
         if self._group is None:
             raise WeightSyncError("update_weights before init_weight_transfer: this engine has not joined a sender")
-        buckets = update_info.buckets(self._bucket_bytes)
-        if self._places is None:
+        buckets, staging = update_info.buckets(self._bucket_bytes), Staging(self._bucket_bytes)
+        if not self._has_searched:
             self._places = find_places(self.model, (slot for bucket in buckets for slot in bucket.slots))
+            self._has_searched = True
         try:
             if self._places is not None:
-                receive(self._group, buckets, Staging(self._bucket_bytes), self._places.whole, self._places.write)
+                receive(self._group, buckets, staging, self._places.whole, self._places.write)
             else:
-                receive(self._group, buckets, Staging(self._bucket_bytes), {}, self._reload())
+                self._reload = Reload(self.model)
+                receive(self._group, buckets, staging, {}, self._reload.load)
         except Exception:
             # The model is now a mixture of old, new and undefined weights, but whole layers again: the next update can
             # start, where an unfinished reload would refuse it.
             self.finish_weight_update()
             raise
 
-    def _reload(self) -> Callable[[list[tuple[str, torch.Tensor]]], object]:
-        """Begins vLLM's reload; what is to be called with the weights. A tied matrix comes once, and is loaded by all
-        of its names: each may be packed by itself."""
-        # Imported here, since the trainer loads this module too and has no use for vLLM's models.
-        from vllm.model_executor.model_loader.reload import initialize_layerwise_reload
-
-        tied = _tied_names(self.model)
-        self._reloads = True
-        for layer in self.model.modules():
-            method: Any = getattr(layer, "quant_method", None)
-            if hasattr(method, "moe_kernel"):
-                method.moe_kernel = None  # else vLLM would take the experts that come for packed ones
-        initialize_layerwise_reload(self.model)
-        load_weights: Any = self.model.load_weights
-
-        def load(weights: list[tuple[str, torch.Tensor]]) -> None:
-            load_weights([*weights, *((other, weight) for name, weight in weights for other in tied.get(name, ()))])
-
-        return load
-
     def finish_weight_update(self) -> None:
-        if self._reloads:
-            from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
-
-            self._reloads = False
-            finalize_layerwise_reload(self.model, self.model_config)
+        if self._reload is not None:
+            self._reload.finish(self.model_config)
+            self._reload = None
 
     def shutdown(self) -> None:
         self._group = None
-
-
-def _tied_names(model: torch.nn.Module) -> dict[str, list[str]]:
-    """The further names of each parameter by its first."""
-    names: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
-    return {first: others for first, *others in names.values()}
 
 
 @dataclass
@@ -195,7 +170,11 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
         self.client.start_weight_update()
         with ThreadPoolExecutor(max_workers=1) as pool:
             received = pool.submit(self.client.update_weights, asdict(update_info))
-            self._broadcast(update_info.buckets(self._bucket_bytes))
+            try:
+                self._broadcast(update_info.buckets(self._bucket_bytes))
+            except Exception:
+                self.shutdown()  # or the engines, and this rank with them, would wait for the rest
+                raise
             received.result()
         self.client.finish_weight_update()
 

@@ -20,6 +20,8 @@ from seed_grpo.weight_sync.plain_matrices import lies_plain
 
 logger = logging.getLogger(__name__)
 
+FILLING = (torch.ops.aten.fill_, torch.ops.aten.zero_)
+
 
 @dataclass(frozen=True)
 class Copy:
@@ -61,15 +63,14 @@ class Places:
 
 
 def find_places(model: torch.nn.Module, slots: Iterable[Slot]) -> Places | None:
-    """The places of the weights in the model; None unless writing these is all that loading them does.
-
-    All that the model does when it loads is done, but for copies of the weights.
+    """The places of the weights in the model; None unless writing these is all that loading them does, but for filling
+    places without a weight, such as padding. The model stays as it is.
     """
     slots = list(slots)
     try:
         return Places(slots, _find_copies(model, slots))
     except _MoreThanCopies as reason:
-        logger.info("new weights go through vLLM's reload, layer by layer: %s", reason)
+        logger.warning("new weights go through vLLM's reload, which takes longer: %s", reason)
         return None
 
 
@@ -103,7 +104,10 @@ class _Copies(TorchDispatchMode):
         self._names = {weight.untyped_storage(): name for name, weight in self.weights.items()}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if len({each.is_meta for each in args if isinstance(each, torch.Tensor)}) < 2:
+        on_meta = {each.is_meta for each in args if isinstance(each, torch.Tensor)}
+        if len(on_meta) < 2:
+            if func._schema.is_mutable and False in on_meta and func.overloadpacket not in FILLING:
+                raise _MoreThanCopies(f"numbers are changed while loading ({func})")
             return func(*args, **(kwargs or {}))
         target, view = args[:2]
         name = self._names.get(view.untyped_storage())

@@ -14,7 +14,7 @@ from weakref import ref
 import torch
 
 PARTS = 4
-"""buffers at a time: at the receiving end one is loaded, two are on their way, and a layer may keep one"""
+"""buffers at a time: at the receiving end one is loaded, one is on its way, and a layer may keep two"""
 
 
 @dataclass

@@ -28,7 +28,7 @@ class TransferPlan:
     """of the sending rank, which listens there and nowhere else"""
     port: int
     bucket_bytes: int
-    """of a buffer at most; no tensor is larger"""
+    """of a buffer at most, over gloo of all buffers together; no tensor is larger"""
     timeout: float
     """seconds for any one wait"""
 
