@@ -78,6 +78,14 @@ class ModuleWeights:
         return iter(self.parameters)
 
 
+class BrokenWeights(ModuleWeights):
+    """The sender fails in the middle."""
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        yield from self.parameters[:11]
+        raise MemoryError("no memory to gather the next")
+
+
 class RunningEngine:
     """The engine on an event loop of its own, as in a worker; also the `Receivers` of one engine."""
 

@@ -69,7 +69,7 @@ def is_alive(pid):
     """Running; a zombie whose parent is init's stand-in of a container is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

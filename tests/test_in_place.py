@@ -108,7 +108,7 @@ def test_weights_of_another_dtype_are_converted() -> None:
         pytest.param(lambda model, weight: torch.from_numpy(weight.numpy()), "meta", id="NumPy reads it"),
         pytest.param(lambda model, weight: None, "no weight is copied to odd", id="nothing"),
         pytest.param(
-            lambda model, weight: model.odd.data.copy_(weight) and model.odd.data.copy_(model.odd.data + 1),
+            lambda model, weight: (model.odd.data.copy_(weight), model.odd.data.copy_(model.odd.data + 1)),
             "numbers are changed while loading",
             id="an offset",
         ),

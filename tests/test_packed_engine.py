@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from running_engine import Model, ModuleWeights, RunningEngine
+from running_engine import BrokenWeights, Model, ModuleWeights, RunningEngine
 from seed_grpo.errors import WeightSyncError
 
 pytestmark = pytest.mark.engine
@@ -24,4 +24,8 @@ def test_new_weights_take_the_place_of_packed_ones(tmp_path: Path) -> None:
     with pytest.raises(WeightSyncError, match="canary of rollout-0"):
         running.canary(first)
     sender.close()
+    with pytest.raises(WeightSyncError, match="no memory to gather the next"):
+        running.sender(BrokenWeights(first.module)).send(3)
+    running.send(first, 4)
+    assert running.canary(first) < running.config.canary_tolerance
     running.do(running.engine.shutdown())

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-import torch
 
-from running_engine import PROBE_IDS, Model, ModuleWeights, RunningEngine
+from running_engine import PROBE_IDS, BrokenWeights, Model, ModuleWeights, RunningEngine
 from seed_grpo.errors import RolloutError, WeightSyncError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling
 from seed_grpo.weight_sync.factory import TransportSender
@@ -214,13 +213,8 @@ def test_a_failed_update_is_reported_and_can_be_repeated(running: RunningEngine)
 
 
 def test_an_update_that_breaks_off_is_repeated(running: RunningEngine) -> None:
-    class Broken(ModuleWeights):
-        def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
-            yield from self.parameters[:11]
-            raise MemoryError("no memory to gather the next")
-
-    with pytest.raises(WeightSyncError, match="version 7 failed in update_weights: no memory to gather the next"):
-        running.sender(Broken(running.other.module)).send(7)
+    with pytest.raises(WeightSyncError, match=r"version 7 failed in update_weights: .*; no memory to gather the next"):
+        running.sender(BrokenWeights(running.other.module)).send(7)
     running.send(running.other, 8)
     assert running.canary(running.other) < 1e-5
 

@@ -145,7 +145,7 @@ def test_neither_end_holds_more_than_a_bucket_and_no_kept_weight_changes(groups:
     assert any(len(bucket.slots) > 1 for bucket in buckets)
     outgoing, incoming, layers = CountedStaging(limit), CountedStaging(limit), Layers()
     with ThreadPoolExecutor() as pool:
-        sent = pool.submit(send, groups.sending, buckets, iter(FakeWeights(tensors)), outgoing, lambda: False)
+        sent = pool.submit(send, groups.sending, buckets, iter(FakeWeights(tensors)), outgoing)
         receive(groups.receiving, buckets, incoming, {}, layers.load)
         sent.result()
     assert_same(layers.loaded, tensors)
@@ -163,7 +163,7 @@ def test_a_large_weight_is_sent_from_and_received_where_it_lies(groups: Groups) 
     outgoing, incoming = CountedStaging(2**22), CountedStaging(2**22)
     handed: dict[str, torch.Tensor] = {}
     with ThreadPoolExecutor() as pool:
-        sent = pool.submit(send, groups.sending, buckets, iter(FakeWeights(tensors)), outgoing, lambda: False)
+        sent = pool.submit(send, groups.sending, buckets, iter(FakeWeights(tensors)), outgoing)
         receive(groups.receiving, buckets, incoming, places, handed.update)
         sent.result()
     for name in ("large", "turned"):

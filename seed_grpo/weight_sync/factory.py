@@ -119,6 +119,6 @@ def _join_within(
 
 
 def _as_sync_error(error: Exception, client: EngineClient, what: str) -> WeightSyncError:
-    """The receivers' own error where there is one, since it names the worker."""
-    cause = client.failure or error
-    return WeightSyncError(f"{what} failed in {client.phase}: {cause}")
+    """The receivers' own error first, where there is one, since it names the worker."""
+    causes = [client.failure, None if client.failure and isinstance(error, WeightSyncError) else error]
+    return WeightSyncError(f"{what} failed in {client.phase}: {'; '.join(str(cause) for cause in causes if cause)}")

@@ -29,7 +29,7 @@ from seed_grpo.weight_sync.in_place import Places, find_places
 from seed_grpo.weight_sync.reload import Reload
 from seed_grpo.weight_sync.source import PolicySource
 from seed_grpo.weight_sync.staging import PARTS, Staging
-from seed_grpo.weight_sync.stream import ENDED, receive, send
+from seed_grpo.weight_sync.stream import receive, send
 from seed_grpo.weight_sync.transport import TransferPlan, Transport
 
 
@@ -179,12 +179,12 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
         self.client.finish_weight_update()
 
     def _broadcast(self, buckets: list[Bucket]) -> None:
-        if self._group is None:
-            raise WeightSyncError(ENDED)
-        send(self._group, buckets, self.source.lent(), Staging(self._bucket_bytes), lambda: self._group is None)
+        assert self._group is not None, "rank 0 has joined"
+        send(self._group, buckets, self.source.lent(), Staging(self._bucket_bytes))
 
     def shutdown(self) -> None:
-        self._group = None
+        if self._group is not None:
+            self._group.close()
 
 
 def _init_info(plan: TransferPlan) -> GlooTrainerInitInfo:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import socket
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import torch
 from torch.distributed import BroadcastOptions, ProcessGroupGloo
 
+from seed_grpo.errors import WeightSyncError
 from seed_grpo.train.rendezvous import open_store
+
+CLOSED = "the transfer was ended, since an engine failed or the sender is closed"
 
 
 class GlooGroup:
-    """A gloo process group outside torch.distributed's global state. Dropping the last reference closes it."""
+    """A gloo process group outside torch.distributed's global state. Open until `close`, or nothing refers to it."""
 
     def __init__(self, address: str, port: int, rank: int, world_size: int, timeout: float) -> None:
         """Blocks until all ranks have joined.
@@ -37,13 +41,29 @@ class GlooGroup:
         options = gloo._Options()
         options._timeout = limit
         options._devices = [gloo.create_device(hostname=own_address)]
-        self._group = gloo(self._store, rank, world_size, options)
+        self._group: Any = gloo(self._store, rank, world_size, options)
+
+    @property
+    def is_closed(self) -> bool:
+        return self._group is None
 
     def broadcast(self, buffer: torch.Tensor) -> torch.distributed.Work:
-        """Starts sending the buffer [bytes, uint8] of rank 0 into those of the other ranks."""
+        """Starts sending the buffer [bytes, uint8] of rank 0 into those of the other ranks.
+
+        Raises:
+            WeightSyncError: the group is closed.
+        """
         options = BroadcastOptions()
         options.rootRank, options.rootTensor = 0, 0
-        return self._group.broadcast([buffer], options)
+        group = self._group
+        if group is None:
+            raise WeightSyncError(CLOSED)
+        return group.broadcast([buffer], options)
+
+    def close(self) -> None:
+        """Leaves the group. Torch's is left by deleting it, which waits for what it is about; this does not."""
+        leaving, self._group = [self._group], None
+        Thread(target=leaving.clear, daemon=True).start()
 
 
 def _address_towards(address: str, port: int) -> str:

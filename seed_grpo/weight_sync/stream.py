@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from threading import Thread
 from typing import NamedTuple
 
 import torch
@@ -19,16 +18,15 @@ from torch.distributed import Work
 
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.weight_sync.buckets import ALONE, Bucket, as_bytes, pack, take, unpack
-from seed_grpo.weight_sync.gloo_group import GlooGroup
+from seed_grpo.weight_sync.gloo_group import CLOSED, GlooGroup
 from seed_grpo.weight_sync.staging import Staging
 
 LOOK = timedelta(seconds=0.05)
-"""between two looks whether a transfer was ended"""
+"""between two looks whether the group was closed"""
 AHEAD = 2
 """broadcasts that an engine waits for at a time; with more, gloo is slower (4: a fifth at 98M parameters)"""
 RELEASE_SECONDS, RELEASE_POLLS = 0.0001, 25
 """between two looks whether gloo's thread has let go of a buffer, and how many there are at most"""
-ENDED = "the transfer was ended, since an engine failed or the sender is closed"
 
 
 def send(
@@ -36,27 +34,24 @@ def send(
     buckets: Iterable[Bucket],
     tensors: Iterator[tuple[str, torch.Tensor]],
     staging: Staging,
-    ended: Callable[[], bool],
 ) -> None:
     """Broadcasts the weights, and returns when the last byte has left.
 
     Args:
         tensors: each is valid only until the next is asked for.
-        ended: asked all the while; once true, an error ends the sending, though broadcasts still wait for an engine.
 
     Raises:
-        WeightSyncError: `ended`.
+        WeightSyncError: the group was closed meanwhile, though broadcasts still wait for an engine.
         ValueError: the tensors are not those of the buckets.
         RuntimeError: an engine is gone, or took nothing in the group's timeout.
     """
     sending: deque[Work] = deque()
     try:
         for bucket in buckets:
-            _send_bucket(group, bucket, tensors, staging, sending, ended)
-        _finish(sending, ended)
+            _send_bucket(group, bucket, tensors, staging, sending)
+        _finish(sending, group)
     except Exception:
-        # Closing a group waits for what it is about, so the waiting is left to a thread of its own.
-        Thread(target=_wait_out, args=(sending, group), daemon=True).start()
+        sending.clear()  # the error refers to all that is here, and what is on its way would keep the group open
         raise
     if next(tensors, None) is not None:
         raise ValueError("the weights differ from their metadata: more came than the buckets hold")
@@ -68,38 +63,30 @@ def _send_bucket(
     tensors: Iterator[tuple[str, torch.Tensor]],
     staging: Staging,
     sending: deque[Work],
-    ended: Callable[[], bool],
 ) -> None:
     """Starts the broadcast of one bucket. A large weight is sent from where it lies, to the end."""
     if len(bucket.slots) == 1 and bucket.num_bytes >= ALONE:
         tensor = take(bucket.slots[0], tensors)
         if tensor.is_cpu and tensor.is_contiguous():
             sending.append(group.broadcast(as_bytes(tensor)))
-            _finish(sending, ended)
+            _finish(sending, group)
             return
         tensors = iter([(bucket.slots[0].name, tensor)])
     while (buffer := staging.take(bucket.num_bytes)) is None:
-        _finish(sending, ended, leave=max(len(sending) - 1, 0))
+        _finish(sending, group, leave=max(len(sending) - 1, 0))
     pack(bucket, tensors, buffer)
     sending.append(group.broadcast(buffer))
 
 
-def _finish(sending: deque[Work], ended: Callable[[], bool], leave: int = 0) -> None:
+def _finish(sending: deque[Work], group: GlooGroup, leave: int = 0) -> None:
     """Waits for the oldest broadcasts, until so many are left; `wait` alone would not notice that an engine failed."""
     while len(sending) > leave:
         while not sending[0].is_completed():
-            if ended():
-                raise WeightSyncError(ENDED)
+            if group.is_closed:
+                raise WeightSyncError(CLOSED)
             with suppress(RuntimeError):  # that it is not done yet; what else it may say comes once it is
                 sending[0].wait(LOOK)
         sending.popleft().wait()
-
-
-def _wait_out(works: Iterable[Work], group: GlooGroup) -> None:
-    """Keeps the group as long as it is at work."""
-    for work in works:
-        with suppress(RuntimeError):  # it failed already; this is only the end of it
-            work.wait()
 
 
 def receive(
@@ -133,7 +120,9 @@ def receive(
             begun = None  # what is referred to stays in use
             _load_first(coming, load)
     except Exception:
-        _wait_out((each.work for each in coming), group)  # they may still write where the weights lie
+        for each in coming:  # they may still write where the weights lie
+            with suppress(RuntimeError):
+                each.work.wait()
         raise
 
 
