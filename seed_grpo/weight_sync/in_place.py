@@ -21,6 +21,7 @@ from seed_grpo.weight_sync.plain_matrices import lies_plain
 logger = logging.getLogger(__name__)
 
 FILLING = (torch.ops.aten.fill_, torch.ops.aten.zero_)
+"""what loading may do to places without a weight, such as the padding of a vocabulary; no sync need do it again"""
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,8 @@ class Places:
 
 
 def find_places(model: torch.nn.Module, slots: Iterable[Slot]) -> Places | None:
-    """The places of the weights in the model; None unless writing these is all that loading them does, but for filling
-    places without a weight, such as padding. The model stays as it is.
-    """
+    """The places of the weights in the model; None unless writing these is all that loading them does. The model stays
+    as it is, but for what loading fills."""
     slots = list(slots)
     try:
         return Places(slots, _find_copies(model, slots))
