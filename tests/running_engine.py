@@ -16,7 +16,7 @@ from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError, WeightSyncError
 from seed_grpo.messages import Group, GroupTask, Probe
 from seed_grpo.rollout.vllm_engine import VllmEngine
-from seed_grpo.train.interface import WeightInfo
+from seed_grpo.train.interface import WeightInfo, Weights
 from seed_grpo.weight_sync.canary import compare_probe
 from seed_grpo.weight_sync.factory import TransportSender, make_sender
 from sockets import free_port
@@ -45,6 +45,14 @@ def make_config(model: Model, deterministic: bool) -> Config:
     )
 
 
+def logprobs_of(module: torch.nn.Module, token_ids: Sequence[int]) -> np.ndarray:
+    """[T-1], of tokens 1..T-1, by Transformers."""
+    ids = torch.tensor(token_ids)
+    with torch.inference_mode():
+        logprobs = torch.log_softmax(module(ids[None]).logits[0].float(), dim=-1)
+    return logprobs[:-1].gather(1, ids[1:, None])[:, 0].numpy()
+
+
 class Model:
     """Weights on disk and the Transformers model that is the measure of all log-probabilities."""
 
@@ -55,13 +63,7 @@ class Model:
 
     def logprobs(self, token_ids: Sequence[int]) -> np.ndarray:
         """[T-1], of tokens 1..T-1."""
-        ids = torch.tensor(token_ids)
-        with torch.inference_mode():
-            logprobs = torch.log_softmax(self.module(ids[None]).logits[0].float(), dim=-1)
-        return logprobs[:-1].gather(1, ids[1:, None])[:, 0].numpy()
-
-    def probe(self) -> Probe:
-        return Probe(PROBE_IDS, self.logprobs(PROBE_IDS.tolist()))
+        return logprobs_of(self.module, token_ids)
 
 
 class ModuleWeights:
@@ -86,17 +88,16 @@ class BrokenWeights(ModuleWeights):
         raise MemoryError("no memory to gather the next")
 
 
-class RunningEngine:
-    """The engine on an event loop of its own, as in a worker; also the `Receivers` of one engine."""
+class EngineThread:
+    """An engine on an event loop of its own, as in a worker; also the `Receivers` of one engine."""
 
-    def __init__(self, model: Model, other: Model, deterministic: bool) -> None:
-        self.model, self.other = model, other
-        self.config = make_config(model, deterministic)
+    def __init__(self, config: Config) -> None:
+        self.config = config
         self.names: Sequence[str] = ["rollout-0"]
         self.world_sizes: Sequence[int] = [1]
         self.loop = asyncio.new_event_loop()
         Thread(target=self.loop.run_forever, daemon=True).start()
-        self.engine = VllmEngine(self.config, "rollout-0")
+        self.engine = VllmEngine(config, "rollout-0")
         self.do(self.engine.start())
 
     def do(self, coroutine: Any) -> Any:
@@ -107,6 +108,25 @@ class RunningEngine:
             self.do(getattr(self.engine, method)(*arguments[0]))
         except RolloutError as error:
             raise WeightSyncError(str(error)) from error
+
+    def sender(self, weights: Weights) -> TransportSender:
+        return make_sender("gloo", 0, weights, self, "127.0.0.1", free_port(), self.config)
+
+    def difference(self, module: torch.nn.Module) -> float:
+        """The largest of a log-probability of the probe; an error where it exceeds the configured tolerance."""
+        probe = Probe(PROBE_IDS, logprobs_of(module, PROBE_IDS.tolist()))
+        return compare_probe(probe, self.do(self.engine.score(PROBE_IDS)), self.config.canary_tolerance, "rollout-0")
+
+    def shutdown(self) -> None:
+        self.do(self.engine.shutdown())
+
+
+class RunningEngine(EngineThread):
+    """The engine of a small model, and another model of the same shape."""
+
+    def __init__(self, model: Model, other: Model, deterministic: bool) -> None:
+        self.model, self.other = model, other
+        super().__init__(make_config(model, deterministic))
 
     def generate(self, *tasks: GroupTask) -> list[Group]:
         async def together() -> list[Group]:
@@ -127,14 +147,10 @@ class RunningEngine:
 
         return self.do(paused())
 
-    def sender(self, weights: ModuleWeights) -> TransportSender:
-        return make_sender("gloo", 0, weights, self, "127.0.0.1", free_port(), self.config)
-
     def send(self, model: Model, version: int, without: str = "") -> None:
         sender = self.sender(ModuleWeights(model.module, without))
         sender.send(version)
         sender.close()
 
     def canary(self, model: Model) -> float:
-        logprobs_T = self.do(self.engine.score(PROBE_IDS))
-        return compare_probe(model.probe(), logprobs_T, self.config.canary_tolerance, "rollout-0")
+        return self.difference(model.module)

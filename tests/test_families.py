@@ -82,7 +82,7 @@ def test_new_weights_arrive(family: str, tmp_path: Path, capfd: pytest.CaptureFi
         sender.send(version)
         assert running.canary(model) < 1e-3
     sender.close()
-    running.do(running.engine.shutdown())
+    running.shutdown()
     output = capfd.readouterr().err
     assert ("new weights go through vLLM's reload" in output) == (family in OF_EXPERTS)
 

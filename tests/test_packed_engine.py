@@ -28,4 +28,4 @@ def test_new_weights_take_the_place_of_packed_ones(tmp_path: Path) -> None:
         running.sender(BrokenWeights(first.module)).send(3)
     running.send(first, 4)
     assert running.canary(first) < running.config.canary_tolerance
-    running.do(running.engine.shutdown())
+    running.shutdown()

@@ -34,7 +34,7 @@ def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     model, other = (Model(folder / str(seed), request.param, seed) for seed in (0, 1))
     engine = RunningEngine(model, other, deterministic=request.param)
     yield engine
-    engine.do(engine.engine.shutdown())
+    engine.shutdown()
 
 
 @pytest.fixture

@@ -120,5 +120,7 @@ def _join_within(
 
 def _as_sync_error(error: Exception, client: EngineClient, what: str) -> WeightSyncError:
     """The receivers' own error first, where there is one, since it names the worker."""
-    causes = [client.failure, None if client.failure and isinstance(error, WeightSyncError) else error]
-    return WeightSyncError(f"{what} failed in {client.phase}: {'; '.join(str(cause) for cause in causes if cause)}")
+    causes = [] if client.failure is None else [client.failure]
+    if not causes or not isinstance(error, WeightSyncError):  # that is the receivers' own, or a consequence of it
+        causes.append(error)
+    return WeightSyncError(f"{what} failed in {client.phase}: {'; '.join(map(str, causes))}")

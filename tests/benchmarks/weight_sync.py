@@ -13,30 +13,25 @@ what was resident before; the largest of all syncs, of which the first finds eve
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from threading import Thread
 from typing import Any
 
-import numpy as np
 import psutil
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from benchmarks.tables import heading, show
+from running_engine import EngineThread
 from seed_grpo.config import Config
-from seed_grpo.messages import Probe
-from seed_grpo.rollout.vllm_engine import VllmEngine
 from seed_grpo.train.weights import PolicyWeights
-from seed_grpo.weight_sync.canary import compare_probe
-from seed_grpo.weight_sync.factory import TransportSender, make_sender
+from seed_grpo.weight_sync.factory import TransportSender
 from seed_grpo.weight_sync.gloo_group import GlooGroup
 from sockets import free_port
 from tiny_model import make_tokenizer
@@ -45,7 +40,6 @@ BUCKET_MIB = 64
 ROUNDS = 7
 """of one raw broadcast and one sync each, after one of each that is not timed"""
 TIMEOUT = 300.0
-PROBE_IDS = np.random.default_rng(0).integers(2, 90, 48, dtype=np.int32)
 MIB = 2**20
 
 
@@ -123,7 +117,7 @@ def _measure(size: Size) -> tuple[object, ...]:
             sender = engine.sender(weights)
             timings = _alternate(model, broadcast, sender, engine)
             sender.close()
-            difference = engine.canary(model)
+            difference = engine.difference(model)
     ratio = f"{median(timings.sync) / median(timings.raw):.2f} ({min(timings.sync) / min(timings.raw):.2f})"
     return (
         size.name,
@@ -205,41 +199,14 @@ def _broadcast_buckets(group: GlooGroup, buffer: torch.Tensor, num_bytes: int) -
         group.broadcast(buffer[: num_bytes - start]).wait()
 
 
-class Engine:
-    """A vLLM engine on an event loop of its own; also the `Receivers` of one engine."""
+class Engine(EngineThread):
+    """Knows the process that holds the model."""
 
     def __init__(self, folder: str) -> None:
-        self._config = _config(folder)
-        self.names: Sequence[str] = ["rollout-0"]
-        self.world_sizes: Sequence[int] = [1]
-        self._loop = asyncio.new_event_loop()
-        Thread(target=self._loop.run_forever, daemon=True).start()
-        self._engine = VllmEngine(self._config, "rollout-0")
         before = set(psutil.Process().children(recursive=True))
-        self.do(self._engine.start())
+        super().__init__(_config(folder))
         started = [child for child in psutil.Process().children(recursive=True) if child not in before]
         self.worker = max(started, key=lambda child: child.memory_info().rss).pid
-        """the process that holds the model"""
-
-    def do(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(TIMEOUT)
-
-    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> None:
-        self.do(getattr(self._engine, method)(*arguments[0]))
-
-    def sender(self, weights: PolicyWeights) -> TransportSender:
-        return make_sender("gloo", 0, weights, self, "127.0.0.1", free_port(), self._config)
-
-    def canary(self, model: torch.nn.Module) -> float:
-        """The largest difference; an error where it exceeds the configured tolerance."""
-        ids = torch.from_numpy(PROBE_IDS).long()
-        with torch.inference_mode():
-            logprobs = torch.log_softmax(model(ids[None]).logits[0], dim=-1)
-        probe = Probe(PROBE_IDS, logprobs[:-1].gather(1, ids[1:, None])[:, 0].numpy())
-        return compare_probe(probe, self.do(self._engine.score(PROBE_IDS)), self._config.canary_tolerance, "rollout-0")
-
-    def shutdown(self) -> None:
-        self.do(self._engine.shutdown())
 
 
 @contextmanager
