@@ -58,7 +58,8 @@ def make_config(**weight_sync: Any) -> Config:
 
 
 class FakeWeights:
-    """Implements `train.interface.Weights`; counts what was gathered, and spoils a tensor when the next is asked."""
+    """Implements `train.interface.Weights`; counts what was gathered, and spoils all of it at the end, as training
+    does."""
 
     def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
         self.tensors = tensors
@@ -68,11 +69,12 @@ class FakeWeights:
         return [WeightInfo(n, str(t.dtype).removeprefix("torch."), tuple(t.shape)) for n, t in self.tensors.items()]
 
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
-        for name, tensor in self.tensors.items():
+        lent = {name: tensor.clone() for name, tensor in self.tensors.items()}
+        for name, tensor in lent.items():
             self.gathered += 1
-            lent = tensor.clone()
-            yield name, lent
-            lent.zero_()
+            yield name, tensor
+        for tensor in lent.values():
+            tensor.zero_()
 
 
 class FakeEngine:
@@ -223,17 +225,15 @@ def test_weights_reach_every_device_of_every_engine(open_sender: Any) -> None:
     assert [method for method, _ in receivers.arguments] == methods
 
 
-def test_the_source_outlives_what_the_trainer_lends() -> None:
-    # vLLM collects several tensors before it packs them; without copies all but the last would be zero here.
+def test_the_source_is_the_trainers_own_memory() -> None:
     weights = FakeWeights(some_tensors(0, kib=1))
     source = PolicySource(weights)
     source.begin()
-    assert_same(dict(list(source)), weights.tensors)
-    source.begin()
-    name, first = next(source.lent())
+    name, first = next(iter(source))
     assert torch.equal(first, weights.tensors[name])
     source.drain()
-    assert not first.any()  # the trainer's own memory, and no copy
+    assert weights.gathered == len(weights.tensors)
+    assert not first.any()  # trained again, and no copy
     assert [meta.dtype for meta in source.metadata()] == [t.dtype for t in weights.tensors.values()]
 
 

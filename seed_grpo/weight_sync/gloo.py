@@ -180,7 +180,7 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
 
     def _broadcast(self, buckets: list[Bucket]) -> None:
         assert self._group is not None, "rank 0 has joined"
-        send(self._group, buckets, self.source.lent(), Staging(self._bucket_bytes))
+        send(self._group, buckets, iter(self.source), Staging(self._bucket_bytes))
 
     def shutdown(self) -> None:
         if self._group is not None:

@@ -1,8 +1,8 @@
 """Weights over NCCL, from the GPU of the trainer's rank 0 to every GPU of every rollout engine.
 
 Both ends are vLLM's own `nccl` backend, in its packed form: tensors are packed into buckets, two of them on their way
-at a time. So each end holds two buckets, either of which may exceed its size by one weight, and the sender also the
-copies of the weights that it is packing. This module only says how it is opened.
+at a time. So each end holds two buckets, either of which may exceed its size by one weight, and the sender also what
+ZeRO-3 gathered of the bucket that it is packing. This module only says how it is opened.
 """
 
 from __future__ import annotations

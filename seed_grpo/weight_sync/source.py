@@ -28,14 +28,9 @@ class PolicySource(WeightSource):
     def metadata(self) -> list[ParamMeta]:
         return [ParamMeta(name, getattr(torch, dtype), shape) for name, dtype, shape in self._weights.metadata()]
 
-    def lent(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """The present pass itself, each tensor in the trainer's own memory and valid only until the next is asked for.
-        An abandoned iteration leaves the pass where it was."""
-        return self._pass
-
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """The present pass in copies, which vLLM's engines need: they collect tensors before they pack them."""
-        return ((name, tensor.detach().clone()) for name, tensor in self.lent())
+        """The present pass, each tensor in the trainer's own memory. An abandoned iteration leaves it where it was."""
+        return self._pass
 
     def drain(self) -> None:
         """Goes through the rest of the pass, dropping the weights."""

@@ -24,7 +24,7 @@ from seed_grpo.weight_sync.staging import Staging
 LOOK = timedelta(seconds=0.05)
 """between two looks whether the group was closed"""
 AHEAD = 2
-"""broadcasts that an engine waits for at a time; with more, gloo is slower (4: a fifth at 98M parameters)"""
+"""broadcasts on their way at a time, so that the next is there when one ends"""
 RELEASE_SECONDS, RELEASE_POLLS = 0.0001, 25
 """between two looks whether gloo's thread has let go of a buffer, and how many there are at most"""
 
@@ -37,9 +37,6 @@ def send(
 ) -> None:
     """Broadcasts the weights, and returns when the last byte has left.
 
-    Args:
-        tensors: each is valid only until the next is asked for.
-
     Raises:
         WeightSyncError: the group was closed meanwhile, though broadcasts still wait for an engine.
         ValueError: the tensors are not those of the buckets.
@@ -48,7 +45,8 @@ def send(
     sending: deque[Work] = deque()
     try:
         for bucket in buckets:
-            _send_bucket(group, bucket, tensors, staging, sending)
+            sending.append(group.broadcast(_content(bucket, tensors, staging, group, sending)))
+            _finish(sending, group, leave=AHEAD - 1)
         _finish(sending, group)
     except Exception:
         sending.clear()  # the error refers to all that is here, and what is on its way would keep the group open
@@ -57,25 +55,23 @@ def send(
         raise ValueError("the weights differ from their metadata: more came than the buckets hold")
 
 
-def _send_bucket(
-    group: GlooGroup,
+def _content(
     bucket: Bucket,
     tensors: Iterator[tuple[str, torch.Tensor]],
     staging: Staging,
+    group: GlooGroup,
     sending: deque[Work],
-) -> None:
-    """Starts the broadcast of one bucket. A large weight is sent from where it lies, to the end."""
+) -> torch.Tensor:
+    """The bytes of a bucket: of a large weight where it lies, of all others in a buffer."""
     if len(bucket.slots) == 1 and bucket.num_bytes >= ALONE:
         tensor = take(bucket.slots[0], tensors)
         if tensor.is_cpu and tensor.is_contiguous():
-            sending.append(group.broadcast(as_bytes(tensor)))
-            _finish(sending, group)
-            return
+            return as_bytes(tensor)
         tensors = iter([(bucket.slots[0].name, tensor)])
     while (buffer := staging.take(bucket.num_bytes)) is None:
         _finish(sending, group, leave=max(len(sending) - 1, 0))
     pack(bucket, tensors, buffer)
-    sending.append(group.broadcast(buffer))
+    return buffer
 
 
 def _finish(sending: deque[Work], group: GlooGroup, leave: int = 0) -> None:
