@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 import pytest
@@ -172,3 +172,16 @@ def test_a_large_weight_is_sent_from_and_received_where_it_lies(groups: Groups) 
     assert not places["placed"].any()  # that is left to whom it was handed over
     assert outgoing.taken == [56, 2**20]
     assert incoming.taken == [56, 2**20]
+
+
+def test_sending_ends_when_the_last_byte_has_left(groups: Groups) -> None:
+    # 32 MiB are more than the connection buffers. The weights are spoilt as soon as sending ends, as training would.
+    tensors = {"large": torch.randn(2**23)}
+    buckets = list(plan_buckets([("large", torch.float32, (2**23,))], 2**20))
+    places = {"large": torch.zeros(2**23)}
+    with ThreadPoolExecutor() as pool:
+        sent = pool.submit(send, groups.sending, buckets, iter(FakeWeights(tensors)), Staging(2**20))
+        assert not wait([sent], timeout=0.2).done
+        receive(groups.receiving, buckets, Staging(2**20), places, lambda _: None)
+        sent.result()
+    assert_same(places, tensors)
