@@ -25,7 +25,7 @@ from tiny_model import make_tiny_model, make_tokenizer
 PROBE_IDS = np.random.default_rng(0).integers(0, len(make_tokenizer()), 96, dtype=np.int32)
 
 
-def make_config(model: Model, deterministic: bool) -> Config:
+def make_config(model: Model, deterministic: bool, processes: int) -> Config:
     """The deterministic engine has no prefix cache, the other has. The MLP's matrices, 1.03 MiB in float32, travel
     alone."""
     return Config.model_validate(
@@ -38,6 +38,7 @@ def make_config(model: Model, deterministic: bool) -> Config:
                 "max_concurrent_sequences": 64,
                 "enforce_eager": True,
                 "stop": ["++"],
+                "tensor_parallel_size": processes,
             },
             "weight_sync": {"timeout": 60.0, "bucket_mib": 1},
             "cluster": {"device": "cpu"},
@@ -94,7 +95,7 @@ class EngineThread:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.names: Sequence[str] = ["rollout-0"]
-        self.world_sizes: Sequence[int] = [1]
+        self.world_sizes: Sequence[int] = [config.rollout.tensor_parallel_size]
         self.loop = asyncio.new_event_loop()
         Thread(target=self.loop.run_forever, daemon=True).start()
         self.engine = VllmEngine(config, "rollout-0")
@@ -124,9 +125,9 @@ class EngineThread:
 class RunningEngine(EngineThread):
     """The engine of a small model, and another model of the same shape."""
 
-    def __init__(self, model: Model, other: Model, deterministic: bool) -> None:
+    def __init__(self, model: Model, other: Model, deterministic: bool, processes: int = 1) -> None:
         self.model, self.other = model, other
-        super().__init__(make_config(model, deterministic))
+        super().__init__(make_config(model, deterministic, processes))
 
     def generate(self, *tasks: GroupTask) -> list[Group]:
         async def together() -> list[Group]:

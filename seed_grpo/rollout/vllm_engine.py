@@ -55,6 +55,8 @@ class VllmEngine:
         self._running: set[str] = set()
         self._updating = False
         """whether a weight update is open"""
+        self._is_out_of_step = False
+        """whether answers to a former call may still come from one of several processes"""
         self._engine: AsyncLLM
         self._death: asyncio.Task[None]
         """ends when the engine's processes do"""
@@ -140,6 +142,11 @@ class VllmEngine:
     async def heartbeat(self) -> None:
         # Whatever it answers, the engine's loop is alive; how long it may take, the caller knows.
         with self._named("answering a heartbeat"):
+            if self._is_out_of_step:
+                raise RuntimeError(
+                    f"a call failed in one of its {self._config.rollout.tensor_parallel_size} processes "
+                    "(rollout.tensor_parallel_size), and vLLM takes answers left over for those to the next call"
+                )
             await self._unless_dead(self._engine.is_sleeping())
 
     async def abort_all(self) -> None:
@@ -193,7 +200,12 @@ class VllmEngine:
     async def _control(self, doing: str, call: Coroutine[Any, Any, None]) -> None:
         limit = self._config.weight_sync.timeout
         with self._named(doing, f"no answer in {limit} s (weight_sync.timeout)"):
-            await asyncio.wait_for(self._unless_dead(call), limit)
+            try:
+                await asyncio.wait_for(self._unless_dead(call), limit)
+            except Exception:
+                # vLLM reads no answer after the first that is an error (0.32; its pull request 57846).
+                self._is_out_of_step = self._config.rollout.tensor_parallel_size > 1
+                raise
 
     async def _unless_dead(self, call: Coroutine[Any, Any, T]) -> T:
         """vLLM leaves calls unanswered whose engine dies meanwhile; here they fail."""
