@@ -175,13 +175,30 @@ def test_a_large_weight_is_sent_from_and_received_where_it_lies(groups: Groups) 
 
 
 def test_sending_ends_when_the_last_byte_has_left(groups: Groups) -> None:
-    # 32 MiB are more than the connection buffers. The weights are spoilt as soon as sending ends, as training would.
-    tensors = {"large": torch.randn(2**23)}
-    buckets = list(plan_buckets([("large", torch.float32, (2**23,))], 2**20))
-    places = {"large": torch.zeros(2**23)}
+    # 32 MiB are more than the connection buffers: the first waits for the receiver, the second for the first, and no
+    # third is asked for, which ZeRO-3 would gather. All are spoilt as soon as sending ends, as training would.
+    tensors = {f"{number}": torch.randn(2**23) for number in range(4)}
+    buckets = list(plan_buckets([(name, torch.float32, (2**23,)) for name in tensors], 2**20))
+    places = {name: torch.zeros(2**23) for name in tensors}
+    weights = FakeWeights(tensors)
     with ThreadPoolExecutor() as pool:
-        sent = pool.submit(send, groups.sending, buckets, iter(FakeWeights(tensors)), Staging(2**20))
-        assert not wait([sent], timeout=0.2).done
+        sent = pool.submit(send, groups.sending, buckets, iter(weights), Staging(2**20))
+        assert not wait([sent], timeout=0.3).done
+        assert weights.gathered == 2
         receive(groups.receiving, buckets, Staging(2**20), places, lambda _: None)
         sent.result()
     assert_same(places, tensors)
+
+
+def test_a_weight_larger_than_a_bucket_that_must_be_copied_is_sent_alone(groups: Groups) -> None:
+    # Transposed, it cannot be sent from where it lies; 1 MiB, in a bucket of half of it.
+    tensors = {"small": torch.randn(5), "turned": torch.randn(2**9, 2**9).T}
+    buckets = list(plan_buckets([(n, t.dtype, t.shape) for n, t in tensors.items()], 2**17))
+    outgoing = CountedStaging(2**19)
+    handed: dict[str, torch.Tensor] = {}
+    with ThreadPoolExecutor() as pool:
+        sent = pool.submit(send, groups.sending, buckets, iter(FakeWeights(tensors)), outgoing)
+        receive(groups.receiving, buckets, Staging(2**19), {}, handed.update)
+        sent.result(TIMEOUT)
+    assert_same(handed, tensors)
+    assert outgoing.peak == 2**20

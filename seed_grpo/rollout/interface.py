@@ -57,7 +57,7 @@ class RolloutEngine(Protocol):
         """Returns as soon as the engine's own process has answered.
 
         Raises:
-            RolloutError: it is dead, or must be replaced.
+            RolloutError: it is dead.
         """
         ...
 

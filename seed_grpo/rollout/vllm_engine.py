@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import numpy as np
 from vllm import AsyncEngineArgs, SamplingParams
 from vllm.config import WeightTransferConfig
-from vllm.distributed.weight_transfer.base import WeightTransferInitRequest, WeightTransferUpdateRequest
 from vllm.inputs.engine import tokens_input
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import RequestOutputKind
@@ -26,6 +25,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Sampling
+from seed_grpo.rollout.engine_process import EngineProcess
 from seed_grpo.weight_sync.factory import TRANSPORTS
 
 T = TypeVar("T")
@@ -55,8 +55,6 @@ class VllmEngine:
         self._running: set[str] = set()
         self._updating = False
         """whether a weight update is open"""
-        self._is_out_of_step = False
-        """whether answers to a former call may still come from one of several processes"""
         self._engine: AsyncLLM
         self._death: asyncio.Task[None]
         """ends when the engine's processes do"""
@@ -117,8 +115,7 @@ class VllmEngine:
         await self._control("resuming", self._engine.resume_generation())
 
     async def init_weight_transfer(self, init_info: dict[str, Any]) -> None:
-        request = WeightTransferInitRequest(init_info=init_info)
-        await self._control("joining the weight transfer", self._engine.init_weight_transfer_engine(request))
+        await self._in_processes("joining the weight transfer", "init_weight_transfer_engine", init_info=init_info)
 
     async def start_weight_update(self) -> None:
         """As the interface says. All cached keys and values are dropped: prefixes must not outlive their weights, and a
@@ -126,27 +123,22 @@ class VllmEngine:
         await self._pause("pausing for new weights", clear_cache=True)
         if self._updating:  # the one before was broken off; the weights are a mixture until this one is through
             with suppress(RolloutError):  # vLLM closes an update itself where the weights could not be loaded
-                await self._control("ending a weight update", self._engine.finish_weight_update())
+                await self._in_processes("ending a weight update", "finish_weight_update")
         self._updating = True
-        await self._control("starting a weight update", self._engine.start_weight_update())
+        await self._in_processes("starting a weight update", "start_weight_update")
 
     async def update_weights(self, update_info: dict[str, Any]) -> None:
-        request = WeightTransferUpdateRequest(update_info=update_info)
-        await self._control("receiving weights", self._engine.update_weights(request))
+        await self._in_processes("receiving weights", "update_weights", update_info=update_info)
 
     async def finish_weight_update(self, version: int) -> None:
-        await self._control("finishing a weight update", self._engine.finish_weight_update(str(version)))
+        await self._in_processes("finishing a weight update", "finish_weight_update")
+        await self._control("taking a weight version", self._engine.update_weight_version(str(version)))
         self._updating = False
         await self.resume()
 
     async def heartbeat(self) -> None:
         # Whatever it answers, the engine's loop is alive; how long it may take, the caller knows.
         with self._named("answering a heartbeat"):
-            if self._is_out_of_step:
-                raise RuntimeError(
-                    f"a call failed in one of its {self._config.rollout.tensor_parallel_size} processes "
-                    "(rollout.tensor_parallel_size), and vLLM takes answers left over for those to the next call"
-                )
             await self._unless_dead(self._engine.is_sleeping())
 
     async def abort_all(self) -> None:
@@ -197,15 +189,19 @@ class VllmEngine:
         the caller: nothing here counts on their order."""
         await self._control(doing, self._engine.engine_core.pause_scheduler_async("keep", clear_cache))
 
-    async def _control(self, doing: str, call: Coroutine[Any, Any, None]) -> None:
+    async def _control(self, doing: str, call: Coroutine[Any, Any, T]) -> T:
         limit = self._config.weight_sync.timeout
         with self._named(doing, f"no answer in {limit} s (weight_sync.timeout)"):
-            try:
-                await asyncio.wait_for(self._unless_dead(call), limit)
-            except Exception:
-                # vLLM reads no answer after the first that is an error (0.32; its pull request 57846).
-                self._is_out_of_step = self._config.rollout.tensor_parallel_size > 1
-                raise
+            return await asyncio.wait_for(self._unless_dead(call), limit)
+
+    async def _in_processes(self, doing: str, method: str, **arguments: Any) -> None:
+        """Calls a method of vLLM's worker class in every process of the engine; fails where it fails in any."""
+        answering: Coroutine[Any, Any, list[str]] = self._engine.collective_rpc(
+            EngineProcess.error_of.__name__, args=(method, arguments)
+        )
+        errors = dict.fromkeys(filter(None, await self._control(doing, answering)))
+        if errors:
+            raise RolloutError(f"rollout worker {self._name}: {doing} failed: {'; '.join(errors)}")
 
     async def _unless_dead(self, call: Coroutine[Any, Any, T]) -> T:
         """vLLM leaves calls unanswered whose engine dies meanwhile; here they fail."""
@@ -288,6 +284,7 @@ def _engine_args(config: Config) -> AsyncEngineArgs:
         enable_prefix_caching=rollout.prefix_caching and not config.run.deterministic,
         logprobs_mode="raw_logprobs",  # at temperature 1, before top-p
         weight_transfer_config=WeightTransferConfig(backend=config.transport),
+        worker_extension_cls=f"{EngineProcess.__module__}.{EngineProcess.__name__}",
         disable_log_stats=True,
         **on_cpu,
     )

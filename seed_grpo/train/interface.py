@@ -26,8 +26,8 @@ class Weights(Protocol):
     """The policy's weights as a Hugging Face checkpoint has them, a tied matrix once.
 
     `metadata` gathers nothing. Iteration is a collective over all ranks: every rank must go through it to the end;
-    it gathers bucket by bucket. A tensor stays as it is until the policy is trained again; what was gathered for it
-    takes memory as long as anything refers to it.
+    it gathers bucket by bucket. A tensor stays as it is until the policy is trained again or loaded; what was
+    gathered for it takes memory as long as anything refers to it.
     """
 
     def metadata(self) -> list[WeightInfo]: ...

@@ -41,7 +41,7 @@ class GlooGroup:
         options = gloo._Options()
         options._timeout = limit
         options._devices = [gloo.create_device(hostname=own_address)]
-        options._threads = 1  # one broadcast after another: two at a time share the connection, and take longer
+        options._threads = 1  # one broadcast after another: two at a time share a connection, and take longer
         self._group: Any = gloo(self._store, rank, world_size, options)
 
     @property

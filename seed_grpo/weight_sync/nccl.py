@@ -2,7 +2,7 @@
 
 Both ends are vLLM's own `nccl` backend, in its packed form: tensors are packed into buckets, two of them on their way
 at a time. So each end holds two buckets, either of which may exceed its size by one weight, and the sender also what
-ZeRO-3 gathered of the bucket that it is packing. This module only says how it is opened.
+was gathered or made for the bucket that it is packing. This module only says how it is opened.
 """
 
 from __future__ import annotations

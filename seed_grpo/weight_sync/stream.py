@@ -24,7 +24,7 @@ from seed_grpo.weight_sync.staging import Staging
 LOOK = timedelta(seconds=0.05)
 """between two looks whether the group was closed"""
 AHEAD = 2
-"""broadcasts on their way at a time, so that the next is there when one ends"""
+"""broadcasts that are begun at a time: one is on its way, and the next is there when it ends"""
 RELEASE_SECONDS, RELEASE_POLLS = 0.0001, 25
 """between two looks whether gloo's thread has let go of a buffer, and how many there are at most"""
 
@@ -68,8 +68,8 @@ def _content(
         if tensor.is_cpu and tensor.is_contiguous():
             return as_bytes(tensor)
         tensors = iter([(bucket.slots[0].name, tensor)])
-    while (buffer := staging.take(bucket.num_bytes)) is None:
-        _finish(sending, group, leave=max(len(sending) - 1, 0))
+    while (buffer := _room(staging, bucket.num_bytes, alone=not sending)) is None:
+        _finish(sending, group)
     pack(bucket, tensors, buffer)
     return buffer
 

@@ -1,0 +1,26 @@
+"""What each process of an engine can do beside what vLLM's worker class does, to which vLLM adds this one.
+
+Consumes the name of a method of the worker; produces an error's text in place of the error. vLLM 0.32 reads no answer
+after the first that is an error, and takes those that are left for answers to the next call (its pull request 57846), so
+an engine of several processes could not be used after a weight sync that failed.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+class EngineProcess:
+    """Added to the bases of vLLM's worker class."""
+
+    def error_of(self, method: str, arguments: dict[str, Any]) -> str:
+        """Calls a method; nothing where it succeeds, else what went wrong."""
+        try:
+            getattr(self, method)(**arguments)
+        except Exception as error:
+            logger.exception("%s failed", method)
+            return f"{type(error).__name__}: {error}"
+        return ""
