@@ -1,7 +1,7 @@
 """What each process of an engine can do beside what vLLM's worker class does, to which vLLM adds this one.
 
 Consumes the name of a method of the worker; produces an error's text in place of the error. vLLM 0.32 reads no answer
-after the first that is an error, and takes those that are left for answers to the next call (its pull request 57846), so
+after the first that is an error, and takes those that are left for answers to the next call (its pull request 57846):
 an engine of several processes could not be used after a weight sync that failed.
 """
 
