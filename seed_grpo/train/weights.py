@@ -92,9 +92,20 @@ class PolicyWeights:
             with self._gather([part for part in distinct.values() if isinstance(part, torch.nn.Parameter)]):
                 for weight in bucket:
                     if weight.name in self._other:
-                        yield from self._as_saved(weight.name, weight.tensor()).items()
+                        yield from self._taken_apart(weight)
                     else:
                         yield weight.name, weight.tensor()
+
+    def _taken_apart(self, weight: Weight) -> Iterator[tuple[str, torch.Tensor]]:
+        """What a parameter is in the checkpoint. All parts are made at once, but vLLM's transport over NCCL asks for
+        each on one of two CUDA streams, in turns."""
+        made_on = torch.cuda.current_stream() if weight.parameter.is_cuda else None
+        for name, tensor in self._as_saved(weight.name, weight.tensor()).items():
+            if made_on is not None:
+                asked_on = torch.cuda.current_stream()
+                asked_on.wait_stream(made_on)
+                tensor.record_stream(asked_on)
+            yield name, tensor
 
     def _as_saved(self, name: str, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
         return revert_weight_conversion(self._model, {name: tensor})
