@@ -16,7 +16,7 @@ from typing import Any
 from seed_grpo.config import Config
 from seed_grpo.config_file import dump_config, load_config, parse_config, read_tree
 from seed_grpo.errors import ConfigError
-from seed_grpo.files import write_atomically
+from seed_grpo.files import claimed, write_atomically
 from seed_grpo.runtime.cluster import check_cluster, connected
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.pipeline import Pipeline
@@ -145,6 +145,7 @@ def _policy_of(run: Path, directory: Path) -> Path:
     if checkpoint is None:
         raise ConfigError(f"{run} has neither a policy nor a checkpoint yet: train first, or name a model")
     exported = directory / f"policy_{checkpoint.name}"
-    if not (exported / "config.json").is_file():
-        export(load_config(run / "config.yaml", [f"run.directory={run}"]), exported)
+    with claimed(directory):  # another program may be about to write the same
+        if not (exported / "config.json").is_file():
+            export(load_config(run / "config.yaml", [f"run.directory={run}"]), exported)
     return exported

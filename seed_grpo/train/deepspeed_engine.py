@@ -195,10 +195,10 @@ class DeepSpeedEngine:
         folder.mkdir(parents=True, exist_ok=True)
         write_safetensors(self.weights(), folder, writes=self.rank == 0)
         if self.rank == 0:
-            self._model.config.save_pretrained(folder)
+            load_tokenizer(self._config.model).save_pretrained(folder)
             if self._model.generation_config is not None:
                 self._model.generation_config.save_pretrained(folder)
-            load_tokenizer(self._config.model).save_pretrained(folder)
+            self._model.config.save_pretrained(folder)
         distributed.barrier()
 
     def _identity(self) -> dict[str, Any]:

@@ -71,5 +71,5 @@ class TrainEngine(Protocol):
         ...
 
     def export(self, folder: Path) -> None:
-        """Writes the policy as a Hugging Face model with its tokenizer."""
+        """Writes the policy as a Hugging Face model with its tokenizer; `config.json` comes last."""
         ...
