@@ -1,4 +1,4 @@
-"""A real vLLM engine of two processes, each with half of every matrix: new weights reach both."""
+"""A real vLLM engine of two processes, each with its part of the matrices: new weights reach both."""
 
 from __future__ import annotations
 

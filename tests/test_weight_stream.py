@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 
 from seed_grpo.weight_sync.buckets import pack, plan_buckets, unpack
+from seed_grpo.weight_sync.gloo import GlooInitInfo, GlooUpdateInfo, GlooWorkerEngine
 from seed_grpo.weight_sync.gloo_group import GlooGroup
 from seed_grpo.weight_sync.staging import PARTS, Staging
 from seed_grpo.weight_sync.stream import receive, send
@@ -183,6 +186,8 @@ def test_sending_ends_when_the_last_byte_has_left(groups: Groups) -> None:
     weights = FakeWeights(tensors)
     with ThreadPoolExecutor() as pool:
         sent = pool.submit(send, groups.sending, buckets, iter(weights), Staging(2**20))
+        while weights.gathered < 2 and not sent.done():
+            time.sleep(0.01)
         assert not wait([sent], timeout=0.3).done
         assert weights.gathered == 2
         receive(groups.receiving, buckets, Staging(2**20), places, lambda _: None)
@@ -190,15 +195,39 @@ def test_sending_ends_when_the_last_byte_has_left(groups: Groups) -> None:
     assert_same(places, tensors)
 
 
-def test_a_weight_larger_than_a_bucket_that_must_be_copied_is_sent_alone(groups: Groups) -> None:
-    # Transposed, it cannot be sent from where it lies; 1 MiB, in a bucket of half of it.
-    tensors = {"small": torch.randn(5), "turned": torch.randn(2**9, 2**9).T}
-    buckets = list(plan_buckets([(n, t.dtype, t.shape) for n, t in tensors.items()], 2**17))
-    outgoing = CountedStaging(2**19)
-    handed: dict[str, torch.Tensor] = {}
+class Large(torch.nn.Module):
+    """A model of one weight, "large", which may not be able to load it."""
+
+    def __init__(self, breaks: bool) -> None:
+        super().__init__()
+        self.large = torch.nn.Parameter(torch.zeros(2**23), requires_grad=False)
+        self.breaks = breaks
+
+    def load_weights(self, weights: list[tuple[str, torch.Tensor]]) -> None:
+        if self.breaks:
+            raise MemoryError
+        self.large.copy_(dict(weights)["large"])
+
+
+def test_a_process_that_fails_frees_the_sender_and_the_other_processes() -> None:
+    port = free_port()
+
+    def join(rank: int) -> GlooWorkerEngine:
+        vllm_config: Any = SimpleNamespace(parallel_config=SimpleNamespace(rank=rank), model_config=None)
+        config: Any = None
+        engine = GlooWorkerEngine(config, vllm_config, torch.device("cpu"), Large(breaks=rank == 0))
+        engine.init_transfer_engine(GlooInitInfo("127.0.0.1", port, 1, 3, 2**20, TIMEOUT))
+        return engine
+
+    update = GlooUpdateInfo(["large"], ["float32"], [[2**23]])
     with ThreadPoolExecutor() as pool:
-        sent = pool.submit(send, groups.sending, buckets, iter(FakeWeights(tensors)), outgoing)
-        receive(groups.receiving, buckets, Staging(2**19), {}, handed.update)
-        sent.result(TIMEOUT)
-    assert_same(handed, tensors)
-    assert outgoing.peak == 2**20
+        joining = [pool.submit(join, rank) for rank in range(2)]
+        sending = GlooGroup("127.0.0.1", port, 0, 3, TIMEOUT)
+        started = time.monotonic()
+        receiving = [pool.submit(each.result().receive_weights, update) for each in joining]
+        with pytest.raises(RuntimeError):
+            send(sending, update.buckets(2**20), iter([("large", torch.ones(2**23))]), Staging(2**20))
+        sending.close()  # as `GlooTrainerEngine` does
+        errors = [each.exception() for each in receiving]  # the other may have had all of it, or fail
+        assert time.monotonic() - started < TIMEOUT / 2
+    assert isinstance(errors[0], MemoryError)

@@ -1,4 +1,4 @@
-"""What each process of an engine can do beside what vLLM's worker class does, to which vLLM adds this one.
+"""What each process of an engine can do beside what vLLM's worker class does, to whose bases vLLM adds this one.
 
 Consumes the name of a method of the worker; produces an error's text in place of the error. vLLM 0.32 reads no answer
 after the first that is an error, and takes those that are left for answers to the next call (its pull request 57846):
@@ -8,13 +8,19 @@ an engine of several processes could not be used after a weight sync that failed
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 logger = logging.getLogger(__name__)
 
 
 class EngineProcess:
-    """Added to the bases of vLLM's worker class."""
+    """One of them."""
+
+    _weight_update_active: bool
+    start_weight_update: Callable[[], None]
+    finish_weight_update: Callable[[], None]
+    """vLLM's own"""
 
     def error_of(self, method: str, arguments: dict[str, Any]) -> str:
         """Calls a method; nothing where it succeeds, else what went wrong."""
@@ -24,3 +30,10 @@ class EngineProcess:
             logger.exception("%s failed", method)
             return f"{type(error).__name__}: {error}"
         return ""
+
+    def begin_weight_update(self) -> None:
+        """Starts a weight update. One that was broken off is ended before: the weights are a mixture until this one is
+        through."""
+        if self._weight_update_active:
+            self.finish_weight_update()
+        self.start_weight_update()

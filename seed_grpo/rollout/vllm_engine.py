@@ -11,7 +11,7 @@ import itertools
 import os
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,8 +53,6 @@ class VllmEngine:
         self._name = name
         self._requests = itertools.count()
         self._running: set[str] = set()
-        self._updating = False
-        """whether a weight update is open"""
         self._engine: AsyncLLM
         self._death: asyncio.Task[None]
         """ends when the engine's processes do"""
@@ -121,11 +119,7 @@ class VllmEngine:
         """As the interface says. All cached keys and values are dropped: prefixes must not outlive their weights, and a
         running request is computed anew up to its present token, so that each further token is of one version only."""
         await self._pause("pausing for new weights", clear_cache=True)
-        if self._updating:  # the one before was broken off; the weights are a mixture until this one is through
-            with suppress(RolloutError):  # vLLM closes an update itself where the weights could not be loaded
-                await self._in_processes("ending a weight update", "finish_weight_update")
-        self._updating = True
-        await self._in_processes("starting a weight update", "start_weight_update")
+        await self._in_processes("starting a weight update", "begin_weight_update")
 
     async def update_weights(self, update_info: dict[str, Any]) -> None:
         await self._in_processes("receiving weights", "update_weights", update_info=update_info)
@@ -133,7 +127,6 @@ class VllmEngine:
     async def finish_weight_update(self, version: int) -> None:
         await self._in_processes("finishing a weight update", "finish_weight_update")
         await self._control("taking a weight version", self._engine.update_weight_version(str(version)))
-        self._updating = False
         await self.resume()
 
     async def heartbeat(self) -> None:
@@ -196,12 +189,10 @@ class VllmEngine:
 
     async def _in_processes(self, doing: str, method: str, **arguments: Any) -> None:
         """Calls a method of vLLM's worker class in every process of the engine; fails where it fails in any."""
-        answering: Coroutine[Any, Any, list[str]] = self._engine.collective_rpc(
-            EngineProcess.error_of.__name__, args=(method, arguments)
-        )
-        errors = dict.fromkeys(filter(None, await self._control(doing, answering)))
-        if errors:
-            raise RolloutError(f"rollout worker {self._name}: {doing} failed: {'; '.join(errors)}")
+        answering = self._engine.collective_rpc(EngineProcess.error_of.__name__, args=(method, arguments))
+        errors: list[str] = await self._control(doing, answering)
+        if any(errors):
+            raise self._failure(doing, "; ".join(dict.fromkeys(filter(None, errors))))
 
     async def _unless_dead(self, call: Coroutine[Any, Any, T]) -> T:
         """vLLM leaves calls unanswered whose engine dies meanwhile; here they fail."""
@@ -228,7 +219,10 @@ class VllmEngine:
             raise
         except Exception as error:
             why = on_timeout if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
-            raise RolloutError(f"rollout worker {self._name}: {doing} failed: {why}") from error
+            raise self._failure(doing, why) from error
+
+    def _failure(self, doing: str, why: str) -> RolloutError:
+        return RolloutError(f"rollout worker {self._name}: {doing} failed: {why}")
 
 
 def _environment(config: Config) -> dict[str, str]:

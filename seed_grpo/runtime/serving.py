@@ -58,10 +58,14 @@ def serving_config(
     tree["run"] = {"directory": directory, "steps": 1, "seed": tree.get("run", {}).get("seed", 0)}
     tree["trainer"] = dict(WHOLE)
     tree["algo"] = {"semantic_entropy": tree.get("algo", {}).get("semantic_entropy", {})}
-    tree.setdefault("model", {})["path"] = str(_policy_of(Path(model), directory)) if is_run(model) else model
+    tree.setdefault("model", {})["path"] = model
     tree.setdefault("data", {}).update(source="-", split="test", columns=None, limit=None)
     tree.setdefault("rollout", {})["completions_per_prompt"] = completions
-    return parse_config(tree, f"the settings for {model}", list(overrides))
+    config = parse_config(tree, f"the settings for {model}", list(overrides))
+    if config.model.path == model and is_run(model):
+        policy = str(_policy_of(Path(model), directory))
+        return config.model_copy(update={"model": config.model.model_copy(update={"path": policy})})
+    return config
 
 
 @contextmanager

@@ -193,6 +193,8 @@ class DeepSpeedEngine:
     def export(self, folder: Path) -> None:
         """Writes a Hugging Face folder; see the interface. Rank 0 writes, and holds at most one shard at a time."""
         folder.mkdir(parents=True, exist_ok=True)
+        if self.rank == 0:
+            (folder / "config.json").unlink(missing_ok=True)  # it says that the folder is whole
         write_safetensors(self.weights(), folder, writes=self.rank == 0)
         if self.rank == 0:
             load_tokenizer(self._config.model).save_pretrained(folder)

@@ -98,12 +98,13 @@ class PolicyWeights:
 
     def _taken_apart(self, weight: Weight) -> Iterator[tuple[str, torch.Tensor]]:
         """What a parameter is in the checkpoint. All parts are made at once, but vLLM's transport over NCCL asks for
-        each on one of two CUDA streams, in turns."""
-        made_on = torch.cuda.current_stream() if weight.parameter.is_cuda else None
-        for name, tensor in self._as_saved(weight.name, weight.tensor()).items():
-            if made_on is not None:
+        each on one of two CUDA streams, in turns; what ZeRO-3 gathers is there on any."""
+        parts = self._as_saved(weight.name, weight.tensor())
+        made = torch.cuda.current_stream().record_event() if weight.parameter.is_cuda else None
+        for name, tensor in parts.items():
+            if made is not None:
                 asked_on = torch.cuda.current_stream()
-                asked_on.wait_stream(made_on)
+                asked_on.wait_event(made)
                 tensor.record_stream(asked_on)
             yield name, tensor
 

@@ -94,16 +94,17 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         if self._group is None:
             raise WeightSyncError("update_weights before init_weight_transfer: this engine has not joined a sender")
         buckets, staging = update_info.buckets(self._bucket_bytes), Staging(self._bucket_bytes)
-        if not self._has_searched:
-            self._places = find_places(self.model, (slot for bucket in buckets for slot in bucket.slots))
-            self._has_searched = True
         try:
+            if not self._has_searched:
+                self._places = find_places(self.model, (slot for bucket in buckets for slot in bucket.slots))
+                self._has_searched = True
             if self._places is not None:
                 receive(self._group, buckets, staging, self._places.whole, self._places.write)
             else:
                 self._reload = Reload(self.model)
                 receive(self._group, buckets, staging, {}, self._reload.load)
         except Exception:
+            self._group.close()  # or the sender, and the other processes, would wait for this one
             # The model is now a mixture of old, new and undefined weights, but whole layers again: the next update can
             # start, where an unfinished reload would refuse it.
             self.finish_weight_update()

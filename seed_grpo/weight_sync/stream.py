@@ -37,6 +37,9 @@ def send(
 ) -> None:
     """Broadcasts the weights, and returns when the last byte has left.
 
+    Args:
+        staging: at least of the largest bucket.
+
     Raises:
         WeightSyncError: the group was closed meanwhile, though broadcasts still wait for an engine.
         ValueError: the tensors are not those of the buckets.
@@ -68,8 +71,9 @@ def _content(
         if tensor.is_cpu and tensor.is_contiguous():
             return as_bytes(tensor)
         tensors = iter([(bucket.slots[0].name, tensor)])
-    while (buffer := _room(staging, bucket.num_bytes, alone=not sending)) is None:
+    while (buffer := staging.take(bucket.num_bytes)) is None:
         _finish(sending, group)
+        time.sleep(RELEASE_SECONDS)
     pack(bucket, tensors, buffer)
     return buffer
 

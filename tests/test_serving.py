@@ -1,0 +1,43 @@
+"""Which model and settings a run is sampled with, after training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seed_grpo.config import Config
+from seed_grpo.config_file import dump_config
+from seed_grpo.errors import ConfigError
+from seed_grpo.files import claimed
+from seed_grpo.runtime import serving
+from seed_grpo.train import checkpoint
+
+
+def test_the_policy_of_a_checkpoint_is_written_once_and_by_one_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    run.mkdir()
+    config = {"run": {"directory": run, "steps": 1}, "model": {"path": "unused"}, "data": {"source": "arithmetic"}}
+    (run / "config.yaml").write_text(dump_config(Config.model_validate(config)))
+    (run / "metrics.jsonl").write_text("")
+    with checkpoint.writing(run / "checkpoints", step=2, keep=1):
+        pass
+    exported: list[Path] = []
+
+    def export(_config: Config, folder: Path) -> None:
+        exported.append(folder)
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+
+    monkeypatch.setattr(serving, "export", export)
+    with pytest.raises(ConfigError, match="temprature"):  # before anything is written
+        serving.serving_config(str(run), 2, out, None, ["rollout.temprature=1"])
+    assert not out.exists()
+    with claimed(out), pytest.raises(ConfigError, match=f"another program is at work in {out}"):
+        serving.serving_config(str(run), 2, out, None, [])
+    for _ in range(2):
+        served = serving.serving_config(str(run), 2, out, None, [])
+        assert served.model.path == str(out / "policy_step_00000002")
+    assert exported == [out / "policy_step_00000002"]
