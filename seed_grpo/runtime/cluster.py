@@ -46,7 +46,7 @@ def connected(config: Config) -> Iterator[Cluster]:
     """
     address = cluster_address(config)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # Else Ray prints, with its traceback, whatever a call failed with that was given up with its worker.
+    # Else Ray prints the errors of calls that were given up with their worker, each with its traceback.
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     if address is None:
         _stay_on_loopback()
