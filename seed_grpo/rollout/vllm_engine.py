@@ -188,7 +188,8 @@ class VllmEngine:
             return await asyncio.wait_for(self._unless_dead(call), limit)
 
     async def _in_processes(self, doing: str, method: str, **arguments: Any) -> None:
-        """Calls a method of vLLM's worker class in every process of the engine; fails where it fails in any."""
+        """Calls a method of vLLM's worker class in every process of the engine, and waits for all; fails where it fails
+        in any."""
         answering = self._engine.collective_rpc(EngineProcess.error_of.__name__, args=(method, arguments))
         errors: list[str] = await self._control(doing, answering)
         if any(errors):
