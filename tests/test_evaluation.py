@@ -26,6 +26,7 @@ class World:
         self.prefix = "question"
         self.tasks: list[GroupTask] = []
         self.stop_after: int | None = None
+        self.failing: set[int] = set()
         monkeypatch.setattr(evaluation, "load_policy_tokenizer", lambda _config: None)
         monkeypatch.setattr(evaluation, "load_prompts", lambda data, _tokenizer: self.prompts(data.source))
         monkeypatch.setattr(evaluation, "served", self.served)
@@ -40,6 +41,7 @@ class World:
         engine.version = 0
         pipeline = FakePipeline(engine)
         pipeline.slots = 3  # so that they come a few at a time
+        pipeline.failing = self.failing
         (self.path / "config.yaml").write_text(dump_config(config))
 
         def pump() -> None:
@@ -83,6 +85,18 @@ def test_what_is_on_disk_is_not_asked_again(world: World) -> None:
     count = len(world.tasks)
     world.evaluate("a", "b")
     assert {task.problem.id[0] for task in world.tasks[count:]} == {"b"}
+
+
+def test_a_problem_that_workers_fail_on_is_told_and_asked_for_again(world: World) -> None:
+    world.failing = {7}
+    written = world.evaluate("a")
+    assert "a: 100 problems. 1 of them lack answers, since workers failed on them again and again" in written
+    assert "| all | 99 |" in written
+    world.failing.clear()
+    begun = len(world.tasks)
+    written = world.evaluate("a")
+    assert [task.problem.id for task in world.tasks[begun:]] == ["a-7", "a-7"]
+    assert "lack answers" not in written and "| all | 100 |" in written
 
 
 def test_two_sets_have_seeds_and_folders_of_their_own(world: World) -> None:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from seed_grpo.config import RolloutConfig
 from seed_grpo.data.seeds import Use, derive_seed
-from seed_grpo.errors import RolloutError
 from seed_grpo.messages import GroupTask, JudgedGroup, Problem, Sampling
 
 PUMP_SECONDS = 1.0
@@ -59,15 +58,18 @@ def sampled_tasks(prompts: Iterable[Prompt], rollout: RolloutConfig, seed: int, 
 
 
 def ask(
-    pipeline: Pipeline, tasks: Sequence[GroupTask], rollout: RolloutConfig, stopping: Callable[[], bool]
+    pipeline: Pipeline,
+    tasks: Sequence[GroupTask],
+    rollout: RolloutConfig,
+    say: Callable[[str], None],
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[JudgedGroup]:
-    """The groups of the tasks, in the order in which they come; gives up as soon as `stopping` is true.
+    """The groups of the tasks, in the order in which they come; gives up as soon as `stopping` is true. A problem that
+    workers fail on again and again is left out.
 
     Args:
         tasks: with group ids of their own.
-
-    Raises:
-        RolloutError: workers failed on a problem again and again.
+        say: is told what is left out.
     """
     arrived = _Arrived()
     waiting, by_id = deque(tasks), {task.group_id: task for task in tasks}
@@ -78,6 +80,9 @@ def ask(
         pipeline.submit(entering, arrived)
         under_way += len(entering)
         pipeline.pump(PUMP_SECONDS)
+        for task, cause in arrived.take_lost():
+            under_way -= 1
+            say(f"problem {task.problem.id} is left out, since it cannot be sampled or judged: {cause}")
         for group in arrived.take():
             judged = pipeline.fetch(group.payload)
             under_way -= 1
@@ -97,6 +102,12 @@ class _Arrived:
 
     def __init__(self) -> None:
         self._groups: list[Any] = []
+        self._lost: list[tuple[GroupTask, str]] = []
+
+    def take_lost(self) -> list[tuple[GroupTask, str]]:
+        """What was lost since the last call, and why."""
+        taken, self._lost = self._lost, []
+        return taken
 
     def take(self) -> list[Any]:
         """What came since the last call."""
@@ -109,4 +120,4 @@ class _Arrived:
         self._groups.append(group)
 
     def lost(self, task: GroupTask, cause: str) -> None:
-        raise RolloutError(f"problem {task.problem.id} of the evaluation cannot be sampled or judged: {cause}")
+        self._lost.append((task, cause))

@@ -63,9 +63,6 @@ class Evaluator:
 
         Returns:
             whether the policy is more accurate than at all steps before it.
-
-        Raises:
-            RolloutError: workers failed on a problem again and again.
         """
         if step not in self._records.evaluations():
             self._record(step, stopping)
@@ -86,8 +83,8 @@ class Evaluator:
         self._say(_line(step, result, seconds))
 
     def _judged(self, tasks: Sequence[GroupTask], stopping: Callable[[], bool]) -> list[JudgedGroup]:
-        """In the order of the tasks; not all of them where it has to stop."""
-        judged = ask(self._pipeline, tasks, self._rollout, stopping)
+        """In the order of the tasks; not all of them where it has to stop, or a problem is left out."""
+        judged = ask(self._pipeline, tasks, self._rollout, self._say, stopping)
         return sorted(judged, key=lambda judged: judged.group.task.group_id)
 
 

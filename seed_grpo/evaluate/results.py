@@ -43,6 +43,8 @@ class Note:
     name: str
     problems: int
     """that were asked"""
+    left_out: int
+    """of these, greedily or in samples, since workers failed on them"""
     too_long: int
     """left out, with prompts of more than `max_prompt_tokens`"""
     max_prompt_tokens: int
@@ -53,6 +55,11 @@ class Note:
     def text(self) -> str:
         """In sentences."""
         said = [f"{escaped(self.name)}: {self.problems} problems."]
+        if self.left_out:
+            said.append(
+                f"{self.left_out} of them lack answers, since workers failed on them again and again; the same command "
+                "asks for them once more."
+            )
         if self.too_long:
             said.append(
                 f"{self.too_long} more were not asked: their prompts have over data.max_prompt_tokens="

@@ -16,7 +16,7 @@ from seed_grpo.config import Config
 from seed_grpo.data.prompts import load_prompts
 from seed_grpo.data.seeds import Use, derive_seed
 from seed_grpo.data.templates import encode_prompts
-from seed_grpo.errors import DataError
+from seed_grpo.errors import DataError, RolloutError
 from seed_grpo.evaluate.adaptive import Rule
 from seed_grpo.evaluate.asking import Pipeline, Prompt, ask
 from seed_grpo.evaluate.benchmark import majority_at_k
@@ -60,6 +60,9 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
         rule: when to draw more.
         least: confidence below which the policy abstains.
 
+    Returns:
+        one each, but for problems that workers failed on again and again.
+
     Raises:
         SeedGrpoError: with what to change.
     """
@@ -101,7 +104,7 @@ def _draw(
     verifier: VerifierWorker,
     console: Console,
 ) -> list[RecordedGroup]:
-    """Rounds of answers, until the rule is content with every problem."""
+    """Rounds of answers, until the rule is content with every problem; those that workers fail on keep theirs."""
     drawn: dict[int, Group] = {}
     groups: dict[int, RecordedGroup] = {}
     open_problems, size = list(range(len(prompts))), 0
@@ -109,15 +112,21 @@ def _draw(
         size += int(further)
         console.say(f"{len(open_problems)} of {len(prompts)} problems get {further} answers more, {size} in all")
         tasks = [_task(config, index, prompts[index], int(further), size) for index in open_problems]
-        for judged in ask(pipeline, tasks, config.rollout, stopping=lambda: False):
+        for judged in ask(pipeline, tasks, config.rollout, console.say):
             index = judged.group.task.group_id
             before = drawn[index].completions_G if index in drawn else ()
             drawn[index] = replace(judged.group, completions_G=(*before, *judged.group.completions_G))
             (groups[index],) = recorded(rollout_rows(0, [verifier.judge_group(drawn[index])], {}))
-        open_problems = [index for index in open_problems if rule.goes_on(size, groups[index].semantic_entropy)]
+        open_problems = [
+            index
+            for index in open_problems
+            if index in groups and rule.goes_on(size, groups[index].semantic_entropy)
+        ]
         if not open_problems:
             break
-    return [groups[index] for index in range(len(prompts))]
+    if not groups:
+        raise RolloutError(f"none of {len(prompts)} problems could be sampled and judged; the causes are told above")
+    return [groups[index] for index in sorted(groups)]
 
 
 def _task(config: Config, index: int, prompt: Prompt, count: int, size: int) -> GroupTask:

@@ -124,7 +124,7 @@ def _answer(
     for kind, is_greedy in (("greedy", True), ("sampled", False)):
         chosen = [task for task in tasks if (task.sampling.temperature == 0) == is_greedy]
         if chosen:
-            judged = ask(pipeline, chosen, config.rollout, stopping=lambda: False)
+            judged = ask(pipeline, chosen, config.rollout, console.say)
             _store(question.folder, _telling(judged, f"{question.name}, {kind}", len(chosen), console))
 
 
@@ -163,6 +163,7 @@ def _note(config: Config, question: Question, seen: set[str]) -> Note:
     return Note(
         name=question.name,
         problems=len(question.prompts.prompts),
+        left_out=len({task.group_id for task in _missing(config, question)}),
         too_long=question.prompts.too_long,
         max_prompt_tokens=config.data.max_prompt_tokens,
         trained_on=tuple(overlap),
