@@ -109,9 +109,11 @@ class ChaosRun:
         return b"\nstep " in self.log.read_bytes()[self._begun :]
 
     def is_whole(self) -> bool:
-        """Whether all workers are healthy."""
+        """Whether all workers are healthy, as far as the program knows, and there are some of each kind: a machine's
+        workers are missed one after the other."""
         file = self.directory / "workers.json"
-        return file.exists() and set(json.loads(file.read_text()).values()) == {"healthy"}
+        are_healthy = file.exists() and set(json.loads(file.read_text()).values()) == {"healthy"}
+        return are_healthy and all(self.pids(kind) for kind in TITLES)
 
     @property
     def step(self) -> int:
