@@ -80,12 +80,12 @@ def ask(
         pipeline.submit(entering, arrived)
         under_way += len(entering)
         pipeline.pump(PUMP_SECONDS)
-        for task, cause in arrived.take_lost():
-            under_way -= 1
+        groups, lost = arrived.take()
+        under_way -= len(groups) + len(lost)
+        for task, cause in lost:
             say(f"problem {task.problem.id} is left out, since it cannot be sampled or judged: {cause}")
-        for group in arrived.take():
+        for group in groups:
             judged = pipeline.fetch(group.payload)
-            under_way -= 1
             if judged is None:  # its machine is gone
                 waiting.appendleft(by_id[group.summary.group_id])
             else:
@@ -104,14 +104,10 @@ class _Arrived:
         self._groups: list[Any] = []
         self._lost: list[tuple[GroupTask, str]] = []
 
-    def take_lost(self) -> list[tuple[GroupTask, str]]:
-        """What was lost since the last call, and why."""
-        taken, self._lost = self._lost, []
-        return taken
-
-    def take(self) -> list[Any]:
-        """What came since the last call."""
-        taken, self._groups = self._groups, []
+    def take(self) -> tuple[list[Any], list[tuple[GroupTask, str]]]:
+        """What came since the last call, and what was lost, with the cause."""
+        taken = self._groups, self._lost
+        self._groups, self._lost = [], []
         return taken
 
     def running(self, group_id: int) -> None: ...

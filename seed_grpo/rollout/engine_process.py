@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class EngineProcess:
-    """One of them."""
+    """Mixed into vLLM's worker class."""
 
     _weight_update_active: bool
     start_weight_update: Callable[[], None]

@@ -63,15 +63,16 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
     questions = [_question(config, name) for name in sets]
     seen, trouble = _seen(trained_on)
     with claimed(config.run.directory), Console(total_steps=1) as console:
-        missing = [(question, list(_missing(config, question))) for question in questions]
+        missing = [(question, list(_missing(config, question, _recorded(question)))) for question in questions]
         if any(tasks for _, tasks in missing):
             with served(config, console) as pipeline:
                 for question, tasks in missing:
                     _answer(config, question, tasks, pipeline, console)
         if trouble:
             console.say(trouble)
-        notes = [_note(config, question, seen) for question in questions]
-        groups = [group for question in questions for group in _recorded(question)]
+        recorded = [list(_recorded(question)) for question in questions]
+        notes = [_note(config, *each, seen) for each in zip(questions, recorded, strict=True)]
+        groups = [group for each in recorded for group in each]
         written = write_results(config.run.directory, groups, notes, config.algo.semantic_entropy, config.run.seed)
         console.say(written.read_text())
         console.say(f"results, figures and responses: {config.run.directory}")
@@ -87,9 +88,9 @@ def _question(config: Config, name: str) -> Question:
     return Question(name, prompts, config.run.directory / "responses" / folder)
 
 
-def _missing(config: Config, question: Question) -> Iterator[GroupTask]:
-    """What is not on disk yet, greedy completions first."""
-    there = {(group.group_id, group.temperature == 0) for group in _recorded(question)}
+def _missing(config: Config, question: Question, recorded: Iterable[RecordedGroup]) -> Iterator[GroupTask]:
+    """What is not on record yet, greedy completions first."""
+    there = {(group.group_id, group.temperature == 0) for group in recorded}
     prompts, rollout = question.prompts.prompts, config.rollout
     sampled = sampled_tasks(prompts, rollout, config.run.seed, _number(question.name))
     for task in (*greedy_tasks(prompts, rollout), *sampled):
@@ -158,12 +159,12 @@ def _telling(judged: Iterable[JudgedGroup], what: str, count: int, console: Cons
             console.say(f"{what}: {number} of {count} problems")
 
 
-def _note(config: Config, question: Question, seen: set[str]) -> Note:
+def _note(config: Config, question: Question, recorded: Iterable[RecordedGroup], seen: set[str]) -> Note:
     overlap = [problem.id for problem, _ in question.prompts.prompts if _normal(problem) in seen]
     return Note(
         name=question.name,
         problems=len(question.prompts.prompts),
-        left_out=len({task.group_id for task in _missing(config, question)}),
+        left_out=len({task.group_id for task in _missing(config, question, recorded)}),
         too_long=question.prompts.too_long,
         max_prompt_tokens=config.data.max_prompt_tokens,
         trained_on=tuple(overlap),
