@@ -13,7 +13,7 @@ PACKAGE = ROOT / "seed_grpo"
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in PACKAGE.rglob("*.py")
 )
-TOP_LEVEL = {"seed_grpo", "cluster", "jobs", "tests", "docker", "pyproject.toml", "README.md"}
+TOP_LEVEL = {"seed_grpo", "cluster", "jobs", "tests", "docker", "findings", "LICENSE", "pyproject.toml", "README.md"}
 
 # package -> the modules (or folders, with a trailing dot) that may import it at run time, at any depth
 OWNERS = {
