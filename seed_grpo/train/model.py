@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from seed_grpo.config import ModelConfig
 from seed_grpo.errors import ModelError
+from seed_grpo.pretrained.fit import check_weights
+from seed_grpo.pretrained.folder import loading, local_folder
+from seed_grpo.pretrained.misfits import misfits_of_loading, refuse
 from seed_grpo.train import attention
 
 PACKABLE_LAYERS = {"full_attention", "sliding_attention", "sparse", "dense"}
@@ -23,18 +23,21 @@ def load_model(config: ModelConfig) -> PreTrainedModel:
     off: the policy that samples has none.
 
     Raises:
-        ModelError: it is not there, or is not a causal language model.
+        ModelError: it is not there, not whole, quantised, or is not a causal language model.
     """
-    _check_path(config.path)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
+    was_here = check_weights(config, trains=True)
+    with loading("model", config.path):
+        model, info = AutoModelForCausalLM.from_pretrained(
             config.path,
             dtype=getattr(torch, config.dtype),
             attn_implementation=attention.NAME,
             trust_remote_code=config.trust_remote_code,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are among what is checked below, by name
         )
-    except (OSError, ValueError) as error:
-        raise _cannot_load("model", config, error) from error
+    if was_here is None:
+        check_weights(config, trains=True)
+    refuse(misfits_of_loading(info), model, config.path)
     _check_layers(model, config)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -77,25 +80,14 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     """The tokenizer that comes with the model.
 
     Raises:
-        ModelError: it is not there.
+        ModelError: it is not there, or has no vocabulary.
     """
-    _check_path(config.path)
-    try:
-        return AutoTokenizer.from_pretrained(config.path, trust_remote_code=config.trust_remote_code)
-    except (OSError, ValueError) as error:
-        raise _cannot_load("tokenizer", config, error) from error
-
-
-def _check_path(path: str) -> None:
-    """Tells a missing folder from a hub id at once: a hub id has at most one slash, and no dot or slash in front."""
-    looks_local = path.startswith(("/", ".", "~")) or path.count("/") > 1
-    if looks_local and not Path(path).is_dir():
-        raise ModelError(f"there is no folder {path} with a model; set model.path to one, or to a hub id like org/name")
-
-
-def _cannot_load(what: str, config: ModelConfig, error: Any) -> ModelError:
-    reason = " ".join(str(error).split())[:300]
-    return ModelError(
-        f"cannot load the {what} of model.path={config.path} ({reason}); name a folder with a Hugging Face causal "
-        "language model or a hub id, and set model.trust_remote_code if the model brings its own code"
-    )
+    local_folder(config.path)
+    with loading("tokenizer", config.path):
+        tokenizer = AutoTokenizer.from_pretrained(config.path, trust_remote_code=config.trust_remote_code)
+    if tokenizer.is_fast and not tokenizer.get_vocab().keys() - {*tokenizer.all_special_tokens}:
+        raise ModelError(
+            f"the tokenizer of model.path={config.path} has no tokens but {len(tokenizer)} special ones: its files "
+            "(tokenizer.json, or a vocabulary) are not there; copy them into the folder"
+        )
+    return tokenizer
