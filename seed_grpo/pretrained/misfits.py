@@ -44,7 +44,8 @@ def find_misfits(model: PreTrainedModel, stored: dict[str, torch.Tensor]) -> Mis
     wrong = {name: _shapes(has, needs) for name, has, needs in info.mismatched_keys}
     wrong |= {name: text.rstrip().splitlines()[-1] for name, text in info.conversion_errors.items()}
     found = Misfits(left_over={name for name in info.unexpected_keys if not _is_mask(name, stored)})
-    model._weight_conversions = None  # the names in which Transformers saves, whatever the folder's are
+    # the names in which Transformers saves, whatever the folder's are
+    model._weight_conversions = None  # type: ignore[assignment]
     converted = needed.keys() - revert_weight_conversion(model, dict(needed)).keys()
     for name in lacking | wrong.keys() | converted:
         parts = revert_weight_conversion(model, {name: needed[name]})
@@ -86,9 +87,9 @@ def refuse(found: Misfits, model: PreTrainedModel, path: str) -> None:
     """
     reshaped = named(f"{name}: {shapes}" for name, shapes in found.reshaped.items())
     told = {
-        f"{len(found.missing)} missing ({named(found.missing)})": found.missing,
-        f"{len(found.reshaped)} of another shape ({reshaped})": found.reshaped,
-        f"{len(found.left_over)} left over ({named(found.left_over)})": found.left_over,
+        f"missing: {len(found.missing)} ({named(found.missing)})": found.missing,
+        f"of another shape: {len(found.reshaped)} ({reshaped})": found.reshaped,
+        f"left over: {len(found.left_over)} ({named(found.left_over)})": found.left_over,
     }
     faults = [text for text, names in told.items() if names]
     if not faults:
@@ -99,8 +100,8 @@ def refuse(found: Misfits, model: PreTrainedModel, path: str) -> None:
     elif not found.missing and not found.reshaped:
         advice = "save the model without them, or mend config.json if they belong to it"
     raise ModelError(
-        f"model.path={path} is no whole {type(model).__name__}, of whose weights {', '.join(faults)}; {advice}. "
-        "Transformers and vLLM would go on with random numbers, or without what is left over"
+        f"model.path={path} is no whole {type(model).__name__}, weights {', '.join(faults)}; {advice}. Transformers "
+        "and vLLM would go on with random numbers, or without what is left over"
     )
 
 

@@ -62,7 +62,8 @@ class VllmEngine:
         """Starts the engine's processes, which blocks the event loop, and loads the model as weight version 0.
 
         Raises:
-            RolloutError: the model does not load or is not whole, or the engine is not up within `rollout.start_timeout`.
+            RolloutError: the model does not load or is not whole, or the engine is not up within
+                `rollout.start_timeout`.
         """
         os.environ.update(_environment(self._config))
         with self._named("starting the engine"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -16,6 +18,8 @@ PACKABLE_LAYERS = {"full_attention", "sliding_attention", "sparse", "dense"}
 """kinds of layers that see other tokens through attention alone, or not at all"""
 UNPACKABLE_ROPE = {"dynamic", "longrope"}
 """kinds of position embeddings that depend on the largest position of the whole row"""
+ANY_TEXT = "The sum of 12 and 30 is 42."
+"""of which every tokenizer knows something"""
 
 
 def load_model(config: ModelConfig) -> PreTrainedModel:
@@ -27,7 +31,7 @@ def load_model(config: ModelConfig) -> PreTrainedModel:
     """
     was_here = check_weights(config, trains=True)
     with loading("model", config.path):
-        model, info = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             config.path,
             dtype=getattr(torch, config.dtype),
             attn_implementation=attention.NAME,
@@ -35,6 +39,7 @@ def load_model(config: ModelConfig) -> PreTrainedModel:
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are among what is checked below, by name
         )
+    model, info = loaded
     if was_here is None:
         check_weights(config, trains=True)
     refuse(misfits_of_loading(info), model, config.path)
@@ -80,14 +85,15 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     """The tokenizer that comes with the model.
 
     Raises:
-        ModelError: it is not there, or has no vocabulary.
+        ModelError: it is not there, or knows nothing.
     """
     local_folder(config.path)
     with loading("tokenizer", config.path):
         tokenizer = AutoTokenizer.from_pretrained(config.path, trust_remote_code=config.trust_remote_code)
-    if tokenizer.is_fast and not tokenizer.get_vocab().keys() - {*tokenizer.all_special_tokens}:
+    # without its files Transformers makes one that knows special tokens alone
+    if not {*tokenizer(ANY_TEXT, add_special_tokens=False)["input_ids"]} - {*tokenizer.all_special_ids}:
         raise ModelError(
-            f"the tokenizer of model.path={config.path} has no tokens but {len(tokenizer)} special ones: its files "
-            "(tokenizer.json, or a vocabulary) are not there; copy them into the folder"
+            f"the tokenizer of model.path={config.path} knows {len(tokenizer)} tokens, and none of {ANY_TEXT!r}: its "
+            "files (tokenizer.json, or a vocabulary) are not there; copy them into the folder"
         )
     return tokenizer
