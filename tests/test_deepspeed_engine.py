@@ -261,5 +261,5 @@ def test_a_missing_model_is_one_clear_error(tmp_path):
     with pytest.raises(ModelError, match=r"there is no folder .*absent with a model; set model\.path"):
         load_model(make_config(tmp_path / "absent").model)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match=r"cannot load the model of model\.path="):
+    with pytest.raises(ModelError, match=r"model\.path=.*empty holds no model: it has no config\.json"):
         load_model(make_config(tmp_path / "empty").model)

@@ -37,12 +37,13 @@ MAY_IMPORT = {
     "config_checks": {"config"},  # its type alone
     "config_file": {"config", "errors"},
     "files": {"errors"},
+    "pretrained": LEAVES,
     "semantics": LEAVES,
     "verify": LEAVES,
     "algo": LEAVES,
     "data": LEAVES,
-    "rollout": LEAVES | {"weight_sync"},  # what the transport needs in the engine's environment
-    "train": LEAVES | {"algo", "data"},
+    "rollout": LEAVES | {"weight_sync", "pretrained"},  # what the transport needs in the engine's environment
+    "train": LEAVES | {"algo", "data", "pretrained"},
     "weight_sync": LEAVES | {"train"},
     "evaluate": LEAVES | {"algo", "data", "semantics", "verify", "config_file", "files"},
     "experiment_config": {"config", "config_file", "errors"},

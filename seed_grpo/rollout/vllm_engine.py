@@ -25,6 +25,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Sampling
+from seed_grpo.pretrained.fit import check_weights
 from seed_grpo.rollout.engine_process import EngineProcess
 from seed_grpo.weight_sync.factory import TRANSPORTS
 
@@ -61,7 +62,8 @@ class VllmEngine:
         """Starts the engine's processes, which blocks the event loop, and loads the model as weight version 0.
 
         Raises:
-            RolloutError: the model does not load, or the engine is not up within `rollout.start_timeout`.
+            RolloutError: the model does not load or is not whole, or the engine is not up within
+                `rollout.start_timeout`.
         """
         os.environ.update(_environment(self._config))
         with self._named("starting the engine"):
@@ -69,6 +71,7 @@ class VllmEngine:
             self._death = asyncio.create_task(self._await_death())
             starting = self._engine.update_weight_version("0")
             await asyncio.wait_for(self._unless_dead(starting), self._config.rollout.start_timeout)
+            check_weights(self._config.model, trains=False)  # vLLM fills what is missing with whatever is in memory
 
     async def generate(self, task: GroupTask) -> Group:
         started = time.monotonic()

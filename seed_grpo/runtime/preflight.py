@@ -42,6 +42,7 @@ def prepare(config: Config) -> Prepared:
     check_machine(config)
     check_directory(config)
     tokenizer = load_policy_tokenizer(config)
+    check_model(config, tokenizer)
     train = load_prompts(config.data, tokenizer)
     check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
     held_out = None
@@ -133,6 +134,22 @@ def load_policy_tokenizer(config: Config) -> Any:
     return load_tokenizer(config.model)
 
 
+def check_model(config: Config, tokenizer: Any) -> str:
+    """Whether the policy's folder holds a whole model that can be trained, and what an export needs.
+
+    Raises:
+        ModelError: says what is missing, left over or of another shape, by name.
+    """
+    from seed_grpo.pretrained.fit import check_weights
+    from seed_grpo.pretrained.small_files import read_small_files
+
+    found = check_weights(config.model, trains=True)
+    if found is None:
+        return "its weights are not on this machine, and are checked when they are loaded"
+    read_small_files(config.model, tokenizer)
+    return found
+
+
 def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) -> str:
     """Whether a data set is large enough.
 
@@ -190,7 +207,7 @@ def diagnose(config: Config, page: Page) -> None:
     page.check("records", check_directory, config)
     page.check("batch", check_batch, config)
     page.check("weights", _describe_sync, config)
-    page.check("model", _describe_tokenizer, config)
+    page.check("model", _describe_model, config)
     page.check("data", _describe_data, config, config.data, config.rollout.prompts_per_step)
     if config.evaluation is not None:
         page.check("evaluation", _describe_data, config, config.evaluation.data, 1)
@@ -200,8 +217,10 @@ def _describe_sync(config: Config) -> str:
     return f"over {config.transport}, canary within {config.canary_tolerance:g} nats"
 
 
-def _describe_tokenizer(config: Config) -> str:
-    return f"{config.model.path}, {config.model.dtype}, {len(load_policy_tokenizer(config))} tokens in the vocabulary"
+def _describe_model(config: Config) -> str:
+    tokenizer = load_policy_tokenizer(config)
+    found = check_model(config, tokenizer)
+    return f"{config.model.path}, {config.model.dtype}, {len(tokenizer)} tokens in the vocabulary; {found}"
 
 
 def _describe_data(config: Config, data: DataConfig, needed: int) -> str:

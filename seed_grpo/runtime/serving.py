@@ -74,8 +74,12 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
 
     Raises:
         PlacementError: the workers do not fit the machines.
+        ModelError: the model is not whole.
     """
+    from seed_grpo.pretrained.fit import check_weights  # loads torch, which takes seconds
+
     check_versions(config)
+    console.say(f"{config.model.path}: {check_weights(config.model, trains=False) or 'not on this machine yet'}")
     path = config.run.directory
     write_atomically(path / "config.yaml", dump_config(config).encode())
     write_atomically(path / "model.json", json.dumps(_identity(config.model.path), indent=1).encode())

@@ -31,6 +31,7 @@ from torch import distributed
 from seed_grpo.config import Config
 from seed_grpo.errors import CheckpointError
 from seed_grpo.messages import Sample, StepResult
+from seed_grpo.pretrained.small_files import read_small_files, write_small_files
 from seed_grpo.train import optimizer_state
 from seed_grpo.train.attention import Attention, attention_for, blocks
 from seed_grpo.train.logprobs import PolicyLogprobs
@@ -59,6 +60,7 @@ class DeepSpeedEngine:
         _set_up_process(config, rank, world_size, master_address, master_port)
         self._shared = SequenceParallel(config.trainer.sequence_parallel_size, config.trainer.step_timeout)
         self._model = load_model(config.model)
+        self._small_files = read_small_files(config.model, load_tokenizer(config.model)) if rank == 0 else {}
         self._whole_rows = attention_for(config.cluster.device, config.model.dtype)
         attention = self._attention()
         if config.trainer.gradient_checkpointing:
@@ -197,10 +199,7 @@ class DeepSpeedEngine:
             (folder / "config.json").unlink(missing_ok=True)  # it says that the folder is whole
         write_safetensors(self.weights(), folder, writes=self.rank == 0)
         if self.rank == 0:
-            load_tokenizer(self._config.model).save_pretrained(folder)
-            if self._model.generation_config is not None:
-                self._model.generation_config.save_pretrained(folder)
-            self._model.config.save_pretrained(folder)
+            write_small_files(self._small_files, folder)
         distributed.barrier()
 
     def _identity(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,12 +9,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from seed_grpo.config import ModelConfig
 from seed_grpo.errors import ModelError
+from seed_grpo.pretrained.fit import check_weights
+from seed_grpo.pretrained.folder import loading, local_folder
+from seed_grpo.pretrained.misfits import misfits_of_loading, refuse
 from seed_grpo.train import attention
 
 PACKABLE_LAYERS = {"full_attention", "sliding_attention", "sparse", "dense"}
 """kinds of layers that see other tokens through attention alone, or not at all"""
 UNPACKABLE_ROPE = {"dynamic", "longrope"}
 """kinds of position embeddings that depend on the largest position of the whole row"""
+ANY_TEXT = "The sum of 12 and 30 is 42."
+"""of which every tokenizer knows something"""
 
 
 def load_model(config: ModelConfig) -> PreTrainedModel:
@@ -23,18 +27,22 @@ def load_model(config: ModelConfig) -> PreTrainedModel:
     off: the policy that samples has none.
 
     Raises:
-        ModelError: it is not there, or is not a causal language model.
+        ModelError: it is not there, not whole, quantised, or is not a causal language model.
     """
-    _check_path(config.path)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
+    was_here = check_weights(config, trains=True)
+    with loading("model", config.path):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             config.path,
             dtype=getattr(torch, config.dtype),
             attn_implementation=attention.NAME,
             trust_remote_code=config.trust_remote_code,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are among what is checked below, by name
         )
-    except (OSError, ValueError) as error:
-        raise _cannot_load("model", config, error) from error
+    model, info = loaded
+    if was_here is None:
+        check_weights(config, trains=True)
+    refuse(misfits_of_loading(info), model, config.path)
     _check_layers(model, config)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -77,25 +85,15 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     """The tokenizer that comes with the model.
 
     Raises:
-        ModelError: it is not there.
+        ModelError: it is not there, or knows nothing.
     """
-    _check_path(config.path)
-    try:
-        return AutoTokenizer.from_pretrained(config.path, trust_remote_code=config.trust_remote_code)
-    except (OSError, ValueError) as error:
-        raise _cannot_load("tokenizer", config, error) from error
-
-
-def _check_path(path: str) -> None:
-    """Tells a missing folder from a hub id at once: a hub id has at most one slash, and no dot or slash in front."""
-    looks_local = path.startswith(("/", ".", "~")) or path.count("/") > 1
-    if looks_local and not Path(path).is_dir():
-        raise ModelError(f"there is no folder {path} with a model; set model.path to one, or to a hub id like org/name")
-
-
-def _cannot_load(what: str, config: ModelConfig, error: Any) -> ModelError:
-    reason = " ".join(str(error).split())[:300]
-    return ModelError(
-        f"cannot load the {what} of model.path={config.path} ({reason}); name a folder with a Hugging Face causal "
-        "language model or a hub id, and set model.trust_remote_code if the model brings its own code"
-    )
+    local_folder(config.path)
+    with loading("tokenizer", config.path):
+        tokenizer = AutoTokenizer.from_pretrained(config.path, trust_remote_code=config.trust_remote_code)
+    # without its files Transformers makes one that knows special tokens alone
+    if not {*tokenizer(ANY_TEXT, add_special_tokens=False)["input_ids"]} - {*tokenizer.all_special_ids}:
+        raise ModelError(
+            f"the tokenizer of model.path={config.path} knows {len(tokenizer)} tokens, and none of {ANY_TEXT!r}: its "
+            "files (tokenizer.json, or a vocabulary) are not there; copy them into the folder"
+        )
+    return tokenizer
