@@ -91,7 +91,7 @@ def tidy(text: str) -> str:
         BoundReachedError: the text is too long.
     """
     check_length(text)
-    text = text.translate(_CHARACTERS).replace("{:}", ":")
+    text = text.translate(_CHARACTERS).replace("{:}", ":").replace("+/-", r"\pm ")
     text = _ROW_SPACING.sub(r"\\\\ ", text) if "\\begin" in text else _ESCAPED.sub(r"\\", text)
     text = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), text)
     if "\\" in text or "$" in text or "~" in text:
