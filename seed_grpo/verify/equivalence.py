@@ -2,7 +2,8 @@ r"""Whether two nodes mean the same: the relation `math`, as far as it is quickl
 
 Consumes nodes and a `Rules`; produces True, False, or None where exact forms and values at random points leave it
 open. The relation is symmetric and reflexive. It is not transitive where benchmarks accept a written convention: 28%
-means 28 and 0.28, a value without its unit means the value with any, `1, 3` means (1, 3) and, as a list, `3, 1`.
+means 28 and 0.28, a value without its unit means the value with any, `1, 3` means (1, 3) and, as a list, `3, 1`;
+an option `(D) 12` means its letter D and its value 12.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def compare(first: Node, second: Node, rules: Rules) -> bool | None:
     if first == second:
         return True
     one, other = sorted((first, second), key=lambda node: ORDER.get(node[0], len(ORDER)))
-    if one[0] in ("assign", "comma") and one[0] != other[0]:
+    if one[0] in UNWRAPPED and one[0] != other[0]:
         return UNWRAPPED[one[0]](one[1], other, rules)
     rule = RULES.get((one[0], other[0]))
     return rule(one, other, rules) if rule is not None else False
@@ -264,14 +265,26 @@ def _set_operations(first: Node, second: Node, rules: Rules) -> bool | None:
     return _any_order(("list", first[1][1:]), ("list", second[1][1:]), rules)
 
 
-UNWRAPPED = {"assign": _assigned, "comma": _comma}
+def _choice(choice: tuple[Node, Node], other: Node, rules: Rules) -> bool | None:
+    """`(D) 12` means D, and 12."""
+    letter, value = choice
+    return True if other == letter else compare(value, other, rules)
+
+
+def _choices(first: Node, second: Node, rules: Rules) -> bool | None:
+    """The same letter and the same value: one of the two alone is another test's option, or a slip."""
+    (letter, value), (other_letter, other_value) = first[1], second[1]
+    return compare(value, other_value, rules) if letter == other_letter else False
+
+
+UNWRAPPED = {"choice": _choice, "assign": _assigned, "comma": _comma}
 """Kinds that are compared by what they hold, whatever the other is."""
 
 ORDER = {
     kind: place
     for place, kind in enumerate(
         (
-            *("assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock", "ratio"),
+            *("choice", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock", "ratio"),
             *("percent", "quantity", "number", "expression"),
         )
     )
@@ -280,6 +293,7 @@ ORDER = {
 
 Rule = Callable[[Node, Node, Rules], bool | None]
 RULES: dict[tuple[str, str], Rule] = {
+    ("choice", "choice"): _choices,
     ("assign", "assign"): _assignments,
     ("comma", "comma"): _commas,
     ("system", "system"): _any_order,
