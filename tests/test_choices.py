@@ -1,6 +1,7 @@
-r"""Multiple choice: an option with its value means its letter and its value; letter and value must both agree between two.
+r"""Multiple choice: an option with its value means its letter and its value; of two options both must agree.
 
-The relation is not transitive there: D and 12 both mean `(D) 12`, and not each other. Each pair is judged in both orders.
+The relation is not transitive there: D and 12 both mean `(D) 12`, and not each other. Each pair is judged in both
+orders.
 """
 
 import pytest

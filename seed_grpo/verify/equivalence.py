@@ -284,8 +284,8 @@ ORDER = {
     kind: place
     for place, kind in enumerate(
         (
-            *("choice", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock", "ratio"),
-            *("percent", "quantity", "number", "expression"),
+            *("choice", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock"),
+            *("ratio", "percent", "quantity", "number", "expression"),
         )
     )
 }

@@ -14,7 +14,8 @@ _LETTER = r"(?P<letter>[A-HJ])"
 _TEXT = r"\\(?:text(?:bf|it|rm|sf|tt|up|normal)?|mbox|hbox|math(?:bf|rm|it|sf|tt)|boldsymbol|bm)\s?\{"
 _GROUP = re.compile(rf"{_TEXT}(?P<content>(?:[^{{}}]|\{{[^{{}}]*\}})*)\}}")
 _NAMED = re.compile(
-    r"(?:the |my )?(?:(?:correct|right|final|best) )?(?:(?:answer|option|choice) ?)+(?:is )?[:=]? ?(?:option |choice )?",
+    r"(?:the |my )?(?:(?:correct|right|final|best) )?(?:(?:answer|option|choice) ?)+(?:is )?[:=]? ?"
+    r"(?:option |choice )?",
     re.I,
 )
 _MARK = re.compile(rf"\( ?{_LETTER} ?\)[:.]?")
