@@ -17,6 +17,7 @@ from seed_grpo.verify.extract import boxed
 from seed_grpo.verify.forms.nodes import Node, as_list
 from seed_grpo.verify.forms.show import show
 from seed_grpo.verify.framing.choices import read_choice
+from seed_grpo.verify.framing.remarks import read_remarked
 from seed_grpo.verify.limits import MAX_DIGITS, GrammarError, check_length, limited_work
 from seed_grpo.verify.reading.grammar import read_answer
 from seed_grpo.verify.reading.latex import tidy, tokenize
@@ -69,9 +70,13 @@ def _framed(tidied: str) -> Node:
     """The node of an answer with what stands around it: the letter of an option, a remark."""
     choice = read_choice(tidied)
     if choice is None:
-        return _node(tidied)
+        return _remarked(tidied)
     letter = _node(choice.letter)
-    return ("choice", (letter, _node(choice.value))) if choice.value else letter
+    return ("choice", (letter, _remarked(choice.value))) if choice.value else letter
+
+
+def _remarked(tidied: str) -> Node:
+    return read_remarked(tidied, _node) or _node(tidied)
 
 
 def _node(tidied: str) -> Node:
