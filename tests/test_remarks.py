@@ -90,8 +90,11 @@ EQUAL = [
     ("10! (= 3628800)", "3628800"),
     (r"6.02 \times 10^{23} (approximately 6 \times 10^{23})", r"6.02 \times 10^{23}"),
     ("x=2 or x=2.0", "2"),
+    (r"x > 3 \text{ (that is, } (3,\infty))", "x > 3"),
+    (r"\emptyset (i.e. no solution)", "no solution"),
 ]
 UNEQUAL = [
+    ("5 (about 1" + "0" * 400 + ")", "5"),
     ("5 (about 18.9)", "18.9"),
     ("5 (about 18.9)", "5"),
     (r"5 (\approx 18.9)", "18.9"),

@@ -19,6 +19,8 @@ from seed_grpo.verify.values import Rules
 
 LEAST_DECIMALS = 2
 """of a rounded value behind an `or` without `about`: 2.5 or 3 is a list"""
+MOST_CHARS = 40
+"""of a rounded value as somebody writes it"""
 SLACK = 1e-9
 """of the size of a value: what double precision may add to the difference of two"""
 
@@ -116,12 +118,13 @@ def _restored(marked: str) -> str:
 
 def _agree(answer: Node, again: Node, written: str, is_about: bool) -> bool:
     """Whether what is said again is the same value, or one that the answer rounds to."""
+    if compare(answer, again, Rules()) is True:
+        return True
     if answer[0] == again[0] == "list" and len(answer[1]) == len(again[1]):
         return _agree_in_order(answer, again, written, is_about)
-    values = [node[1][1] if node[0] == "assign" else node for node in (answer, again)]
-    if any(node[0] not in ("number", "expression", "percent", "quantity") for node in values):
-        return False
-    return compare(answer, again, Rules()) is True or _rounds_to(*values, written, is_about)
+    one, other = (node[1][1] if node[0] == "assign" else node for node in (answer, again))
+    are_values = all(node[0] in ("number", "expression", "percent", "quantity") for node in (one, other))
+    return are_values and _rounds_to(one, other, written, is_about)
 
 
 def _agree_in_order(answer: Node, again: Node, written: str, is_about: bool) -> bool:
@@ -135,7 +138,7 @@ def _rounds_to(answer: Node, rounded: Node, written: str, is_about: bool) -> boo
     """Whether the rounded value is within half a unit of its last digit; one that is `about`, cut off or rounded."""
     literal = _LITERAL.search(written)
     decimals = len(literal["decimals"] or "") if literal else 0
-    if literal is None or not (is_about or decimals >= LEAST_DECIMALS):
+    if literal is None or len(literal[0]) > MOST_CHARS or not (is_about or decimals >= LEAST_DECIMALS):
         return False
     digits = literal.group().replace(",", "")
     size = abs(float(digits))
