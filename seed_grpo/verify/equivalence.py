@@ -14,6 +14,7 @@ from fractions import Fraction
 from seed_grpo.verify.forms import algebra, numeric
 from seed_grpo.verify.forms.nodes import Node, as_form, difference, items_of
 from seed_grpo.verify.forms.regions import Piece
+from seed_grpo.verify.piecewise import same_as_expression, same_piecewise
 from seed_grpo.verify.reading.statements import as_region, by_name
 from seed_grpo.verify.values import (
     Rules,
@@ -285,7 +286,7 @@ ORDER = {
     for place, kind in enumerate(
         (
             *("choice", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock"),
-            *("ratio", "percent", "quantity", "number", "expression"),
+            *("piecewise", "ratio", "percent", "quantity", "number", "expression"),
         )
     )
 }
@@ -311,6 +312,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("tuple", "tuple"): _tuples,
     ("tuple", "matrix"): _vector,
     ("matrix", "matrix"): _matrices,
+    ("piecewise", "piecewise"): lambda first, second, rules: same_piecewise(first, second, rules, compare),
+    **{("piecewise", kind): lambda first, second, rules: same_as_expression(first, second, rules, compare)
+       for kind in ("number", "expression")},
     ("sets", "sets"): _set_operations,
     ("clock", "clock"): _clocks,
     ("clock", "ratio"): _clock_ratio,

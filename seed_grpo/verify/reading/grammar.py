@@ -16,7 +16,8 @@ from seed_grpo.verify.forms.nodes import Node, as_form, expression
 from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, MINUTE, SCALES, SECOND, Unit, is_label, read_unit
 from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError, spend
 from seed_grpo.verify.reading.atoms import PERCENT
-from seed_grpo.verify.reading.brackets import SIGNS, BracketReader
+from seed_grpo.verify.reading.brackets import SIGNS
+from seed_grpo.verify.reading.cases import CaseReader
 from seed_grpo.verify.reading.signs import has_signs, read_signs
 from seed_grpo.verify.reading.statements import combine, negation, operate, relate
 from seed_grpo.verify.reading.token_reader import END
@@ -41,7 +42,7 @@ def read_answer(tokens: list[Token]) -> Node:
     return AnswerReader(list(tokens)).answer()
 
 
-class AnswerReader(BracketReader):
+class AnswerReader(CaseReader):
     """Reads whole answers. A method consumes what its name says and returns its node."""
 
     def answer(self) -> Node:
@@ -126,6 +127,8 @@ class AnswerReader(BracketReader):
         if currency is not None:
             node = self._side()
             return node if node[0] == "quantity" else ("quantity", (as_form(node), currency))
+        if self._cases_ahead():
+            return self._cases()
         if token.value == r"\{" or (token.value in ("(", "[", "{") and self._has_inside(",", ";")):
             return self._container()
         if token.value in ("(", "{", "[") and self._has_inside(*SET_OPERATIONS):

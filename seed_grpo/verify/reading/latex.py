@@ -63,7 +63,7 @@ _ONE_ARGUMENT = (
     *("boxed", "fbox", "overline", "underline", "bar", "vec", "hat", "widehat", "tilde", "dot", "ddot"),
     *("mathbb", "mathcal"),
 )
-_MATRICES = ("matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array", "cases")
+_MATRICES = ("matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array", "cases", "dcases", "rcases")
 
 
 def _context() -> LatexContextDb:
