@@ -15,7 +15,8 @@ import numpy as np
 
 
 class Verdict(StrEnum):
-    """What the judge says of one completion. Only the first three say something about the completion."""
+    """What the judge says of one completion. Only the first three say something about the completion; an answer whose
+    size alone is beyond all bounds is incorrect."""
 
     CORRECT = "correct"
     INCORRECT = "incorrect"
