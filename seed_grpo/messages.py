@@ -208,6 +208,11 @@ class GroupSummary:
     """of its completions in the object store, about"""
 
     @property
+    def num_unjudged(self) -> int:
+        """Number of completions whose judgement timed out or failed."""
+        return int((~self.valid_G).sum())
+
+    @property
     def num_classes(self) -> int:
         """Number of meaning classes, C."""
         return int(self.class_ids_G.max(initial=-1)) + 1

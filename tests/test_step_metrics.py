@@ -10,7 +10,7 @@ from seed_grpo.data.ledger import NOT_FINITE, REPLACED, TOO_FEW_VALID
 from seed_grpo.interfaces import Batch, LostGroup
 from seed_grpo.messages import GroupSummary, Verdict
 from seed_grpo.runtime.queue import ReadyGroup
-from seed_grpo.runtime.step_metrics import METRICS, group_metrics
+from seed_grpo.runtime.step_metrics import METRICS, group_metrics, unjudged_message
 
 R, W, N, T, E = Verdict.CORRECT, Verdict.INCORRECT, Verdict.NO_ANSWER, Verdict.TIMED_OUT, Verdict.VERIFIER_ERROR
 
@@ -90,6 +90,7 @@ EXPECTED = {
     "verdict_timed_out_share": 3 / 16,
     "verdict_verifier_error_share": 1 / 16,
     "invalid_share": 4 / 16,
+    "unjudged_groups_share": 1 / 4,  # the last, three of four; the first has one of four
     "completion_tokens": 20 + 4 + 12 + 32,
     "completion_tokens_mean": 68 / 16,
     "completion_tokens_max": 10,
@@ -115,6 +116,23 @@ def test_a_step_that_trained_nothing_still_tells_of_the_policy() -> None:
     assert {name for name, value in metrics.items() if math.isnan(value)} == nothing
     changed = {"dropped_groups": 4, "staleness_max": 0} | dict.fromkeys(nothing, math.nan)
     assert metrics == pytest.approx(EXPECTED | changed, nan_ok=True)
+
+
+def test_a_step_with_many_completions_without_a_verdict_names_their_prompts() -> None:
+    # 3 + 1 time-outs and faults of 16 completions are 25%; the most are the last group's, of problem p3
+    message = unjudged_message(batch())
+    assert message is not None
+    assert "step 6: 4 of 16 completions (25.0%, over 2%) have no verdict" in message
+    assert "(3 timed_out, 1 verifier_error)" in message and "of p3 (3 of 4), p1 (1 of 4);" in message
+    assert "verifier.judge_timeout" in message
+
+
+def test_few_completions_without_a_verdict_are_not_worth_a_line() -> None:
+    right = group(5, (R,) * 49 + (T,), (0,) * 49 + (-1,), 0.0, (2,) * 50)  # 1 of 50 is the 2% that may be
+    calm = Batch(6, 5, 0, [right], [], [], np.ones(1), [np.zeros(50)], [np.zeros(50)])
+    assert unjudged_message(calm) is None
+    one_more = group(5, (R,) * 48 + (T, E), (0,) * 48 + (-1, -1), 0.0, (2,) * 50)
+    assert unjudged_message(Batch(6, 5, 0, [one_more], [], [], np.ones(1), [np.zeros(50)], [np.zeros(50)])) is not None
 
 
 def test_a_group_without_tokens_has_no_age() -> None:
