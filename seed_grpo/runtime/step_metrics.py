@@ -20,10 +20,6 @@ from seed_grpo.data.ledger import REPLACED
 from seed_grpo.interfaces import Batch
 from seed_grpo.messages import GroupSummary, Verdict
 
-MOST_UNJUDGED = 0.02
-"""share of a step's completions without a verdict above which a line says so, as the alert SeedGrpoVerifierErrors"""
-SHOWN_PROMPTS = 3
-
 METRICS = {
     "sampling_rounds": "rounds of further prompts that dynamic sampling took",
     "sampled_completions": "number of completions sampled for the step, those of dropped groups too",
@@ -82,27 +78,6 @@ def group_metrics(batch: Batch) -> dict[str, float]:
         "payload_mib_mean": _mean([summary.payload_bytes / 2**20 for summary in sampled]),
         **_update_metrics(batch),
     }
-
-
-def unjudged_message(batch: Batch) -> str | None:
-    """A warning where over `MOST_UNJUDGED` of a step's completions have no verdict, with the prompts that most are of.
-
-    They leave the loss, so that answers which time out go unpunished, and a policy may learn to give them.
-    """
-    sampled = [group.summary for group in batch.sampled]
-    verdicts = [verdict for summary in sampled for verdict in summary.verdicts_G]
-    completions, unjudged = len(verdicts), sum(summary.num_unjudged for summary in sampled)
-    if unjudged <= MOST_UNJUDGED * completions:
-        return None
-    worst = sorted((s for s in sampled if s.num_unjudged), key=lambda s: -s.num_unjudged)[:SHOWN_PROMPTS]
-    prompts = ", ".join(f"{s.problem_id} ({s.num_unjudged} of {len(s.valid_G)})" for s in worst)
-    counts = ", ".join(f"{verdicts.count(each)} {each}" for each in Verdict if not each.is_valid)
-    return (
-        f"step {batch.step}: {unjudged} of {completions} completions ({unjudged / completions:.1%}, over "
-        f"{MOST_UNJUDGED:.0%}) have no verdict and train nothing ({counts}), most of them of {prompts}; look at their "
-        "answers with `seed-grpo audit`: where the policy writes what takes long to judge it may be escaping, so drop "
-        "these prompts; else raise verifier.judge_timeout, or rollout.request_timeout if completions are cut off"
-    )
 
 
 def _sampling_metrics(batch: Batch, sampled: Sequence[GroupSummary]) -> dict[str, float]:
