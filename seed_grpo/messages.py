@@ -15,7 +15,8 @@ import numpy as np
 
 
 class Verdict(StrEnum):
-    """What the judge says of one completion. Only the first three say something about the completion."""
+    """What the judge says of one completion. Only the first three say something about the completion; an answer whose
+    size alone is beyond all bounds is incorrect."""
 
     CORRECT = "correct"
     INCORRECT = "incorrect"
@@ -205,6 +206,11 @@ class GroupSummary:
     """wall-clock of its judging and partitioning"""
     payload_bytes: int
     """of its completions in the object store, about"""
+
+    @property
+    def num_unjudged(self) -> int:
+        """Number of completions whose judgement timed out or failed."""
+        return int((~self.valid_G).sum())
 
     @property
     def num_classes(self) -> int:

@@ -23,15 +23,15 @@ from seed_grpo.messages import Verdict
 from seed_grpo.verify import relations
 from seed_grpo.verify.bounded import BoundedProcess
 from seed_grpo.verify.judge import Judge
-from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
+from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError, OutOfTimeError
 from seed_grpo.verify.relations import RELATIONS, Relation
 
 MEMORY_MIB = 256
 LONG = 30.0
 """seconds for what takes a fraction of one, on a machine that others use too"""
 
-TIMED_OUT = (BoundReachedError, r"over 0\.5 s; raise verifier.judge_timeout")
-NO_MEMORY = (BoundReachedError, "over 256 MiB or too deep a recursion; raise verifier.memory_mib")
+TIMED_OUT = (OutOfTimeError, r"over 0\.5 s; raise verifier.judge_timeout")
+NO_MEMORY = (OutOfTimeError, "over 256 MiB or too deep a recursion; raise verifier.memory_mib")
 EXPECTED = {
     "hang": TIMED_OUT,
     "spin": TIMED_OUT,
@@ -220,7 +220,7 @@ def test_the_limits_hold_in_a_thread_that_is_not_the_main_one_and_set_no_signal_
     thread = threading.Thread(target=ask)
     thread.start()
     thread.join(60)
-    assert raised == [BoundReachedError, BoundReachedError, JudgeFaultError, True]
+    assert raised == [OutOfTimeError, OutOfTimeError, JudgeFaultError, True]
     numbers = (signal.SIGALRM, signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE)
     assert [signal.getsignal(number) for number in numbers] == before
 

@@ -38,11 +38,11 @@ def test_programs_that_behave_alike_mean_the_same():
 
 
 @needs_sandbox
-def test_a_program_out_of_its_bounds_is_timed_out_and_no_class():
+def test_a_program_out_of_time_is_timed_out_and_one_out_of_size_wrong():
     judge = Judge(VerifierConfig(relation="code", code_inputs=("1",), judge_timeout=2.0, memory_mib=MEMORY_MIB))
     judged = judge.judge_answers([LOOP, SUM, "while True: print(1)", "#" * 20_001], [SUM])
     assert [each.judgement.verdict for each in judged] == [
-        Verdict.TIMED_OUT, Verdict.CORRECT, Verdict.TIMED_OUT, Verdict.TIMED_OUT
+        Verdict.TIMED_OUT, Verdict.CORRECT, Verdict.INCORRECT, Verdict.INCORRECT
     ]  # fmt: skip
     rules = [each.judgement.rule for each in judged]
     assert "over 2 s; raise verifier.judge_timeout" in rules[0] and f"over {OUTPUT_BYTES} bytes" in rules[2]

@@ -210,10 +210,11 @@ SETS = [
 LISTS = [
     (r"\pm 3", several(3, -3)),
     (r"1\pm\sqrt2", ("list", tuple(expr((1, {}), (s, {prime(2): "1/2"})) for s in (1, -1)))),
-    # + goes with -, and - with +; each by itself would give four
+    # \mp says that + goes with - and - with +; without it each sign is by itself
     (r"a\pm b\mp c", ("list", tuple(expr((1, {A: 1}), (s, {B: 1}), (-s, {C: 1})) for s in (1, -1)))),
     (r"x=\pm 2", assign(X, several(2, -2))),
-    (r"\pm 1, \pm 2", several(1, 2, -1, -2)),
+    (r"1\pm2\pm4", several(7, -1, 3, -5)),
+    (r"\pm 1, \pm 2", several(1, -1, 2, -2)),  # item by item
     ("1, 234", several(1, 234)),  # the thousands of 1,234
     ("(1,234)", point(1, 234)),
     (r"1 \text{ and } 2", several(1, 2)),

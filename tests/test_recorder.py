@@ -91,6 +91,7 @@ def test_dropped_groups_are_on_record_with_their_reason_and_without_an_estimate(
     assert (gauges["step"], gauges["rollout_workers"]) == (3, 2.0)
     assert kept.samples == 9  # three completions each of three groups
     assert f"step 3: 1 groups were not trained: {NOT_FINITE}\n" in out.getvalue()
+    assert "step 3: 3 of 9 completions of the last 1 steps (33.3%, over 2%) have no verdict" in out.getvalue()
 
 
 def test_a_payload_that_is_gone_is_missing_in_the_rollout_table_alone(tmp_path: Path) -> None:

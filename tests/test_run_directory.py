@@ -184,6 +184,7 @@ def test_ledger_rows(tmp_path: Path) -> None:
     first, second = table.to_pylist()
     # reward over the two valid completions, (1 + 0) / 2; over all three it would be 1/3
     assert first == asdict(trained) and first["mean_reward"] == 0.5 and first["num_classes"] == 2
+    assert first["num_unjudged"] == 1  # the one that timed out
     assert (second["state"], second["reason"], second["scale"]) == ("dropped", "too old", None)
     assert (second["mean_reward"], second["semantic_entropy"]) == (0.5, 0.6)  # the history of a prompt has them all
 

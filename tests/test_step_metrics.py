@@ -11,6 +11,7 @@ from seed_grpo.interfaces import Batch, LostGroup
 from seed_grpo.messages import GroupSummary, Verdict
 from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.step_metrics import METRICS, group_metrics
+from seed_grpo.runtime.unjudged import STEPS, Unjudged
 
 R, W, N, T, E = Verdict.CORRECT, Verdict.INCORRECT, Verdict.NO_ANSWER, Verdict.TIMED_OUT, Verdict.VERIFIER_ERROR
 
@@ -90,6 +91,7 @@ EXPECTED = {
     "verdict_timed_out_share": 3 / 16,
     "verdict_verifier_error_share": 1 / 16,
     "invalid_share": 4 / 16,
+    "unjudged_groups_share": 1 / 4,  # the last, three of four; the first has one of four
     "completion_tokens": 20 + 4 + 12 + 32,
     "completion_tokens_mean": 68 / 16,
     "completion_tokens_max": 10,
@@ -115,6 +117,31 @@ def test_a_step_that_trained_nothing_still_tells_of_the_policy() -> None:
     assert {name for name, value in metrics.items() if math.isnan(value)} == nothing
     changed = {"dropped_groups": 4, "staleness_max": 0} | dict.fromkeys(nothing, math.nan)
     assert metrics == pytest.approx(EXPECTED | changed, nan_ok=True)
+
+
+def test_many_completions_without_a_verdict_name_their_prompts() -> None:
+    # 3 + 1 time-outs and faults of 16 completions are 25%; the most are the last group's, of problem p3
+    message = Unjudged().step(batch())
+    assert message is not None
+    assert "step 6: 4 of 16 completions of the last 1 steps (25.0%, over 2%) have no verdict" in message
+    assert "3 timed_out, 1 verifier_error; most are of the prompts p3 (3), p1 (1)." in message
+    assert "verifier.judge_timeout" in message
+
+
+def of_fifty(step: int, *others: Verdict) -> Batch:
+    verdicts = (R,) * (50 - len(others)) + others
+    alone = group(step, verdicts, (0,) * 50, 0.0, (2,) * 50)
+    return Batch(step, step - 1, 0, [alone], [], [], np.ones(1), [np.zeros(50)], [np.zeros(50)])
+
+
+def test_completions_without_a_verdict_are_counted_over_steps() -> None:
+    counts = Unjudged()
+    assert counts.step(of_fifty(1, T)) is None  # 1 of 50 is the 2% that may be
+    message = counts.step(of_fifty(2, T, E))
+    assert message is not None and "3 of 100 completions of the last 2 steps (3.0%, over 2%)" in message
+    assert [counts.step(of_fifty(step, T, T)) for step in range(3, 2 + STEPS)] == [None] * (STEPS - 1)  # said already
+    message = counts.step(of_fifty(2 + STEPS, T, T))
+    assert message is not None and f"{2 * STEPS} of {50 * STEPS} completions of the last {STEPS} steps" in message
 
 
 def test_a_group_without_tokens_has_no_age() -> None:

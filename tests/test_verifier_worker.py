@@ -68,7 +68,9 @@ def test_groups_judged_in_one_call_keep_their_places_behind_their_summaries(work
 
 def test_invalid_completions_leave_partition_and_reward(worker):
     reasons = [FinishReason.STOP, FinishReason.TIMEOUT, FinishReason.LENGTH, FinishReason.STOP]
-    judged = worker().judge_group(group(BEYOND_BOUNDS, r"\boxed{132}", r"\boxed{132}", r"\boxed{1}", reasons=reasons))
+    judged = worker(judge_timeout=1e-6).judge_group(
+        group(SURD, r"\boxed{132}", r"\boxed{\sqrt2-1}", r"\boxed{1}", reference=r"\sqrt2-1", reasons=reasons)
+    )
     verdicts = [judgement.verdict for judgement in judged.judgements_G]
     assert verdicts == [Verdict.TIMED_OUT, Verdict.TIMED_OUT, Verdict.CORRECT, Verdict.INCORRECT]
     assert judged.judgements_G[1].rule == "request_timeout"
@@ -76,6 +78,25 @@ def test_invalid_completions_leave_partition_and_reward(worker):
     assert judged.rewards_G.tolist() == [0, 0, 1, 0]
     assert judged.class_ids_G.tolist() == [-1, -1, 0, 1]
     assert judged.entropy_max == pytest.approx(np.log(2))  # of the two inside; log 4 would count the invalid ones
+
+
+def test_answers_out_of_proportion_are_wrong_and_one_class(worker):
+    """Apart they would be six classes of six: the most entropy that there is, and the smallest scale."""
+    beyond = [BEYOND_BOUNDS, r"\boxed{" + "7" * 5000 + "}", r"\boxed{" + "(" * 50 + "}", r"\boxed{9!^{9!^{9!}}}"]
+    judged = worker().judge_group(group(*beyond, r"\boxed{132}", "none"))
+    assert [judgement.verdict for judgement in judged.judgements_G[:4]] == [Verdict.INCORRECT] * 4
+    rules = [judgement.rule for judgement in judged.judgements_G]
+    assert rules[0] == "out of proportion to the reference: an exponent of ten is over 1500"
+    assert rules[1] == "out of proportion to the reference: an answer of 5000 characters is longer than 4000"
+    assert judged.valid_G.all() and judged.rewards_G.tolist() == [0, 0, 0, 0, 1, 0]
+    # the last of the four was read, and has a form of its own
+    assert judged.class_ids_G.tolist() == [0, 0, 0, 1, 2, 3]
+
+
+def test_a_reference_beyond_the_bounds_judges_nothing(worker):
+    judged = worker().judge_group(group(BEYOND_BOUNDS, r"\boxed{132}", reference="7" * 5000))
+    assert [judgement.verdict for judgement in judged.judgements_G] == [Verdict.TIMED_OUT] * 2
+    assert not judged.valid_G.any()
 
 
 @pytest.mark.parametrize(
@@ -157,8 +178,8 @@ def test_a_worker_serves_on_after_bounds_and_faults(worker, monkeypatch):
         broken.setitem(RELATIONS, "math", dataclasses.replace(RELATIONS["math"], compare=breaks))
         judged = worker().judge_group(group(r"\boxed{7}", BEYOND_BOUNDS, r"\boxed{132}"))
     verdicts = [judgement.verdict for judgement in judged.judgements_G]
-    assert verdicts == [Verdict.VERIFIER_ERROR, Verdict.TIMED_OUT, Verdict.CORRECT]
-    assert judged.valid_G.tolist() == [False, False, True] and judged.rewards_G.tolist() == [0, 0, 1]
+    assert verdicts == [Verdict.VERIFIER_ERROR, Verdict.INCORRECT, Verdict.CORRECT]
+    assert judged.valid_G.tolist() == [False, True, True] and judged.rewards_G.tolist() == [0, 0, 1]
     judged = verifier.judge_group(group(r"\boxed{\frac{264}{2}}", SURD))
     assert judged.rewards_G.tolist() == [1, 0] and judged.valid_G.all()
 

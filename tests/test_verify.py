@@ -17,7 +17,7 @@ from seed_grpo.messages import Verdict
 from seed_grpo.semantics.partition import partition
 from seed_grpo.verify import judge as judge_module
 from seed_grpo.verify.judge import Judge
-from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
+from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError, OutOfTimeError
 from seed_grpo.verify.relations import RELATIONS
 
 OPEN = r"\frac{1}{1+\sqrt2}"
@@ -82,7 +82,10 @@ def verdicts(judge, answers, *references):
         (OPEN, (r"\sqrt2+1",), Verdict.INCORRECT),
         (r"\sin^2 x+\cos^2 x", ("1",), Verdict.CORRECT),  # by the oracle
         ("9^{9^{9}}", ("5",), Verdict.INCORRECT),
-        ("1e99999", ("5",), Verdict.TIMED_OUT),  # the parser's bound on exponents
+        ("1e99999", ("5",), Verdict.INCORRECT),  # the parser's bound on exponents, which the reference keeps
+        ("1e99999", ("5", "1e99998"), Verdict.TIMED_OUT),  # one of the references does not
+        (r"10^{10^{10}} \bmod 7", ("4",), Verdict.INCORRECT),  # it may be so; nobody writes such a number out
+        (r"\frac{700!}{699!}", ("700",), Verdict.CORRECT),  # some thousand digits are in reach
         ("5", ("1e99999",), Verdict.TIMED_OUT),  # nor does a bound that a reference reached make an answer wrong
         ("5", ("1e99999", "5"), Verdict.CORRECT),
     ],
@@ -152,7 +155,7 @@ def test_several_references_share_the_time_of_a_verdict(fake_process):
 
 
 def test_one_reference_that_is_met_outweighs_what_failed(fake_process):
-    judge = fake_process(answer=BoundReachedError("too long"))
+    judge = fake_process(answer=OutOfTimeError("too long"))
     # any one counts: the first cannot be decided, the second is equal, or equal after a comparison
     assert verdicts(judge, [OPEN], r"\sqrt2-1", OPEN) == [Verdict.CORRECT]
     assert verdicts(judge, [r"28\%"], "0.28") == [Verdict.CORRECT]
@@ -195,7 +198,7 @@ def test_a_fault_of_a_comparison_is_a_verdict(monkeypatch, fake_process):
 
 ORACLE_FAILURES = [
     (JudgeFaultError("the process died"), Verdict.VERIFIER_ERROR),
-    (BoundReachedError("too long"), Verdict.TIMED_OUT),
+    (OutOfTimeError("too long"), Verdict.TIMED_OUT),
 ]
 
 
@@ -207,6 +210,22 @@ def test_what_the_oracle_raises_is_a_verdict_and_is_not_remembered(fake_process,
     assert len(FakeProcess.asked) == 2  # another time it may be quicker
     judge._process.answer = True
     assert verdicts(judge, [OPEN], r"\sqrt2-1") == [Verdict.CORRECT]
+
+
+def test_what_is_too_large_to_compare_is_wrong_by_a_rule_that_says_so(fake_process):
+    judge = fake_process(answer=BoundReachedError("a comparison reached the bounds of the parser"))
+    (judged,) = judgements(judge, [OPEN], r"\sqrt2-1")
+    assert judged.verdict is Verdict.INCORRECT
+    assert judged.rule == "out of proportion to the reference: a comparison reached the bounds of the parser"
+    assert verdicts(judge, [OPEN], r"\sqrt2-1", OPEN) == [Verdict.CORRECT]
+
+
+def test_a_number_out_of_reach_is_not_compared_at_length(fake_process):
+    judge = fake_process(answer=True)
+    for answer in (r"10^{10^{10}} \bmod 7", r"x+9^{9^9}", "factorial(10**9)", r"\ln\ln e^{e^{e^{10}}}"):
+        (judged,) = judgements(judge, [answer], "\\sin 5x")
+        assert judged.verdict is Verdict.INCORRECT, answer
+    assert FakeProcess.asked == []
 
 
 def test_a_process_that_cannot_start_ends_the_run(fake_process):

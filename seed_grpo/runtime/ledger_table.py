@@ -27,6 +27,7 @@ LEDGER_COLUMNS = {
     "semantic_entropy": "float64",
     "num_classes": "int32",
     "scale": "float64",
+    "num_unjudged": "int32",  # completions that timed out or met a fault of the verifier
 }
 
 
@@ -45,6 +46,8 @@ class LedgerRow:
     num_classes: int | None = None
     scale: float | None = None
     """None where it was dropped"""
+    num_unjudged: int | None = None
+    """completions that timed out or met a fault of the verifier"""
 
     @classmethod
     def trained(cls, step: int, summary: GroupSummary, scale: float) -> LedgerRow:
@@ -76,6 +79,7 @@ class LedgerRow:
             semantic_entropy=float(summary.semantic_entropy),
             num_classes=summary.num_classes,
             scale=scale,
+            num_unjudged=summary.num_unjudged,
         )
 
 

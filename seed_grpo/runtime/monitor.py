@@ -46,6 +46,7 @@ METRICS = {
     "grad_norm": Metric("gauge", "norm of the gradient before clipping, mean over the updates of the step"),
     "skipped_updates": Metric("gauge", "updates of the step that were skipped: their loss or gradient was not finite"),
     "verdict_share": Metric("gauge", "share of the step's completions with a verdict", ("verdict",)),
+    "unjudged_groups_share": Metric("gauge", "share of the step's groups of which at least half have no verdict"),
     # uncertainty
     "semantic_entropy_nats": Metric("gauge", "semantic entropy, mean over the step's groups"),
     "semantic_entropy_zero_share": Metric("gauge", "share of the step's groups in which all answers mean the same"),
@@ -83,6 +84,7 @@ OF_STEP = {
     "grad_norm": ("grad_norm",),
     "skipped_updates": ("skipped_updates",),
     **{f"verdict_{verdict}_share": ("verdict_share", str(verdict)) for verdict in Verdict},
+    "unjudged_groups_share": ("unjudged_groups_share",),
     "semantic_entropy": ("semantic_entropy_nats",),
     "semantic_entropy_zero_share": ("semantic_entropy_zero_share",),
     "scale_mean": ("scale", "mean"),

@@ -17,6 +17,7 @@ from seed_grpo.runtime.ledger_table import LedgerRow
 from seed_grpo.runtime.monitor import Monitor
 from seed_grpo.runtime.run_directory import RunDirectory
 from seed_grpo.runtime.step_metrics import group_metrics
+from seed_grpo.runtime.unjudged import Unjudged
 
 
 class Recorder:
@@ -39,6 +40,7 @@ class Recorder:
         self._directory = directory
         self._console = console
         self._fetch = fetch
+        self._unjudged = Unjudged()
         self.steps = 0
         """of this process, as are the next three"""
         self.samples = 0
@@ -71,6 +73,9 @@ class Recorder:
         lost = sum(reason == NOT_FINITE for _, reason in batch.dropped)
         if lost:
             self._console.say(f"step {batch.step}: {lost} groups were not trained: {NOT_FINITE}")
+        warning = self._unjudged.step(batch)
+        if warning is not None:
+            self._console.say(warning)
         self._monitor.step(batch, metrics, seconds)
         self._console.step(batch.step, metrics, seconds)
         self.seconds += seconds["total"]

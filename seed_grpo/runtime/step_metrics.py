@@ -43,6 +43,7 @@ METRICS = {
     "verdict_timed_out_share": "share of completions whose judgement timed out",
     "verdict_verifier_error_share": "share of completions on which the verifier failed",
     "invalid_share": "share of completions left out of baseline, partition and loss",
+    "unjudged_groups_share": "share of groups at least half of whose completions timed out or met a verifier fault",
     "completion_tokens": "tokens, sum over the completions",
     "completion_tokens_mean": "tokens, mean over the completions",
     "completion_tokens_max": "tokens of the longest completion",
@@ -120,7 +121,8 @@ def _verdict_metrics(summaries_P: Sequence[GroupSummary]) -> dict[str, float]:
     verdicts = [verdict for summary in summaries_P for verdict in summary.verdicts_G]
     valid = np.concatenate([summary.valid_G for summary in summaries_P])
     shares = {f"verdict_{verdict}_share": verdicts.count(verdict) / len(verdicts) for verdict in Verdict}
-    return {**shares, "invalid_share": float(1 - valid.mean())}
+    unjudged = [2 * summary.num_unjudged >= len(summary.valid_G) for summary in summaries_P]
+    return {**shares, "invalid_share": float(1 - valid.mean()), "unjudged_groups_share": _mean(unjudged)}
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

@@ -21,6 +21,9 @@ from seed_grpo.verify.steps import intermediate_results
 
 REQUEST_TIMED_OUT = Judged(Judgement(Verdict.TIMED_OUT, None, rule="request_timeout"), None)
 """of a completion that was aborted at its request's deadline: whatever its text is, it is not judged"""
+UNREAD = "out of proportion"
+"""key of all answers that no bound let the judge read, which are one meaning class: apart from one another, they would
+let a policy raise its entropy, and so lower its scale, by texts that differ in nothing that anybody can read"""
 
 
 class VerifierWorker:
@@ -40,8 +43,9 @@ class VerifierWorker:
         """Verdicts, meaning classes and semantic entropy of one group.
 
         A completion with an invalid verdict is outside the partition; one without an answer is where
-        `verifier.no_answer` puts it. Under `algo.semantic_entropy.granularity=step` the entropy alone is of
-        intermediate results too; the classes are always those of the final answers.
+        `verifier.no_answer` puts it; those whose answers no bound let us read are one class. Under
+        `algo.semantic_entropy.granularity=step` the entropy alone is of intermediate results too; the classes are
+        always those of the final answers.
 
         Raises:
             VerifierError: the bounded process cannot be started.
@@ -88,7 +92,7 @@ class VerifierWorker:
             if judgement.verdict is Verdict.NO_ANSWER:
                 keys.append(self._key_without(index))
             else:
-                keys.append(form if judgement.verdict.is_valid else None)
+                keys.append((form or UNREAD) if judgement.verdict.is_valid else None)
         return keys
 
     def _steps(

@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 
 from seed_grpo.errors import VerifierError
-from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
+from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError, OutOfTimeError
 
 START_SECONDS = 120.0
 """for the worker to import its libraries, on a busy machine"""
@@ -62,7 +62,8 @@ class BoundedProcess:
             deadline: by `time.monotonic`, of the call with the start of a process.
 
         Raises:
-            BoundReachedError: it took longer, or more memory, than it may.
+            OutOfTimeError: it took longer, or more memory, than it may.
+            BoundReachedError: an intermediate result would be too large.
             JudgeFaultError: the process died, or the oracle raised.
             VerifierError: no worker process can be started.
         """
@@ -72,11 +73,11 @@ class BoundedProcess:
             reply = self._ask({"first": first, "second": second, "arguments": self._arguments, "seconds": timeout})
         error = reply.get("error")
         if error == "timeout":
-            raise BoundReachedError(
+            raise OutOfTimeError(
                 f"a comparison took over {timeout:.3g} s; raise verifier.judge_timeout if this is frequent"
             )
         if error in ("MemoryError", "RecursionError"):
-            raise BoundReachedError(
+            raise OutOfTimeError(
                 f"a comparison took over {self._memory_mib} MiB or too deep a recursion; raise verifier.memory_mib if "
                 "this is frequent"
             )
@@ -121,7 +122,7 @@ class BoundedProcess:
             self._receive(min(deadline, last))
         except (EOFError, TimeoutError) as error:
             if isinstance(error, TimeoutError) and time.monotonic() < last:
-                raise BoundReachedError(
+                raise OutOfTimeError(
                     "the time for the group was over before the bounded worker process had started; "
                     "raise verifier.group_timeout if this is frequent"
                 ) from None

@@ -5,9 +5,9 @@ succeeds, and what it prints, white space at the ends of lines aside. Equal valu
 of G programs takes G runs on each input and no comparison of pairs. The reference answer is a program too.
 
 This is the one place where what a model wrote is run, by the user's choice of this relation alone, and only in the
-sandbox of `seed_grpo.verify.sandbox`; that file says what holds there. A program that takes too long or prints too much
-has no form: its verdict is `timed_out`. One that the bound on memory stops has failed like any that raises: the
-two cannot be told apart from outside.
+sandbox of `seed_grpo.verify.sandbox`; that file says what holds there. A program that takes too long has no form, and
+its verdict is `timed_out`; one that is too long itself or prints too much is out of proportion. One that the bound on
+memory stops has failed like any that raises: the two cannot be told apart from outside.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Programs:
         """What a program does on every input, as a form.
 
         Raises:
-            BoundReachedError: it is too long, takes too long, or prints too much.
+            OutOfTimeError: it takes too long.
+            BoundReachedError: it is too long, or prints too much.
             JudgeFaultError: the sandbox failed.
         """
         program = textwrap.dedent(text).strip()

@@ -2,7 +2,8 @@ r"""Whether two nodes mean the same: the relation `math`, as far as it is quickl
 
 Consumes nodes and a `Rules`; produces True, False, or None where exact forms and values at random points leave it
 open. The relation is symmetric and reflexive. It is not transitive where benchmarks accept a written convention: 28%
-means 28 and 0.28, a value without its unit means the value with any, `1, 3` means (1, 3) and, as a list, `3, 1`.
+means 28 and 0.28, a value without its unit means the value with any, `1, 3` means (1, 3) and, as a list, `3, 1`;
+an option `(D) 12` means its letter D and its value 12.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from fractions import Fraction
 from seed_grpo.verify.forms import algebra, numeric
 from seed_grpo.verify.forms.nodes import Node, as_form, difference, items_of
 from seed_grpo.verify.forms.regions import Piece
+from seed_grpo.verify.piecewise import same_as_expression, same_piecewise
 from seed_grpo.verify.reading.statements import as_region, by_name
 from seed_grpo.verify.values import (
     Rules,
@@ -34,7 +36,7 @@ def compare(first: Node, second: Node, rules: Rules) -> bool | None:
     if first == second:
         return True
     one, other = sorted((first, second), key=lambda node: ORDER.get(node[0], len(ORDER)))
-    if one[0] in ("assign", "comma") and one[0] != other[0]:
+    if one[0] in UNWRAPPED and one[0] != other[0]:
         return UNWRAPPED[one[0]](one[1], other, rules)
     rule = RULES.get((one[0], other[0]))
     return rule(one, other, rules) if rule is not None else False
@@ -264,15 +266,27 @@ def _set_operations(first: Node, second: Node, rules: Rules) -> bool | None:
     return _any_order(("list", first[1][1:]), ("list", second[1][1:]), rules)
 
 
-UNWRAPPED = {"assign": _assigned, "comma": _comma}
+def _choice(choice: tuple[Node, Node], other: Node, rules: Rules) -> bool | None:
+    """`(D) 12` means D, and 12."""
+    letter, value = choice
+    return True if other == letter else compare(value, other, rules)
+
+
+def _choices(first: Node, second: Node, rules: Rules) -> bool | None:
+    """The same letter and the same value: one of the two alone is another test's option, or a slip."""
+    (letter, value), (other_letter, other_value) = first[1], second[1]
+    return compare(value, other_value, rules) if letter == other_letter else False
+
+
+UNWRAPPED = {"choice": _choice, "assign": _assigned, "comma": _comma}
 """Kinds that are compared by what they hold, whatever the other is."""
 
 ORDER = {
     kind: place
     for place, kind in enumerate(
         (
-            *("assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock", "ratio"),
-            *("percent", "quantity", "number", "expression"),
+            *("choice", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock"),
+            *("piecewise", "ratio", "percent", "quantity", "number", "expression"),
         )
     )
 }
@@ -280,6 +294,7 @@ ORDER = {
 
 Rule = Callable[[Node, Node, Rules], bool | None]
 RULES: dict[tuple[str, str], Rule] = {
+    ("choice", "choice"): _choices,
     ("assign", "assign"): _assignments,
     ("comma", "comma"): _commas,
     ("system", "system"): _any_order,
@@ -297,6 +312,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("tuple", "tuple"): _tuples,
     ("tuple", "matrix"): _vector,
     ("matrix", "matrix"): _matrices,
+    ("piecewise", "piecewise"): lambda first, second, rules: same_piecewise(first, second, rules, compare),
+    **{("piecewise", kind): lambda first, second, rules: same_as_expression(first, second, rules, compare)
+       for kind in ("number", "expression")},
     ("sets", "sets"): _set_operations,
     ("clock", "clock"): _clocks,
     ("clock", "ratio"): _clock_ratio,

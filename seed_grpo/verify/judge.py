@@ -4,8 +4,11 @@ Consumes completions and reference answers; produces one `Judged` a completion: 
 answer is parsed once, and what was parsed or compared is remembered by its content. It neither partitions nor knows of
 rewards. Judging is bounded whatever the texts are: by the limits of the parser, by the bounded process for what parsed
 forms leave open, and by the times for a verdict and for the group, after which nothing more is parsed or compared. Nor
-can a text end a run: an exception of the parser or of a comparison is logged and becomes a `JudgeFaultError`, which
-like every bound becomes a verdict.
+can a text end a run: an exception of the parser or of a comparison is logged and becomes a `JudgeFaultError`.
+
+What becomes of a bound: one that depends on the texts alone makes the answer `incorrect`, by a rule that begins with
+`OUT_OF_PROPORTION` and gives the numbers, if the reference keeps all bounds; otherwise a policy could learn to leave
+the loss by answers that nobody can read. Time and memory are the machine's, and make it `timed_out`.
 """
 
 from __future__ import annotations
@@ -21,13 +24,14 @@ from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.bounded import BoundedProcess
 from seed_grpo.verify.extract import extract_answer
-from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
+from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError, OutOfTimeError
 from seed_grpo.verify.parse import Parsed
 from seed_grpo.verify.relations import relation_of
 from seed_grpo.verify.values import Rules
 
 logger = logging.getLogger(__name__)
 
+OUT_OF_PROPORTION = "out of proportion to the reference"
 REMEMBERED = 10_000
 """parsed forms, and pairs that the bounded process decided"""
 
@@ -38,6 +42,10 @@ class Judged(NamedTuple):
     judgement: Judgement
     form: Parsed | None
     """None where there is no answer, or none that could be parsed within bounds"""
+
+
+Unread = BoundReachedError | JudgeFaultError
+"""why a text has no form"""
 
 
 class Judge:
@@ -56,7 +64,7 @@ class Judge:
         numbers = self._rules[:2]
         self._process = BoundedProcess(oracle, numbers, config.memory_mib) if oracle is not None else None
         self._decided: dict[frozenset[Parsed], bool] = {}
-        self._undecided: dict[frozenset[Parsed], str] = {}
+        self._undecided: dict[frozenset[Parsed], BoundReachedError] = {}
         self._forms: dict[str, Parsed] = {}
         self._deadline = 0.0
 
@@ -83,7 +91,7 @@ class Judge:
         """Forms of further texts of the group that was judged last, within its time; None where a bound or a fault of
         ours left none."""
         read = [self._parse(text) for text in texts]
-        return [None if isinstance(form, Judgement) else form for form in read]
+        return [form if isinstance(form, Parsed) else None for form in read]
 
     def same(self, first: Hashable, second: Hashable) -> bool:
         """Whether two keys of a partition mean the same: forms of the group that was judged last, or what stands for
@@ -105,7 +113,7 @@ class Judge:
         if self._process is not None:
             self._process.close()
 
-    def _judge_one(self, answer: str | None, targets: Sequence[Parsed | Judgement]) -> Judged:
+    def _judge_one(self, answer: str | None, targets: Sequence[Parsed | Unread]) -> Judged:
         started = time.monotonic()
 
         def judged(verdict: Verdict, rule: str, answer: str | None, form: Parsed | None = None) -> Judged:
@@ -115,12 +123,12 @@ class Judge:
         if answer is None:
             return judged(Verdict.NO_ANSWER, f"no answer by {self._config.extraction}", None)
         form = self._parse(answer)
-        if isinstance(form, Judgement):
-            return judged(form.verdict, form.rule, answer)
+        if not isinstance(form, Parsed):
+            return judged(*_unread(form, targets), answer)
         verdict, rule = self._verdict(form, targets)
         return judged(verdict, rule, answer, form)
 
-    def _verdict(self, form: Parsed, targets: Sequence[Parsed | Judgement]) -> tuple[Verdict, str]:
+    def _verdict(self, form: Parsed, targets: Sequence[Parsed | Unread]) -> tuple[Verdict, str]:
         """Of one form against all references: correct if any means the same, else the worst that happened."""
         if form in targets:
             return Verdict.CORRECT, f"equal {form.kind}"
@@ -128,18 +136,21 @@ class Judge:
         failure: tuple[Verdict, str] | None = None
         rules = set()
         for target in targets:
-            if isinstance(target, Judgement):
-                failure = target.verdict, f"a reference answer cannot be read: {target.rule}"
+            if not isinstance(target, Parsed):
+                failure = _failure(target), f"a reference answer cannot be read: {target}"
                 continue
             try:
                 same, rule = self._compare(form, target, deadline)
-            except (BoundReachedError, JudgeFaultError) as error:
+            except (OutOfTimeError, JudgeFaultError) as error:
                 failure = _failure(error), str(error)
                 continue
+            except BoundReachedError as error:
+                same, rule = False, f"{OUT_OF_PROPORTION}: {error}"
             if same:
                 return Verdict.CORRECT, rule
             rules.add(rule)
-        return failure or (Verdict.INCORRECT, max(rules))  # "oracle" where it had to be asked
+        # "oracle" where it had to be asked, OUT_OF_PROPORTION where it could not be
+        return failure or (Verdict.INCORRECT, max(rules))
 
     def _compare(self, first: Parsed, second: Parsed, deadline: float) -> tuple[bool, str]:
         """Whether two different forms mean the same, and what said so; raises as `same` does."""
@@ -150,18 +161,18 @@ class Judge:
             return bool(quick), f"comparison {first.kind} {second.kind}"
         pair = frozenset((first, second))
         if pair in self._undecided:
-            raise BoundReachedError(self._undecided[pair])
+            raise self._undecided[pair].with_traceback(None)
         if pair not in self._decided:
             timeout = max(0.0, deadline - time.monotonic())
             try:
                 _remember(self._decided, pair, self._process.same(first.text, second.text, timeout, self._deadline))
             except BoundReachedError as error:
-                self._undecided[pair] = str(error)
+                self._undecided[pair] = error
                 raise
         return self._decided[pair], f"oracle {first.kind} {second.kind}"
 
-    def _parse(self, text: str) -> Parsed | Judgement:
-        """The form, or the verdict that stands for our own failure to make one."""
+    def _parse(self, text: str) -> Parsed | Unread:
+        """The form, or why there is none."""
         try:
             self._check_deadline()
             if text not in self._forms:
@@ -169,11 +180,11 @@ class Judge:
                     _remember(self._forms, text, self._relation.parse(text))
             return self._forms[text]
         except (BoundReachedError, JudgeFaultError) as error:
-            return Judgement(_failure(error), text, rule=str(error))
+            return error
 
     def _check_deadline(self) -> None:
         if time.monotonic() > self._deadline:
-            raise BoundReachedError(
+            raise OutOfTimeError(
                 f"a group took over {self._config.group_timeout:g} s; raise verifier.group_timeout if frequent"
             )
 
@@ -185,7 +196,15 @@ def _remember(memory: dict, key: Hashable, value: object) -> None:
         del memory[next(iter(memory))]
 
 
-def _failure(error: BoundReachedError | JudgeFaultError) -> Verdict:
+def _unread(error: Unread, targets: Sequence[Parsed | Unread]) -> tuple[Verdict, str]:
+    """Verdict and rule on an answer that was not read."""
+    is_of_text = isinstance(error, BoundReachedError) and not isinstance(error, OutOfTimeError)
+    if is_of_text and all(isinstance(target, Parsed) for target in targets):
+        return Verdict.INCORRECT, f"{OUT_OF_PROPORTION}: {error}"
+    return _failure(error), str(error)
+
+
+def _failure(error: Unread) -> Verdict:
     return Verdict.TIMED_OUT if isinstance(error, BoundReachedError) else Verdict.VERIFIER_ERROR
 
 

@@ -1,8 +1,10 @@
 """The bounds on the work that one answer may cause, and what ends a judgement early.
 
 Whatever the text is, parsing it stays within a fraction of a second of processor time and a few megabytes: the limits
-on size keep every single step small, and `MAX_WORK` the sum of the steps. A bound reached says nothing about the
-answer: it becomes the verdict `timed_out`, never `incorrect`. A fault of ours becomes `verifier_error`.
+on size keep every single step small, and `MAX_WORK` the sum of the steps. These bounds depend on the text alone, so an
+answer beyond them is beyond them everywhere: beside a reference that keeps them it is out of all proportion, and
+`incorrect`. A bound on time or memory that one machine reaches says nothing about the answer: the verdict is
+`timed_out`. A fault of ours becomes `verifier_error`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ MAX_WORK = 500_000
 
 class BoundReachedError(SeedGrpoError):
     """An answer would cost more than it may; the message names the bound."""
+
+
+class OutOfTimeError(BoundReachedError):
+    """A bound on wall-clock time or memory was reached, which another machine might not have reached."""
 
 
 class GrammarError(ValueError):

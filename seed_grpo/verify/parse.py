@@ -16,6 +16,8 @@ from fractions import Fraction
 from seed_grpo.verify.extract import boxed
 from seed_grpo.verify.forms.nodes import Node, as_list
 from seed_grpo.verify.forms.show import show
+from seed_grpo.verify.framing.choices import read_choice
+from seed_grpo.verify.framing.remarks import read_remarked
 from seed_grpo.verify.limits import MAX_DIGITS, GrammarError, check_length, limited_work
 from seed_grpo.verify.reading.grammar import read_answer
 from seed_grpo.verify.reading.latex import tidy, tokenize
@@ -60,13 +62,30 @@ def parse_answer(text: str) -> Parsed:
         return Parsed("number", Fraction(stripped), stripped)
     tidied = tidy(_without_lead(boxed(text) or _STRAY_BOX.sub("", stripped)))
     with limited_work():
-        try:
-            kind, value = _read(tidied)
-        except GrammarError:
-            kind, value = as_words(tidied) or ("string", tidied.replace(" ", ""))
-        except ZeroDivisionError:
-            kind, value = "undefined", tidied.replace(" ", "")
+        kind, value = _framed(tidied)
     return Parsed(kind, value, tidied)
+
+
+def _framed(tidied: str) -> Node:
+    """The node of an answer with what stands around it: the letter of an option, a remark."""
+    choice = read_choice(tidied)
+    if choice is None:
+        return _remarked(tidied)
+    letter = _node(choice.letter)
+    return ("choice", (letter, _remarked(choice.value))) if choice.value else letter
+
+
+def _remarked(tidied: str) -> Node:
+    return read_remarked(tidied, _node) or _node(tidied)
+
+
+def _node(tidied: str) -> Node:
+    try:
+        return _read(tidied)
+    except GrammarError:
+        return as_words(tidied) or ("string", tidied.replace(" ", ""))
+    except ZeroDivisionError:
+        return "undefined", tidied.replace(" ", "")
 
 
 def _read(tidied: str) -> Node:

@@ -17,6 +17,7 @@ from seed_grpo.config import VerifierConfig
 from seed_grpo.verify import equivalence
 from seed_grpo.verify.code import Programs
 from seed_grpo.verify.parse import Parsed, parse_answer, same_text
+from seed_grpo.verify.reach import check_reach
 from seed_grpo.verify.text import METHODS, parse_text
 from seed_grpo.verify.values import Rules
 
@@ -28,7 +29,7 @@ class Relation:
     parse: Callable[[str], Parsed]
     """text to form; raises BoundReachedError"""
     compare: Callable[[Parsed, Parsed, Rules], bool | None]
-    """of two different forms whether they mean the same; None: cannot tell"""
+    """of two different forms whether they mean the same; None: cannot tell; raises BoundReachedError"""
     oracle: str | None
     """`module:function` of two texts and the rules' numbers, for what `compare` cannot tell; None: it always can"""
 
@@ -45,9 +46,16 @@ def never(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
 
 
 def compare_math(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
-    """Whether two different parsed forms mean the same, as far as that is quickly told."""
+    """Whether two different parsed forms mean the same, as far as that is quickly told.
+
+    Raises:
+        BoundReachedError: it is not, and one of the two holds a number out of reach.
+    """
     nodes = (first.kind, first.value), (second.kind, second.value)
-    return same_text(first, second) or equivalence.compare(*nodes, rules)
+    same = same_text(first, second) or equivalence.compare(*nodes, rules)
+    if same is None:
+        check_reach(*nodes)
+    return same
 
 
 def code_relation(config: VerifierConfig) -> Relation:

@@ -14,7 +14,7 @@ import sys
 from typing import NamedTuple
 
 from seed_grpo.verify import sandbox_main
-from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError
+from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError, OutOfTimeError
 
 GRACE_SECONDS = 30.0
 """for the sandbox to be set up on a busy machine, beyond the program's own time"""
@@ -40,7 +40,8 @@ def run_program(program: str, text: str, seconds: float, memory_mib: int) -> Beh
         memory_mib: bound on the address space of each of its processes; what is refused is a `MemoryError` in it.
 
     Raises:
-        BoundReachedError: it took longer, or printed more, than it may.
+        OutOfTimeError: it took longer than it may.
+        BoundReachedError: it printed more than it may.
         JudgeFaultError: it could not be started, or what watches it died.
     """
     request = {"program": program, "input": text, "seconds": seconds, "memory_mib": memory_mib}
@@ -61,7 +62,7 @@ def run_program(program: str, text: str, seconds: float, memory_mib: int) -> Beh
     if "refused" in reply:
         raise JudgeFaultError(f"the sandbox did not run a program: {reply['refused']}")
     if reply.get("bound") == "time":
-        raise BoundReachedError(f"a program took over {seconds:.3g} s; raise verifier.judge_timeout if frequent")
+        raise OutOfTimeError(f"a program took over {seconds:.3g} s; raise verifier.judge_timeout if frequent")
     if reply.get("bound") == "output":
         raise BoundReachedError(f"a program printed over {sandbox_main.OUTPUT_BYTES} bytes")
     return Behaviour(reply["stdout"], bool(reply["success"]))

@@ -15,6 +15,8 @@ A node is `(kind, value)`:
     congruence  (form that is 0, modulus)       reals       all of them, in words
     date        (year, month, day), year 0 where there is none
     clock       (hour, minute, second, "a" | "p" | "")          words, string  text
+    piecewise   (condition, value) of each case, sorted; a condition is a region, another node, or ("otherwise", ())
+    choice      (its letter, its value), (D) 12: an option with its value
     undefined   text that divides by zero
 """
 

@@ -53,6 +53,12 @@ def _node(kind: str, value: Any) -> str:
             return f"{value[0]} of " + " and ".join(_node(*item) for item in value[1:])
         case "assign":
             return f"{_node(*value[0])} = {_node(*value[1])}"
+        case "piecewise":
+            return "; ".join(f"{_node(*branch)} where {_node(*condition)}" for condition, branch in value)
+        case "otherwise":
+            return "otherwise"
+        case "choice":
+            return f"({_node(*value[0])}) {_node(*value[1])}"
         case "inequality":
             return f"{show_form(value[1])} {value[0]} 0"
         case "chain":

@@ -1,4 +1,4 @@
 """Reading: from the text of an answer to nodes.
 
-In this order: latex, tokens, atoms, expressions, operators, brackets, grammar, statements.
+In this order: latex, tokens, atoms, expressions, operators, brackets, cases, grammar, signs, statements.
 """

@@ -12,11 +12,13 @@ from fractions import Fraction
 from seed_grpo.verify.forms import algebra, matrices, numeric, regions
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.functions import modulo
-from seed_grpo.verify.forms.nodes import Node, as_form, as_list, expression
+from seed_grpo.verify.forms.nodes import Node, as_form, expression
 from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, MINUTE, SCALES, SECOND, Unit, is_label, read_unit
 from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError, spend
 from seed_grpo.verify.reading.atoms import PERCENT
-from seed_grpo.verify.reading.brackets import SIGNS, BracketReader
+from seed_grpo.verify.reading.brackets import SIGNS
+from seed_grpo.verify.reading.cases import CaseReader
+from seed_grpo.verify.reading.signs import has_signs, read_signs
 from seed_grpo.verify.reading.statements import combine, negation, operate, relate
 from seed_grpo.verify.reading.token_reader import END
 from seed_grpo.verify.reading.tokens import Token
@@ -28,31 +30,19 @@ QUANTIFIERS = (Token("text", "all"), Token("text", "for all"), Token("command", 
 
 
 def read_answer(tokens: list[Token]) -> Node:
-    r"""The node of a whole answer; with `\pm` the list of both readings.
+    r"""The node of a whole answer; with `\pm` the list of all values.
 
     Raises:
         GrammarError: the grammar does not cover it.
         ZeroDivisionError: it divides by zero.
         BoundReachedError: it would cost more than it may.
     """
-    if not any(token.value in (r"\pm", r"\mp") for token in tokens):
-        return AnswerReader(list(tokens)).answer()
-    readings = []
-    for plus_minus, minus_plus in (("+", "-"), ("-", "+")):
-        replaced = {r"\pm": Token("sign", plus_minus), r"\mp": Token("sign", minus_plus)}
-        readings.append(AnswerReader([replaced.get(token.value, token) for token in tokens]).answer())
-    return _both(*readings)
+    if has_signs(tokens):
+        return read_signs(tokens, lambda reading: AnswerReader(reading).answer())
+    return AnswerReader(list(tokens)).answer()
 
 
-def _both(first: Node, second: Node) -> Node:
-    """Two readings of one text as one answer."""
-    if first[0] == "assign" and second[0] == "assign" and first[1][0] == second[1][0]:
-        return "assign", (first[1][0], _both(first[1][1], second[1][1]))
-    values = tuple(dict.fromkeys(as_list([first, second])[1]))
-    return values[0] if len(values) == 1 else ("list", values)
-
-
-class AnswerReader(BracketReader):
+class AnswerReader(CaseReader):
     """Reads whole answers. A method consumes what its name says and returns its node."""
 
     def answer(self) -> Node:
@@ -137,6 +127,8 @@ class AnswerReader(BracketReader):
         if currency is not None:
             node = self._side()
             return node if node[0] == "quantity" else ("quantity", (as_form(node), currency))
+        if self._cases_ahead():
+            return self._cases()
         if token.value == r"\{" or (token.value in ("(", "[", "{") and self._has_inside(",", ";")):
             return self._container()
         if token.value in ("(", "{", "[") and self._has_inside(*SET_OPERATIONS):

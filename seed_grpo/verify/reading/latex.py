@@ -63,7 +63,7 @@ _ONE_ARGUMENT = (
     *("boxed", "fbox", "overline", "underline", "bar", "vec", "hat", "widehat", "tilde", "dot", "ddot"),
     *("mathbb", "mathcal"),
 )
-_MATRICES = ("matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array", "cases")
+_MATRICES = ("matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array", "cases", "dcases", "rcases")
 
 
 def _context() -> LatexContextDb:
@@ -91,7 +91,7 @@ def tidy(text: str) -> str:
         BoundReachedError: the text is too long.
     """
     check_length(text)
-    text = text.translate(_CHARACTERS).replace("{:}", ":")
+    text = text.translate(_CHARACTERS).replace("{:}", ":").replace("+/-", r"\pm ")
     text = _ROW_SPACING.sub(r"\\\\ ", text) if "\\begin" in text else _ESCAPED.sub(r"\\", text)
     text = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), text)
     if "\\" in text or "$" in text or "~" in text:

@@ -11,6 +11,11 @@ from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token
 END = Token("end", "")
 
 
+def is_separator(token: Token) -> bool:
+    """Whether a token stands between the items of a list."""
+    return token.value in (",", ";") or (token.kind in ("text", "word") and token.value.strip() in ("and", "or"))
+
+
 class TokenReader:
     """A list of tokens, the next one to read, and how deep the reading is nested."""
 
@@ -71,4 +76,4 @@ class TokenReader:
         return "".join(parts)
 
     def _is_separator(self, token: Token) -> bool:
-        return token.value in (",", ";") or (token.kind in ("text", "word") and token.value.strip() in ("and", "or"))
+        return is_separator(token)

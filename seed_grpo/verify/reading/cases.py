@@ -1,0 +1,164 @@
+r"""The grammar of `\begin{cases}`: functions by cases, and systems.
+
+Consumes tokens; produces nodes. A row with a condition, behind `&`, a comma or a word such as `if`, is a case of a
+function; rows without one are what holds together, as with commas between them. `\left\{` with an array is read alike.
+"""
+
+from __future__ import annotations
+
+import re
+
+from seed_grpo.verify.forms import algebra
+from seed_grpo.verify.forms.nodes import Node, as_form
+from seed_grpo.verify.forms.piecewise import OTHERWISE, Branch, piecewise
+from seed_grpo.verify.limits import GrammarError, spend
+from seed_grpo.verify.reading.brackets import SIGNS, BracketReader
+from seed_grpo.verify.reading.statements import as_region, combine
+from seed_grpo.verify.reading.token_reader import END, is_separator
+from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token, scan
+
+ENVIRONMENTS = ("cases", "dcases", "rcases")
+TABLES = ("array", "aligned", "matrix", "gathered", "split", "alignedat")
+"""environments that behind a lone brace are cases"""
+_IF = re.compile(r"(?:for all|for any|if|when(?:ever)?|for|where|provided(?: that)?|on)\b\s*")
+_OTHERWISE = re.compile(
+    r"(?:otherwise|else(?:where)?|if not|(?:(?:in|for) )?(?:all |any )?others?(?: (?:cases?|values?|\w)(?: of \w)?)?)"
+)
+_PARITY = re.compile(r"([a-zA-Z]) (?:is )?(?:an )?(even|odd)(?: (?:integer|number))?")
+
+
+class CaseReader(BracketReader):
+    """Reads cases. A method consumes what its name says and returns its node."""
+
+    def _cases_ahead(self) -> bool:
+        token, following = self._peek(), self._peek(1)
+        if token.kind == "environment" and token.value in ENVIRONMENTS:
+            return True
+        if token.value != r"\{" or following.kind != "environment" or following.value not in TABLES:
+            return False
+        spend(len(self._tokens))
+        return r"\}" not in [each.value for each in self._tokens[self._next :]]
+
+    def _cases(self) -> Node:
+        self._accept(r"\{")
+        self._deeper()
+        rows = [_conditioned(row) for row in self._rows()]
+        if not rows:
+            raise GrammarError("cases without a row")
+        if all(condition is None for _, condition in rows):
+            node = combine([self._apart(value) for value, _ in rows], [","] * (len(rows) - 1))
+        elif any(condition is None for _, condition in rows):
+            raise GrammarError("cases with and without conditions")
+        else:
+            node = piecewise([self._branch(value, condition or []) for value, condition in rows])
+        self._depth -= 1
+        return node
+
+    def _rows(self) -> list[list[list[Token]]]:
+        """Rows of cells, up to the environment's end, which is consumed."""
+        rows: list[list[list[Token]]] = [[[]]]
+        depth = 0
+        self._take()
+        while True:
+            token = self._take()
+            if token == END:
+                raise GrammarError("an environment is not closed")
+            if token.kind == "environment":
+                depth += -1 if token.value == "end" else 1
+                if depth < 0:
+                    return [row for row in rows if any(row)]
+            if depth == 0 and token.value == r"\\":
+                rows.append([[]])
+            elif depth == 0 and token.value == "&":
+                rows[-1].append([])
+            else:
+                rows[-1][-1].append(token)
+
+    def _branch(self, value: list[Token], condition: list[Token]) -> Branch:
+        return self._condition(condition), self._apart(value)
+
+    def _condition(self, tokens: list[Token]) -> Node:
+        words = " ".join(token.value for token in tokens).casefold()
+        if _OTHERWISE.fullmatch(words):
+            return OTHERWISE
+        parity = _PARITY.fullmatch(words)
+        if parity:
+            remainder = algebra.number(1 if parity[2] == "odd" else 0)
+            return "congruence", (algebra.add(algebra.atom("symbol", parity[1]), remainder), algebra.number(2))
+        node = self._apart(tokens)
+        if node[0] == "assign":
+            pieces = as_region(node[1][1]) or as_region(("set", (node[1][1],)))
+            return ("region", (as_form(node[1][0]), pieces)) if pieces else node
+        return node
+
+    def _apart(self, tokens: list[Token]) -> Node:
+        """The node of tokens that stand by themselves."""
+        reader = type(self)(list(tokens))
+        reader._depth = self._depth
+        node = reader._items()
+        if reader._peek() != END:
+            raise GrammarError(f"unexpected {reader._peek().value!r}")
+        return node
+
+
+def _conditioned(row: list[list[Token]]) -> tuple[list[Token], list[Token] | None]:
+    """The value of a row and its condition, None where it has none."""
+    cells = [_in_words(cell) for cell in row if cell]
+    condition = [token for cell in cells[1:] for token in cell]
+    if condition and not _goes_on(condition):
+        return _trimmed(cells[0]), _trimmed(_without_if(condition))
+    tokens = [token for cell in cells for token in cell]
+    at = next((at for at, token in enumerate(tokens) if at and _is_condition_word(tokens[at:])), None)
+    if at is not None:
+        return _trimmed(tokens[:at]), _trimmed(_without_if(tokens[at:]))
+    return _cut_at_comma(tokens)
+
+
+def _goes_on(tokens: list[Token]) -> bool:
+    """Whether the cells behind the first go on with an equation, as aligned ones do."""
+    values = {token.value for token in tokens}
+    return tokens[0].value in SIGNS or (tokens[0].value in ("+", "-") and not values & {"<", ">", "<=", ">=", "!="})
+
+
+def _cut_at_comma(tokens: list[Token]) -> tuple[list[Token], list[Token] | None]:
+    """`x, x > 0`: behind the first comma outside of brackets an inequality, before it no sign."""
+    depth = 0
+    for at, token in enumerate(tokens):
+        depth += (token.value in OPENING) - (token.value in CLOSING)
+        if depth == 0 and token.value in SIGNS:
+            break
+        if depth == 0 and token.value == "," and any(each.value in SIGNS for each in tokens[at:]):
+            return tokens[:at], _trimmed(tokens[at + 1 :])
+    return _trimmed(tokens), None
+
+
+def _in_words(tokens: list[Token]) -> list[Token]:
+    r"""Tokens with `\text{if x > 0}` cut into what it says."""
+    cut: list[Token] = []
+    for token in tokens:
+        if token.kind == "text" and re.search(r"[ <>=]", token.value):
+            scan(token.value, cut, 1)
+        else:
+            cut.append(token)
+    return cut
+
+
+def _is_condition_word(tokens: list[Token]) -> bool:
+    words = " ".join(token.value for token in tokens[:3]).casefold()
+    kind_fits = tokens[0].kind in ("word", "text")
+    return kind_fits and (_IF.match(words) is not None or words.startswith(("otherwise", "else")))
+
+
+def _without_if(tokens: list[Token]) -> list[Token]:
+    words = "".join(token.value + " " for token in tokens[:2]).casefold()
+    match = _IF.match(words)
+    return tokens[len(match[0].split()) :] if match else tokens
+
+
+def _trimmed(tokens: list[Token]) -> list[Token]:
+    """Without the separators and the full stop at its end."""
+    while tokens and (is_separator(tokens[-1]) or tokens[-1].value == "."):
+        tokens = tokens[:-1]
+    if tokens and tokens[-1].kind == "number" and tokens[-1].value.endswith("."):
+        return [*tokens[:-1], Token("number", tokens[-1].value[:-1])]
+    return tokens
