@@ -49,6 +49,8 @@ class PromptEncoder:
             )
         leading, self.appended = _surroundings(tokenizer)
         self._control = _control_tokens(tokenizer, rendered)
+        # any text may have the token for what is unknown
+        self._counted = frozenset(self._control.values()) - {tokenizer.unk_token_id}
         longest_first = sorted(self._control, key=len, reverse=True)
         self._spelt = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
         self._masks = {content: MASK + number for number, content in enumerate(self._control)}
@@ -81,8 +83,7 @@ class PromptEncoder:
         return self._tokenizer(texts, add_special_tokens=False, split_special_tokens=False)["input_ids"]
 
     def _control_ids(self, prompt_ids: Iterable[int]) -> list[int]:
-        control = set(self._control.values()) - {self._tokenizer.unk_token_id}  # which any text may have
-        return [token_id for token_id in prompt_ids if token_id in control]
+        return [token_id for token_id in prompt_ids if token_id in self._counted]
 
     def _is_plain(self, prompt_ids: Iterable[int]) -> bool:
         """Whether the control tokens are those of the template alone."""
