@@ -7,8 +7,9 @@ touches no device and opens no file; what needs the machine (cores, data, models
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -89,6 +90,7 @@ class DataConfig(Section):
     columns: ColumnsConfig | None = None
     """column names; None takes those of the named set, or the defaults"""
     template: Literal["qwen_math", "r1", "none", "chat"] = "qwen_math"
+    """`r1` asks for the answer in a tag, `qwen_math` and `chat` in a box: `verifier.extraction` has to fit"""
     max_prompt_tokens: Positive = 1024
     """longer prompts are left out, and counted"""
     on_bad_record: Literal["fail", "skip"] = "fail"
@@ -128,8 +130,8 @@ class RolloutConfig(Section):
     """the loss is that of temperature 1 and no top-p: with other values, what is sampled is not what is trained"""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_completion_tokens: Positive = 3000
-    stop: tuple[str, ...] = ()
-    """strings that end a completion, besides the end-of-sequence token"""
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """strings that end a completion, besides the end-of-sequence token; they stay in its text"""
     request_timeout: Seconds = 600.0
     """seconds until a completion is aborted"""
     max_concurrent_sequences: Positive = 256
@@ -312,6 +314,7 @@ class EvaluationConfig(Section):
     """Held-out accuracy before and after training."""
 
     data: DataConfig
+    """where it does not say otherwise, `template`, `max_prompt_tokens` and `directory` are those of the run's `data`"""
     num_problems: Positive = 500
     """greedy accuracy is measured on so many"""
     entropy_problems: NonNegative = 100
@@ -366,6 +369,10 @@ class WarmStartConfig(Section):
     """share of demonstrations that are right; the others have a bad habit"""
 
 
+FOLLOWED = ("template", "max_prompt_tokens", "directory")
+"""settings of `data` that are those of `evaluation.data` too, where it has none of its own"""
+
+
 class Config(Section):
     """A run."""
 
@@ -401,9 +408,26 @@ class Config(Section):
         """Rows of one optimiser step."""
         return self.rollout.prompts_per_step * self.rollout.completions_per_prompt
 
+    @model_validator(mode="before")
+    @classmethod
+    def _held_out_prompts_are_made_alike(cls, tree: Any) -> Any:
+        training, evaluation = (_given(_given(tree).get(name)) for name in ("data", "evaluation"))
+        held_out = _given(evaluation.get("data"))
+        if not held_out:
+            return tree
+        followed = {name: training[name] for name in FOLLOWED if name in training}
+        return {**_given(tree), "evaluation": {**evaluation, "data": {**followed, **held_out}}}
+
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Config:
         problems = faults_between(self)
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def _given(section: Any) -> Mapping[str, Any]:
+    """The settings that a section was given, checked or not yet; none where it is no section."""
+    if isinstance(section, BaseModel):
+        return {name: getattr(section, name) for name in section.model_fields_set}
+    return section if isinstance(section, Mapping) else {}

@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from seed_grpo.config import Config
 
+ASKS_FOR = {"qwen_math": "boxed", "chat": "boxed", "r1": "answer_tag"}
+"""by template, the extraction that looks where it asks for the answer; `none` asks for nothing"""
+PLACES = {"boxed": "in \\boxed{}", "answer_tag": "between <answer> and </answer>"}
+"""by extraction, for messages"""
+
 
 def faults_between(config: Config) -> list[str]:
     """All faults, none where the sections fit together."""
     checks = (
         _batch_faults, _length_faults, _staleness_faults, _schedule_faults, _transport_faults, _relation_faults,
+        _template_faults,
     )  # fmt: skip
     return [fault for check in checks for fault in check(config)]
 
@@ -102,6 +108,27 @@ def _relation_faults(config: Config) -> list[str]:
             "run as programs; set granularity=answer or another relation"
         ]
     return []
+
+
+def _template_faults(config: Config) -> list[str]:
+    """Whether the answer is looked for where the template asks for it. What searches the whole text goes with all."""
+    extraction, faults = config.verifier.extraction, []
+    sections = {config.data.template: "data"}  # each template once
+    if config.evaluation is not None:
+        sections.setdefault(config.evaluation.data.template, "evaluation.data")
+    for template, section in sections.items():
+        asked = ASKS_FOR.get(template, extraction)
+        if extraction in PLACES and extraction != asked:
+            faults.append(
+                f"{section}.template={template} asks for the answer {PLACES[asked]}, and verifier.extraction="
+                f"{extraction} looks for it {PLACES[extraction]}; set verifier.extraction={asked}, or another template"
+            )
+        if template == "r1" and not config.rollout.stop:
+            faults.append(
+                f"{section}.template=r1 with rollout.stop=[] lets completions go on behind their answer, with other "
+                'questions; set rollout.stop=["</answer>"]'
+            )
+    return faults
 
 
 def _transport_faults(config: Config) -> list[str]:

@@ -83,6 +83,7 @@ class Completion:
     """One sampled answer."""
 
     text: str
+    """of its tokens, special ones too and the stop string that ended it, but not the end-of-sequence token"""
     token_ids_T: np.ndarray
     """[T] int32, with the end-of-sequence token where one was sampled"""
     logprobs_T: np.ndarray

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seed_grpo.config import Config, ScaleConfig
+from seed_grpo.config import Config, DataConfig, EvaluationConfig, ModelConfig, RunConfig, ScaleConfig
 from seed_grpo.config_file import dump_config, load_config
 from seed_grpo.errors import ConfigError
 
@@ -51,6 +51,7 @@ def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) 
         ("evaluation={data: {source: math500, max_prompt_tokens: 5000}}", r"max_prompt_tokens=5000 exceeds .*=1024"),
         ("algo.scale.alpha=1.5", r"alpha=1\.5 lets the linear scale leave \[0, 1\]; its bound is alpha <= 1"),
         ("rollout.temperature=hot", r"rollout\.temperature: .*number"),
+        ("rollout.stop=['']", r"rollout\.stop\.0: .*at least 1 character"),
         ("rollout", r"not of the form section\.key=value"),
         ("run.steps.more=1", r"goes into 'steps', which is a value"),
     ],
@@ -84,6 +85,68 @@ def test_reciprocal_and_exponential_scales_have_no_upper_bound_on_alpha() -> Non
     # 1/(1+x) and exp(-x) lie in [0, 1] for every x >= 0
     assert ScaleConfig(kind="reciprocal", alpha=40.0).alpha == 40.0
     assert ScaleConfig(kind="exponential", alpha=40.0).alpha == 40.0
+
+
+EVALUATION = "evaluation={data: {source: math500}}"
+
+
+def test_held_out_prompts_are_made_as_those_of_training(minimal: Path) -> None:
+    made = ["data.template=none", "data.max_prompt_tokens=16", "data.directory=sets"]
+    config = load_config(minimal, [*made, "data.split=test", "data.limit=3", "data.shuffle=false", EVALUATION])
+    assert config.evaluation is not None
+    held_out = config.evaluation.data
+    # before: qwen_math, and 1024 tokens, which 16 refused
+    assert (held_out.template, held_out.max_prompt_tokens, held_out.directory) == ("none", 16, Path("sets"))
+    # which problems they are is the set's own business
+    assert (held_out.source, held_out.split, held_out.limit, held_out.shuffle) == ("math500", "train", None, True)
+
+
+def test_held_out_prompts_may_be_made_otherwise(minimal: Path, tmp_path: Path) -> None:
+    own = ["evaluation.data.template=qwen_math", "evaluation.data.max_prompt_tokens=9"]
+    config = load_config(minimal, ["data.template=none", "data.max_prompt_tokens=16", EVALUATION, *own])
+    assert config.evaluation is not None
+    assert (config.evaluation.data.template, config.evaluation.data.max_prompt_tokens) == ("qwen_math", 9)
+    file = tmp_path / "dumped.yaml"
+    file.write_text(dump_config(config))
+    assert load_config(file) == config
+
+
+def test_sections_that_are_built_already_follow_too() -> None:
+    config = Config(
+        run=RunConfig(directory=Path("x"), steps=1),
+        model=ModelConfig(path="m"),
+        data=DataConfig(source="a", template="chat"),
+        evaluation=EvaluationConfig(data=DataConfig(source="b"), num_problems=7),
+    )
+    assert config.evaluation is not None
+    assert (config.evaluation.data.template, config.evaluation.num_problems) == ("chat", 7)
+
+
+BOXED, TAGGED = ("qwen_math", "chat", "none"), ("r1", "none")
+ANYWHERE = ("phrase", "last_number", "auto", "code_block")
+"""extractions that search a completion for more than the mark that one template asks for"""
+
+
+@pytest.mark.parametrize("extraction", ["boxed", "answer_tag", *ANYWHERE])
+@pytest.mark.parametrize("template", ["qwen_math", "chat", "r1", "none"])
+@pytest.mark.parametrize("stop", ["[]", "['</answer>']"])
+@pytest.mark.parametrize("where", ["data", "evaluation.data"])
+def test_the_answer_is_looked_for_where_it_is_asked_for(
+    minimal: Path, template: str, extraction: str, stop: str, where: str
+) -> None:
+    overrides = [EVALUATION, "data.template=none", f"verifier.extraction={extraction}", f"rollout.stop={stop}"]
+    overrides.append(f"{where}.template={template}")
+    fits = extraction in ANYWHERE or template in (BOXED if extraction == "boxed" else TAGGED)
+    ends = template != "r1" or stop != "[]"
+    if fits and ends:
+        assert load_config(minimal, overrides).verifier.extraction == extraction
+        return
+    with pytest.raises(ConfigError) as caught:
+        load_config(minimal, overrides)
+    message = str(caught.value)
+    assert message.count(f"{where}.template={template}") == (not fits) + (not ends)
+    assert (f"set verifier.extraction={'answer_tag' if template == 'r1' else 'boxed'}" in message) == (not fits)
+    assert ('set rollout.stop=["</answer>"]' in message) == (not ends)
 
 
 @pytest.mark.parametrize("job", sorted((Path(__file__).parents[1] / "jobs").glob("*.yaml")), ids=lambda path: path.name)

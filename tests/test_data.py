@@ -10,6 +10,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from many_tokenizers import byte_level, characters
 from seed_grpo.config import ColumnsConfig, DataConfig
 from seed_grpo.data.cursor import PromptSource
 from seed_grpo.data.sets import DIRECTORY_VARIABLE, NAMED_SETS, load_problems
@@ -200,20 +201,6 @@ def test_a_named_set_from_the_hub_finds_the_answer_behind_its_mark(monkeypatch):
     assert problems == [Problem("gsm8k_test-1", "How many?", ("72",), "gsm8k_test")]
 
 
-class ChatTokenizer:
-    """Renders turns as `role: content` and has a token for each character; counts what it was asked."""
-
-    name_or_path = "chatty"
-    chat_template = "yes"
-
-    def apply_chat_template(self, turns, tokenize, add_generation_prompt):
-        assert not tokenize and add_generation_prompt
-        return "".join(f"{turn['role']}: {turn['content']}\n" for turn in turns) + "assistant: "
-
-    def __call__(self, texts, add_special_tokens):
-        return {"input_ids": [[0] * add_special_tokens + [ord(c) for c in text] for text in texts]}
-
-
 def test_templates_are_those_of_the_published_code():
     assert render("none", "1+1=", None) == "1+1="
     assert render("qwen_math", "Q {x} %s", None) == (
@@ -224,7 +211,9 @@ def test_templates_are_those_of_the_published_code():
     assert r1.startswith("A conversation between User and Assistant. The User asks a question, and the Assistant")
     assert r1.endswith("<answer> answer here </answer>.\nUser: Q\nAssistant: <think>")
     assert "  " not in r1 and r1.count("\n") == 2
-    chat = render("chat", "Q", ChatTokenizer())
+    tokenizer = byte_level()
+    tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant: "
+    chat = render("chat", "Q", tokenizer)
     assert chat == "user: Q\nPlease reason step by step, and put your final answer within \\boxed{}.\nassistant: "
 
 
@@ -240,17 +229,14 @@ def test_every_template_of_the_configuration_is_in_the_table():
 def test_encoding_leaves_out_and_counts_long_prompts():
     problems = [Problem(str(n), "x" * n, ("1",)) for n in (2, 3, 4)]
     config = DataConfig(source="toy", template="none", max_prompt_tokens=4)
-    encoded = encode_prompts(problems, config, ChatTokenizer())
+    tokenizer = characters()
+    tokenizer.special_tokens_pattern = "bos"
+    (bos,) = tokenizer("")["input_ids"]
+    encoded = encode_prompts(problems, config, tokenizer)
     # one special token each: 3, 4 and 5 tokens; counting without it would keep all three
-    assert encoded == ([(problems[0], (0, 120, 120)), (problems[1], (0, 120, 120, 120))], 1)
+    assert encoded == ([(problems[0], (bos, 120, 120)), (problems[1], (bos, 120, 120, 120))], 1, ())
     with pytest.raises(DataError, match=r"all 1 prompts .* data.max_prompt_tokens=4 \(the shortest has 5\)"):
-        encode_prompts(problems[2:], config, ChatTokenizer())
-
-
-def test_a_chat_prompt_gets_no_further_special_tokens():
-    config = DataConfig(source="toy", template="chat")
-    ((_, ids),) = encode_prompts([Problem("1", "x", ("1",))], config, ChatTokenizer()).prompts
-    assert ids[0] == ord("u")
+        encode_prompts(problems[2:], config, tokenizer)
 
 
 def prompts(number):

@@ -151,7 +151,7 @@ PARTS = [
     "{", "}", "\\boxed{", "\\boxed ", "\\boxed{1}", "\\boxed{1} and ", "\\boxed{\\boxed{1}", "\\boxed{1}" + " a" * 55,
     "<answer>", "</answer>", "1", "1,", "-1/", "$", "$$ ", "$a", "$a$=", "$1 aa", "\\", "\\(", "\\[", "\\(\\[",
     "\\\\ab", "\\$$", "\\text{", "answer is ", "final answer: ", "answer***", "#### 1", "is ", " and", " ", "\n$",
-    "$ \n", "a. ", "\0", "*", "x_",
+    "$ \n", "a. ", "\0", "*", "x_", "<|a", "<|aaa|", "<\uff5c", "<start_of_a",
 ]  # fmt: skip
 
 
@@ -161,6 +161,45 @@ PARTS = [
 def test_extract_answer(style, completion, answer):
     assert extract_answer(completion, style) == answer
     assert extract_answer(f"\n {completion} \n", style) == answer
+
+
+MARKS = [
+    "<|im_end|>", "<|im_end|>\n<|im_start|>", "<|endoftext|>", "<|eot_id|>", "<|end▁of▁sentence|>",
+    "<\uff5cend\u2581of\u2581sentence\uff5c>", "</s>", "<eos>", "<end_of_turn>\n<start_of_turn>", "<pad><pad>",
+    "[/INST]", "<|reserved_special_token_17|>", "</think>",
+]  # fmt: skip
+"""control tokens that may be left at the end of a text"""
+MARKED = [(style, *case) for style, cases in CASES.items() for case in cases if case[1] is not None]
+CUT_OFF_FORMULA = r"so $y = 12 + 3 \cdot"
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_control_token_behind_the_answer_is_no_part_of_it(mark):
+    for style, completion, answer in MARKED:
+        assert extract_answer(completion + mark, style) == answer, completion
+    assert extract_answer(CUT_OFF_FORMULA + mark, "auto") is None
+
+
+@pytest.mark.parametrize(
+    ("style", "completion", "answer"),
+    [
+        ("auto", "<think>1+1</think>2", "2"),  # before: all of it
+        ("auto", "<think>\nIt is 3, or 4.\n</think>\n\n5<|im_end|>", "5"),
+        ("auto", "Evelyn<|im_end|>", "Evelyn"),
+        ("auto", "<|im_start|>assistant\n$x+1$</s>", "x+1"),
+        ("phrase", "The answer is 42<end_of_turn>", "42"),  # before: `42<`
+        ("phrase", "The answer is seven<eos>", "seven"),
+        ("answer_tag", "<think> 1 </think><answer> 42 <|im_end|></answer>", "42"),
+        ("last_number", "it is 42<|reserved_special_token_7|>", "42"),  # before: 7
+        ("code_block", "<|python_tag|>```python\nprint(1)\n```<|im_end|>", "print(1)"),  # before: no block
+        ("code_block", "```\nprint('<|im_end|>', '</s>')\n```</s>", "print('<|im_end|>', '</s>')"),
+        ("boxed", r"\boxed{|a| < |b| > |c|}", "|a| < |b| > |c|"),
+        ("boxed", r"\boxed{a<|b|>c}", "a<|b|>c"),  # an absolute value
+        ("boxed", r"\boxed{r<s>t}", "r<s>t"),
+    ],
+)
+def test_control_tokens_end_a_line(style, completion, answer):
+    assert extract_answer(completion, style) == answer
 
 
 @pytest.mark.parametrize("completion, answer", BOXED + LISTS)

@@ -1,7 +1,9 @@
-"""From a data configuration to encoded prompts: reads the problems, renders the template, tokenizes, leaves out."""
+"""Encoded prompts of a data configuration: reads problems, renders the template, tokenizes, leaves out, and shows."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from seed_grpo.config import DataConfig
@@ -19,6 +21,8 @@ class PromptSet(NamedTuple):
     """malformed records that were left out"""
     too_long: int
     """prompts of more than `data.max_prompt_tokens` that were left out"""
+    remarks: tuple[str, ...] = ()
+    """what was done with prompts that the user may not expect"""
 
 
 def load_prompts(config: DataConfig, tokenizer: Any) -> PromptSet:
@@ -27,7 +31,21 @@ def load_prompts(config: DataConfig, tokenizer: Any) -> PromptSet:
     Raises:
         DataError: nothing is found, a record is malformed, or no prompt fits.
         ConfigError: the template needs what the tokenizer has not.
+        ModelError: the tokenizer's chat template fails.
     """
     problems, skipped = load_problems(config)
-    prompts, too_long = encode_prompts(problems, config, tokenizer)
-    return PromptSet(prompts, skipped, too_long)
+    prompts, too_long, remarks = encode_prompts(problems, config, tokenizer)
+    return PromptSet(prompts, skipped, too_long, remarks)
+
+
+def shown(prompt_ids: Sequence[int], tokenizer: Any) -> list[str]:
+    """Lines that show people a prompt as the policy gets it: how many tokens, which of them are special, and its text.
+
+    Only the count tells a special token from a text that spells it.
+    """
+    special = {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
+    counts = Counter(tokenizer.convert_ids_to_tokens([token_id for token_id in prompt_ids if token_id in special]))
+    names = ", ".join(f"{count} x {token}" for token, count in counts.items()) or "none"
+    text = tokenizer.decode(list(prompt_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    lines = ("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in text.split("\n"))
+    return [f"the first prompt, {len(prompt_ids)} tokens, of them special: {names}", *(f"| {line}" for line in lines)]

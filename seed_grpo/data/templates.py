@@ -7,14 +7,19 @@ r"""Prompt templates: from a problem to the text, and the token ids, that the po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from seed_grpo.config import DataConfig
-from seed_grpo.errors import ConfigError, DataError
+from seed_grpo.data.encoding import PromptEncoder
+from seed_grpo.errors import ConfigError, DataError, ModelError
 from seed_grpo.messages import Problem
 
 INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
+TODAY = datetime(2024, 7, 26)
+"""The date that chat templates print, whenever it is: a run that is resumed has the prompts that it had, and an
+evaluation those of the training. It is the one that Llama's templates fall back on."""
 
 
 class EncodedPrompts(NamedTuple):
@@ -24,17 +29,22 @@ class EncodedPrompts(NamedTuple):
     """each problem with its prompt's token ids, [T]"""
     too_long: int
     """problems left out, their prompt being longer than `data.max_prompt_tokens`"""
+    remarks: tuple[str, ...] = ()
+    """what was done with them that the user may not expect"""
 
 
 def encode_prompts(problems: Sequence[Problem], config: DataConfig, tokenizer: Any) -> EncodedPrompts:
-    """Renders and tokenizes the problems; special tokens are the tokenizer's habit, but for `chat` the template's.
+    """Renders and tokenizes the problems; see `encoding` for what becomes of special tokens.
 
     Raises:
-        DataError: no prompt fits.
+        DataError: no prompt fits, or a problem cannot be told from control tokens.
         ConfigError: the template is `chat` and the tokenizer has none.
+        ModelError: its template fails, or leaves the problem out.
     """
-    texts = [render(config.template, problem.text, tokenizer) for problem in problems]
-    ids = tokenizer(texts, add_special_tokens=config.template != "chat")["input_ids"]
+    encoder = PromptEncoder(
+        tokenizer, lambda text: render(config.template, text, tokenizer), opens_itself=config.template == "chat"
+    )
+    ids, num_spelling = encoder.encode([problem.text for problem in problems])
     prompts = [
         (problem, tuple(prompt_ids))
         for problem, prompt_ids in zip(problems, ids, strict=True)
@@ -45,7 +55,24 @@ def encode_prompts(problems: Sequence[Problem], config: DataConfig, tokenizer: A
             f"all {len(problems)} prompts of {config.source} are longer than "
             f"data.max_prompt_tokens={config.max_prompt_tokens} (the shortest has {min(map(len, ids))}); raise it"
         )
-    return EncodedPrompts(prompts, len(problems) - len(prompts))
+    remarks = _remarks(config, tokenizer, encoder.appended, num_spelling, prompts[0][1])
+    return EncodedPrompts(prompts, len(problems) - len(prompts), tuple(remarks))
+
+
+def _remarks(
+    config: DataConfig, tokenizer: Any, appended: list[int], num_spelling: int, prompt_ids: Sequence[int]
+) -> Iterator[str]:
+    if appended and config.template != "chat":
+        yield (
+            f"the tokenizer appends {tokenizer.decode(appended)} to a text; prompts are made without it, since they "
+            "are to be continued"
+        )
+    if num_spelling:
+        yield f"{num_spelling} problems spell control tokens, which are encoded as plain text"
+    if config.template == "chat" and "strftime_now" in str(tokenizer.chat_template):
+        yield f"the chat template prints the date: {TODAY:%d %B %Y} whenever it is, so that prompts do not change"
+    if prompt_ids[-1:] == (tokenizer.eos_token_id,):
+        yield f"the prompts end in the end token {tokenizer.eos_token}, which template={config.template} writes there"
 
 
 def render(template: str, problem_text: str, tokenizer: Any) -> str:
@@ -75,13 +102,22 @@ def _none(problem_text: str, tokenizer: Any) -> str:
 
 
 def _chat(problem_text: str, tokenizer: Any) -> str:
+    others = ", ".join(template for template in TEMPLATES if template != "chat")
     if not tokenizer.chat_template:
         raise ConfigError(
-            f"the tokenizer of {tokenizer.name_or_path!r} has no chat template; "
-            f"set data.template to one of {', '.join(t for t in TEMPLATES if t != 'chat')}"
+            f"the tokenizer of {tokenizer.name_or_path!r} has no chat template; set data.template to one of {others}"
         )
     turns = [{"role": "user", "content": f"{problem_text}\n{INSTRUCTION}"}]
-    return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    try:
+        return tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True, strftime_now=TODAY.strftime
+        )
+    except Exception as error:  # a template is a program of the model's makers, which may fail in any way
+        raise ModelError(
+            f"the chat template of {tokenizer.name_or_path!r} does not render a single turn of the user "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:300]}); set data.template to one of {others}, or "
+            "mend the template"
+        ) from error
 
 
 TEMPLATES: dict[str, Callable[[str, Any], str]] = {

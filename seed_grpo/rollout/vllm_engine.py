@@ -27,6 +27,7 @@ from seed_grpo.errors import RolloutError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Sampling
 from seed_grpo.pretrained.fit import check_weights
 from seed_grpo.rollout.engine_process import EngineProcess
+from seed_grpo.rollout.texts import CompletionTexts
 from seed_grpo.weight_sync.factory import TRANSPORTS
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class VllmEngine:
         self._requests = itertools.count()
         self._running: set[str] = set()
         self._engine: AsyncLLM
+        self._texts: CompletionTexts
         self._death: asyncio.Task[None]
         """ends when the engine's processes do"""
 
@@ -72,6 +74,7 @@ class VllmEngine:
             starting = self._engine.update_weight_version("0")
             await asyncio.wait_for(self._unless_dead(starting), self._config.rollout.start_timeout)
             check_weights(self._config.model, trains=False)  # vLLM fills what is missing with whatever is in memory
+            self._texts = _completion_texts(self._engine, self._config.rollout.stop)
 
     async def generate(self, task: GroupTask) -> Group:
         started = time.monotonic()
@@ -147,18 +150,10 @@ class VllmEngine:
     async def _complete(self, task: GroupTask, index: int) -> Completion:
         output = await self._run(
             list(task.prompt_ids),
-            _sampling_params(task.sampling, index, self._config.rollout.stop),
+            _sampling_params(task.sampling, index, self._config.rollout.stop, self._texts.stop_ids),
             f"group {task.group_id} completion {index}",
         )
-        completion = output.outputs[0]
-        return _completion(completion, completion.text if self._config.rollout.stop else self._decode(completion))
-
-    def _decode(self, completion: CompletionOutput) -> str:
-        """All at once, where no stop string had to be looked for token by token."""
-        tokenizer: Any = self._engine.get_tokenizer()
-        return tokenizer.decode(
-            completion.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        return _completion(output.outputs[0], self._texts)
 
     async def _run(
         self, prompt_ids: list[int], parameters: SamplingParams, what: str, priority: int = 0
@@ -288,7 +283,15 @@ def _engine_args(config: Config) -> AsyncEngineArgs:
     )
 
 
-def _sampling_params(sampling: Sampling, index: int, stop: tuple[str, ...]) -> SamplingParams:
+def _completion_texts(engine: AsyncLLM, stop: tuple[str, ...]) -> CompletionTexts:
+    """The texts of an engine's completions; its end tokens are the tokenizer's and those of the generation settings."""
+    tokenizer: Any = engine.get_tokenizer()
+    ends = engine.model_config.try_get_generation_config().get("eos_token_id")
+    ends = [tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])]
+    return CompletionTexts(tokenizer, stop, ends, engine.model_config.get_vocab_size())
+
+
+def _sampling_params(sampling: Sampling, index: int, stop: tuple[str, ...], stop_ids: list[int]) -> SamplingParams:
     (seed,) = np.random.SeedSequence((sampling.seed, index)).generate_state(1, np.uint64)
     return SamplingParams(
         temperature=sampling.temperature,
@@ -296,22 +299,26 @@ def _sampling_params(sampling: Sampling, index: int, stop: tuple[str, ...]) -> S
         max_tokens=sampling.max_tokens,
         seed=int(seed >> np.uint64(1)),  # vLLM's seeds are signed
         stop=list(stop),
+        stop_token_ids=stop_ids,
         detokenize=bool(stop),  # token by token, which is half of what this process does
-        include_stop_str_in_output=True,  # its tokens are trained on, and `</answer>` ends an answer
+        # as `CompletionTexts` decodes, so that a stop is found where it is seen: in special tokens, and across them
+        skip_special_tokens=False,
+        spaces_between_special_tokens=False,
+        include_stop_str_in_output=True,
         logprobs=0,  # of the sampled token alone
         flat_logprobs=True,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
 
-def _completion(output: CompletionOutput, text: str) -> Completion:
+def _completion(output: CompletionOutput, texts: CompletionTexts) -> Completion:
     versions_T = np.full(len(output.token_ids), -1, dtype=np.int32)
     for span in output.weight_versions or ():
         versions_T[span.start : span.end] = int(span.version)
     assert (versions_T >= 0).all(), "vLLM labels every token with a weight version"
     assert output.finish_reason is not None
     return Completion(
-        text=text,
+        text=texts.text(output.token_ids, output.finish_reason == "stop", output.stop_reason),
         token_ids_T=np.array(output.token_ids, dtype=np.int32),
         logprobs_T=_sampled(output.logprobs),
         versions_T=versions_T,

@@ -63,6 +63,9 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
     questions = [_question(config, name) for name in sets]
     seen, trouble = _seen(trained_on)
     with claimed(config.run.directory), Console(total_steps=1) as console:
+        for question in questions:
+            for remark in question.prompts.remarks:
+                console.say(f"{question.name}: {remark}")
         missing = [(question, list(_missing(config, question, _recorded(question)))) for question in questions]
         if any(tasks for _, tasks in missing):
             with served(config, console) as pipeline:

@@ -15,12 +15,15 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from seed_grpo.config import Config, DataConfig
-from seed_grpo.data.prompts import PromptSet, load_prompts
+from seed_grpo.data.prompts import PromptSet, load_prompts, shown
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
 from seed_grpo.runtime.placement import KINDS, check_plan, cluster_address, machine_cpus, machine_gpus, make_plan
 
 UPLOADS = "runtime_resources"
 """Ray's folder of the working directories that jobs brought with them"""
+
+INDENT = " " * 9
+"""of further lines of a check"""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,12 @@ class Prepared:
     tokenizer: Any
     train: PromptSet
     held_out: PromptSet | None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the user is to be told of the prompts."""
+        sets = {"data": self.train, "evaluation.data": self.held_out}
+        return [f"{name}: {remark}" for name, each in sets.items() if each is not None for remark in each.remarks]
 
 
 def prepare(config: Config) -> Prepared:
@@ -224,6 +233,9 @@ def _describe_model(config: Config) -> str:
 
 
 def _describe_data(config: Config, data: DataConfig, needed: int) -> str:
-    prompts = load_prompts(data, load_policy_tokenizer(config))
+    tokenizer = load_policy_tokenizer(config)
+    prompts = load_prompts(data, tokenizer)
     longest = max((len(prompt_ids) for _, prompt_ids in prompts.prompts), default=0)
-    return f"{check_prompts(data, prompts, needed, 'a step')}; the longest prompt has {longest} tokens"
+    facts = f"{check_prompts(data, prompts, needed, 'a step')}; the longest prompt has {longest} tokens"
+    lines = [facts, *(f"note: {remark}" for remark in prompts.remarks), *shown(prompts.prompts[0][1], tokenizer)]
+    return f"\n{INDENT}".join(lines)

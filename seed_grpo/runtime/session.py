@@ -64,6 +64,8 @@ def train(config: Config) -> bool:
         workers = ", ".join(f"{pool.num_workers} {pool.kind}" for pool in plan.pools)
         console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
         console.say(f"workers: {workers}; run directory: {path}")
+        for remark in prepared.remarks:
+            console.say(remark)
         supervision = supervise(config, path, console.say)
         supervision.monitor.begin(config, plan)
         pipeline, trainer = start_workers(config, plan, supervision, console)

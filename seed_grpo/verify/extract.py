@@ -18,6 +18,13 @@ MAX_GAP_CHARS = 120  # between two answers of one list
 MAX_ANSWER_WORDS = 5  # of an answer in plain words
 PROGRAM_TAGS = ("", "python", "python3", "py")  # of a fenced block
 
+# what models write between turns and around thoughts, in the spellings of the known families
+_CONTROL = (
+    r"(?:<\|\w[\w \u2581./:-]{1,60}\|>|<\uff5c[\w \u2581./:-]{1,60}\uff5c>|</s>|</?think>|\[/?INST\]"
+    r"|<(?:eos|bos|pad|unk|(?:start|end)_of_\w{1,20})>)"
+)
+_CONTROL_TOKEN = re.compile(_CONTROL)
+_CONTROL_AT_FENCE = re.compile(rf"(?<=```|~~~){_CONTROL}|{_CONTROL}(?=```|~~~)")
 _JSON_COMMAND = re.compile(r"(?<!\\)(?:\\\\)+[A-Za-z]{2}")
 _NO_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\(?![\\n\"])")
 _JSON_ESCAPE = re.compile(r"\\(.)")
@@ -258,12 +265,14 @@ def extract_answer(completion: str, style: str) -> str | None:
     r"""The final answer of a completion as written, or None; an empty one is none.
 
     A completion that was written as a JSON string, with two backslashes before every command, is read without them.
+    Control tokens (`<|im_end|>`, `</think>`) end a line and are no part of an answer; in programs they are text.
 
     Args:
         completion: the whole text; its last 100,000 characters are looked at.
         style: a key of `STYLES`.
     """
-    text = completion[-MAX_COMPLETION_CHARS:].strip()
+    control = _CONTROL_AT_FENCE if style == "code_block" else _CONTROL_TOKEN
+    text = control.sub("\n", completion[-MAX_COMPLETION_CHARS:]).strip()
     if style != "code_block" and _JSON_COMMAND.search(text) and not _NO_JSON.search(text):
         text = _JSON_ESCAPE.sub(lambda match: match[1].replace("n", "\n"), text)
     return (STYLES[style](text) or "").strip() or None
