@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seed_grpo.messages import Completion, JudgedGroup, Verdict
+from seed_grpo.messages import Completion, JudgedGroup, Problem, Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,6 +117,10 @@ class RecordedGroup:
     def num_classes(self) -> int:
         """Number of meaning classes, C."""
         return int(self.class_ids_G.max(initial=-1)) + 1
+
+    def is_of(self, problem: Problem) -> bool:
+        """Whether the completions answer this very problem, text and references included."""
+        return (self.problem_id, self.prompt, self.references) == (problem.id, problem.text, problem.answers)
 
 
 @cache

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 from seed_grpo.config import Config, DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts
+from seed_grpo.data.survey import survey
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
 from seed_grpo.runtime.placement import KINDS, check_plan, cluster_address, machine_cpus, machine_gpus, make_plan
 
@@ -30,6 +31,8 @@ class Prepared:
     tokenizer: Any
     train: PromptSet
     held_out: PromptSet | None
+    notes: list[str]
+    """what is odd about the data"""
 
 
 def prepare(config: Config) -> Prepared:
@@ -44,11 +47,13 @@ def prepare(config: Config) -> Prepared:
     tokenizer = load_policy_tokenizer(config)
     train = load_prompts(config.data, tokenizer)
     check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
+    notes = data_notes(config, config.data, train)
     held_out = None
     if config.evaluation is not None:
         held_out = load_prompts(config.evaluation.data, tokenizer)
         check_prompts(config.evaluation.data, held_out, 1, "a single problem")
-    return Prepared(tokenizer, train, held_out)
+        notes += data_notes(config, config.evaluation.data, held_out)
+    return Prepared(tokenizer, train, held_out, notes)
 
 
 def check_versions(config: Config) -> str:
@@ -148,6 +153,12 @@ def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) 
     return facts
 
 
+def data_notes(config: Config, data: DataConfig, prompts: PromptSet) -> list[str]:
+    """What is odd about the problems of a set, a sentence each; see `data.survey`."""
+    problems = [problem for problem, _ in prompts.prompts]
+    return [f"{data.source}: {sentence}" for sentence in survey(problems, config.verifier.relation)]
+
+
 def check_batch(config: Config) -> str:
     """The arithmetic of a step; the configuration has checked that it works out."""
     rollout, trainer = config.rollout, config.trainer
@@ -169,13 +180,15 @@ class Page:
         self.well = True
 
     def check(self, name: str, section: Callable[..., str], *arguments: Any) -> None:
-        """A line of what the section says of its arguments; or of its error, which goes no further."""
+        """What the section says of its arguments, of which all lines but the first are hints; or its error, which goes
+        no further."""
         try:
             text = section(*arguments)
         except SeedGrpoError as error:
             self.fault(name, error)
         else:
-            self._say(f"  ok     {name:<12} {text}")
+            for number, line in enumerate(text.splitlines()):
+                self._say(f"  {'note' if number else 'ok':<6} {name:<12} {line}")
 
     def fault(self, name: str, error: SeedGrpoError) -> None:
         """A line of what is wrong."""
@@ -207,4 +220,5 @@ def _describe_tokenizer(config: Config) -> str:
 def _describe_data(config: Config, data: DataConfig, needed: int) -> str:
     prompts = load_prompts(data, load_policy_tokenizer(config))
     longest = max((len(prompt_ids) for _, prompt_ids in prompts.prompts), default=0)
-    return f"{check_prompts(data, prompts, needed, 'a step')}; the longest prompt has {longest} tokens"
+    facts = f"{check_prompts(data, prompts, needed, 'a step')}; the longest prompt has {longest} tokens"
+    return "\n".join([facts, *data_notes(config, data, prompts)])
