@@ -104,6 +104,15 @@ def test_doctor_and_the_start_of_a_run_say_the_hints(monkeypatch: pytest.MonkeyP
     assert page.well and lines[1].endswith(notes[0])
 
 
+@pytest.mark.parametrize("name", ["file", "file/below", "x" * 300], ids=["file", "below", "long"])
+def test_a_run_directory_that_cannot_be_is_refused_before_anything(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"run\.directory=.*choose another"):
+        preflight.check_directory(config(run={"directory": tmp_path / name, "steps": 1}))
+    there = config(run={"directory": tmp_path / "neu ü" / "deep", "steps": 1})
+    assert preflight.check_directory(there) == str(tmp_path / "neu ü" / "deep")
+
+
 def unrewarded(group_id: int = 0, verdict: Verdict = Verdict.INCORRECT, end: FinishReason = FinishReason.STOP) -> Any:
     """Three completions that earned nothing."""
     made = judged_group(group_id)

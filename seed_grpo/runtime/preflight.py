@@ -6,6 +6,7 @@ are looked at; no device is touched, no worker started.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -103,10 +104,18 @@ def check_directory(config: Config) -> str:
     """Where the run leaves its records.
 
     Raises:
-        ConfigError: in the upload of a Ray job, which goes with the job.
+        ConfigError: in the upload of a Ray job, which goes with the job, or where this program cannot write.
     """
     check_outlives_job("run.directory", config.run.directory)
-    return f"{config.run.directory.resolve()}"
+    directory = config.run.directory.resolve()
+    try:
+        there = next(folder for folder in (directory, *directory.parents) if folder.exists())
+    except OSError as error:  # of a name that is too long
+        raise ConfigError(f"run.directory={directory}: {error.strerror}; choose another") from error
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "cannot be written to" if there.is_dir() else "is a file"
+        raise ConfigError(f"run.directory={directory}: {there} {why}; choose another run.directory")
+    return f"{directory}"
 
 
 def check_outlives_job(name: str, folder: Path) -> None:
