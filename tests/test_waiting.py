@@ -106,8 +106,11 @@ def of_an_unknown_module() -> type[Exception]:
 
 
 def chained(first: Exception, then: Exception) -> Exception:
-    then.__cause__ = first
-    return then
+    """Raises the second because of the first."""
+    try:
+        raise first
+    except type(first) as error:
+        raise then from error
 
 
 RAISED: dict[str, Callable[[], Exception]] = {
