@@ -55,6 +55,13 @@ def test_references_of_bare_words_are_counted_and_one_is_named() -> None:
     assert survey(problems, "text") == []
 
 
+def test_prose_that_reads_as_a_product_of_letters_is_prose() -> None:
+    # as mathematics: a list of `so` 3+4=7 and 7 `answer`; y times e times s would be mathematics
+    problems = [problem("a", "x", "so 3+4=7, answer 7"), problem("b", "y", "yes"), problem("c", "z", "e^{it}")]
+    (said,) = survey([*problems, problem("d", "w", r"x = 5 \text{ or } x = 6")], "math")
+    assert said.startswith("2 of 4 problems have a reference of bare words")
+
+
 def test_of_a_large_set_the_first_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(surveyed, "LOOKED_AT", 2)
     problems = [problem(f"p{i}", f"x{i}", "odd") for i in range(3)]

@@ -5,9 +5,9 @@ Consumes one text; produces the alternatives that it holds. What an answer colum
     a list of quoted texts   `["28", "28.0"]` of JSON, `['28']` of Python or NumPy: alternatives, any one counts. A list
                              without quotes, such as `[28]` or `[1, 2]`, is mathematics and stays
     one quoted text          `"28"`
-    prose or a solution      with `#### 21` (GSM8K), `\boxed{21}`, `<answer>21</answer>`, `the answer is 21`, or
-                             one clause such as `Thus the area is 21.`: what is so marked. Other prose stays;
-                             `survey` counts it
+    prose or a solution      with `#### 21` (GSM8K), `\boxed{21}`, `<answer>21</answer>`, `the answer is 21`, a
+                             label as in `Ans: 21`, or one clause such as `Thus the area is 21.`: what is so marked.
+                             Other prose stays; `survey` counts it
     LaTeX without backslashes that an escape has eaten: see `escapes`
 
 A program, as `verifier.relation=code` has for a reference, stays as it is.
@@ -25,16 +25,31 @@ _LIST = re.compile(rf"(?s)[\[({{]\s*{_QUOTED}(?:\s*,\s*{_QUOTED}|\s+{_QUOTED})*+
 _ITEM = re.compile(rf"(?s){_QUOTED}")
 _ARRAY = re.compile(r"(?s)array\((.*?)(?:,\s*dtype=[^()]*)?\)")
 _ESCAPE = re.compile(r"""\\(?:([\\/"'])|u([0-9a-fA-F]{4}))""")
-_MARKS = re.compile(r"####|box|<|[A-Za-z]{2}[ :=*]")
+_MARKS = re.compile(r"####|box|<|\u2234|\\therefore|[A-Za-z]{2}[ .,:=*\uff1a]|^[A-Za-z] [a-z]{2}")
 """something of what a text with a mark has"""
 _NO_ANSWER = re.compile(r"\bno answers?\b", re.I)
-_SENTENCE = re.compile(
-    r"(?i)(?:(?:therefore|thus|hence|so|then|finally|in conclusion),?\s+)?(?:the|its|their|our)\s+"
-    r"(?:(?!(?:is|are|equals|if|or|and|when)\b)[a-z'-]+,?\s+){1,12}(?:is|are|equals)\s*:?\s+"
-    r"(?P<answer>[-+$\\(\d.](?:(?!\b(?:is|are|equals|if|or|when)\b|\n|\.\s).)*?)\.?\s*"
+_LABEL = re.compile(
+    r"(?i)[\s*_#]{0,9}(?:the\s+)?(?:final\s+|correct\s+)?(?:ans(?:wers?)?|sol(?:utions?)?|result|value|final|output)"
+    r"[.*_]{0,3}\s*[:=\uff1a][\s*_]{0,9}(?P<answer>\S[^\n]*?)\s*"
 )
-"""one clause that says that something is a number or a formula"""
-_PROGRAM = re.compile(r"\bprint\s*\(|\bsys\.stdout\b|^\s*(?:import|from|def|class)\s+\w", re.M)
+_LEAD = r"(?:(?:therefore|thus|hence|so|then|finally|consequently|in conclusion)[,:]?\s+|(?:\u2234|\\therefore)\s*)"
+_NOUN = (
+    r"(?:(?:the|its|their|our)\s+(?:(?!(?:is|are|equals|if|or|and|when)\b)[a-z'-]+,?\s+){1,12}|it\s+|\$?[a-z]\$?\s+)"
+)
+_VERB = r"(?:is|are|equals)\s*:?\s+"
+_SENTENCE = re.compile(
+    rf"(?i)(?P<lead>{_LEAD}?)(?P<subject>(?:{_NOUN}{_VERB}|we\s+(?:get|have|obtain|find)\s+(?:that\s+)?)?)"
+    r"(?P<answer>(?:[-+$\\(\d.]|[a-z]\s*=)(?:(?!\b(?:is|are|equals|if|when)\b|\n|\.\s|,\s*[a-z]{2}).)*?)\.?\s*"
+)
+"""one clause that says that something is a number or a formula, or that concludes with one"""
+_OPTION = re.compile(r"(?i)\s*(?:option|choice|answer)\s+(?P<answer>\(?[A-Z]\)?)\.?\s*")
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
+MAX_WORDS = 4
+"""after the mathematics of a clause, such as a unit"""
+_PROGRAM = re.compile(
+    r"\bprint\s*\(|\bsys\.stdout\b|^\s*(?:import\s+[\w.]+|from\s+[\w.]+\s+import\b.*|(?:def|class)\s+\w+\s*[(:].*)$",
+    re.M,
+)
 
 
 def references(text: str) -> list[str]:
@@ -69,8 +84,18 @@ def _final(text: str) -> str:
     if marked is not None:
         return marked
     stated = None if _NO_ANSWER.search(text) else phrase(text)
-    if not stated and (sentence := _SENTENCE.fullmatch(text.strip())):
-        stated = sentence["answer"]
+    stated = stated or _said(text.strip())
     if not stated or (stated.count("$") % 2 and not stated.startswith("$")):  # `$5` is money
         return text
     return stated
+
+
+def _said(text: str) -> str | None:
+    """What a short text says to be the answer: behind a label, as an option, or in one clause."""
+    short = _LABEL.fullmatch(text) or _OPTION.fullmatch(text)
+    if short:
+        return short["answer"]
+    clause = _SENTENCE.fullmatch(text)
+    if clause and (clause["lead"] or clause["subject"]) and len(_WORD.findall(clause["answer"])) <= MAX_WORDS:
+        return clause["answer"]
+    return None

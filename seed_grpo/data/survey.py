@@ -6,6 +6,7 @@ that come twice, and characters that no text means to have. References are looke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from seed_grpo.data.escapes import doubtful
@@ -13,6 +14,15 @@ from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Problem
 from seed_grpo.verify.parse import parse_answer
 
+WORDS = ("words", "string", "undefined")
+"""kinds of forms that are no mathematics"""
+OF_SYMBOLS = ("expression", "list", "ratio", "equation", "assign", "tuple", "chain", "system")
+"""kinds in which a word of prose may have been read as a symbol, or as a product of letters"""
+_PROSE = re.compile(
+    r"(?i)(?<![\\A-Za-z])(?:thus|hence|therefore|so|we|get|is|are|the|ans|answers?|solution|final|result|option|choice"
+    r"|there|because|since|need|you|which|that|has|have|was|she|they)(?![A-Za-z])"
+)
+_TEXT_GROUP = re.compile(r"\\(?:text\w*|mbox|hbox|mathrm)\s?\{[^{}]*\}")
 LOOKED_AT = 5_000
 """problems whose references are parsed, which takes about half a millisecond each"""
 SHOWN = 60
@@ -50,9 +60,10 @@ def _bare_words(problems: Sequence[Problem], total: int) -> str:
 
 def _is_mathematics(answer: str) -> bool:
     try:
-        return parse_answer(answer).kind not in ("words", "string", "undefined")
+        kind = parse_answer(answer).kind
     except SeedGrpoError:  # beyond the parser's bounds
         return False
+    return kind not in WORDS and not (kind in OF_SYMBOLS and _PROSE.search(_TEXT_GROUP.sub(" ", answer)))
 
 
 def _repeated(problems: Sequence[Problem]) -> str:
