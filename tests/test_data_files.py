@@ -78,6 +78,14 @@ def test_json_lines_may_be_called_json_and_may_begin_with_a_mark(tmp_path):
     assert answers(write(tmp_path / "mark.json", "\ufeff" + json.dumps(TWO))) == [("2",), ("4",)]
     assert answers(write(tmp_path / "mark.jsonl", "\ufeff" + JSON_LINES)) == [("2",), ("4",)]
     assert answers(write(tmp_path / "UPPER.JSONL", JSON_LINES)) == [("2",), ("4",)]
+    assert answers(write(tmp_path / "one.json", json.dumps(TWO[0] | {"alt_answers": ["two"]}))) == [("2", "two")]
+
+
+def test_a_json_list_may_be_the_value_of_an_object(tmp_path):
+    wrapped = {"version": 1, "tags": ["a"], "data": TWO}
+    assert answers(write(tmp_path / "w.json", json.dumps(wrapped, indent=1))) == [("2",), ("4",)]
+    assert "record 1: field 'answer' is missing (there are: version)" in refused(write(tmp_path / "v.json", '{"version": 1}'))
+    assert "has no usable record" in refused(write(tmp_path / "e.json", "[]"))
 
 
 def test_a_csv_is_text_as_written(tmp_path):

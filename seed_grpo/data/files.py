@@ -75,15 +75,18 @@ def _json_lines(file: IO[bytes]) -> Iterator[Row]:
 
 
 def _json(file: IO[bytes]) -> Iterator[Row]:
-    """The items of one list, or lines."""
+    """The objects of one list, which may be the value of an object, as in `{"data": [...]}`; or lines."""
     data = file.read()
-    if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+    try:
+        whole = _parse_json(data)
+    except BadRecordError as error:
+        if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+            raise DataError(f"the list in {getattr(file, 'name', 'the file')} {error}; mend it") from error
         yield from _json_lines(io.BytesIO(data))
         return
-    try:
-        items = _parse_json(data)
-    except BadRecordError as error:
-        raise DataError(f"the list in {getattr(file, 'name', 'the file')} {error}; mend it") from error
+    values = whole.values() if isinstance(whole, dict) else [whole]
+    lists = [value for value in values if isinstance(value, list) and any(isinstance(item, dict) for item in value)]
+    items = lists[0] if len(lists) == 1 else whole if isinstance(whole, list) else [whole]
     for number, item in enumerate(items, start=1):
         yield f"record {number}", partial(_itself, item)
 
