@@ -84,7 +84,8 @@ def test_json_lines_may_be_called_json_and_may_begin_with_a_mark(tmp_path):
 def test_a_json_list_may_be_the_value_of_an_object(tmp_path):
     wrapped = {"version": 1, "tags": ["a"], "data": TWO}
     assert answers(write(tmp_path / "w.json", json.dumps(wrapped, indent=1))) == [("2",), ("4",)]
-    assert "record 1: field 'answer' is missing (there are: version)" in refused(write(tmp_path / "v.json", '{"version": 1}'))
+    message = refused(write(tmp_path / "v.json", '{"version": 1}'))
+    assert "record 1: field 'answer' is missing (there are: version)" in message
     assert "has no usable record" in refused(write(tmp_path / "e.json", "[]"))
 
 
