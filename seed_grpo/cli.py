@@ -155,9 +155,11 @@ def _audit(parsed: argparse.Namespace) -> int:
 
 
 def _report(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.report import write_report
+    from seed_grpo.evaluate.report import has_completions, write_report
 
     print(f"the report is in {write_report(parsed.run, parsed.out)}")
+    if not has_completions(parsed.run):
+        print("it shows no completions: the run has made neither a step nor an evaluation yet")
     return 0
 
 

@@ -72,6 +72,7 @@ class ColumnsConfig(Section):
 
     problem: str = "problem"
     answer: str = "answer"
+    """an answer, a list of which any one counts, or a solution that marks its answer; see `data.references`"""
     id: str | None = "id"
     """None, or a column that a record lacks: `<source>-<record number>` is the id"""
     alternatives: str | None = "alt_answers"
@@ -82,7 +83,8 @@ class DataConfig(Section):
     """The prompts."""
 
     source: str
-    """a named set (`seed-grpo doctor` lists them), a .jsonl or .parquet file (also .gz), or a hub data set id"""
+    """a named set, a .jsonl, .json, .csv, .tsv or .parquet file (also .gz), a hub data set id, or a local folder laid
+    out as one"""
     split: str = "train"
     """of a hub data set; `train` or `test` of the generated task"""
     directory: Path | None = None
@@ -95,7 +97,7 @@ class DataConfig(Section):
     """longer prompts are left out, and counted"""
     on_bad_record: Literal["fail", "skip"] = "fail"
     limit: Positive | None = None
-    """only the first so many records"""
+    """only the first so many problems; malformed records do not count"""
     shuffle: bool = True
     """a new order each epoch, by `run.seed`"""
 

@@ -34,7 +34,7 @@ def read_tree(path: str | Path) -> dict[str, Any]:
     """The sections of a YAML file as they stand there, unchecked. Raises as `load_config`."""
     path = Path(path)
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; name a YAML file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -57,13 +57,16 @@ def claimed(directory: Path) -> Iterator[None]:
     file system without locks lets everybody in.
 
     Raises:
-        ConfigError: another program is at work there.
+        ConfigError: another program is at work there, or nobody can write there.
         SeedGrpoError: the disk is full.
     """
     path = directory / ".lock"
-    with clear_disk_errors(path):
-        directory.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed below
+    try:
+        with clear_disk_errors(path):
+            directory.mkdir(parents=True, exist_ok=True)
+            file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise ConfigError(f"cannot write into {directory}: {error.strerror}; choose another directory") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

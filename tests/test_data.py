@@ -116,7 +116,7 @@ BAD = {
     "deep": ("[" * 100_000, "beyond our bounds"),
     "long integer": ('{"id": ' + "9" * 5000 + "}", "beyond our bounds"),
     "not UTF-8": (b'{"id": "x\xff"}', "is not UTF-8 (byte 9"),
-    "id again": ({"id": "a", "problem": "p", "answer": "1"}, "field 'id': id 'a' occurs first in 1"),
+    "id again": ({"id": "a", "problem": "p", "answer": "1"}, "field 'id': id 'a' occurs first in line 1"),
 }
 
 
@@ -172,7 +172,7 @@ def test_every_named_set_loads_with_the_counts_of_the_manifest(monkeypatch):
     manifest = json.loads((SHARED / "MANIFEST.json").read_text())
     rows = {entry["file"].partition(".")[0]: entry["rows"] for entry in manifest}
     empty_answers = {"math_lvl3to5": 2, "math_12k": 2}
-    assert {named.stem for named in NAMED_SETS.values()} == set(rows)
+    assert {named.stem for named in NAMED_SETS.values()} <= set(rows)
     for name, named in NAMED_SETS.items():
         problems, skipped = load(name, on_bad_record="skip")
         assert skipped == empty_answers.get(name, 0), name
@@ -193,9 +193,9 @@ def test_a_named_set_from_the_hub_finds_the_answer_behind_its_mark(monkeypatch):
 
     def hub(name, configuration, split):
         asked.append((name, configuration, split))
-        return [{"question": "How many?", "answer": "48/2 = 24 clips.\n48+24 = 72\n#### 72"}]
+        return [("record 1", lambda: {"question": "How many?", "answer": "48/2 = 24 clips.\n48+24 = 72\n#### 72"})]
 
-    monkeypatch.setattr("datasets.load_dataset", hub)
+    monkeypatch.setattr("seed_grpo.data.sets.hub_rows", hub)
     problems = load("gsm8k_test").problems
     assert asked == [("openai/gsm8k", "main", "test")]
     assert problems == [Problem("gsm8k_test-1", "How many?", ("72",), "gsm8k_test")]
@@ -270,6 +270,17 @@ def test_the_prompt_source_resumes_to_the_record(before):
     resumed.restore(state)
     assert [taken_ids(resumed, 7) for _ in range(4)] == expected
     assert resumed.state() == source.state()
+
+
+def test_a_cursor_of_changed_problems_is_refused():
+    state = json.loads(json.dumps(PromptSource(prompts(3), seed=0).state()))
+    first, *others = prompts(3)
+    for changed in (Problem("0", "y", ("1",)), Problem("0", "x", ("2",)), Problem("z", "x", ("1",))):
+        with pytest.raises(CheckpointError, match=r"changed under its name.*run\.directory"):
+            PromptSource([(changed, first[1]), *others], seed=0).restore(state)
+    with pytest.raises(CheckpointError, match="changed under its name"):
+        PromptSource([*others, first], seed=0).restore(state)  # another order
+    PromptSource([first, *others], seed=0).restore(state)
 
 
 def test_a_cursor_of_another_set_is_refused():

@@ -45,6 +45,13 @@ def test_a_full_disk_is_one_error_where_there_is_no_directory_yet(
         pass
 
 
+@pytest.mark.parametrize("name", ["file", "file/below", "x" * 300], ids=["file", "below", "long"])
+def test_a_directory_that_cannot_be_is_one_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"cannot write into .*; choose another directory"), claimed(tmp_path / name):
+        pass
+
+
 def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE)
     assert holder.stdout is not None and holder.stdout.readline() == b"claimed\n"

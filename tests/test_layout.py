@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "semantics": LEAVES,
     "verify": LEAVES,
     "algo": LEAVES,
-    "data": LEAVES,
+    "data": LEAVES | {"verify"},  # how answers are marked and read
     "rollout": LEAVES | {"weight_sync", "pretrained"},  # what the transport needs in the engine's environment
     "train": LEAVES | {"algo", "data", "pretrained"},
     "weight_sync": LEAVES | {"train"},

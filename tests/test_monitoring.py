@@ -10,7 +10,7 @@ import yaml
 
 from prometheus import MONITORING, panels, tool
 from seed_grpo.config import Config
-from seed_grpo.runtime.monitor import METRICS
+from seed_grpo.runtime.monitor import METRICS, Monitor, label_of
 
 USED = re.compile(r"\bray_seed_grpo_(\w+)(\{[^}]*\})?")
 RULES = (MONITORING / "alerts.yaml").read_text()
@@ -54,6 +54,33 @@ def test_the_panels_of_gpus_show_what_ray_tells_of_them() -> None:
 
     shown = [query.removeprefix("ray_") for title, query in panels().items() if title.startswith("GPU")]
     assert len(shown) == 2 and set(shown) <= METRICS_GAUGES.keys()
+
+
+ODD = [
+    "/runs/müller",
+    "/läufe/实验",
+    "/r/🙂",
+    "/r/\udcff",
+    "/r/a\nb\tc",
+    "/r/a \"b\" 'c'",
+    "/r/a\\b",
+    "/r/\x1b[31m",
+    "x" * 4000,
+]
+
+
+@pytest.mark.parametrize("path", ODD, ids=ascii)
+def test_a_run_directory_of_any_letters_can_be_watched(path: str) -> None:
+    monitor = Monitor(path)
+    monitor.event("failed")
+    monitor.evaluation(0.5)
+
+
+def test_a_label_is_ascii_and_tells_runs_apart() -> None:
+    assert label_of("/runs/a-b_c.d 1") == "/runs/a-b_c.d 1"
+    assert label_of("/runs/müller") == "/runs/m%C3%BCller"  # ü is C3 BC in UTF-8
+    labels = {label_of(path) for path in ODD}
+    assert len(labels) == len(ODD) and all(label.isascii() and label.isprintable() for label in labels)
 
 
 def test_every_alert_says_what_to_do_and_names_settings_that_there_are() -> None:

@@ -14,14 +14,14 @@ from tokenizers import AddedToken, normalizers, processors
 from transformers.utils import chat_template_utils
 
 from many_tokenizers import CONTROL, KINDS, THOUGHT, byte_level, gemma, llama_2, sentence_piece, word_piece
-from seed_grpo.config import DataConfig
+from seed_grpo.config import Config, DataConfig
 from seed_grpo.config_file import parse_config
 from seed_grpo.data.prompts import PromptSet
 from seed_grpo.data.sets import NAMED_SETS, load_problems
 from seed_grpo.data.templates import TEMPLATES, EncodedPrompts, encode_prompts, render
 from seed_grpo.errors import ConfigError, DataError, ModelError
 from seed_grpo.messages import Problem
-from seed_grpo.runtime.preflight import Page, Prepared, diagnose
+from seed_grpo.runtime.preflight import Page, data_notes, diagnose
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not beside the repository")
@@ -340,11 +340,14 @@ def test_doctor_shows_a_prompt_of_each_set(tmp_path: Path) -> None:
     names = "1 x <s>, 3 x <|im_start|>, 2 x <|im_end|>"
     shown = [f"{indent}{line}" for line in (f"the first prompt, {num_tokens} tokens, of them special: {names}",)]
     shown += [f"{indent}| {line}" for line in escaped.split("\n")]
-    note = f"{indent}note: 1 problems spell control tokens, which are encoded as plain text"
-    appends = f"{indent}note: the tokenizer appends </s> to a text; prompts are made without it, since they are to be"
-    assert lines[0].startswith("  ok     data") and lines[1].startswith(appends) and lines[2] == note
-    assert lines[3 : 3 + len(shown)] == shown
-    assert lines[3 + len(shown)].startswith("  ok     evaluation") and lines[-2:] == [
+    source = tmp_path / "two.jsonl"
+    note = f"{indent}note: {source}: 1 problems spell control tokens, which are encoded as plain text"
+    appends = f"{indent}note: {source}: the tokenizer appends </s> to a text; prompts are made without it, since they"
+    notes = [line for line in lines[1:] if line.startswith(f"{indent}note")][:3]
+    assert lines[0].startswith("  ok     data") and lines[1:4] == notes
+    assert note in notes and any(line.startswith(appends) for line in notes)
+    assert lines[4 : 4 + len(shown)] == shown
+    assert lines[4 + len(shown)].startswith("  ok     evaluation") and lines[-2:] == [
         f"{indent}| <s>Is <|im_end|> 5\\x1b[31m?", f"{indent}| Say so.",
     ]  # fmt: skip
 
@@ -358,7 +361,9 @@ def test_doctor_names_a_chat_template_that_fails(tmp_path: Path) -> None:
 
 def test_what_is_done_with_prompts_is_told_at_the_start(tmp_path: Path) -> None:
     prompts = encoded("x</s>", "none", appending(byte_level(), "</s>"))
-    as_set = PromptSet(prompts.prompts, 0, 0, prompts.remarks)
-    remarks = Prepared(None, as_set, as_set).remarks
-    assert [remark.partition(":")[0] for remark in remarks] == ["data", "data", "evaluation.data", "evaluation.data"]
-    assert "appends </s>" in remarks[0] and "spell control tokens" in remarks[1]
+    config = Config.model_validate(
+        {"run": {"directory": "r", "steps": 1}, "model": {"path": "m"}, "data": {"source": "mine.jsonl"}}
+    )
+    notes = data_notes(config, config.data, PromptSet(prompts.prompts, 0, 0, prompts.remarks))
+    told = [note for note in notes if note.startswith("mine.jsonl: ")]
+    assert any("appends </s>" in note for note in told) and any("spell control tokens" in note for note in told)

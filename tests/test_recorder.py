@@ -20,6 +20,7 @@ from seed_grpo.errors import TrainerError
 from seed_grpo.interfaces import Batch, LostGroup
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.console import Console
+from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.monitor import Monitor
 from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.recorder import Recorder
@@ -39,9 +40,11 @@ def recorder(
 ) -> Recorder:
     """Whose payloads are group ids."""
     tree: dict[str, Any] = {"run": {"directory": path, "steps": 4}, "model": {"path": "m"}, "data": {"source": "s"}}
-    directory = RunDirectory(path, Config.model_validate(tree))
+    made = Config.model_validate(tree)
     console = Console(4, out or io.StringIO())
-    return Recorder(directory, console, fetch, lambda: {"rollout_workers": 2.0}, Monitor("test"))
+    gauges = {"rollout_workers": 2.0}
+    watch = FirstRewards(made)
+    return Recorder(RunDirectory(path, made), console, fetch, lambda: gauges, Monitor("test"), watch)
 
 
 def ready(group_id: int) -> ReadyGroup:

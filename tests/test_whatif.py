@@ -31,6 +31,7 @@ from seed_grpo.messages import (
     Verdict,
 )
 from seed_grpo.runtime.console import Console
+from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.runtime.monitor import Monitor
 from seed_grpo.runtime.recorder import Recorder
@@ -114,7 +115,8 @@ def test_a_run_is_given_back(algo: dict[str, Any], tmp_path: Path) -> None:
     }
     made = config(**changes)
     directory, console = RunDirectory(tmp_path, made), Console(4, io.StringIO())
-    recorder = Recorder(directory, console, lambda payload: world.pipeline.fetch(payload), lambda: {}, Monitor("test"))
+    parts = (lambda payload: world.pipeline.fetch(payload)), (lambda: {}), Monitor("test"), FirstRewards(made)
+    recorder = Recorder(directory, console, *parts)
     world = World(recorder=recorder, **changes)
     world.engine = world.pipeline.engine = world.sync.engine = VariedEngine(made)
     world.engine.empty = {1, 7}

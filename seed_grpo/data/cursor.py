@@ -1,11 +1,14 @@
 """The prompt source: an endless sequence of prompts, epoch after epoch, that resumes to the record.
 
 Consumes encoded prompts; produces any number of them at a time. The order of an epoch depends on the seed and the
-epoch's number alone, so that two numbers are the whole state.
+epoch's number alone, so that two numbers are the whole state; a fingerprint of the problems goes with them, for a data
+file may have changed under its name.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -34,6 +37,7 @@ class PromptSource:
         """
         assert prompts, "a prompt source needs prompts"
         self._prompts, self._seed, self._shuffle = prompts, seed, shuffle
+        self._fingerprint = fingerprint([problem for problem, _ in prompts])
         self._begin_epoch(0)
 
     def take(self, number: int) -> list[Prompt]:
@@ -47,20 +51,31 @@ class PromptSource:
             taken += [self._prompts[index] for index in indices]
         return taken
 
-    def state(self) -> dict[str, int]:
+    def state(self) -> dict[str, Any]:
         """Where it stands, fit for JSON."""
-        return {"epoch": self._epoch, "position": self._position, "num_prompts": len(self._prompts)}
+        return {
+            "epoch": self._epoch,
+            "position": self._position,
+            "num_prompts": len(self._prompts),
+            "fingerprint": self._fingerprint,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes to where `state` was taken.
 
         Raises:
-            CheckpointError: the state is of a source over another number of prompts.
+            CheckpointError: the state is of a source over other problems.
         """
         if state["num_prompts"] != len(self._prompts):
             raise CheckpointError(
                 f"the checkpoint's data cursor counts {state['num_prompts']} prompts, the data set now gives "
                 f"{len(self._prompts)}; resume with the data section that the run was started with"
+            )
+        if state.get("fingerprint") != self._fingerprint:
+            raise CheckpointError(
+                f"the data set gives {len(self._prompts)} prompts as it did, but not the problems, references or order "
+                "that the checkpoint's data cursor counts: a data file has changed under its name. Put back the one "
+                "that the run was started with, or begin another run (run.directory) on the new one"
             )
         self._begin_epoch(state["epoch"])
         self._position = state["position"]
@@ -70,3 +85,11 @@ class PromptSource:
         self._order = list(range(len(self._prompts)))
         if self._shuffle:
             random.Random(f"{self._seed} {epoch}").shuffle(self._order)
+
+
+def fingerprint(problems: Sequence[Problem]) -> str:
+    """SHA-256 over ids, texts and references, in order."""
+    digest = hashlib.sha256()
+    for problem in problems:
+        digest.update(json.dumps([problem.id, problem.text, problem.answers]).encode() + b"\n")
+    return digest.hexdigest()

@@ -8,19 +8,24 @@ prompts nor orders them: see `templates` and `cursor`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from seed_grpo.config import ColumnsConfig, DataConfig
 from seed_grpo.data import arithmetic
-from seed_grpo.data.records import SUFFIXES, ProblemSet, Reading, read_file, read_rows
+from seed_grpo.data.files import SUFFIXES, Row, read_rows
+from seed_grpo.data.hub import hub_rows
+from seed_grpo.data.records import ProblemSet, Reading, read_problems
 from seed_grpo.errors import DataError
 
 DIRECTORY_VARIABLE = "SEED_GRPO_DATA"
-HUB_TIMEOUT = 10.0
-"""seconds for the hub to say whether it has a set"""
+OTHER_SUFFIXES = (
+    ".txt", ".md", ".yaml", ".yml", ".xml", ".xlsx", ".xls", ".ods", ".arrow", ".feather", ".orc", ".avro", ".db",
+    ".sqlite", ".pkl", ".pickle", ".npy", ".npz", ".pt", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst",
+    ".ndjson", ".json5",
+)  # fmt: skip
+"""of files that cannot be read, and that no hub id ends in"""
 
 
 @dataclass(frozen=True)
@@ -28,15 +33,13 @@ class NamedSet:
     """Where a set is found; a local file has the default columns."""
 
     stem: str
-    """of the local file, which ends in one of `records.SUFFIXES`"""
+    """of the local file, which ends in one of `files.SUFFIXES`"""
     hub: str
     """hub id, with `:<configuration>` where it needs one"""
     split: str
     columns: ColumnsConfig
     """on the hub"""
     about: str
-    answer_after: str = ""
-    """on the hub, the mark before the answer"""
 
 
 _DR_GRPO_SUITE = "lkevinzc/math-eval"  # its answers are lists, any one counts
@@ -63,7 +66,6 @@ NAMED_SETS: dict[str, NamedSet] = {
         "train",
         ColumnsConfig(problem="question", id=None),
         "GSM8K, training problems",
-        answer_after="####",
     ),
     "gsm8k_test": NamedSet(
         "gsm8k_test",
@@ -71,7 +73,6 @@ NAMED_SETS: dict[str, NamedSet] = {
         "test",
         ColumnsConfig(problem="question", id=None),
         "GSM8K, test problems",
-        answer_after="####",
     ),
     "aime24": NamedSet("aime24", _DR_GRPO_SUITE, "aime", _NO_ID, "AIME 2024"),
     "amc": NamedSet("amc", _DR_GRPO_SUITE, "amc", _NO_ID, "AMC 12 of 2022 and 2023"),
@@ -101,11 +102,12 @@ def load_problems(config: DataConfig) -> ProblemSet:
     if config.source in NAMED_SETS:
         return _load_named(config, NAMED_SETS[config.source])
     columns = config.columns or ColumnsConfig()
-    if config.source.endswith(SUFFIXES):
-        path = Path(config.source).expanduser()
-        return read_file(path, _reading(config, path.name.partition(".")[0], columns))
+    path = Path(config.source).expanduser()
+    name = path.name.partition(".")[0]
+    if _is_local(config.source, path):
+        return _load_file(path, _reading(config, name, columns))
     rows = _hub_rows(config.source, config.split, config.source)
-    return read_rows(rows, f"{config.source} ({config.split})", _reading(config, Path(config.source).name, columns))
+    return read_problems(rows, f"{config.source} ({config.split})", _reading(config, Path(config.source).name, columns))
 
 
 def find_file(config: DataConfig, stem: str) -> Path | None:
@@ -120,36 +122,53 @@ def find_file(config: DataConfig, stem: str) -> Path | None:
 def _load_named(config: DataConfig, named: NamedSet) -> ProblemSet:
     path = find_file(config, named.stem)
     if path is not None:
-        return read_file(path, _reading(config, config.source, config.columns or ColumnsConfig()))
-    reading = _reading(config, config.source, config.columns or named.columns, named.answer_after)
+        return _load_file(path, _reading(config, config.source, config.columns or ColumnsConfig()))
+    reading = _reading(config, config.source, config.columns or named.columns)
     directory = _directory(config)
     looked = f"no {named.stem}.jsonl or the like in {directory}" if directory else "no local folder of sets is given"
     rows = _hub_rows(named.hub, named.split, f"{config.source} ({looked})")
-    return read_rows(rows, f"{named.hub} ({named.split})", reading)
+    return read_problems(rows, f"{named.hub} ({named.split})", reading)
 
 
-def _hub_rows(hub: str, split: str, looked_for: str) -> Iterable[Mapping[str, Any]]:
+def _load_file(path: Path, reading: Reading) -> ProblemSet:
+    return read_problems(read_rows(path), str(path), reading)
+
+
+def _is_local(source: str, path: Path) -> bool:
+    """Whether a source is a file, there or not, or a folder that is not there, and so no hub id.
+
+    Raises:
+        DataError: it looks like a folder and is not there.
+    """
+    if path.is_file() or source.lower().endswith((*SUFFIXES, *OTHER_SUFFIXES)):
+        return True
+    if not path.is_dir() and (
+        source.startswith(("/", ".", "~", "\\")) or source.count("/") > 1 or source.endswith("/")
+    ):
+        raise DataError(
+            f"data.source={source} looks like a folder, and there is none at {path.absolute()}; name a folder or a "
+            f"file ({', '.join(SUFFIXES)}) that is there, or a hub id, which is a name or owner/name"
+        )
+    return False
+
+
+def _hub_rows(hub: str, split: str, looked_for: str) -> Iterable[Row]:
     """Rows of a hub data set, or of a local folder that is laid out as one."""
-    import datasets
-    from huggingface_hub import HfApi, constants
-
     name, _, configuration = hub.partition(":")
     try:
-        if not Path(name).is_dir() and not constants.HF_HUB_OFFLINE:
-            HfApi().dataset_info(name, timeout=HUB_TIMEOUT)  # asked once: load_dataset retries for half a minute
-        return datasets.load_dataset(name, configuration or None, split=split)
+        return hub_rows(name, configuration or None, split)
     except Exception as error:  # the hub's clients have no common base of errors; each means that there is no data
         raise DataError(
             f"found no problems for {looked_for}: the hub data set {hub} (split {split}) did not load "
-            f"({type(error).__name__}: {' '.join(str(error).split())[:300]}); set data.source to a named set "
-            f"({', '.join([arithmetic.NAME, *NAMED_SETS])}), a file ({', '.join(SUFFIXES)}) or a hub id, and "
-            f"data.directory or {DIRECTORY_VARIABLE} to the folder of the named sets; without a network, "
-            "HF_HUB_OFFLINE=1 takes what the hub's cache holds"
+            f"({type(error).__name__}: {' '.join(str(error).split())[:300]}), and there is no file or folder {name} in "
+            f"{Path.cwd()}; set data.source to a named set ({', '.join([arithmetic.NAME, *NAMED_SETS])}), a file "
+            f"({', '.join(SUFFIXES)}) or a hub id, and data.directory or {DIRECTORY_VARIABLE} to the folder of the "
+            "named sets; without a network, HF_HUB_OFFLINE=1 takes what the hub's cache holds"
         ) from error
 
 
-def _reading(config: DataConfig, name: str, columns: ColumnsConfig, answer_after: str = "") -> Reading:
-    return Reading(name, columns, config.on_bad_record == "skip", config.limit, answer_after)
+def _reading(config: DataConfig, name: str, columns: ColumnsConfig) -> Reading:
+    return Reading(name, columns, config.on_bad_record == "skip", config.limit)
 
 
 def _directory(config: DataConfig) -> Path | None:

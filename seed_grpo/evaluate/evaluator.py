@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from seed_grpo.config import EvaluationConfig, RolloutConfig
+from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.accuracy import EvaluationResult, summarize
 from seed_grpo.evaluate.asking import Pipeline, Prompt, ask, greedy_tasks, sampled_tasks
 from seed_grpo.evaluate.benchmark import majority_at_k
 from seed_grpo.evaluate.ranks import DECIMALS
-from seed_grpo.evaluate.rollouts import recorded, rollout_rows
+from seed_grpo.evaluate.rollouts import read_groups, recorded, rollout_rows, tables
 from seed_grpo.evaluate.uncertainty import auroc
 from seed_grpo.messages import GroupTask, JudgedGroup
 
@@ -86,6 +88,26 @@ class Evaluator:
         """In the order of the tasks; not all of them where it has to stop, or a problem is left out."""
         judged = ask(self._pipeline, tasks, self._rollout, self._say, stopping)
         return sorted(judged, key=lambda judged: judged.group.task.group_id)
+
+
+def check_recorded(folder: Path, prompts: Sequence[Prompt]) -> None:
+    """Whether the evaluations on record, if any, are of these problems.
+
+    Args:
+        folder: of the tables.
+
+    Raises:
+        ConfigError: the set has changed; names the first problem that did.
+    """
+    for group in read_groups(tables(folder)[-1:], texts=False):
+        problem = prompts[group.group_id][0] if group.group_id < len(prompts) else None
+        if problem is None or not group.is_of(problem):
+            now = "nothing is now" if problem is None else f"{problem.id} is now, or another form of it"
+            raise ConfigError(
+                f"{folder} has an evaluation on {group.problem_id} at place {group.group_id} of evaluation.data, where "
+                f"{now}: a data file has changed under its name, and accuracies could not be compared. Put back the "
+                "one that the run was started with, or choose another run.directory"
+            )
 
 
 def sampled_accuracy(groups: Sequence[JudgedGroup]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from seed_grpo.evaluate.records import read_records
-from seed_grpo.evaluate.rollouts import tables
+from seed_grpo.evaluate.rollouts import read_table, tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,14 +95,13 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 def _read_ledger(folder: Path) -> dict[str, np.ndarray]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     files = tables(folder)
     names = ("step", "mean_reward", "semantic_entropy", "scale")
     if not files:
         return {name: np.zeros(0) for name in names}
     filters = [("state", "==", "trained")]
-    table = pa.concat_tables([pq.read_table(file, columns=[*names, "state"], filters=filters) for file in files])
+    table = pa.concat_tables([read_table(file, names, filters) for file in files])
     return {name: np.array(table[name].to_pylist(), dtype=np.float64) for name in names}
 
 

@@ -21,7 +21,7 @@ from seed_grpo.data.ledger import NOT_FINITE
 from seed_grpo.data.seeds import Use, derive_seed
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.estimators import recorded_semantic_entropy
-from seed_grpo.evaluate.rollouts import RecordedGroup, read_groups
+from seed_grpo.evaluate.rollouts import RecordedGroup, read_groups, read_table
 
 SCALE_TOLERANCE, ADVANTAGE_TOLERANCE = 1e-9, 1e-5
 """between record and replay; advantages are on record in float32"""
@@ -54,9 +54,8 @@ def recorded_step(table: Path, ledger: Path) -> RecordedStep:
         table: of the step's completions.
         ledger: the step's table of the ledger, which tells why a group was dropped.
     """
-    import pyarrow.parquet as pq
-
-    not_finite = set(pq.read_table(ledger, filters=[("reason", "==", NOT_FINITE)])["group_id"].to_pylist())
+    rows = read_table(ledger, ["group_id"], filters=[("reason", "==", NOT_FINITE)])
+    not_finite = set(rows["group_id"].to_pylist())
     groups = list(read_groups([table]))
     batch = [group for group in groups if group.scale is not None or group.group_id in not_finite]
     return RecordedStep(sorted(batch, key=_urgency), [group for group in groups if group.scale is None])

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seed_grpo.messages import Completion, JudgedGroup, Verdict
+from seed_grpo.errors import CheckpointError
+from seed_grpo.messages import Completion, JudgedGroup, Problem, Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -118,6 +119,10 @@ class RecordedGroup:
         """Number of meaning classes, C."""
         return int(self.class_ids_G.max(initial=-1)) + 1
 
+    def is_of(self, problem: Problem) -> bool:
+        """Whether the completions answer this very problem, text and references included."""
+        return (self.problem_id, self.prompt, self.references) == (problem.id, problem.text, problem.answers)
+
 
 @cache
 def schema() -> pa.Schema:
@@ -168,12 +173,31 @@ def read_groups(files: Iterable[Path], tokens: bool = False, texts: bool = True)
         tokens: whether to read token ids and log-probabilities, which are most of a table.
         texts: whether to read the completions' texts; they are empty otherwise.
     """
-    import pyarrow.parquet as pq
-
     left_out = {*(() if tokens else TOKEN_COLUMNS), *(() if texts else ("text",))}
     names = [name for name in COLUMNS if name not in left_out]
     for file in files:
-        yield from recorded(pq.read_table(file, columns=names).to_pylist())
+        yield from recorded(read_table(file, names).to_pylist())
+
+
+def read_table(file: Path, columns: Sequence[str], filters: Any = None) -> pa.Table:
+    """Some columns of a table of the run directory.
+
+    Args:
+        filters: as `pyarrow.parquet.read_table` has them.
+
+    Raises:
+        CheckpointError: the file is not there or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(file, columns=list(columns), filters=filters)
+    except (OSError, pa.ArrowException) as error:
+        raise CheckpointError(
+            f"{file} cannot be read ({' '.join(str(error).split())[:200]}): it is not as the run wrote it; restore it, "
+            "or leave that step out by taking its file out of rollouts/, evaluations/ and ledger/"
+        ) from error
 
 
 def subgroup(group: RecordedGroup, chosen: np.ndarray) -> RecordedGroup:

@@ -66,10 +66,10 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
     Raises:
         SeedGrpoError: with what to change.
     """
-    prompts, remarks = _prompts(config, texts, sets)
+    prompts, notes = _prompts(config, texts, sets)
     with claimed(config.run.directory), Console(total_steps=1) as console:
-        for remark in remarks:
-            console.say(remark)
+        for note in notes:
+            console.say(f"note: {note}")
         verifier = VerifierWorker(config.verifier, config.algo.semantic_entropy)
         try:
             with served(config, console) as pipeline:
@@ -87,11 +87,11 @@ def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple
     """All prompts, and what is to be told of them."""
     tokenizer = load_policy_tokenizer(config)
     prompts: list[Prompt] = []
-    remarks: list[str] = []
+    notes: list[str] = []
     if texts:
         given = [Problem(f"problem-{number}", text, NO_REFERENCE) for number, text in enumerate(texts, 1)]
         prompts, too_long, told = encode_prompts(given, config.data, tokenizer)
-        remarks += told
+        notes += told
         if too_long:
             raise DataError(
                 f"{too_long} problems have over data.max_prompt_tokens={config.data.max_prompt_tokens} tokens; raise it"
@@ -99,8 +99,8 @@ def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple
     for name in sets:
         prompt_set = load_prompts(config.data.model_copy(update={"source": name}), tokenizer)
         prompts += prompt_set.prompts
-        remarks += [f"{name}: {remark}" for remark in prompt_set.remarks]
-    return prompts, remarks
+        notes += [f"{name}: {remark}" for remark in prompt_set.remarks]
+    return prompts, notes
 
 
 def _draw(

@@ -17,14 +17,15 @@ from pathlib import Path
 from seed_grpo.config import Config, DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts
 from seed_grpo.data.sets import load_problems
+from seed_grpo.data.survey import normal_text
 from seed_grpo.errors import ConfigError, DataError
 from seed_grpo.evaluate.asking import Pipeline, ask, greedy_tasks, sampled_tasks
 from seed_grpo.evaluate.results import Note, write_results
 from seed_grpo.evaluate.rollouts import RecordedGroup, read_groups, rollout_rows, schema, tables
 from seed_grpo.files import claimed
-from seed_grpo.messages import GroupTask, JudgedGroup, Problem
+from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.runtime.console import Console
-from seed_grpo.runtime.preflight import check_prompts, load_policy_tokenizer
+from seed_grpo.runtime.preflight import check_prompts, data_notes, load_policy_tokenizer
 from seed_grpo.runtime.run_files import write_table
 from seed_grpo.runtime.serving import check_same_sampling, served
 
@@ -64,8 +65,8 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
     seen, trouble = _seen(trained_on)
     with claimed(config.run.directory), Console(total_steps=1) as console:
         for question in questions:
-            for remark in question.prompts.remarks:
-                console.say(f"{question.name}: {remark}")
+            for note in data_notes(config, _data(config, question.name), question.prompts):
+                console.say(f"note: {note}")
         missing = [(question, list(_missing(config, question, _recorded(question)))) for question in questions]
         if any(tasks for _, tasks in missing):
             with served(config, console) as pipeline:
@@ -83,12 +84,16 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
 
 
 def _question(config: Config, name: str) -> Question:
-    data = config.data.model_copy(update={"source": name})
+    data = _data(config, name)
     prompts = load_prompts(data, load_policy_tokenizer(config))
     check_prompts(data, prompts, 1, "an evaluation")
     plain = re.sub(r"[^\w.-]+", "_", name)
     folder = plain if plain == name else f"{plain}-{_number(name):08x}"  # so that no two sets share one
     return Question(name, prompts, config.run.directory / "responses" / folder)
+
+
+def _data(config: Config, name: str) -> DataConfig:
+    return config.data.model_copy(update={"source": name})
 
 
 def _missing(config: Config, question: Question, recorded: Iterable[RecordedGroup]) -> Iterator[GroupTask]:
@@ -112,7 +117,7 @@ def _recorded(question: Question) -> Iterator[RecordedGroup]:
         if group.group_id >= len(prompts):
             continue  # of a larger data.limit
         problem = prompts[group.group_id][0]
-        if (problem.id, problem.text, problem.answers) != (group.problem_id, group.prompt, group.references):
+        if not group.is_of(problem):
             raise ConfigError(
                 f"{question.folder} has answers to {group.problem_id} at place {group.group_id} of {question.name}, "
                 f"where {problem.id} is now, or another text of it: the set has changed; write into another folder "
@@ -163,7 +168,7 @@ def _telling(judged: Iterable[JudgedGroup], what: str, count: int, console: Cons
 
 
 def _note(config: Config, question: Question, recorded: Iterable[RecordedGroup], seen: set[str]) -> Note:
-    overlap = [problem.id for problem, _ in question.prompts.prompts if _normal(problem) in seen]
+    overlap = [problem.id for problem, _ in question.prompts.prompts if normal_text(problem) in seen]
     return Note(
         name=question.name,
         problems=len(question.prompts.prompts),
@@ -184,11 +189,6 @@ def _seen(trained_on: DataConfig | None) -> tuple[set[str], str]:
     if trained_on is None:
         return set(), ""
     try:
-        return {_normal(problem) for problem in load_problems(trained_on).problems}, ""
+        return {normal_text(problem) for problem in load_problems(trained_on).problems}, ""
     except DataError as error:
         return set(), f"the overlap with the training set was not looked at: {error}"
-
-
-def _normal(problem: Problem) -> str:
-    """Its text, however it is laid out."""
-    return " ".join(problem.text.split())

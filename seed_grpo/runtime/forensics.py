@@ -16,6 +16,7 @@ import ray
 from ray.exceptions import RayError
 
 from seed_grpo.files import write_atomically
+from seed_grpo.runtime.waiting import why
 from seed_grpo.runtime.watched import children_of, stack_of, watch
 
 STACKS_SECONDS = 15.0
@@ -72,7 +73,7 @@ class Forensics:
             try:
                 return ray.get(call)
             except RayError as error:
-                return f"no answer: {str(error)[:500]}"
+                return f"no answer: {why(error)}"
         pid = self._pids.get(name)
         outside = "" if pid is None else "\n".join(stack_of(each) for each in (pid, *children_of(pid)))
         return f"no answer in {STACKS_SECONDS:g} s\n{outside}"

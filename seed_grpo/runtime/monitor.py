@@ -9,6 +9,7 @@ directory; names, units and further labels stand in `METRICS`.
 from __future__ import annotations
 
 import time
+import urllib.parse
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -21,6 +22,7 @@ from seed_grpo.runtime.placement import Plan
 PREFIX = "seed_grpo_"
 TEND_SECONDS = 2.0
 """between two looks at what lies where"""
+PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 VERIFY_BOUNDARIES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0]
 """seconds"""
 
@@ -107,9 +109,9 @@ class Monitor:
 
     def __init__(self, run: str) -> None:
         """Args:
-        run: value of the label `run`.
+        run: what the label `run` tells, in any characters.
         """
-        self._run = run
+        self._run = label_of(run)
         self._metrics = {name: _made(name, metric) for name, metric in METRICS.items()}
         self._tended = -TEND_SECONDS
         self._devices: dict[str, float] = {}
@@ -190,6 +192,12 @@ class Monitor:
 
     def _labels(self, name: str, *labels: str) -> dict[str, str]:
         return {"run": self._run, **dict(zip(METRICS[name].labels, labels, strict=True))}
+
+
+def label_of(text: str) -> str:
+    """A text as the value of a label. Ray's labels hold ASCII alone, and control characters have no place in one: these
+    and other letters are written as in an address (`ü` is `%C3%BC`)."""
+    return urllib.parse.quote(text, safe=PRINTABLE, errors="surrogateescape")
 
 
 def _made(name: str, metric: Metric) -> Any:

@@ -6,6 +6,7 @@ are looked at; no device is touched, no worker started.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,6 +17,7 @@ from packaging.requirements import Requirement
 
 from seed_grpo.config import Config, DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts, shown
+from seed_grpo.data.survey import survey
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
 from seed_grpo.runtime.placement import KINDS, check_plan, cluster_address, machine_cpus, machine_gpus, make_plan
 
@@ -33,12 +35,8 @@ class Prepared:
     tokenizer: Any
     train: PromptSet
     held_out: PromptSet | None
-
-    @property
-    def remarks(self) -> list[str]:
-        """What the user is to be told of the prompts."""
-        sets = {"data": self.train, "evaluation.data": self.held_out}
-        return [f"{name}: {remark}" for name, each in sets.items() if each is not None for remark in each.remarks]
+    notes: list[str]
+    """what is odd about the data"""
 
 
 def prepare(config: Config) -> Prepared:
@@ -54,11 +52,13 @@ def prepare(config: Config) -> Prepared:
     check_model(config, tokenizer)
     train = load_prompts(config.data, tokenizer)
     check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
+    notes = data_notes(config, config.data, train)
     held_out = None
     if config.evaluation is not None:
         held_out = load_prompts(config.evaluation.data, tokenizer)
         check_prompts(config.evaluation.data, held_out, 1, "a single problem")
-    return Prepared(tokenizer, train, held_out)
+        notes += data_notes(config, config.evaluation.data, held_out)
+    return Prepared(tokenizer, train, held_out, notes)
 
 
 def check_versions(config: Config) -> str:
@@ -108,10 +108,18 @@ def check_directory(config: Config) -> str:
     """Where the run leaves its records.
 
     Raises:
-        ConfigError: in the upload of a Ray job, which goes with the job.
+        ConfigError: in the upload of a Ray job, which goes with the job, or where this program cannot write.
     """
     check_outlives_job("run.directory", config.run.directory)
-    return f"{config.run.directory.resolve()}"
+    directory = config.run.directory.resolve()
+    try:
+        there = next(folder for folder in (directory, *directory.parents) if folder.exists())
+    except OSError as error:  # of a name that is too long
+        raise ConfigError(f"run.directory={directory}: {error.strerror}; choose another") from error
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "cannot be written to" if there.is_dir() else "is a file"
+        raise ConfigError(f"run.directory={directory}: {there} {why}; choose another run.directory")
+    return f"{directory}"
 
 
 def check_outlives_job(name: str, folder: Path) -> None:
@@ -174,6 +182,13 @@ def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) 
     return facts
 
 
+def data_notes(config: Config, data: DataConfig, prompts: PromptSet) -> list[str]:
+    """What is odd about the problems of a set, and what was done to their prompts, a sentence each."""
+    problems = [problem for problem, _ in prompts.prompts]
+    sentences = [*survey(problems, config.verifier.relation), *prompts.remarks]
+    return [f"{data.source}: {sentence}" for sentence in sentences]
+
+
 def check_batch(config: Config) -> str:
     """The arithmetic of a step; the configuration has checked that it works out."""
     rollout, trainer = config.rollout, config.trainer
@@ -195,13 +210,14 @@ class Page:
         self.well = True
 
     def check(self, name: str, section: Callable[..., str], *arguments: Any) -> None:
-        """A line of what the section says of its arguments; or of its error, which goes no further."""
+        """What the section says of its arguments, of which all lines but the first are hints; or its error, which goes
+        no further."""
         try:
             text = section(*arguments)
         except SeedGrpoError as error:
             self.fault(name, error)
         else:
-            self._say(f"  ok     {name:<12} {text}")
+            self._say(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
 
     def fault(self, name: str, error: SeedGrpoError) -> None:
         """A line of what is wrong."""
@@ -237,5 +253,5 @@ def _describe_data(config: Config, data: DataConfig, needed: int) -> str:
     prompts = load_prompts(data, tokenizer)
     longest = max((len(prompt_ids) for _, prompt_ids in prompts.prompts), default=0)
     facts = f"{check_prompts(data, prompts, needed, 'a step')}; the longest prompt has {longest} tokens"
-    lines = [facts, *(f"note: {remark}" for remark in prompts.remarks), *shown(prompts.prompts[0][1], tokenizer)]
-    return f"\n{INDENT}".join(lines)
+    notes = [f"note: {note}" for note in data_notes(config, data, prompts)]
+    return "\n".join([facts, *notes, *shown(prompts.prompts[0][1], tokenizer)])

@@ -13,6 +13,7 @@ from seed_grpo.evaluate.rollouts import Estimate
 from seed_grpo.interfaces import Batch
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.console import Console
+from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.ledger_table import LedgerRow
 from seed_grpo.runtime.monitor import Monitor
 from seed_grpo.runtime.run_directory import RunDirectory
@@ -30,11 +31,13 @@ class Recorder:
         fetch: Callable[[Any], JudgedGroup | None],
         gauges: Callable[[], Mapping[str, float]],
         monitor: Monitor,
+        first_rewards: FirstRewards,
     ) -> None:
         """Args:
         fetch: reads a payload.
         gauges: tells how the pools are.
         """
+        self._first_rewards = first_rewards
         self._gauges = gauges
         self._monitor = monitor
         self._directory = directory
@@ -78,6 +81,9 @@ class Recorder:
             self._console.say(warning)
         self._monitor.step(batch, metrics, seconds)
         self._console.step(batch.step, metrics, seconds)
+        alarm = self._first_rewards.step(judged)
+        if alarm is not None:
+            self._console.say(alarm)
         self.seconds += seconds["total"]
         self.steps += 1
         self.samples += int(metrics["sampled_completions"])

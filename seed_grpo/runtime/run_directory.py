@@ -213,7 +213,7 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
     file = path / "config.yaml"
     if not file.exists():
         return
-    old, new = _flat(yaml.safe_load(file.read_text())), _flat(config.model_dump(mode="json"))
+    old, new = _flat(yaml.safe_load(file.read_text(encoding="utf-8"))), _flat(config.model_dump(mode="json"))
     fixed = set(old) | set(new)
     fixed -= set(may_change) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
     absent = "absent"

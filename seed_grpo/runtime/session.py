@@ -19,13 +19,14 @@ from seed_grpo.controller import Controller
 from seed_grpo.data.cursor import PromptSource
 from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.accuracy import EvaluationResult
-from seed_grpo.evaluate.evaluator import Evaluator
+from seed_grpo.evaluate.evaluator import Evaluator, check_recorded
 from seed_grpo.evaluate.plots import write_plots
 from seed_grpo.files import claimed
 from seed_grpo.interfaces import Parts
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster import check_cluster, connected, place_gang
 from seed_grpo.runtime.console import Console, Report
+from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.pipeline import Pipeline
 from seed_grpo.runtime.placement import Plan, make_plan
 from seed_grpo.runtime.preflight import Prepared, check_machine, check_outlives_job, prepare
@@ -58,19 +59,22 @@ def train(config: Config) -> bool:
         stack.enter_context(claimed(path))
         directory = RunDirectory(path, config)
         stack.callback(directory.close)
+        if config.evaluation is not None and prepared.held_out is not None:
+            check_recorded(path / "evaluations", prepared.held_out.prompts[: config.evaluation.num_problems])
+        for note in prepared.notes:
+            console.say(f"note: {note}")
         with console.waiting("Ray to start"):
             cluster = stack.enter_context(connected(config))
         check_cluster(config, plan, cluster)
         workers = ", ".join(f"{pool.num_workers} {pool.kind}" for pool in plan.pools)
         console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
         console.say(f"workers: {workers}; run directory: {path}")
-        for remark in prepared.remarks:
-            console.say(remark)
         supervision = supervise(config, path, console.say)
         supervision.monitor.begin(config, plan)
         pipeline, trainer = start_workers(config, plan, supervision, console)
         stack.callback(pipeline.close)
-        recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor)
+        watch = FirstRewards(config)
+        recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor, watch)
         parts = _assemble(config, prepared, pipeline, trainer, supervision, recorder, directory, console)
         controller = Controller(config, parts)
         clock.add("start", clock.total)

@@ -5,13 +5,21 @@ This is the one place where a Ray failure becomes one of our errors (invariant 8
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayError, RayTaskError
+from ray.exceptions import (
+    GetTimeoutError,
+    ObjectLostError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    UnserializableException,
+)
 
 from seed_grpo.errors import DeadlineError, SeedGrpoError
 
@@ -22,6 +30,18 @@ MEANWHILE_SECONDS = 0.05
 DIED = re.compile(r"pid: (\d+)[\s\S]*worker process has died")
 """in what Ray says, at length, of an actor whose process is gone"""
 COLOUR = re.compile(r"\x1b\[\d*m")
+CHAIN = re.compile(
+    r"(?:The above exception was the direct cause of the following exception"
+    r"|During handling of the above exception, another exception occurred):"
+)
+"""between two tracebacks, the first of which came first"""
+FRAME = re.compile(r'\s*(?:File "|[~^]+\s*$|.*\bray::.*\(pid=)')
+"""a line of a traceback that stands before the exception's own"""
+CODE = re.compile(r"\s{4}")
+"""a line of source code under the last frame"""
+GROUP_MARK = re.compile(r"(?m)^ *(?:\+-\+|[+|])(?:-+(?: \d+ -+)?$)? ?")
+"""around the lines of an exception group"""
+MAX_CHARS = 500
 
 Say = Callable[[str], None]
 
@@ -106,17 +126,28 @@ def as_ours(name: str, failure: RayError, what: str, error: type[SeedGrpoError])
     """A failure of Ray's as one of our errors: the worker's own where it raised one, or `error`, naming the worker."""
     if isinstance(failure, RayTaskError):
         cause = failure.cause
-        if isinstance(cause, SeedGrpoError):
-            return cause
-        return error(f"{name} failed in {what}: {type(cause).__name__}: {_one_line(cause)}")
+        return cause if isinstance(cause, SeedGrpoError) else error(f"{name} failed in {what}: {why(failure)}")
+    if isinstance(failure, UnserializableException):  # raised by the worker, of a class that does not travel
+        return error(f"{name} failed in {what}: {why(failure)}")
     if isinstance(failure, RayActorError):
         died = DIED.search(str(failure))
-        why = f"process {died[1]} was killed, or crashed" if died else _one_line(failure)
-        return error(f"{name} died in {what}: {why}; Ray's logs may tell more")
+        cause_of_death = f"process {died[1]} was killed, or crashed" if died else why(failure)
+        return error(f"{name} died in {what}: {cause_of_death}; Ray's logs may tell more")
     if isinstance(failure, GetTimeoutError):
         return DeadlineError(f"the result of {name} did not arrive within {FETCH_SECONDS:g} s ({what})")
     # of Ray itself: an object lost, a worker's environment that cannot be made
-    return error(f"{name}, {what}: {type(failure).__name__}: {_one_line(failure)}")
+    return error(f"{name}, {what}: {type(failure).__name__}: {why(failure)}")
+
+
+def why(failure: RayError) -> str:
+    """What was raised, in one plain line: the exception's class and message, and those that a chain began with.
+
+    Read off Ray's text, which has them also where the exception itself does not travel: its class takes other arguments
+    than its message, is not known here, or holds what cannot be pickled.
+    """
+    raised = [_raised(traceback) for traceback in CHAIN.split(COLOUR.sub("", str(failure)))]
+    first, last = _cut(raised[0]), _cut(raised[-1])
+    return last if len(raised) == 1 else f"{last} (it began with {first})"
 
 
 def is_lost(error: SeedGrpoError) -> bool:
@@ -125,9 +156,21 @@ def is_lost(error: SeedGrpoError) -> bool:
     return isinstance(failure.cause if isinstance(failure, RayTaskError) else failure, ObjectLostError)
 
 
-def _one_line(failure: BaseException) -> str:
-    """What Ray says over many coloured lines, in one plain line of at most 500 characters."""
-    return " ".join(COLOUR.sub("", str(failure)).split())[:500]
+def _raised(traceback: str) -> str:
+    """What stands behind the last frame of a traceback; all of a text that is none."""
+    if "Exception Group Traceback" in traceback:
+        traceback = GROUP_MARK.sub("", traceback)
+    lines = traceback.strip().splitlines()
+    begin = max((number for number, line in enumerate(lines, 1) if FRAME.match(line)), default=0)
+    own = itertools.dropwhile(CODE.match, lines[begin:]) if begin else lines
+    return " ".join(" ".join(own).split()) or " ".join(traceback.split())
+
+
+def _cut(text: str) -> str:
+    """A line of at most `MAX_CHARS`, with its beginning and its end."""
+    if len(text) <= MAX_CHARS:
+        return text
+    return f"{text[: MAX_CHARS // 2]} ... {text[-(MAX_CHARS // 2 - 5) :]}"
 
 
 def _remoteness(failure: SeedGrpoError) -> int:

@@ -53,6 +53,11 @@ def write_report(run_directory: Path, out: Path | None = None) -> Path:
     return out
 
 
+def has_completions(run_directory: Path) -> bool:
+    """Whether a run has any on record."""
+    return any(tables(run_directory / table) for table in TABLES)
+
+
 def _write_page(run_directory: Path, write: Callable[[str], Any]) -> None:
     """The static page with the data between its body and its scripts; data is written as it is read."""
     config = load_config(run_directory / "config.yaml")

@@ -14,7 +14,7 @@ from typing import Any
 
 from seed_grpo.config import Config
 from seed_grpo.evaluate.records import read_records
-from seed_grpo.evaluate.rollouts import tables
+from seed_grpo.evaluate.rollouts import read_table, tables
 
 RECORDS = ("metrics", "evaluations", "timings", "gauges")
 
@@ -40,11 +40,9 @@ def summary(run_directory: Path, config: Config, bands: Mapping[str, Any]) -> di
 
 def dropped_reasons(run_directory: Path) -> dict[tuple[int, int], str]:
     """Why groups were dropped, by step and group id, as the ledger has it."""
-    import pyarrow.parquet as pq
-
     reasons: dict[tuple[int, int], str] = {}
     for file in tables(run_directory / "ledger"):
-        rows = pq.read_table(file, columns=["step", "group_id", "reason"], filters=[("state", "==", "dropped")])
+        rows = read_table(file, ["step", "group_id", "reason"], filters=[("state", "==", "dropped")])
         reasons |= {(row["step"], row["group_id"]): row["reason"] for row in rows.to_pylist()}
     return reasons
 

@@ -56,8 +56,10 @@ def token_texts(tokenizer: Any, token_ids: Sequence[int]) -> dict[int, str]:
     A token that is part of a character has the replacement character; one outside the vocabulary has its number.
     """
     known = [token_id for token_id in token_ids if token_id < len(tokenizer)]
+    texts = {token_id: f"[{token_id}]" for token_id in token_ids}
+    if not known:
+        return texts  # tokenizers decode no lists to one empty text
     settings = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
     once = tokenizer.batch_decode([[token_id] for token_id in known], **settings)
     twice = tokenizer.batch_decode([[token_id, token_id] for token_id in known], **settings)
-    texts = {token_id: f"[{token_id}]" for token_id in token_ids}
     return texts | {token_id: both[len(one) :] for token_id, one, both in zip(known, once, twice, strict=True)}

@@ -1,0 +1,110 @@
+"""What is odd about a set of problems, though each by itself is well-formed: hints for people, never errors.
+
+Consumes problems and the relation that will judge; produces a sentence each about references that are bare words, texts
+that come twice, and characters that no text means to have. References are looked at with the relation's own parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from seed_grpo.data.escapes import doubtful
+from seed_grpo.errors import SeedGrpoError
+from seed_grpo.messages import Problem
+from seed_grpo.verify.parse import parse_answer
+
+WORDS = ("words", "string", "undefined")
+"""kinds of forms that are no mathematics"""
+OF_SYMBOLS = ("expression", "list", "ratio", "equation", "assign", "tuple", "chain", "system")
+"""kinds in which a word of prose may have been read as a symbol, or as a product of letters"""
+_PROSE = re.compile(
+    r"(?i)(?<![\\A-Za-z])(?:thus|hence|therefore|so|we|get|is|are|the|ans|answers?|solution|final|result|option|choice"
+    r"|there|because|since|need|you|which|that|has|have|was|she|they)(?![A-Za-z])"
+)
+_TEXT_GROUP = re.compile(r"\\(?:text\w*|mbox|hbox|mathrm)\s?\{[^{}]*\}")
+LOOKED_AT = 5_000
+"""problems whose references are parsed, which takes about half a millisecond each"""
+SHOWN = 60
+"""characters of a text in a sentence"""
+
+
+def survey(problems: Sequence[Problem], relation: str) -> list[str]:
+    """The sentences, each with how many problems it is about and one of them.
+
+    Args:
+        relation: `verifier.relation`; only `math` reads more in a reference than its words.
+    """
+    sentences = [_repeated(problems), _doubtful(problems)]
+    if relation == "math":
+        sentences.insert(0, _bare_words(problems[:LOOKED_AT], len(problems)))
+    return [sentence for sentence in sentences if sentence]
+
+
+def normal_text(problem: Problem) -> str:
+    """The text of a problem, however it is laid out."""
+    return " ".join(problem.text.split())
+
+
+def _bare_words(problems: Sequence[Problem], total: int) -> str:
+    found = [problem for problem in problems if not any(map(_is_mathematics, problem.answers))]
+    if not found:
+        return ""
+    of = f"{total}" if total == len(problems) else f"the first {len(problems)}"
+    return (
+        f"{len(found)} of {of} problems have a reference of bare words, which verifier.relation=math compares as text, "
+        f"such as {_shown(found[0].answers[0])} of {found[0].id!r}; where that is no word but a "
+        "solution or a formula, no answer can equal it: mend it, or name another column in data.columns.answer"
+    )
+
+
+def _is_mathematics(answer: str) -> bool:
+    try:
+        kind = parse_answer(answer).kind
+    except SeedGrpoError:  # beyond the parser's bounds
+        return False
+    return kind not in WORDS and not (kind in OF_SYMBOLS and _PROSE.search(_TEXT_GROUP.sub(" ", answer)))
+
+
+def _repeated(problems: Sequence[Problem]) -> str:
+    first: dict[str, Problem] = {}
+    pairs = [
+        (problem, earlier)
+        for problem in problems
+        if (earlier := first.setdefault(normal_text(problem), problem)) is not problem
+    ]
+    if not pairs:
+        return ""
+    others = [pair for pair in pairs if set(pair[0].answers) != set(pair[1].answers)]
+    again, earlier = (others or pairs)[0]
+    conflict = (
+        f"; {len(others)} of them with OTHER references, such as {_shown(again.answers[0])} and "
+        f"{_shown(earlier.answers[0])}"
+        if others
+        else ""
+    )
+    return (
+        f"{len(pairs)} of {len(problems)} problems have the text of an earlier one, such as {again.id!r} that of "
+        f"{earlier.id!r}{conflict}: each is sampled as a prompt of its own"
+    )
+
+
+def _doubtful(problems: Sequence[Problem]) -> str:
+    found = [(problem, text) for problem in problems if (text := next(_doubtful_texts(problem), None)) is not None]
+    if not found:
+        return ""
+    problem, text = found[0]
+    return (
+        f"{len(found)} of {len(problems)} problems hold a character that no text means to have, perhaps of a "
+        f"LaTeX command whose backslash an escape has eaten, such as {text!r} in {problem.id!r}: write two "
+        "backslashes in JSON"
+    )
+
+
+def _doubtful_texts(problem: Problem) -> Iterator[str]:
+    texts = [doubtful(problem.text, is_answer=False), *(doubtful(answer, is_answer=True) for answer in problem.answers)]
+    return (text for text in texts if text is not None)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")

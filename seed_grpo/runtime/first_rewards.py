@@ -1,0 +1,93 @@
+"""The watch over a run's first steps: where none of their completions earns a reward, somebody has to look.
+
+Consumes judged groups, step by step; produces one message after `FIRST` steps without any reward, and again each time
+that twice as many have passed. Such a run trains nothing, and every number of it looks well. It knows no task: which of
+the likely causes it names, hangs on the verdicts and on how the completions ended.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from seed_grpo.config import Config
+from seed_grpo.messages import FinishReason, JudgedGroup, Verdict
+
+FIRST = 3
+"""steps; fewer where the run has fewer"""
+SHOWN = 80
+"""characters of a text in the message"""
+
+
+class FirstRewards:
+    """Of the steps that this process has made; silent for good after the first reward."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._steps = 0
+        self._due = min(FIRST, config.run.steps)
+        self._rewarded = False
+        self._verdicts: Counter[Verdict] = Counter()
+        self._ends: Counter[FinishReason] = Counter()
+        self._example: JudgedGroup | None = None
+
+    def step(self, groups: Sequence[JudgedGroup]) -> str | None:
+        """What to say after a step, if anything.
+
+        Args:
+            groups: all that were sampled for it.
+        """
+        self._rewarded = self._rewarded or any(np.any(judged.rewards_G > 0) for judged in groups)
+        if self._rewarded:
+            return None
+        self._steps += 1
+        for judged in groups:
+            self._verdicts.update(judgement.verdict for judgement in judged.judgements_G)
+            self._ends.update(completion.finish_reason for completion in judged.group.completions_G)
+            self._example = judged
+        if self._steps < self._due:
+            return None
+        self._due = 2 * self._steps
+        return f"NO REWARD YET: {self._counts()}. Likely: {'; '.join(self._causes())}. {self._shown()}"
+
+    def _counts(self) -> str:
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in self._verdicts.most_common())
+        ends = ", ".join(f"{count} {end}" for end, count in self._ends.most_common())
+        return (
+            f"none of the {self._verdicts.total()} completions of the first {self._steps} steps was right, so nothing "
+            f"is learnt (verdicts: {verdicts or 'none'}; ends: {ends or 'none'})"
+        )
+
+    def _causes(self) -> list[str]:
+        """The likeliest first; at least one."""
+        config, total = self._config, self._verdicts.total()
+        causes = []
+        if 2 * self._ends[FinishReason.LENGTH] > total:
+            limit = config.rollout.max_completion_tokens
+            causes.append(
+                f"completions are cut off at rollout.max_completion_tokens={limit} before they answer: raise it"
+            )
+        if 2 * self._verdicts[Verdict.NO_ANSWER] > total:
+            causes.append(
+                f"answers do not stand where verifier.extraction={config.verifier.extraction} looks: try `auto`, or "
+                f"the style that data.template={config.data.template} asks for"
+            )
+        if 2 * (self._verdicts[Verdict.TIMED_OUT] + self._verdicts[Verdict.VERIFIER_ERROR]) > total:
+            causes.append("judging fails: try `seed-grpo judge` on the answer below")
+        return causes or [
+            "references that no answer can equal (`seed-grpo doctor` counts those that are bare words), or problems "
+            "that are too hard for this policy"
+        ]
+
+    def _shown(self) -> str:
+        if self._example is None:
+            return ""
+        problem, judgement = self._example.group.task.problem, self._example.judgements_G[0]
+        text = self._example.group.completions_G[0].text
+        found = "no answer" if judgement.answer is None else f"the answer {judgement.answer[:SHOWN]!r}"
+        return (
+            f"For example problem {problem.id}: the reference is {' or '.join(problem.answers)[:SHOWN]!r}, a "
+            f"completion has {found} and ends in {text[-SHOWN:]!r}"
+        )
