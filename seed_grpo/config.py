@@ -76,6 +76,8 @@ class ColumnsConfig(Section):
     """None, or a column that a record lacks: `<source>-<record number>` is the id"""
     alternatives: str | None = "alt_answers"
     """list of further right answers, where a record has it"""
+    verbatim: bool = False
+    """answers are the texts as they are, be they lists, sentences or solutions: for `verifier.relation=exact`"""
 
 
 class DataConfig(Section):
