@@ -7,13 +7,12 @@ touches no device and opens no file; what needs the machine (cores, data, models
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from seed_grpo.config_checks import faults_between
+from seed_grpo.config_checks import faults_between, with_followed
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -77,6 +76,8 @@ class ColumnsConfig(Section):
     """None, or a column that a record lacks: `<source>-<record number>` is the id"""
     alternatives: str | None = "alt_answers"
     """list of further right answers, where a record has it"""
+    verbatim: bool = False
+    """answers are the texts as they are, be they lists, sentences or solutions: for `verifier.relation=exact`"""
 
 
 class DataConfig(Section):
@@ -371,10 +372,6 @@ class WarmStartConfig(Section):
     """share of demonstrations that are right; the others have a bad habit"""
 
 
-FOLLOWED = ("template", "max_prompt_tokens", "directory")
-"""settings of `data` that are those of `evaluation.data` too, where it has none of its own"""
-
-
 class Config(Section):
     """A run."""
 
@@ -413,12 +410,7 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _held_out_prompts_are_made_alike(cls, tree: Any) -> Any:
-        training, evaluation = (_given(_given(tree).get(name)) for name in ("data", "evaluation"))
-        held_out = _given(evaluation.get("data"))
-        if not held_out:
-            return tree
-        followed = {name: training[name] for name in FOLLOWED if name in training}
-        return {**_given(tree), "evaluation": {**evaluation, "data": {**followed, **held_out}}}
+        return with_followed(tree)
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Config:
@@ -426,10 +418,3 @@ class Config(Section):
         if problems:
             raise ValueError("; ".join(problems))
         return self
-
-
-def _given(section: Any) -> Mapping[str, Any]:
-    """The settings that a section was given, checked or not yet; none where it is no section."""
-    if isinstance(section, BaseModel):
-        return {name: getattr(section, name) for name in section.model_fields_set}
-    return section if isinstance(section, Mapping) else {}

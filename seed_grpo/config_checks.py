@@ -1,19 +1,42 @@
-"""What the sections of a configuration must agree on. `Config` asks for it when it is built.
+"""What the sections of a configuration must agree on, and take from one another. `Config` asks when it is built.
 
-Consumes a `Config`; produces a line for each fault, with its numbers and the setting to change.
+Consumes a `Config`; produces a line for each fault, with its numbers and the setting to change. Of settings that are
+not checked yet, it produces those of `evaluation.data` that follow `data`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from seed_grpo.config import Config
 
+FOLLOWED = ("template", "max_prompt_tokens", "directory")
+"""settings of `data` that are those of `evaluation.data` too, where it has none of its own"""
 ASKS_FOR = {"qwen_math": "boxed", "chat": "boxed", "r1": "answer_tag"}
 """by template, the extraction that looks where it asks for the answer; `none` asks for nothing"""
 PLACES = {"boxed": "in \\boxed{}", "answer_tag": "between <answer> and </answer>"}
 """by extraction, for messages"""
+
+
+def with_followed(tree: Any) -> Any:
+    """The settings of a run, as they were given, with what `evaluation.data` takes from `data`."""
+    training, evaluation = (_given(_given(tree).get(name)) for name in ("data", "evaluation"))
+    held_out = _given(evaluation.get("data"))
+    if not held_out:
+        return tree
+    followed = {name: training[name] for name in FOLLOWED if name in training}
+    return {**_given(tree), "evaluation": {**evaluation, "data": {**followed, **held_out}}}
+
+
+def _given(section: Any) -> Mapping[str, Any]:
+    """The settings that a section was given, checked or not yet; none where it is no section."""
+    if isinstance(section, BaseModel):
+        return {name: getattr(section, name) for name in section.model_fields_set}
+    return section if isinstance(section, Mapping) else {}
 
 
 def faults_between(config: Config) -> list[str]:

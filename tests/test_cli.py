@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from model_folders import Change, changed, config, cut, without
 from tiny_model import make_tiny_model
 
 ROOT = Path(__file__).parents[1]
@@ -119,3 +120,24 @@ def test_overrides_are_json_compatible_values() -> None:
 
     config = load_config(QUICKSTART, ['rollout.stop=["</answer>", "end"]'])
     assert json.dumps(config.rollout.stop) == '["</answer>", "end"]'
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("layers.1.mlp"), "missing: 3 (model.layers.1.mlp.down_proj.weight, model.layers.1.mlp.gate_proj"),
+        (cut("generation_config.json", 20), "generation_config.json cannot be read"),
+        (config(quantization_config={"quant_method": "awq", "bits": 4}), "is quantised (awq, 4 bits)"),
+    ],
+    ids=["missing weights", "generation configuration", "quantised"],
+)
+def test_doctor_and_a_run_name_what_is_wrong_with_a_model(
+    change: Change, message: str, model: str, tmp_path: Path
+) -> None:
+    folder = changed(Path(model.removeprefix("model.path=")), tmp_path / "model", change)
+    arguments = [QUICKSTART, f"model.path={folder}", f"run.directory={tmp_path}/run", "data.max_prompt_tokens=16"]
+    page = subprocess.run([*PROGRAM, "doctor", *arguments], capture_output=True, text=True, timeout=60)
+    (line,) = [line for line in page.stdout.splitlines() if "FAULT" in line]
+    assert page.returncode == 1 and " model " in line and message in line
+    line = fail("train", *arguments)
+    assert "ModelError" in line and message in line and not (tmp_path / "run").exists()

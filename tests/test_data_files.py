@@ -107,7 +107,8 @@ def test_a_row_that_does_not_fit_its_header_is_named_or_skipped(tmp_path):
     path = write(tmp_path / "cells.csv", "problem,answer\np,1\nq,1,234\nr,3\n")
     assert "cells.csv, record 2: has 3 cells under a header of 2" in refused(path)
     assert load(path, on_bad_record="skip").skipped == 1
-    assert "stands twice in the header" in refused(write(tmp_path / "twice.csv", "problem,answer,answer\np,1,2\n"))
+    twice = write(tmp_path / "twice.csv", "problem,answer,answer\np,1,2\n")
+    assert "twice.csv has a column twice in its header" in refused(twice)
     assert "cannot be read past record 1" in refused(write(tmp_path / "open.csv", 'problem,answer\np,1\n"q,2\n'))
 
 
@@ -257,6 +258,15 @@ def test_an_eaten_backslash_is_put_back_in_problem_and_answer(tmp_path):
     path = write(tmp_path / "e.jsonl", r'{"problem": "Area of $\triangle ABC$?", "answer": "\frac{1}{2}"}')
     (problem,) = load(path).problems
     assert (problem.text, problem.answers) == (r"Area of $\triangle ABC$?", (r"\frac{1}{2}",))
+
+
+def test_verbatim_answers_stay_what_their_columns_hold(tmp_path):
+    # what a program prints, under verifier.relation=exact: the list is the answer, not two of them
+    printed = ["['a', 'b']", "Result: 5", "x\tan 5"]
+    records = [{"problem": f"p{i}", "answer": text, "alt_answers": ['["c"]']} for i, text in enumerate(printed)]
+    path = write(tmp_path / "o.json", json.dumps(records))
+    assert answers(path, columns=ColumnsConfig(verbatim=True)) == [(text, '["c"]') for text in printed]
+    assert answers(path)[0] == ("a", "b", "c")
 
 
 def test_an_empty_text_in_a_list_is_malformed(tmp_path):

@@ -222,7 +222,7 @@ KINDS: dict[str, tuple[list[Change], str]] = {
         r"holds a LoRA adapter .*of org/base: merge it",
     ),
     "an adapter beside a model": ([text("adapter_config.json", "{}")], "holds a LoRA adapter"),
-    "GGUF alone": ([removed("config.json", SINGLE), text("m.Q4_K.gguf", "GGUF")], r"no model: it has m\.Q4_K\.gguf alone"),
+    "GGUF alone": ([removed("config.json", SINGLE), text("m.Q4_K.gguf", "GGUF")], r"it has m\.Q4_K\.gguf alone"),
     "a folder above": (
         [lambda folder: shutil.copytree(folder, folder / "checkpoint-7"), removed("config.json")],
         r"no model: config\.json is in its folder checkpoint-7; set model\.path to .*/checkpoint-7",
@@ -237,7 +237,7 @@ KINDS: dict[str, tuple[list[Change], str]] = {
     "an unknown activation": ([config(hidden_act="gelus")], r"cannot load the model .*KeyError: 'gelus'"),
     "an encoder": ([bert()], r"is an encoder \(bert, is_decoder=false\)"),
     "an encoder-decoder": ([text("config.json", '{"model_type": "t5"}')], r"is an encoder-decoder \(t5\)"),
-    "a classifier": ([config(architectures=["Qwen2ForSequenceClassification"])], r"is a Qwen2ForSequenceClassif.*no caus"),
+    "a classifier": ([config(architectures=["Qwen2ForSequenceClassification"])], r"is a Qwen2ForSequenceCl.*no causal"),
     "a model without a head": ([config(architectures=["Qwen2Model"])], "is a Qwen2Model .*no causal language model"),
     "no weights": ([removed(SINGLE)], r"holds no weights: neither model\.safetensors"),
     "other weights": ([removed(SINGLE), text("flax_model.bin", "")], r"holds no weights: .*but flax_model\.bin"),

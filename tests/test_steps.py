@@ -41,6 +41,7 @@ def ids(*values):
         ("= " + "9+" * 60 + "9", None, ("9",)),  # too long to be a result; its last number is one
         (r"47+5=52: \boxed{7}", "7", ("52",)),
         ("a=52 #### 7", "7", ("52",)),
+        ("<think>x=52</think>so y=7<|im_end|>", None, ("52", "7")),  # with the control tokens: `52</`
     ],
 )
 def test_results_in_order(text, answer, expected):

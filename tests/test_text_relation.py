@@ -2,9 +2,11 @@
 
 import math
 import time
+from pathlib import Path
 
 import pytest
 
+from model_folders import changed, without
 from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import VerifierError
 from seed_grpo.messages import Verdict
@@ -118,10 +120,25 @@ def test_a_text_is_cut_at_the_tokens_of_the_model(embeddings):
 def test_a_model_that_cannot_say_is_named(embeddings, tmp_path):
     with pytest.raises(VerifierError, match=r"labels no, yes and no `entailment`; .*text_method=embedding"):
         Entailment(entailment_model(tmp_path / "labels", ("yes", "no")), 0.9)
-    with pytest.raises(VerifierError, match="LABEL_0, LABEL_1 and no `entailment`"):
-        Entailment(embeddings, 0.9)  # transformers would give it a head of random weights
     with pytest.raises(VerifierError, match=r"text_model=.*nowhere cannot be loaded"):
         Embedding(str(tmp_path / "nowhere"), 0.9)
+    (tmp_path / "labels/config.json").write_text("[]")
+    with pytest.raises(VerifierError, match=r"text_model=.*labels cannot be loaded"):
+        Embedding(str(tmp_path / "labels"), 0.9)
+
+
+def test_a_model_with_missing_weights_is_refused(embeddings, tmp_path):
+    """Transformers would make random ones, whose verdicts nobody could tell from others."""
+    without("classifier.weight")(Path(entailment_model(tmp_path / "entailment")))
+    with pytest.raises(VerifierError, match=r"no whole BertForSequenceClassification: 1 .* \(classifier\.weight\)"):
+        Entailment(str(tmp_path / "entailment"), 0.9)
+    with pytest.raises(VerifierError, match=r"2 weights are missing \(classifier\.bias, classifier\.weight\)"):
+        Entailment(embeddings, 0.9)
+    without("encoder.layer.0.attention.self.query")(changed(Path(embeddings), tmp_path / "embedding"))
+    with pytest.raises(VerifierError, match=r"no whole BertModel: 2 weights are missing \(encoder\.layer\.0"):
+        Embedding(str(tmp_path / "embedding"), 0.9)
+    without("pooler")(changed(Path(embeddings), tmp_path / "no_pooler"))
+    assert same(Embedding(str(tmp_path / "no_pooler"), 0.999), "paris", "lutetia")
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,10 @@ class BadRecordError(Exception):
     """One record is malformed; says field and reason."""
 
 
+class _BadFileError(Exception):
+    """A file as a whole is not of its format; says why."""
+
+
 def read_rows(path: Path) -> Iterator[Row]:
     """Reads the rows of a file.
 
@@ -57,6 +61,8 @@ def read_rows(path: Path) -> Iterator[Row]:
         with cast(IO[bytes], gzip.open(path) if name.endswith(".gz") else path.open("rb")) as file:
             for place, row in read(file):
                 yield place, row
+    except _BadFileError as error:
+        raise DataError(f"{path} {error}; mend it") from error
     except (OSError, EOFError, zlib.error, csv.Error, UnicodeDecodeError, pyarrow.ArrowException) as error:
         raise DataError(f"{path} cannot be read past {place}: {error}; get the file anew") from error
 
@@ -81,7 +87,7 @@ def _json(file: IO[bytes]) -> Iterator[Row]:
         whole = _parse_json(data)
     except BadRecordError as error:
         if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
-            raise DataError(f"the list in {getattr(file, 'name', 'the file')} {error}; mend it") from error
+            raise _BadFileError(str(error)) from error
         yield from _json_lines(io.BytesIO(data))
         return
     values = whole.values() if isinstance(whole, dict) else [whole]
@@ -108,7 +114,7 @@ def _separated(separator: str, file: IO[bytes]) -> Iterator[Row]:
     reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), delimiter=separator, strict=True)
     header = next(reader, [])
     if len(set(header)) < len(header):
-        raise DataError(f"a column stands twice in the header {', '.join(header)}; rename one")
+        raise _BadFileError(f"has a column twice in its header {', '.join(header)}")
     rows = (row for row in reader if row)
     for number, row in enumerate(rows, start=1):
         yield f"record {number}", partial(_under_header, header, row)

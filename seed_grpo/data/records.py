@@ -84,9 +84,9 @@ def _to_problem(record: Any, number: int, reading: Reading) -> Problem:
     if not isinstance(record, Mapping):
         raise BadRecordError(f"holds {type(record).__name__}, not an object with fields")
     columns = reading.columns
-    answers = _answers(record, columns.answer)
+    answers = _answers(record, columns.answer, columns.verbatim)
     if columns.alternatives is not None and record.get(columns.alternatives) is not None:
-        answers += _answers(record, columns.alternatives)
+        answers += _answers(record, columns.alternatives, columns.verbatim)
     has_id = columns.id is not None and record.get(columns.id) is not None
     return Problem(
         id=_texts(record, str(columns.id))[0] if has_id else f"{reading.name}-{number}",
@@ -105,9 +105,10 @@ def _problem_text(record: Mapping[str, Any], field: str) -> str:
     return mended(text)
 
 
-def _answers(record: Mapping[str, Any], field: str) -> list[str]:
+def _answers(record: Mapping[str, Any], field: str, verbatim: bool) -> list[str]:
     """The reference answers in a field; none empty."""
-    found = [reference for text in _texts(record, field) for reference in references(text)]
+    texts = _texts(record, field)
+    found = texts if verbatim else [reference for text in texts for reference in references(text)]
     if not all(reference.strip() for reference in found):
         raise BadRecordError(f"field {field!r} holds an empty answer in {record[field]!r:.80}")
     return found

@@ -10,7 +10,7 @@ Consumes one text; produces the alternatives that it holds. What an answer colum
                              Other prose stays; `survey` counts it
     LaTeX without backslashes that an escape has eaten: see `escapes`
 
-A program, as `verifier.relation=code` has for a reference, stays as it is.
+A program, as `verifier.relation=code` has for a reference, stays as it is. With `data.columns.verbatim` all texts do.
 """
 
 from __future__ import annotations

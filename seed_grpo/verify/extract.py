@@ -23,7 +23,7 @@ _CONTROL = (
     r"(?:<\|\w[\w \u2581./:-]{1,60}\|>|<\uff5c[\w \u2581./:-]{1,60}\uff5c>|</s>|</?think>|\[/?INST\]"
     r"|<(?:eos|bos|pad|unk|(?:start|end)_of_\w{1,20})>)"
 )
-_CONTROL_TOKEN = re.compile(_CONTROL)
+CONTROL_TOKEN = re.compile(_CONTROL)
 _CONTROL_AT_FENCE = re.compile(rf"(?<=```|~~~){_CONTROL}|{_CONTROL}(?=```|~~~)")
 _JSON_COMMAND = re.compile(r"(?<!\\)(?:\\\\)+[A-Za-z]{2}")
 _NO_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\(?![\\n\"])")
@@ -271,7 +271,7 @@ def extract_answer(completion: str, style: str) -> str | None:
         completion: the whole text; its last 100,000 characters are looked at.
         style: a key of `STYLES`.
     """
-    control = _CONTROL_AT_FENCE if style == "code_block" else _CONTROL_TOKEN
+    control = _CONTROL_AT_FENCE if style == "code_block" else CONTROL_TOKEN
     text = control.sub("\n", completion[-MAX_COMPLETION_CHARS:]).strip()
     if style != "code_block" and _JSON_COMMAND.search(text) and not _NO_JSON.search(text):
         text = _JSON_ESCAPE.sub(lambda match: match[1].replace("n", "\n"), text)

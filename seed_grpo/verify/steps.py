@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from seed_grpo.verify.extract import last_number
+from seed_grpo.verify.extract import CONTROL_TOKEN, last_number
 
 MAX_RESULTS = 16
 """of one completion, the first ones: the i-th is compared with the i-th of another"""
@@ -40,6 +40,7 @@ def intermediate_results(text: str, answer: str | None) -> tuple[str, ...]:
         answer: its final answer as written; what stands before the last place of it is looked at. None: all is.
             Where it is not found as written (several boxes that were joined to one answer), there are no results.
     """
+    text = CONTROL_TOKEN.sub("\n", text)
     reasoning = text if answer is None else text[: max(0, text.rfind(answer))]
     results: list[str] = []
     for sentence in _SENTENCE_END.split(_LIST_MARK.sub("", reasoning[:MAX_REASONING_CHARS])):

@@ -45,15 +45,27 @@ def parse_text(text: str) -> Parsed:
 class _Model:
     """A model of the hub's layout with its tokenizer."""
 
+    model: Any
+
     def __init__(self, path: str, kind: str) -> None:
         import torch
         import transformers
 
         try:
             self.tokenizer = transformers.AutoTokenizer.from_pretrained(path)
-            self.model: Any = getattr(transformers, kind).from_pretrained(path, dtype=torch.float32)
-        except (OSError, ValueError) as error:
-            raise VerifierError(f"verifier.text_model={path} cannot be loaded: {error}") from error
+            load = getattr(transformers, kind).from_pretrained
+            self.model, info = load(path, dtype=torch.float32, output_loading_info=True)
+        except Exception as error:  # of any class, by what a stranger's folder holds
+            raise VerifierError(
+                f"verifier.text_model={path} cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
+        # Transformers makes random ones; a pooler stands beside the hidden states, and nobody asks it
+        missing = sorted(name for name in info["missing_keys"] if kind != "AutoModel" or "pooler." not in name)
+        if missing:
+            raise VerifierError(
+                f"verifier.text_model={path} is no whole {type(self.model).__name__}: {len(missing)} weights are "
+                f"missing ({', '.join(missing[:4])}); name a model of this kind, or copy the folder again"
+            )
         self._max_tokens = min(MAX_TOKENS, getattr(self.model.config, "max_position_embeddings", MAX_TOKENS))
 
     def __call__(self, *texts: str) -> Any:
