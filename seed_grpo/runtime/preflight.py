@@ -42,6 +42,7 @@ def prepare(config: Config) -> Prepared:
     check_machine(config)
     check_directory(config)
     tokenizer = load_policy_tokenizer(config)
+    check_family(config)
     train = load_prompts(config.data, tokenizer)
     check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
     held_out = None
@@ -133,6 +134,17 @@ def load_policy_tokenizer(config: Config) -> Any:
     return load_tokenizer(config.model)
 
 
+def check_family(config: Config) -> str:
+    """The model's type, of those that can be trained as far as its configuration tells.
+
+    Raises:
+        ModelError: it is certain to be refused; says why.
+    """
+    from seed_grpo.train.model import load_config  # loads torch
+
+    return load_config(config.model).model_type
+
+
 def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) -> str:
     """Whether a data set is large enough.
 
@@ -201,7 +213,8 @@ def _describe_sync(config: Config) -> str:
 
 
 def _describe_tokenizer(config: Config) -> str:
-    return f"{config.model.path}, {config.model.dtype}, {len(load_policy_tokenizer(config))} tokens in the vocabulary"
+    vocabulary = len(load_policy_tokenizer(config))
+    return f"{config.model.path}, {check_family(config)}, {config.model.dtype}, {vocabulary} tokens in the vocabulary"
 
 
 def _describe_data(config: Config, data: DataConfig, needed: int) -> str:

@@ -15,6 +15,7 @@ from seed_grpo.train.attention import Attention
 from seed_grpo.train.lean_logprobs import lean_logprobs
 from seed_grpo.train.packing import PackedRow
 
+
 class PolicyLogprobs(nn.Module):
     """A causal language model whose forward pass gives log-probabilities, not logits."""
 

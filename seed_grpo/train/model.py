@@ -8,30 +8,54 @@ from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from seed_grpo.config import ModelConfig
 from seed_grpo.errors import ModelError
 from seed_grpo.train import attention
+from seed_grpo.train.model_checks import check_config
+
+
+def load_config(config: ModelConfig) -> PreTrainedConfig:
+    """The configuration of a model that may be trained, as far as a configuration tells.
+
+    Raises:
+        ModelError: it is not there, or the model is certain to be refused.
+    """
+    _check_path(config.path)
+    try:
+        found = AutoConfig.from_pretrained(config.path, trust_remote_code=config.trust_remote_code)
+    except Exception as error:  # there is no telling what a family's own checks raise
+        raise _cannot_load("configuration", config, error) from error
+    check_config(found, config.path)
+    return found
+
 
 def load_model(config: ModelConfig) -> PreTrainedModel:
     """The causal language model in `config.dtype` on the CPU, for packed rows (`train.attention`).
 
     Raises:
-        ModelError: it is not there, or is not a causal language model.
+        ModelError: it is not there, or is not a causal language model that can be trained.
     """
-    _check_path(config.path)
+    family = load_config(config)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        return AutoModelForCausalLM.from_pretrained(
             config.path,
+            config=family,
             dtype=getattr(torch, config.dtype),
             attn_implementation=attention.NAME,
             trust_remote_code=config.trust_remote_code,
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # nor what its code does
         raise _cannot_load("model", config, error) from error
-    return model
 
 
 def recompute(model: PreTrainedModel) -> None:

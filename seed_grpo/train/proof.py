@@ -31,10 +31,12 @@ from seed_grpo.train.packing import pack
 
 TOLERANCE = 2e-3
 """nats; in float32 the two ways differ by less than a tenth of it"""
-LEAST, MARGIN, REPEATED, COMPARED = 192, 64, 32, 128
-"""tokens: of the long sequence at least, beyond a length, of the pattern, of each sequence's end that are compared"""
+ALWAYS = 1024
+"""tokens of the run's longest sequence that are tried whatever the model's settings are called"""
 LENGTH = re.compile("window|chunk|position|context|local|block|span|extent|topk|length|scale")
-"""in the names of settings whose numbers are lengths from which on a model may compute otherwise"""
+"""in the names of settings that are lengths from which on a model may compute otherwise; longer ones are tried too"""
+MARGIN, SHORT, REPEATED, COMPARED = 64, 96, 32, 128
+"""tokens: beyond such a length, of the short sequence, of the pattern, of a sequence's end that are compared"""
 
 
 class Differences(NamedTuple):
@@ -56,9 +58,10 @@ def prove(model: PreTrainedModel, longest: int, device: torch.device) -> Differe
         ModelError: the two differ, or the model cannot be run in one of the ways.
     """
     name = model.config.model_type
-    sequences = probe(model, longest)
+    with _told(name, "to be packed"):
+        policy = PolicyLogprobs(model, blocks)
+        sequences = probe(model, longest)
     lengths = " and ".join(str(len(prompt) + len(completion)) for prompt, completion in sequences)
-    policy = PolicyLogprobs(model, blocks)
     row = pack(sequences).to(device)
     found = []
     with torch.no_grad(), _in_float32(model, device):
@@ -84,16 +87,17 @@ def probe(model: PreTrainedModel, longest: int) -> list[tuple[np.ndarray, np.nda
 
     The long one ends as it began, which a model that sees so far back expects, and the short one begins so, which it
     expects if it sees into the sequence before. The long one is as long as the run's sequences, or longer than all
-    lengths from which on the model may compute otherwise.
+    lengths from which on the model may compute otherwise; the short one is much shorter.
     """
-    known = [length for length in _lengths(model.config.get_text_config()) if length < longest]
-    length = min(longest, max([LEAST - MARGIN, *known]) + MARGIN)
+    known = [length + MARGIN for length in _lengths(model.config.get_text_config()) if length < longest]
+    length = min(longest, max([ALWAYS, *known]))
     vocabulary = min(each.weight.shape[0] for each in (model.get_input_embeddings(), model.get_output_embeddings()))
-    ids = np.random.default_rng(0).integers(0, vocabulary, length + LEAST // 2)
-    repeated = ids[: min(REPEATED, length // 3)]
+    ids = np.random.default_rng(0).integers(0, vocabulary, length + SHORT)
+    repeated = ids[: min(REPEATED, length // 2)]
     long = np.concatenate([ids[: length - len(repeated)], repeated])
-    short = np.concatenate([repeated, ids[length:]])[: max(2, length // 2)]
-    return [(long[: -min(COMPARED, length - 1)], long[-min(COMPARED, length - 1) :]), (short[:1], short[1:])]
+    short = np.concatenate([repeated, ids[length:]])[: min(SHORT, max(2, length // 4))]
+    end = max(1, length - COMPARED)
+    return [(long[:end], long[end:]), (short[:1], short[1:])]
 
 
 def _lengths(config: PreTrainedConfig) -> Iterator[int]:
@@ -124,7 +128,7 @@ def _own_logprobs(
     count = len(completion)
     accepted = inspect.signature(model.forward).parameters
     kept = {"logits_to_keep": count + 1} if "logits_to_keep" in accepted else {}
-    eager = ids_1L.shape[1] <= 2 * LEAST or not model._supports_sdpa
+    eager = ids_1L.shape[1] <= SHORT or not model._supports_sdpa
     model.eval()
     model.set_attn_implementation("eager" if eager else "sdpa")
     try:
