@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
 from seed_grpo.config import ModelConfig
 from seed_grpo.errors import ModelError
+from seed_grpo.pretrained.family import check_config, check_kind, is_known
 from seed_grpo.pretrained.folder import loading, local_folder, quantisation, read_config
 from seed_grpo.pretrained.misfits import find_misfits, refuse
 from seed_grpo.pretrained.stored import differing_rows, stored_weights
@@ -45,8 +44,8 @@ def check_weights(model: ModelConfig, trains: bool) -> str | None:
         return f"quantised ({kind}), its weights are not compared"
     with loading("configuration", model.path):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=model.trust_remote_code)
-    _check_kind(config, model.path)
-    if not trains and not _is_known(config):
+    check_config(config, model.path) if trains else check_kind(config, model.path)
+    if not trains and not is_known(config):
         return f"{config.model_type} is no causal language model of Transformers, its weights are not compared"
     stored = stored_weights(folder, model.path)
     skeleton = _without_numbers(config, model)
@@ -84,26 +83,6 @@ def _check_tied(skeleton: PreTrainedModel, stored: dict[str, torch.Tensor], fold
                 f"model.path={path}: config.json ties {tied} to {source}, but the two differ in the files, so that "
                 "Transformers would keep both and vLLM one; set tie_word_embeddings=false in config.json"
             )
-
-
-def _is_known(config: Any) -> bool:
-    brings_code = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
-    return brings_code or config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-
-def _check_kind(config: Any, path: str) -> None:
-    """Refuses models with an encoder, with another head or with none."""
-    if config.is_encoder_decoder:
-        raise ModelError(
-            f"model.path={path} is an encoder-decoder ({config.model_type}), and only causal language models can be "
-            "sampled and trained here; name one"
-        )
-    (name, *_) = getattr(config, "architectures", None) or [""]
-    if name not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() and hasattr(transformers, name) and _is_known(config):
-        raise ModelError(
-            f"model.path={path} is a {name} (config.json, architectures), which is no causal language model; name one, "
-            "or save it as one with AutoModelForCausalLM"
-        )
 
 
 @contextmanager

@@ -194,7 +194,8 @@ class TrainerPool:
 
     def _wait_up(self) -> None:
         starting = self._each("start", *self._endpoint())
-        self._wait(starting, "the trainer ranks to start", self._config.trainer.start_timeout)
+        what = "the trainer ranks to load the model and to prove it on packed sequences"
+        self._wait(starting, what, self._config.trainer.start_timeout)
         pulses = {name: watch(actor) for name, actor in self._ranks.items()}
         for name, place in zip(pulses, self._wait(pulses, "the trainer ranks to say where they are"), strict=True):
             self._supervision.forensics.register(name, *place)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
+from transformers import AttentionInterface, AttentionMaskInterface
 
 from seed_grpo.errors import ModelError
 from seed_grpo.train.packing import Sequences
@@ -91,8 +91,17 @@ def attention_for(device: str, dtype: str) -> Attention:
     return ATTENTIONS.get((device, dtype), blocks)
 
 
-UNSUPPORTED = ("softcap", "s_aux", "head_mask", "position_bias")
-"""arguments by which a model asks for more than scaled dot products"""
+KNOWN = {"dropout", "is_causal", "sliding_window", "position_ids", "use_cache", "output_attentions"}
+"""arguments beside the products' own that change nothing here: nothing is dropped, and windows come with the mask"""
+
+
+def _window_as_mask(local_size: int | None = None, **_: Any) -> torch.Tensor | None:
+    """The number of tokens that each token sees, in place of a layer's mask; None: all before.
+
+    Returns:
+        [1, 1, 1, 1] int64 on the CPU, since layers hand a mask on as it is, or cut pieces out of four dimensions.
+    """
+    return None if local_size is None else torch.full((1, 1, 1, 1), local_size)
 
 
 def _packed_attention(
@@ -102,19 +111,20 @@ def _packed_attention(
     value_1HLD: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
-    sliding_window: int | None = None,
     attend: Attention | None = None,
     sequences: Sequences | None = None,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
-    asked_for = [name for name in UNSUPPORTED if more.get(name) is not None]
+    asked_for = sorted(name for name, value in more.items() if value is not None and name not in KNOWN)
     if attend is None or sequences is None or asked_for:
         why = f"its attention needs {', '.join(asked_for)}" if asked_for else "it does not hand arguments on"
         raise ModelError(
             f"{type(module).__name__} cannot be trained on packed sequences, since {why}; choose another model.path"
         )
     query, key, value = (tensor[0].transpose(0, 1) for tensor in (query_1HLD, key_1HLD, value_1HLD))
-    return attend(query, key, value, Reach(sequences, scaling, sliding_window))[None], None
+    window = None if attention_mask is None else int(attention_mask)
+    return attend(query, key, value, Reach(sequences, scaling, window))[None], None
 
 
 AttentionInterface.register(NAME, _packed_attention)
+AttentionMaskInterface.register(NAME, _window_as_mask)

@@ -38,6 +38,7 @@ from seed_grpo.train.logprobs import PolicyLogprobs
 from seed_grpo.train.lora import add_adapters
 from seed_grpo.train.model import load_model, load_tokenizer, recompute
 from seed_grpo.train.packing import PackedRow, pack
+from seed_grpo.train.proof import prove
 from seed_grpo.train.rendezvous import open_store
 from seed_grpo.train.sequence_parallel import Local, SequenceParallel, check_heads, shared_attention
 from seed_grpo.train.updates import Applied, Pass, Place, Rows, Updates
@@ -52,7 +53,7 @@ class DeepSpeedEngine:
         """Joins the other ranks at rank 0's address and loads the model; a collective over the ranks.
 
         Raises:
-            ModelError: the model cannot be found or used.
+            ModelError: the model cannot be found or used, or computes otherwise on packed sequences.
         """
         self.rank, self.world_size = rank, world_size
         self._config = config
@@ -71,6 +72,8 @@ class DeepSpeedEngine:
             self._reference = reference.to(self._device).requires_grad_(False).eval()
         if config.model.lora is not None:
             add_adapters(self._model, config.model.lora)
+        longest = config.data.max_prompt_tokens + config.rollout.max_completion_tokens
+        prove(self._model, longest, self._device)
         self._engine = _deepspeed_engine(config, PolicyLogprobs(self._model, attention))
         place = Place(self._shared.replica, self._shared.replicas, self._shared.index == 0, self._device)
         self._updates = Updates(config, self, place)
@@ -272,7 +275,7 @@ def _deepspeed_engine(config: Config, policy: PolicyLogprobs) -> Any:
             "reduce_bucket_size": bucket_elements,
             "allgather_bucket_size": bucket_elements,
             # Hugging Face's rule: biases and norms stay whole on every rank
-            "stage3_param_persistence_threshold": 10 * policy.model.config.hidden_size,
+            "stage3_param_persistence_threshold": 10 * policy.output.weight.shape[1],
         },
         "steps_per_print": 10**9,
     }

@@ -11,43 +11,34 @@ from typing import Any
 import torch
 from torch import nn
 
-from seed_grpo.errors import ModelError
 from seed_grpo.train.attention import Attention
 from seed_grpo.train.lean_logprobs import lean_logprobs
 from seed_grpo.train.packing import PackedRow
-
-UNSUPPORTED_OUTPUT_SETTINGS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
-"""Model settings that change logits after the output matrix, which this module applies itself."""
 
 
 class PolicyLogprobs(nn.Module):
     """A causal language model whose forward pass gives log-probabilities, not logits."""
 
     def __init__(self, model: Any, attention: Attention) -> None:
-        """Takes a model that was loaded for packed rows (`train.model.load_model`).
-
-        Raises:
-            ModelError: the model's logits are more than hidden states times output matrix.
-        """
+        """Takes a model that was loaded for packed rows (`train.model.load_model`)."""
         super().__init__()
-        set_otherwise = [
-            f"{name}={value}"
-            for name in UNSUPPORTED_OUTPUT_SETTINGS
-            if (value := getattr(model.config, name, None)) not in (None, 1, 1.0)
-        ]
-        if set_otherwise:
-            raise ModelError(
-                f"{model.config.model_type} models change their logits by {', '.join(set_otherwise)}, which the "
-                "trainer does not compute; choose a model.path whose logits are hidden states times output matrix"
-            )
         self.model = model
         self.output = OutputLogprobs(model.get_output_embeddings())
         self._attention = attention
+
+    def train(self, mode: bool = True) -> PolicyLogprobs:
+        """Keeps the model itself in eval mode always: with dropout, dropped layers or noise in its router it would be
+        another policy than the one that samples."""
+        super().train(mode)
+        self.model.eval()
+        return self
 
     def forward(self, row: PackedRow) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities [T] and token entropies [T], both float32, in nats and with gradient."""
         output = self.model.base_model(
             input_ids=row.token_ids_L[None],
+            # says that nothing is padding; without it Transformers looks for packed sequences, and waits for the GPU
+            attention_mask=torch.ones_like(row.token_ids_L[None]),
             position_ids=row.positions_L[None],
             use_cache=False,
             attend=self._attention,

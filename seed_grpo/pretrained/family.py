@@ -1,0 +1,104 @@
+"""What a model's configuration alone tells: the models that are certain to be refused, before any weights are read.
+
+Consumes a Hugging Face configuration; produces the error, or nothing. It proves nothing: `train.proof` judges what it
+lets pass. The names here only speak earlier, before any worker starts, and plainer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import transformers
+from transformers import AutoModelForCausalLM, PreTrainedConfig
+from transformers.models.auto import modeling_auto
+
+from seed_grpo.errors import ModelError
+
+SENSES = re.compile("vision|visual|image|img|video|audio|speech")
+"""in the names of a configuration's parts, of models that take more than text"""
+WITH_SENSES = (
+    modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.keys()
+    | modeling_auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.keys()
+    | modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES.keys()
+    | modeling_auto.MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING_NAMES.keys()
+)
+"""model types that take or make pictures or sound, by Transformers' own tables"""
+MIXING = re.compile("linear|mamba|conv|recurrent|hybrid")
+"""in the kinds of layers whose state runs on from one packed sequence into the next"""
+OUTPUT_SETTINGS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
+"""settings that change logits after the output matrix, which the trainer applies itself"""
+
+
+def check_config(config: PreTrainedConfig, path: str) -> None:
+    """Refuses what is no language model by itself, and what the trainer knows that it computes otherwise.
+
+    Raises:
+        ModelError: names the model's type, and why.
+    """
+    check_kind(config, path)
+    fault = _no_language_model(config) or _computed_otherwise(config)
+    if fault:
+        raise ModelError(f"model.path={path}, of type {config.model_type}, {fault}; choose another model.path")
+
+
+def _no_language_model(config: PreTrainedConfig) -> str | None:
+    parts = {name for name, value in vars(config).items() if isinstance(value, (dict, str, PreTrainedConfig))}
+    senses = sorted(name for name in parts if SENSES.search(name))
+    try:
+        text = config.get_text_config()
+    except ValueError:  # there are several
+        text = None
+    by_itself = f", such as one of type {text.model_type}" if text is not None and text is not config else ""
+    if senses or config.model_type in WITH_SENSES:
+        named = f" ({', '.join(senses)})" if senses else ""
+        return (
+            f"is made for pictures or sound beside text{named}: it would be trained without them, which is not "
+            f"supported; take a language model by itself{by_itself}"
+        )
+    if text is not config:
+        return f"is made of several models; take a language model by itself{by_itself}"
+    remote = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+    if not remote and type(config) not in AutoModelForCausalLM._model_mapping:
+        return "is not a causal language model"
+    return None
+
+
+def _computed_otherwise(config: PreTrainedConfig) -> str | None:
+    mixing = sorted({kind for kind in getattr(config, "layer_types", None) or () if MIXING.search(kind)})
+    if mixing:
+        return f"has layers of the kind {', '.join(mixing)}, whose state would run on into the next packed sequence"
+    changing = [
+        f"{name}={value}"
+        for name in OUTPUT_SETTINGS
+        if (value := getattr(config, name, None)) not in (None, 0, 0.0, 1, 1.0)
+    ]
+    if changing:
+        return f"changes its logits by {', '.join(changing)} after the output matrix, which the trainer leaves out"
+    return None
+
+
+def check_kind(config: Any, path: str) -> None:
+    """Refuses models with an encoder, with another head or with none.
+
+    Raises:
+        ModelError: names what it is.
+    """
+    if config.is_encoder_decoder:
+        raise ModelError(
+            f"model.path={path} is an encoder-decoder ({config.model_type}), and only causal language models can be "
+            "sampled and trained here; name one"
+        )
+    (name, *_) = getattr(config, "architectures", None) or [""]
+    is_one = name in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    if not is_one and hasattr(transformers, name) and is_known(config):
+        raise ModelError(
+            f"model.path={path} is a {name} (config.json, architectures), which is no causal language model; name one, "
+            "or save it as one with AutoModelForCausalLM"
+        )
+
+
+def is_known(config: Any) -> bool:
+    """Whether Transformers, or the folder's own code, makes a causal language model of it."""
+    brings_code = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+    return brings_code or config.model_type in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
