@@ -14,16 +14,20 @@ import pytest
 from judged_group import judged_group
 from seed_grpo.config import Config
 from seed_grpo.data import survey as surveyed
+from seed_grpo.data.cursor import PromptSource
 from seed_grpo.data.prompts import PromptSet
 from seed_grpo.data.survey import survey
-from seed_grpo.errors import ConfigError
+from seed_grpo.errors import CheckpointError, ConfigError
 from seed_grpo.evaluate.evaluator import check_recorded
 from seed_grpo.evaluate.rollouts import rollout_rows, schema
+from seed_grpo.interfaces import OpenGroups
 from seed_grpo.messages import FinishReason, JudgedGroup, Problem, Verdict
 from seed_grpo.runtime import preflight
+from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.preflight import Page
 from seed_grpo.runtime.run_files import write_table
+from seed_grpo.runtime.session import check_unchanged
 
 
 def problem(identity: str, text: str, *answers: str) -> Problem:
@@ -168,6 +172,28 @@ def test_the_alarm_names_the_likely_cause() -> None:
         message = said(FirstRewards(config()), unrewarded(verdict=verdict, end=end), steps=3)[-1]
         assert message and cause in message and "references that no answer" not in message
         assert "For example problem" in message and "a completion has no answer and ends in" in message
+
+
+class Unwriting:
+    """A trainer with nothing to save."""
+
+    def save(self, folder: Path) -> None:
+        (folder / "rank_0").write_text("")
+
+
+def test_changed_training_problems_are_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = config(run={"directory": tmp_path, "steps": 20})
+    Set(monkeypatch, problem("a", "x"), problem("b", "y"))
+    prepared = preflight.prepare(own)
+    check_unchanged(own, prepared)  # no checkpoint yet
+    state = {"prompts": PromptSource(prepared.train.prompts, seed=0).state()}
+    Checkpoints(tmp_path / "checkpoints", 1).save(1, state, OpenGroups([], []), Unwriting())  # type: ignore[arg-type]
+    check_unchanged(own, prepared)
+    Set(monkeypatch, problem("a", "x"), problem("b", "y", "6"))
+    with pytest.raises(CheckpointError, match="changed under its name"):
+        check_unchanged(own, preflight.prepare(own))
 
 
 def of(asked: Problem, judged: JudgedGroup) -> JudgedGroup:

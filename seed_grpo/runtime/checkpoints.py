@@ -52,6 +52,11 @@ class Checkpoints:
             (folder / "controller.json").write_text(json.dumps(state))
             (folder / "groups.pickle").write_bytes(pickle.dumps(groups))
 
+    def state(self) -> dict[str, Any] | None:
+        """The controller's state in the last whole checkpoint; None without one."""
+        folder = latest(self._directory)
+        return None if folder is None else json.loads((folder / "controller.json").read_text())
+
     def load(self, trainer: Trainer) -> tuple[dict[str, Any], OpenGroups] | None:
         """Restores the trainer from the last whole checkpoint and returns the controller's state with the groups that
         were open; None without one.

@@ -59,8 +59,7 @@ def train(config: Config) -> bool:
         stack.enter_context(claimed(path))
         directory = RunDirectory(path, config)
         stack.callback(directory.close)
-        if config.evaluation is not None and prepared.held_out is not None:
-            check_recorded(path / "evaluations", prepared.held_out.prompts[: config.evaluation.num_problems])
+        check_unchanged(config, prepared)
         for note in prepared.notes:
             console.say(f"note: {note}")
         with console.waiting("Ray to start"):
@@ -88,6 +87,20 @@ def train(config: Config) -> bool:
         if not complete:
             console.say(f"stopped at step {controller.step} of {config.run.steps}; the same command goes on from there")
     return complete
+
+
+def check_unchanged(config: Config, prepared: Prepared) -> None:
+    """Whether a run that goes on has the problems that it began with; said before anything is started.
+
+    Raises:
+        CheckpointError, ConfigError: a data file has changed.
+    """
+    state = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints).state()
+    if state is not None:
+        PromptSource(prepared.train.prompts, config.run.seed, config.data.shuffle).restore(state["prompts"])
+    if config.evaluation is not None and prepared.held_out is not None:
+        held_out = prepared.held_out.prompts[: config.evaluation.num_problems]
+        check_recorded(config.run.directory / "evaluations", held_out)
 
 
 def export(config: Config, folder: Path) -> None:
