@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from model_folders import setting
 from seed_grpo.errors import CheckpointError, ModelError, TrainerError
 from seed_grpo.train.model import load_model
 from seed_grpo.train.schedule import learning_rate
@@ -22,8 +23,12 @@ pytestmark = pytest.mark.timeout(600)  # the first engine test waits for all sce
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
+    """Transformers refuses to save their generation configuration, which exports pass on as it is."""
     folder = tmp_path_factory.mktemp("models")
-    return {tied: make_tiny_model(folder / str(tied), tied=tied, seed=1) for tied in (True, False)}
+    made = {tied: make_tiny_model(folder / str(tied), tied=tied, seed=1) for tied in (True, False)}
+    for model in made.values():
+        setting("generation_config.json", do_sample=False, temperature=0.7)(model)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +229,7 @@ def test_adapters_are_trained_alone_and_leave_merged(ranks, folders, world_size)
 
 @engine
 @pytest.mark.parametrize("tied", [True, False])
-def test_weights_and_exports(ranks, folders, tied):
+def test_weights_and_exports(ranks, folders, models, tied):
     folder = folders[2] / "export" / str(tied)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     exported = {name: p.detach().numpy() for name, p in model.named_parameters()}
@@ -235,6 +240,8 @@ def test_weights_and_exports(ranks, folders, tied):
     assert ("lm_head.weight" in shapes) == (not tied)  # a tied one is the embedding, and there once
     assert (model.lm_head.weight is model.model.embed_tokens.weight) == tied
     assert AutoTokenizer.from_pretrained(folder)("1+1")["input_ids"]
+    for name in ("generation_config.json", "tokenizer.json"):
+        assert (folder / name).read_bytes() == (models[tied] / name).read_bytes()
 
 
 @engine

@@ -302,6 +302,24 @@ def test_tokenizers_that_do_not_load_are_one_clear_error(case: str, folders: dic
         load_tokenizer(settings_of(changed(folders["tied"], tmp_path / "copy", *changes)))
 
 
+def test_a_model_with_code_of_its_own_is_checked_alike(folders: dict[str, Path], tmp_path: Path) -> None:
+    code = text(
+        "modeling_own.py",
+        "from transformers import Qwen2Config, Qwen2ForCausalLM\n"
+        "class OwnConfig(Qwen2Config):\n    model_type = 'own'\n"
+        "class OwnModel(Qwen2ForCausalLM):\n    config_class = OwnConfig\n",
+    )
+    classes = {"AutoConfig": "modeling_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnModel"}
+    own = changed(folders["untied"], tmp_path / "own", code, config(model_type="own", auto_map=classes))
+    settings = ModelConfig(path=str(own), dtype="float32", trust_remote_code=True)
+    assert type(load_model(settings)).__name__ == "OwnModel"
+    without("lm_head")(own)
+    with pytest.raises(ModelError, match=r"no whole OwnModel, weights missing: 1 \(lm_head\.weight\)"):
+        load_model(settings)
+    with pytest.raises(ModelError, match=r"cannot load the configuration .*trust_remote_code"):
+        load_model(settings_of(own))
+
+
 def test_paths_that_are_no_folder_are_told_from_hub_ids(folders: dict[str, Path]) -> None:
     for path, message in {
         f"{folders['tied']}/{SINGLE}": "it is a file; name its folder",
