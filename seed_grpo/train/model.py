@@ -81,7 +81,10 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     """
     _check_path(config.path)
     try:
-        return AutoTokenizer.from_pretrained(config.path, trust_remote_code=config.trust_remote_code)
+        # that of mistral-common, which a `tekken.json` calls for, writes no control tokens that a template asks for
+        return AutoTokenizer.from_pretrained(
+            config.path, trust_remote_code=config.trust_remote_code, mistral_format=False
+        )
     except (OSError, ValueError) as error:
         raise _cannot_load("tokenizer", config, error) from error
 
