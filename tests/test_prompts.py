@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mistral_common
 import pytest
 from tokenizers import AddedToken, normalizers, processors
+from transformers import MistralConfig
 
 from many_tokenizers import CONTROL, KINDS, THOUGHT, byte_level, gemma, llama_2, sentence_piece, word_piece
-from seed_grpo.config import Config, DataConfig
+from seed_grpo.config import Config, DataConfig, ModelConfig
 from seed_grpo.config_file import parse_config
 from seed_grpo.data.prompts import PromptSet
 from seed_grpo.data.sets import NAMED_SETS, load_problems
@@ -20,6 +22,7 @@ from seed_grpo.data.templates import TEMPLATES, EncodedPrompts, encode_prompts, 
 from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem
 from seed_grpo.runtime.preflight import Page, data_notes, diagnose
+from seed_grpo.train.model import load_tokenizer
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not beside the repository")
@@ -219,6 +222,16 @@ def test_a_tokenizer_that_pads_and_cuts_by_itself_does_not_for_prompts() -> None
     assert tree["truncation"] and tree["padding"]
     text = "Compute </s> and go on for more than four tokens"
     assert ids_of(text, "none", tokenizer) == byte_level()(text, split_special_tokens=True)["input_ids"]
+
+
+def test_a_folder_of_mistral_gives_the_tokenizer_with_templates(tmp_path: Path) -> None:
+    """With a `tekken.json`, AutoTokenizer would take that of mistral-common, which encodes `[INST]` as text."""
+    MistralConfig().save_pretrained(tmp_path)
+    byte_level().save_pretrained(tmp_path)
+    tekken = Path(mistral_common.__file__).parent / "data/tekken_240911.json"
+    (tmp_path / "tekken.json").write_bytes(tekken.read_bytes())
+    tokenizer = load_tokenizer(ModelConfig(path=str(tmp_path)))
+    assert ids_of("Compute 1+1.", "chat", tokenizer) == ids_of("Compute 1+1.", "chat", byte_level())
 
 
 # What the user is told

@@ -69,7 +69,10 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     """
     local_folder(config.path)
     with loading("tokenizer", config.path):
-        tokenizer = AutoTokenizer.from_pretrained(config.path, trust_remote_code=config.trust_remote_code)
+        # that of mistral-common, which a `tekken.json` calls for, writes no control tokens that a template asks for
+        tokenizer = AutoTokenizer.from_pretrained(
+            config.path, trust_remote_code=config.trust_remote_code, mistral_format=False
+        )
     # without its files Transformers makes one that knows special tokens alone
     if not {*tokenizer(ANY_TEXT, add_special_tokens=False)["input_ids"]} - {*tokenizer.all_special_ids}:
         raise ModelError(

@@ -40,7 +40,9 @@ def load_tokenizer(run_directory: Path, model: ModelConfig) -> Any:
     policy = run_directory / "policy"
     path = str(policy) if policy.is_dir() else model.path
     try:
-        return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=model.trust_remote_code)
+        return AutoTokenizer.from_pretrained(
+            path, local_files_only=True, trust_remote_code=model.trust_remote_code, mistral_format=False
+        )
     except (OSError, ValueError) as error:
         raise ModelError(
             f"token probabilities are not shown, since no tokenizer loads from {path} "
