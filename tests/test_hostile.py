@@ -190,6 +190,18 @@ def test_a_hostile_text_gets_a_verdict_and_the_judge_serves_on(judge, text, gold
         serves(judge)
 
 
+@pytest.mark.parametrize(("text", "gold"), [*shared_cases(), *OWN_CASES])
+def test_only_time_leaves_a_text_undecided(judge, text, gold):
+    """Beside a reference within the bounds, what is beyond them is wrong, and its rule gives the bound."""
+    judgement, of_gold = (judged.judgement for judged in judge.judge_answers([text, gold], [gold]))
+    if of_gold.verdict is not Verdict.CORRECT:
+        assert judgement.verdict is Verdict.TIMED_OUT  # a reference beyond the bounds makes no answer wrong
+    elif judgement.verdict is Verdict.TIMED_OUT:
+        assert judgement.rule.startswith("a comparison took over")
+    elif judgement.rule.startswith("out of proportion"):
+        assert judgement.verdict is Verdict.INCORRECT and re.search(r"\d", judgement.rule)
+
+
 @pytest.mark.parametrize("style", ["boxed", "answer_tag", "phrase", "last_number", "auto"])
 def test_extraction_of_long_texts_is_quick(style):
     for unit in (

@@ -106,6 +106,21 @@ EQUAL = [
     (r"\begin{cases} x=1 \\ y=2 \\ z=3 \end{cases}", "(1,2,3)"),
     (r"\begin{cases} x = 2 \\ y = -1 \end{cases}", r"x = 2, \quad y = -1"),
     (r"\begin{cases} 1 & x > 0 \end{cases}", r"\begin{cases} 1 & \text{if } x > 0 \end{cases}"),
+    # in one line
+    ("x if x > 0, -x if x <= 0", "|x|"),
+    (r"x \text{ if } x > 0, -x \text{ if } x \le 0", "|x|"),
+    ("x if x >= 0 and -x if x < 0", "|x|"),
+    ("x if x >= 0, -x otherwise", "|x|"),
+    ("x, if x > 0; -x, if x <= 0", "|x|"),
+    ("f(x) = x if x > 0, and -x otherwise", ABS),
+    ("f(x) = x if x > 0, and -x otherwise", "f(x) = |x|"),
+    (r"x \text{ if x > 0, } -x \text{ otherwise}", "|x|"),
+    (
+        r"\frac{n}{2} \text{ if } n \text{ is even}, 3n+1 \text{ if } n \text{ is odd}",
+        r"\begin{cases} n/2 & n \text{ even} \\ 3n+1 & n \text{ odd}\end{cases}",
+    ),
+    ("x if x < -1 or x > 1, 0 otherwise", r"\begin{cases} x & |x| > 1 \\ 0 & |x| \le 1 \end{cases}"),
+    ("0 if x < 0, x if 0 <= x < 1, 1 if x >= 1", r"\min(1,\max(0,x))"),
 ]
 UNEQUAL = [
     (ABS, r"\begin{cases} x & x>0 \\ -x & x < 0 \end{cases}"),
@@ -154,6 +169,13 @@ UNEQUAL = [
     (r"\begin{cases} x \\ y \end{cases}", "x"),
     (ABS, r"\begin{cases} x & x>0 \\ -x & x \le 0 \\ 5 & x = 3 \end{cases}"),
     (r"\begin{cases} 1 & x > 0 \end{cases}", "1"),
+    ("x if x > 0, -x if x <= 0", "x"),
+    ("x if x > 0, -x if x <= 0", "-x"),
+    ("x if x > 0, -x if x < 0", "|x|"),
+    ("5 if x > 0", "5"),
+    ("x if x > 0, 2x otherwise", "|x|"),
+    ("3 if n is even", "3"),
+    ("x if x < -1 or x > 1, 0 otherwise", r"\begin{cases} x & |x| > 1 \\ 1 & |x| \le 1 \end{cases}"),
 ]
 
 

@@ -48,6 +48,6 @@ class Unjudged:
             + "; most are of the prompts "
             + ", ".join(f"{prompt} ({count})" for prompt, count in worst)
             + ". `seed-grpo audit` shows their answers: where the policy writes what nobody can judge in time, take "
-            "these prompts out of the data; else raise verifier.judge_timeout, or rollout.request_timeout if it cut "
-            "them off"
+            "these prompts out of the data; else raise verifier.judge_timeout, or rollout.request_timeout if "
+            "completions were cut off"
         )

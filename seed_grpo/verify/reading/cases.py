@@ -1,19 +1,21 @@
 r"""The grammar of `\begin{cases}`: functions by cases, and systems.
 
 Consumes tokens; produces nodes. A row with a condition, behind `&`, a comma or a word such as `if`, is a case of a
-function; rows without one are what holds together, as with commas between them. `\left\{` with an array is read alike.
+function; rows without one are what holds together, as with commas between them. `\left\{` with an array is read alike,
+and so is `x if x > 0, -x otherwise`.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.nodes import Node, as_form
 from seed_grpo.verify.forms.piecewise import OTHERWISE, Branch, piecewise
 from seed_grpo.verify.limits import GrammarError, spend
 from seed_grpo.verify.reading.brackets import SIGNS, BracketReader
-from seed_grpo.verify.reading.statements import as_region, combine
+from seed_grpo.verify.reading.statements import as_region, combine, relate
 from seed_grpo.verify.reading.token_reader import END, is_separator
 from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token, scan
 
@@ -24,6 +26,7 @@ _IF = re.compile(r"(?:for all|for any|if|when(?:ever)?|for|where|provided(?: tha
 _OTHERWISE = re.compile(
     r"(?:otherwise|else(?:where)?|if not|(?:(?:in|for) )?(?:all |any )?others?(?: (?:cases?|values?|\w)(?: of \w)?)?)"
 )
+_SPOKEN = re.compile(r"(?:if|otherwise)\b")
 _PARITY = re.compile(r"([a-zA-Z]) (?:is )?(?:an )?(even|odd)(?: (?:integer|number))?")
 
 
@@ -53,6 +56,26 @@ class CaseReader(BracketReader):
             node = piecewise([self._branch(value, condition or []) for value, condition in rows])
         self._depth -= 1
         return node
+
+    def _is_spoken(self) -> bool:
+        """Whether cases are told in one line, by `if`."""
+        kinds = {token.kind for token in self._tokens}
+        words = [token.value for token in self._tokens[1:] if token.kind in ("word", "text")]
+        return "environment" not in kinds and any(map(_SPOKEN.match, words))
+
+    def _spoken_cases(self) -> Node:
+        """All tokens that are left, as cases; `f(x) = ` before them names the function."""
+        rows = [_conditioned([row]) for row in _spoken_rows(self._tokens[self._next :])]
+        self._next = len(self._tokens)
+        value, name = rows[0][0], None
+        values = [token.value for token in value]
+        if "=" in values:
+            name, value = self._apart(value[: values.index("=")]), value[values.index("=") + 1 :]
+        branches = [(value, rows[0][1]), *rows[1:]]
+        if any(condition is None for _, condition in branches):
+            raise GrammarError("cases with and without conditions")
+        node = piecewise([self._branch(value, condition or []) for value, condition in branches])
+        return node if name is None else relate([name, node], ["="])
 
     def _rows(self) -> list[list[list[Token]]]:
         """Rows of cells, up to the environment's end, which is consumed."""
@@ -99,6 +122,22 @@ class CaseReader(BracketReader):
         if reader._peek() != END:
             raise GrammarError(f"unexpected {reader._peek().value!r}")
         return node
+
+
+def _spoken_rows(tokens: list[Token]) -> list[list[Token]]:
+    """Tokens cut at separators behind which there is a further `if`."""
+    tokens = _in_words(tokens)
+    marks = [at for at, token in enumerate(tokens) if token.kind in ("word", "text") and _SPOKEN.match(token.value)]
+    rows, start = list[list[Token]](), 0
+    for mark, following in pairwise(marks):
+        between = [token.value.strip() for token in tokens[mark:following]]
+        separator = next((each for each in (";", ",", "and") if each in between), None)
+        if separator is None:
+            raise GrammarError("cases that nothing separates")
+        cut = mark + between.index(separator)
+        rows.append(tokens[start:cut])
+        start = next(at for at in range(cut, following + 1) if not is_separator(tokens[at]))
+    return [*rows, tokens[start:]]
 
 
 def _conditioned(row: list[list[Token]]) -> tuple[list[Token], list[Token] | None]:

@@ -46,7 +46,7 @@ class AnswerReader(CaseReader):
     """Reads whole answers. A method consumes what its name says and returns its node."""
 
     def answer(self) -> Node:
-        node = self._items()
+        node = self._spoken_cases() if self._is_spoken() else self._items()
         if self._peek() != END:
             raise GrammarError(f"unexpected {self._peek().value!r}")
         return node
