@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from model_folders import without
 from seed_grpo.config import Config
 from seed_grpo.config_file import dump_config
-from seed_grpo.errors import ConfigError
+from seed_grpo.errors import ConfigError, ModelError
 from seed_grpo.files import claimed
 from seed_grpo.runtime import serving
+from seed_grpo.runtime.console import Console
 from seed_grpo.train import checkpoint
+from tiny_model import make_tiny_model
 
 
 def test_the_policy_of_a_checkpoint_is_written_once_and_by_one_program(
@@ -41,3 +44,17 @@ def test_the_policy_of_a_checkpoint_is_written_once_and_by_one_program(
         served = serving.serving_config(str(run), 2, out, None, [])
         assert served.model.path == str(out / "policy_step_00000002")
     assert exported == [out / "policy_step_00000002"]
+
+
+def test_a_model_that_is_not_whole_is_not_sampled_from(tmp_path: Path) -> None:
+    """Before Ray is started, and before anything is written."""
+    folder = make_tiny_model(tmp_path / "model", tied=True, seed=0)
+    without("layers.1.mlp")(folder)
+    config = serving.serving_config(str(folder), 2, tmp_path / "out", None, ["cluster.dashboard=false"])
+    with (
+        Console(total_steps=1) as console,
+        pytest.raises(ModelError, match=r"missing: 3 \(model\.layers\.1\.mlp\.down_proj"),
+        serving.served(config, console),
+    ):
+        raise AssertionError("a model of random weights is served")
+    assert not (tmp_path / "out/config.yaml").exists()

@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
-from running_engine import PROBE_IDS, BrokenWeights, Model, ModuleWeights, RunningEngine
+from model_folders import without
+from running_engine import PROBE_IDS, BrokenWeights, Model, ModuleWeights, RunningEngine, make_config
 from seed_grpo.errors import RolloutError, WeightSyncError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling
+from seed_grpo.rollout.vllm_engine import VllmEngine
 from seed_grpo.weight_sync.factory import TransportSender
 from sockets import beyond_loopback, listening
 from tiny_model import EOS, make_tokenizer
@@ -240,3 +243,11 @@ def test_a_dead_engine_is_named(started: RunningEngine) -> None:
     for call in waiting:
         with pytest.raises(RolloutError, match=r"rollout worker rollout-0.*EngineDeadError"):
             call.result(20)
+
+
+def test_a_model_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    model = Model(tmp_path, tied=True, seed=0)
+    without("layers.1.mlp")(tmp_path)
+    engine = VllmEngine(make_config(model, deterministic=False, processes=1), "rollout-0")
+    with pytest.raises(RolloutError, match=r"rollout-0: starting the engine failed: .*missing: 3 \(model\.layers\.1"):
+        asyncio.run(engine.start())

@@ -38,7 +38,8 @@ class Misfits:
 def find_misfits(model: PreTrainedModel, stored: dict[str, torch.Tensor]) -> Misfits:
     """Loads stored tensors into a model, both on the device `meta`, and names what is wrong."""
     needed = dict(model.state_dict())
-    how = LoadStateDictConfig(weight_mapping=get_model_conversion_mapping(model), device_map={"": "meta"})
+    conversions: Any = get_model_conversion_mapping(model)
+    how = LoadStateDictConfig(weight_mapping=conversions, device_map={"": "meta"})
     info, _ = convert_and_load_state_dict_in_model(model, dict(stored), how)
     lacking = _lacking(model, info)
     wrong = {name: _shapes(has, needs) for name, has, needs in info.mismatched_keys}

@@ -69,11 +69,14 @@ class VllmEngine:
         """
         os.environ.update(_environment(self._config))
         with self._named("starting the engine"):
+            # vLLM goes on with whatever is in memory where weights are missing
+            was_here = check_weights(self._config.model, trains=False)
             self._engine = AsyncLLM.from_engine_args(_engine_args(self._config))
             self._death = asyncio.create_task(self._await_death())
             starting = self._engine.update_weight_version("0")
             await asyncio.wait_for(self._unless_dead(starting), self._config.rollout.start_timeout)
-            check_weights(self._config.model, trains=False)  # vLLM fills what is missing with whatever is in memory
+            if was_here is None:
+                check_weights(self._config.model, trains=False)
             self._texts = _completion_texts(self._engine, self._config.rollout.stop)
 
     async def generate(self, task: GroupTask) -> Group:
