@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from seed_grpo.verify.forms import algebra, numeric
+from seed_grpo.verify.forms import algebra, names, numeric
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.nodes import Node, as_form
 from seed_grpo.verify.forms.units import DEGREE, RADIAN, RADIANS, read_unit
@@ -43,6 +43,7 @@ class Rules(NamedTuple):
 
 def same_form(first: Form, second: Form, rules: Rules) -> bool | None:
     """Of two expressions."""
+    first, second = names.in_one_reading(first, second)
     if first == second:
         return True
     exact, other_exact = algebra.as_number(first), algebra.as_number(second)

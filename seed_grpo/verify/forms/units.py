@@ -59,13 +59,13 @@ _TABLE: dict[str, dict[str, Fraction | int]] = {
     "temperature": {"celsiu": 1},
     "fahrenheit": {"fahrenheit": 1},
 }  # fmt: skip
-_UNITS = {
+UNITS = {
     name: Unit(Fraction(factor), ((dimension, 1),))
     for dimension, names in _TABLE.items()
     for line, factor in names.items()
     for name in line.split()
 }
-_UNITS["mph"] = Unit(Fraction(1609344, 3600000), (("length", 1), ("time", -1)))
+UNITS["mph"] = Unit(Fraction(1609344, 3600000), (("length", 1), ("time", -1)))
 _MODIFIERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _TEMPERATURE = re.compile(r"degrees? (?=celsius|fahrenheit)", re.I)
 _WORDS = re.compile(r"[a-zA-Z]+|\^\{?-?\d\}?|/")
@@ -122,4 +122,4 @@ def read_unit(text: str) -> Unit | None:
 
 def _find(word: str) -> Unit | None:
     lowered = word.lower()
-    return _UNITS.get(lowered) or _UNITS.get(lowered.removesuffix("s"))
+    return UNITS.get(lowered) or UNITS.get(lowered.removesuffix("s"))
