@@ -50,7 +50,7 @@ CAPITALS = (
         (r"\frac{AB}{AC}", r"\frac{B}{C}"), ("ASA", "AAS"), (r"\text{HHT}", r"\text{HTH}"), (r"\widehat{ABC}", r"\widehat{BAC}"),
         (r"\triangle ABC", r"\triangle ABD"), (r"\triangle ABC \cong \triangle DEF", r"\triangle ABC \cong \triangle EDF"),
         ("P(HHT)", "P(HTH)"), ("HHT, TTH", "HHT, THT"), (r"\angle ABC", r"\triangle ABC"), (r"AB \parallel CD", r"AC \parallel BD"),
-        ("IV", "4V"), ("HT", "H+T"), (r"\angle AOB = 30", r"\angle OAB = 30"),
+        ("IV", "4V"), ("HT", "H+T"), ("HT", "TH"), (r"\angle AOB = 30", r"\angle OAB = 30"),
     ],
 )  # fmt: skip
 
@@ -109,11 +109,11 @@ COUNTS = (
         (r"\dbinom{8}{3}", "56"), (r"{8 \choose 3}", "56"), (r"8 \choose 3", "56"), ("P(8,3)", "336"), (r"{}_8P_3", "336"), (r"{}_n C_r", r"\binom nr"),
         ("{}_nC_r", r"\binom{n}{r}"), ("8C3", "56"), ("8P3", "336"), ("nCr", r"\binom{n}{r}"), (r"\mathrm{C}_8^3", "56"), ("A_5^2", "20"), (r"{}_8\mathrm{C}_3", "56"),
         (r"{}^8P_3", "336"), ("C^8_3", "56"), (r"2\cdot{}_8C_3", "112"), (r"{}_8C_3 + {}_8C_4", "126"), (r"\frac{{}_8C_3}{{}_{10}C_3}", r"\frac{56}{120}"),
-        ("C_{10}^{2}", "45"), (r"\text{nCr}(8,3)", "56"), (r"{}_nP_2", "n(n-1)"), ("binom(8,3)", "56"), (r"{}_8C_3 \cdot {}_5C_2", "560"), ("P(8,3) = 336", "336"),
+        ("C_{10}^{2}", "45"), (r"\text{nCr}(8,3)", "56"), (r"{}_nP_2", "n(n-1)"), ("binom(8,3)", "56"), ("C(n,2)", r"\frac{n(n-1)}{2}"), ("C(n,k)", r"\binom nk"), ("P(n,2)", "n^2-n"), (r"{}_8C_3 \cdot {}_5C_2", "560"), ("P(8,3) = 336", "336"),
     ],
     [
         ("{}_8C_3", "24"), ("C(8,3)", "336"), ("P(8,3)", "56"), ("C_1^2", "2"), (r"{}_8C_3", r"{}_8P_3"), ("C_8", "8C"), ("_8C_3", "C"), ("{}_8C_3", "8C_3"),
-        ("C_1^2 + C_2^2", "3"), ("{}_8C_3", "{}_8C_4"), ("P(A, B)", "P(B, A)"), ("(8,3)", "56"), ("2^8C_3", "2^{56}"), ("C(8,3)", "(8,3)"),
+        ("C_1^2 + C_2^2", "3"), ("{}_8C_3", "{}_8C_4"), ("P(A, B)", "P(B, A)"), ("(8,3)", "56"), ("2^8C_3", "2^{56}"), ("C(8,3)", "(8,3)"), ("A(5,2)", "20"), ("P(x,y)", "x!"),
     ],
 )  # fmt: skip
 
@@ -125,7 +125,7 @@ VECTORS = (
         (r"\frac{1}{\sqrt5}(2\mathbf i-\mathbf j)", r"\left(\frac{2}{\sqrt5},-\frac{1}{\sqrt5}\right)"), (r"\mathbf{v}=2\mathbf{i}-\mathbf{j}", r"\langle 2,-1\rangle"),
         (r"2\mathbf{\hat{i}}-\mathbf{\hat{j}}", "(2,-1)"), (r"2\hat{\mathbf{i}}-\hat{\mathbf{j}}", "(2,-1)"), ("2i - j", "(2,-1)"), ("2i-j", r"2\mathbf i-\mathbf j"),
         ("2i + 3j - k", "(2,3,-1)"), (r"3\mathbf{i}", "(3,0)"), (r"t\mathbf{i}+t^2\mathbf{j}", "(t,t^2)"), ("2î − ĵ", "(2,-1)"), (r"\frac{3\mathbf{i}-\mathbf{j}}{2}", "(1.5,-0.5)"),
-        (r"3+2\mathbf{i}", "3+2i"), (r"\cos t\,\mathbf{i}+\sin t\,\mathbf{j}", r"\langle\cos t,\sin t\rangle"), (r"\mathbf{k}", "(0,0,1)"), (r"2\bm{i}-\bm{j}", "(2,-1)"),
+        (r"3+2\mathbf{i}", "3+2i"), (r"\cos t\,\mathbf{i}+\sin t\,\mathbf{j}", r"\langle\cos t,\sin t\rangle"), (r"\mathbf{k}", "(0,0,1)"), (r"(2\hat{i}-\hat{j})\text{ m}", r"2\hat{i}-\hat{j}"), (r"\mathbf{r}(t)=t\mathbf{i}+t^2\mathbf{j}", "(t,t^2)"), (r"2\mathrm{i}-\mathrm{j}", "(2,-1)"), (r"2\textbf{i}-\textbf{j}", "(2,-1)"), (r"2\bm{i}-\bm{j}", "(2,-1)"),
     ],
     [
         (r"2\mathbf i-\mathbf j", "(2,1)"), (r"2\mathbf i-\mathbf j", "(-1,2)"), (r"2\mathbf i-\mathbf j", r"2\mathbf j-\mathbf i"), (r"2\mathbf i+3\mathbf k", "(2,3)"),
@@ -139,7 +139,7 @@ DEGREES = (
         (r"180^\circ-2\alpha", r"180-2\alpha"), (r"180^\circ-2\alpha", r"\pi-2\alpha"), (r"180^\circ-2\alpha", r"(180-2\alpha)^\circ"), (r"90^\circ-\frac{x}{2}", r"90-\frac x2"),
         (r"\frac{180^\circ-\alpha}{2}", r"90^\circ-\frac{\alpha}{2}"), (r"2(90^\circ-x)", r"180^\circ-2x"), (r"180^\circ-\alpha-\beta", r"180-\alpha-\beta"), (r"-2\alpha+180^\circ", r"180^\circ-2\alpha"),
         (r"\frac{360^\circ}{5}", r"72^\circ"), (r"180^\circ - 2\cdot 35^\circ", r"110^\circ"), (r"90°-x", "90-x"), (r"\angle A = 180^\circ-2\alpha", r"180^\circ-2\alpha"),
-        (r"360^\circ/5", "72"), (r"90^{\circ}+\frac{\alpha}{2}", r"\frac{\pi}{2}+\frac{\alpha}{2}"), (r"60^\circ+60^\circ", r"\frac{2\pi}{3}"), (r"(30^\circ, 60^\circ)", "(30, 60)"),
+        (r"360^\circ/5", "72"), (r"90^{\circ}+\frac{\alpha}{2}", r"\frac{\pi}{2}+\frac{\alpha}{2}"), (r"30^\circ+360^\circ k", r"\frac{\pi}{6}+2\pi k"), (r"60^\circ+60^\circ", r"\frac{2\pi}{3}"), (r"(30^\circ, 60^\circ)", "(30, 60)"),
     ],
     [
         (r"180^\circ-2\alpha", r"180-\alpha"), (r"180^\circ-2\alpha", r"360^\circ-2\alpha"), (r"90^\circ-x", r"\pi-x"), (r"90^\circ-x", "x-90"), (r"180^\circ-2\alpha", r"180^\circ"),
@@ -154,7 +154,7 @@ UNICODE = (
         ("⌊2.5⌋", "2"), ("１２", "12"), ("√16", "4"), ("³√8", "2"), ("2½", "2.5"), ("⅓", r"\frac13"), ("¾", "0.75"), ("1⁄2", "0.5"), ("³⁄₄", "0.75"), ("x¹⁰", "x^{10}"), ("eˣ", "e^x"), ("aⁿ⁺¹", "a^{n+1}"),
         ("√(x+1)", r"\sqrt{x+1}"), ("2√3", r"2\sqrt3"), ("log₂8", r"\log_2 8"), ("α+β", r"\alpha+\beta"), ("5·3", "15"), ("±2", r"\pm2"), ("𝑥+1", "x+1"), ("𝟓", "5"), ("½x", r"\frac{x}{2}"), ("⟨1,2⟩", r"\langle 1,2\rangle"),
         ("（1，2）", "(1,2)"), ("5％", "5%"), ("⌈2.1⌉", "3"), ("∅", r"\emptyset"), ("2⁻¹", "0.5"), ("σ²", r"\sigma^2"), ("Δx", r"\Delta x"), ("5 ∙ 3", "15"), ("x≠0", r"x \ne 0"), ("10⁶", "1000000"),
-        ("√16", r"\sqrt{16}"), ("√2.25", "1.5"), ("ⅇ", "e"), ("H₂O", "H_2O"), ("1…", "1..."), ("25 ℃", r"25^\circ C"),
+        ("√16", r"\sqrt{16}"), ("√2.25", "1.5"), ("ⅇ", "e"), ("H₂O", "H_2O"), ("1…", "1..."), ("√3/2", r"\frac{\sqrt3}{2}"), ("sin²x", r"\sin^2 x"), ("cos⁻¹(x)", r"\arccos x"), ("log₁₀100", "2"), ("x^½", r"\sqrt x"), ("2³⁄₄", "2.75"), ("−3≤x<5", "[-3,5)"), ("ℝ∖{0}", r"\mathbb{R}\setminus\{0\}"), ("3×10⁸", "300000000"), ("25 ℃", r"25^\circ C"),
     ],
     [
         ("2⁵", "25"), ("∛8", r"\sqrt8"), ("√16", "6"), ("x₁", "x"), ("½", "12"), ("2½", "1"), ("10⁻³", "10-3"), ("³√8", "24"), ("1⁄2", "12"), ("x²", "2x"), ("x₁₂", "x_1"), ("ℤ", "ℝ"), ("2¹⁰", "210"),
@@ -164,7 +164,7 @@ UNICODE = (
 PRODUCTS_AND_LOGARITHMS = (
     [
         ("2^6 3^5", "15552"), (r"2^6\,3^5", "15552"), (r"2^6 \; 3", "192"), (r"2^{6} 3^{5}", "15552"), (r"2^3 125", "1000"), (r"2^{3}\,5^{3}", "1000"), ("10^3 10^4", "10^7"), (r"2^6 \cdot 3^5", "2^6 3^5"),
-        ("2^-3 8", "1"), ("x^2 3", "3x^2"), ("2^2 3^2 5", "180"), (r"2^2 \frac12", "2"), ("1 1/2", "1.5"), ("2^{10} 3", "3072"), (r"2^4\,3^2\,5\,7", "5040"),
+        ("2^-3 8", "1"), ("x^2 3", "3x^2"), ("2^2 3^2 5", "180"), (r"2^2 \frac12", "2"), ("1 1/2", "1.5"), ("2^{10} 3", "3072"),
         (r"\log_10 100", "2"), (r"\log_{10} 100", "2"), (r"\log_10(100)", "2"), ("log_2 8", "3"), (r"\log_2 8", "3"), (r"\log_2(8)", "3"), (r"\log_28", "3"), (r"\log_10 x", r"\log_{10}x"), ("log_10(1000)", "3"),
         (r"\log_16 2", r"\frac14"), (r"\log_{2}\left(8\right)", "3"), ("x^10", "x^{10}"), ("2^10", "1024"), (r"\sqrt16", "4"), (r"\log_12 144", "2"), ("2^6 1/2", "32"),
     ],
@@ -179,7 +179,7 @@ COMPOUND = (
         ("2 lb 3 oz", "35 oz"), (r"3 dollars and 25 cents", r"\$3.25"), (r"5\text{ feet }6\text{ inches}", "5.5 feet"), ("5 feet and 6 inches", "66 inches"), ("5 feet, 6 inches", "66 inches"), ("5 ft. 6 in.", "66 in"),
         ("2 hours and 15 minutes", "135 minutes"), ("1 week 2 days", "9 days"), ("1 year 6 months", "18 months"), (r"\text{5 feet 6 inches}", "66 inches"), (r"12^\circ 30'", r"12.5^\circ"), (r"12^\circ 30' 36''", r"12.51^\circ"),
         ("2 minutes 30 seconds", "150 seconds"), ("3 kg 250 g", "3250 g"), ("2 m 35 cm", "235 cm"), (r"6\ \text{ft}\ 2\ \text{in}", "74 inches"), ("1 hour, 20 minutes", "80 minutes"), ("2 hours 0 minutes", "120 minutes"),
-        ("1 day 2 hours 30 minutes", "26.5 hours"), ("x = 5 feet 6 inches", "66 inches"), ("66 inches", "66"), (r"\$3 and 25 cents", r"\$3.25"), ("5 cm and 3 mm", "3 mm, 5 cm"), ("1 mile 880 yards", "1.5 miles"),
+        ("1 day 2 hours 30 minutes", "26.5 hours"), ("x = 5 feet 6 inches", "66 inches"), ("66 inches", "66"), (r"\$3 and 25 cents", r"\$3.25"), ("5 cm and 3 mm", "3 mm, 5 cm"), ("5'6", "66 inches"), ("5' 6\"", "66 inches"), ("2 gallons 3 quarts", "11 quarts"), ("1 km 500 m", "1.5 km"), ("1 mile 880 yards", "1.5 miles"),
     ],
     [
         ("5 feet 6 inches", "56 inches"), ("5 feet 6 inches", "11 inches"), ("5 feet 6 inches", "6 feet 5 inches"), ("1 hour 30 minutes", "1.3 hours"), (r"3 dollars and 25 cents", r"\$28"), (r"12^\circ 30'", r"12.3^\circ"),
@@ -203,7 +203,7 @@ FACTORIALS_AND_DETERMINANTS = (
         ("7!!", "105"), ("6!!", "48"), ("(3!)!", "720"), ("0!!", "1"), ("7!! + 1", "106"), (r"\frac{7!!}{3!!}", "35"), ("n!!", "n!!"), (r"\det\begin{pmatrix}1&2\\3&4\end{pmatrix}", "-2"), (r"\begin{vmatrix}1&2\\3&4\end{vmatrix}", "-2"),
         (r"\left|\begin{matrix}1&2\\3&4\end{matrix}\right|", "-2"), (r"\det\left(\begin{bmatrix}1&2\\3&4\end{bmatrix}\right)", "-2"), (r"2\begin{vmatrix}1&2\\3&4\end{vmatrix}+1", "-3"), (r"\operatorname{tr}\begin{pmatrix}1&2\\3&4\end{pmatrix}", "5"),
         (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}^{-1}", r"\begin{pmatrix}-2&1\\1.5&-0.5\end{pmatrix}"), (r"\begin{pmatrix}1&1\\0&1\end{pmatrix}^3", r"\begin{pmatrix}1&3\\0&1\end{pmatrix}"), (r"\det(A) = 5", "5"), (r"|A| = -2", "-2"),
-        (r"\det\begin{bmatrix}a&b\\c&d\end{bmatrix}", "ad-bc"), (r"\begin{vmatrix}1&2\\3&4\end{vmatrix} = -2", "-2"), (r"\begin{vmatrix}2&0&0\\0&3&0\\0&0&4\end{vmatrix}", "24"), (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}^\top", r"\begin{pmatrix}1&3\\2&4\end{pmatrix}"),
+        (r"\det\begin{bmatrix}a&b\\c&d\end{bmatrix}", "ad-bc"), (r"\begin{vmatrix}2&0&0\\0&3&0\\0&0&4\end{vmatrix}", "24"), (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}^\top", r"\begin{pmatrix}1&3\\2&4\end{pmatrix}"),
     ],
     [
         ("7!!", "5040!"), ("6!!", "720!"), ("7!!", "(7!)!"), ("3!!", "720"), ("3!!!", "3"), (r"\det\begin{pmatrix}1&2\\3&4\end{pmatrix}", "2"), (r"\begin{vmatrix}1&2\\3&4\end{vmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
@@ -228,7 +228,7 @@ LEADS = (
         (r"5\,\%", r"5\%"), (r"x\colon 5", "5"), ("Answer: 5", "5"), (r"\mathrm{Answer}: 5", "5"), ("ans = 5", "5"), (r"\text{Answer: }5", "5"), ("x: 5", "x = 5"), (r"\Rightarrow 5", "5"), ("⇒ 5", "5"), ("∴ x = 5", "5"), ("= x + 1", "x+1"),
         (r"P(A \mid B) = \frac12", r"\frac12"), (r"\mathbb{E}[X] = 5", "5"), ("E(X) = 5", "5"), (r"\operatorname{Var}(X) = 2", "2"), (r"|A \cup B| = 10", "10"), (r"P(\text{red}) = \frac13", r"\frac13"), (r"P(X=2) = \frac38 = 0.375", r"\frac38"),
         (r"\Pr(X > 2) = \frac13", r"\frac13"), (r"\text{Area of } ABC = 6", "6"), (r"$=5$", "5"), ("**Answer:** 5", "5"), ("The final answer is: 5", "5"), ("Result = 5", "5"), (r"\boxed{5}", "5"), (r"n(A \cap B) = 4", "4"), (r"P(X \ge 2) = 0.5", "0.5"),
-        (r"f^{-1}(3) = 2", "2"), ("x := 5", "5"), (r"\implies \boxed{5}", "5"), (r"P(X=2)=5", r"P(X=2) = 5"), (r"\textbf{Answer: } 5", "5"),
+        (r"f^{-1}(3) = 2", "2"), (r"\text{Thus, }5", "5"), ("Therefore x = 5", "5"), ('"5"', "5"), (r"\max f(x) = 3", "3"), (r"\dim V = 3", "3"), (r"m\angle B = 50^\circ", r"50^\circ"), ("x := 5", "5"), (r"\implies \boxed{5}", "5"), (r"P(X=2)=5", r"P(X=2) = 5"), (r"\textbf{Answer: } 5", "5"),
     ],
     [
         ("P(X=2)=5", "P(X=3)=5"), ("P(X=2)=5", "2"), ("=5", "-5"), (r"\neq 5", "5"), ("x: 5", "y = 6"), (r"\therefore 5", "6"), ("Answer: not 5", "5"), ("3:5", "5"), ("x:y", "y"), (r"P(A|B) = \frac12", r"P(B|A) = \frac12"), ("<5", "5"), ("2{.}5", "25"),

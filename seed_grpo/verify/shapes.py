@@ -46,6 +46,12 @@ def same_as_plain_point(point: Node, form: Node, rules: Rules) -> bool | None:
     return same_as_point(point, ("vector", found), rules)
 
 
+def same_as_vector_in_units(vector: Node, quantity: Node, rules: Rules) -> bool | None:
+    """A vector without a unit means the vector with any."""
+    found = vectors.components(quantity[1][0])
+    return False if found is None else _components(vector[1], found, rules)
+
+
 def same_as_symbol(structure: Node, form: Node, rules: Rules) -> bool | None:
     """C_6 and Z_6 are names of the cyclic group too."""
     same = [form[1] == algebra.atom("symbol", f"{letter}_{structure[1][0].removeprefix('Z/')}") for letter in "CZ"]
@@ -55,6 +61,7 @@ def same_as_symbol(structure: Node, form: Node, rules: Rules) -> bool | None:
 SHAPES: dict[tuple[str, str], Callable[[Node, Node, Rules], bool | None]] = {
     ("vector", "vector"): same_vectors,
     **{(kind, "vector"): same_as_point for kind in ("tuple", "matrix")},
+    ("vector", "quantity"): same_as_vector_in_units,
     ("vector", "expression"): same_as_plain_vector,
     **{(kind, "expression"): same_as_plain_point for kind in ("tuple", "matrix")},
     ("structure", "expression"): same_as_symbol,

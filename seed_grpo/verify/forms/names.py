@@ -14,15 +14,14 @@ from collections.abc import Mapping, Sequence
 from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.algebra import Atom, Form
 
-ORDERED = ("IV", "VI", "IX", "XI")
-"""Roman numbers, and no segments"""
-UNITS = ("unit i", "unit j", "unit k")
-r"""of unit vectors: \mathbf{i}, \hat{\jmath}"""
-_UNITS = {
-    **{letter: f"unit {letter}" for letter in "ijk"}, **{name: name for name in UNITS},
+ORDERED = ("IV", "VI", "IX", "XI", "HT", "TH")
+"""Roman numbers and what two coins show, and no segments"""
+UNITS = {
+    **{letter: f"unit {letter}" for letter in "ijk"}, **{f"unit {letter}": f"unit {letter}" for letter in "ijk"},
     r"\imath": "unit i", r"\jmath": "unit j",
 }  # fmt: skip
-VECTORS = ("hat", "widehat", "vec", "overrightarrow")
+r"""what stands in bold or below an arrow for the symbol of a unit vector"""
+UNIT_VECTORS = ("unit i", "unit j", "unit k")
 ARCS = ("overarc", "overparen", "wideparen")
 _WORD = re.compile("[A-Z]{2,3}")
 
@@ -44,8 +43,6 @@ def triangle(letters: str) -> str:
 
 def accented(command: str, accent: str, letters: str) -> str:
     r"""The name of what an accent stands over: `\overline{AB}` is a segment, `\widehat{ABC}` an angle."""
-    if command in VECTORS and letters in _UNITS:
-        return _UNITS[letters]
     if re.fullmatch("[A-Z]{2}", letters) and command in ("overline", "overleftrightarrow", "widehat", *ARCS):
         letters = segment(letters)
         return letters if command == "overline" else f"{accent} {letters}"

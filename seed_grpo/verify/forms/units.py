@@ -49,6 +49,7 @@ _TABLE: dict[str, dict[str, Fraction | int]] = {
     "month": {"month": 1, "year yr": 12},
     "volume": {
         "l liter litre": 1, "ml milliliter millilitre": Fraction(1, 1000), "gal gallon": Fraction(3785411784, 10**9),
+        "qt quart": Fraction(3785411784, 4 * 10**9), "pt pint": Fraction(3785411784, 8 * 10**9),
     },
     "dollar": {"dollar usd buck": 1, "cent": Fraction(1, 100)},
     "euro": {"euro eur": 1},

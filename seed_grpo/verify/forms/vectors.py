@@ -20,7 +20,7 @@ Components = tuple[Form, Form, Form]
 
 def components(form: Form) -> Components | None:
     """Of a sum of unit vectors; None where a term has none or several, or where there are no unit vectors."""
-    return _components(form, [("symbol", name) for name in names.UNITS])
+    return _components(form, [("symbol", name) for name in names.UNIT_VECTORS])
 
 
 def plain_components(form: Form) -> Components | None:
@@ -42,5 +42,5 @@ def _components(form: Form, units: Sequence[Atom]) -> Components | None:
 
 def without_units(form: Form) -> Form:
     """The form with the letters of unit vectors as what they are elsewhere."""
-    found = names.symbols(form) & set(names.UNITS)
-    return names.replaced(form, dict(zip(names.UNITS, PLAIN, strict=True))) if found else form
+    found = names.symbols(form) & set(names.UNIT_VECTORS)
+    return names.replaced(form, dict(zip(names.UNIT_VECTORS, PLAIN, strict=True))) if found else form

@@ -24,10 +24,12 @@ INFIX = {r"\over": r"\frac", r"\choose": r"\binom"}
 BOUNDARIES = (",", ";", "=", "<", ">", "<=", ">=", "!=", r"\in", r"\notin", r"\approx", "&", r"\\")
 """at which an item of an answer ends"""
 ARRANGED = {"C": r"\binom", "P": r"\permutations", "A": r"\permutations"}
-CALLED = {**ARRANGED, "nCr": r"\binom", "nPr": r"\permutations", "binom": r"\binom", "comb": r"\binom"}
+CALLED = {"C": r"\binom", "P": r"\permutations", "nCr": r"\binom", "nPr": r"\permutations", "binom": r"\binom", "comb": r"\binom"}
 ANGLES = (r"\angle", r"\measuredangle", r"\sphericalangle")
 SILENT = (*ANGLES, r"\triangle")
 """commands that only say what kind of thing a name names"""
+_TOTALS, _CHOSEN = ("n", "m", "N"), ("k", "r", "m")
+"""letters by which C(n, k) is known from a function of x and y"""
 MOST_INFIX = 20
 SMALLEST_TOTAL = 3
 """of `C_3^2`; C_1^2 is the square of a constant"""
@@ -133,11 +135,14 @@ def _between_scripts(tokens: list[Token], at: int, operand: bool) -> Count | Non
 
 
 def _of_call(tokens: list[Token], at: int) -> Count | None:
-    """C(8,3) of two numbers, which is the name of a function left of an equals sign."""
+    """C(8,3) and C(n,2), which are the names of functions left of an equals sign."""
     if _at(tokens, at).value not in CALLED or _at(tokens, at + 1).value != "(" or _at(tokens, at + 3).value != ",":
         return None
     total, chosen = _at(tokens, at + 2), _at(tokens, at + 4)
-    if _at(tokens, at + 5).value != ")" or _at(tokens, at + 6).value == "=" or not _are_counts(total, chosen, 0):
+    if _at(tokens, at + 5).value != ")" or _at(tokens, at + 6).value == "=":
+        return None
+    with_letter = total.value in _TOTALS and (chosen.value in _CHOSEN or chosen.kind == "number")
+    if not with_letter and not _are_counts(total, chosen, 0):
         return None
     return CALLED[tokens[at].value], [total], [chosen], at + 6
 
@@ -178,7 +183,13 @@ def _named(tokens: list[Token]) -> list[Token]:
     at = 0
     while at < len(tokens):
         token = tokens[at]
-        if token.value in SILENT:
+        unit = _unit_vector(tokens, at)
+        if unit is not None:
+            result.append(Token("name", unit[0]))
+            at = unit[1]
+            continue
+        operand = bool(result) and (result[-1].kind not in ("sign", "environment") or result[-1].value in CLOSING)
+        if token.value in SILENT and not (operand and result[-1].value != "m"):
             if result and result[-1].value == "m" and token.value in ANGLES:  # the measure of an angle
                 result.pop()
             letters, end = _capitals(tokens, at + 1)
@@ -204,6 +215,14 @@ def _named(tokens: list[Token]) -> list[Token]:
             result.append(token)
             at += 1
     return result
+
+
+def _unit_vector(tokens: list[Token], at: int) -> tuple[str, int] | None:
+    r"""\hat{i}, \vec{\jmath}, \hat{\mathbf{k}}"""
+    if tokens[at].kind != "command" or tokens[at].value[1:] not in ("hat", "widehat", "vec", "overrightarrow"):
+        return None
+    letter = names.UNITS.get(_at(tokens, at + 2).value)
+    return (letter, at + 4) if letter is not None and _at(tokens, at + 3).value == "}" else None
 
 
 def _capitals(tokens: list[Token], at: int) -> tuple[str, int]:

@@ -69,7 +69,7 @@ class AtomReader(TokenReader):
         """A constant, a name of several letters, or a single letter; of `xy` the first, the rest stays to be read."""
         token = self._take()
         if token.kind in ("index", "name"):
-            self._has_units |= token.value in names.UNITS
+            self._has_units |= token.value in names.UNIT_VECTORS
             return algebra.atom("symbol", token.value)
         name = token.value.strip().lstrip("\\")
         if (token.kind == "command" and name in ACCENTS) or (name == "bar" and self._peek().value == "{"):
@@ -77,7 +77,6 @@ class AtomReader(TokenReader):
             if name == "mathbb" and letters in NUMBER_SETS:
                 raise GrammarError("a set of numbers in a calculation")
             name = names.accented(name, ACCENTS[name], letters)
-            self._has_units |= name in names.UNITS
         elif name in CONSTANTS and self._peek().value != "_" and not (name == "I" and self._is_called()):
             self._infinities += CONSTANTS[name] == "infinity"
             return algebra.atom("constant", CONSTANTS[name])
@@ -164,9 +163,20 @@ class AtomReader(TokenReader):
             return True
         if token.kind == "text":
             return token.value not in CONSTANTS and (len(token.value) > 1 or read_unit(token.value) is not None)
+        if self._is_unit_of_several(token):
+            return True
         name = token.value
         known = name in CALLS or name in CONSTANTS or name == "sqrt" or name in FUNCTIONS
         return token.kind == "word" and not known and (len(name) > 3 or is_unit(name))
+
+    def _is_unit_of_several(self, token: Token) -> bool:
+        """Whether a single letter is a unit since a smaller one follows: 2 m 35 cm, 3 h 5 min."""
+        if token.kind != "word" or len(token.value) > 1 or self._peek(1).kind != "number":
+            return False
+        larger, smaller = read_unit(token.value), read_unit(self._peek(2).value)
+        if larger is None or smaller is None or self._peek(2).kind not in ("word", "text"):
+            return False
+        return larger.dimensions == smaller.dimensions and larger.factor > smaller.factor
 
 
 def _checked_name(token: Token, name: str) -> str:

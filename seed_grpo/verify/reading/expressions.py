@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, functions, numeric
 from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.forms.names import UNIT_VECTORS
 from seed_grpo.verify.forms.units import RADIANS
 from seed_grpo.verify.limits import GrammarError
 from seed_grpo.verify.reading.atoms import CALLS, FUNCTIONS, NO_FACTORS, PERCENT, AtomReader
@@ -133,7 +134,9 @@ class ExpressionReader(AtomReader):
 
     def _is_degree_inside(self) -> bool:
         r"""Whether what is in degrees goes on behind the sign that is ahead, as in 180^\circ - 2\alpha."""
-        return self._peek(4 if self._peek(1).value == "{" else 2).value in ("+", "-", "*", "/", ")", "]", "}")
+        token = self._peek(4 if self._peek(1).value == "{" else 2)
+        is_letter = token.kind == "word" and len(token.value) == 1 and token.value.islower()  # 360^\circ k, not 30^\circ C
+        return is_letter or token.value in ("+", "-", "*", "/", ")", "]", "}")
 
     def _exponent(self) -> Form:
         """The whole number in `2^10`, right-associative in `2^3^2`."""
@@ -234,7 +237,7 @@ class ExpressionReader(AtomReader):
         else:
             argument = self._factor_signed()
             while self._starts_factor(self._peek()) and self._peek().value.lstrip("\\") not in CALLS:
-                if self._peek().value == "(":
+                if self._peek().value == "(" or self._peek().value in UNIT_VECTORS:
                     break
                 argument = algebra.mul(argument, self._factor())
             constant = self._peek().value == "/" and numeric.real_value(argument) is not None

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seed_grpo.verify.limits import spend
-from seed_grpo.verify.reading.atoms import SYMBOLS
+from seed_grpo.verify.reading.atoms import FUNCTION_NAMES, SYMBOLS
 from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token
 
 STATEMENTS = ("=", "<", ">", "<=", ">=", "!=", "|", r"\cap", r"\cup", r"\in", r"\setminus", ":", r"\neg", r"\dots")
 """signs that stand in an event or a set, and in no argument of a function"""
 ENDS = (",", ";", ":", "<", ">", "<=", ">=", "!=", "+", "-", "*", "/")
 """signs that stand in no name outside of brackets"""
-HEADS = ("mathbb", "mathcal", "mathrm", "Pr", "det", "dim", "deg", "arg", "Re", "Im", "ker", "sup", "inf")
+HEADS = ("mathbb", "mathcal", "mathrm", "Pr", "det", "dim", "deg", "arg", "Re", "Im", "ker", "sup", "inf", "max", "min")
 """commands that begin such a name"""
 LONGEST = 60
 """tokens"""
@@ -58,6 +58,8 @@ def _is_event(written: Sequence[Token]) -> bool:
         return True
     if head.kind not in ("word", "text", "command") or (head.kind == "command" and name not in SYMBOLS):
         return False
+    if len(written) > 1 and written[1].value == "^" and name in FUNCTION_NAMES and last.value == ")":
+        return True
     opening = next((token.value for token in written if token.value in ("(", "[")), None)
     if opening is None or last.value not in (")", "]"):
         return False

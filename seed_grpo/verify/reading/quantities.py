@@ -5,14 +5,13 @@ Consumes tokens; produces nodes. The parts are added up in the first unit.
 
 from __future__ import annotations
 
-from fractions import Fraction
-
-from seed_grpo.verify.forms import algebra
+from seed_grpo.verify.forms import algebra, numeric
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.nodes import Node, as_list
-from seed_grpo.verify.forms.units import MINUTE, SECOND, UNITS, Unit
+from seed_grpo.verify.forms.units import MINUTE, SECOND, UNITS, Unit, read_unit
 from seed_grpo.verify.limits import GrammarError
 from seed_grpo.verify.reading.structures import StructureReader
+from seed_grpo.verify.reading.token_reader import END
 
 MOST_PARTS = 6
 FOOT, INCH = UNITS["ft"], UNITS["in"]
@@ -31,7 +30,7 @@ class QuantityReader(StructureReader):
         while len(parts) < MOST_PARTS:
             start = self._next
             separated = self._is_separator(self._peek()) and self._peek().value != ";" and bool(self._take())
-            part = self._part()
+            part = self._part(parts[-1][1])
             if part is None or not _continues(parts, part):
                 self._next = start
                 break
@@ -43,17 +42,25 @@ class QuantityReader(StructureReader):
         whole = "quantity", (algebra.add(parts[0][0], *rest), parts[0][1])
         return ("comma", (whole, as_list([("quantity", part) for part in parts]))) if joined else whole
 
-    def _part(self) -> tuple[Form, Unit] | None:
+    def _part(self, before: Unit) -> tuple[Form, Unit] | None:
         """A number with its unit, None where there is none."""
         if self._peek().kind != "number":
             return None
         try:
             form = self._mixed()
             primes = self._primes()
-            unit = {"'": MINUTE, "''": SECOND}.get(primes) or (None if primes else self._unit(form))
+            unit = {"'": MINUTE, "''": SECOND}.get(primes) or (None if primes else self._unit_or_letter(form))
         except GrammarError:
             return None
+        if unit is None and before == MINUTE and self._peek() == END:  # 5'6
+            unit = SECOND
         return None if unit is None else (form, unit)
+
+    def _unit_or_letter(self, form: Form) -> Unit | None:
+        unit = self._unit(form)
+        if unit is None and self._peek().kind == "word" and len(self._peek().value) == 1:
+            unit = read_unit(self._take().value)
+        return unit
 
 
 def _continues(parts: list[tuple[Form, Unit]], part: tuple[Form, Unit]) -> bool:
@@ -63,7 +70,7 @@ def _continues(parts: list[tuple[Form, Unit]], part: tuple[Form, Unit]) -> bool:
     return (
         whole is not None
         and whole.denominator == 1
-        and (algebra.as_number(part[0]) or Fraction(-1)) >= 0
+        and numeric.real_value(part[0]) is not None
         and unit.dimensions == part[1].dimensions
         and unit.factor > part[1].factor
     )

@@ -15,12 +15,12 @@ _OVERLINED = re.compile(r"(?<![\w.])(\d*\.\d*)\s?\\(?:overline|bar)\s*(?:\{\s*(\
 _DOTTED = re.compile(rf"(?<![\w.])(\d*\.)((?:\d|\\dot\s*(?:\{{\d+\}}|\d)|\s(?=\\dot))*+)", re.A)
 _GOES_ON = re.compile(rf"(?<![\w.])(\d*\.)(\d{{2,60}})\s?{_DOTS}(?!\s?[\d.])", re.A)
 _DECIMAL_COMMA = re.compile(r"([\s$]*-?\s*\d+)(?:,|\{,\})(?=\d*(?:\(\d+\)|\\(?:overline|bar|dot)(?![a-zA-Z])))", re.A)
-_SET_DOT = re.compile(r"\\overset\s*\{\s*(?:\.|\\cdot|\\bullet)\s*\}\s*(?=\{\d+\}|\d)")
+_SET_DOT = re.compile(r"\\overset\s*(?:\.|\{\s*(?:\\cdot|\\bullet)\s*\})\s*(?=\{\d+\}|\d)", re.A)
 
 _END = r"\s*(?!\s)(?:[^\[\](),;]|\([^\[\]()]*\))++"
 _ENDS = rf"{_END}[,;]{_END}"
 _OUTWARD = re.compile(rf"(\[[^\[\]]*\])|\[({_ENDS})\[|\]({_ENDS})([\[\]])")
-_INCHES = re.compile(r"(?<=\d)[\"\u201d]")
+_INCHES = re.compile(r"(?<=[\d']\d)[\"\u201d]|(?<='\s\d)[\"\u201d]")
 _SHORT_UNIT = re.compile(r"(?<=[\da-z ])(ft|in|yd|mi|lbs?|oz|hrs?|mins?|secs?|cm|mm|km|kg)\.(?=\s|\Z|,)")
 _SYMBOL_IS = re.compile(
     r"\A([a-zA-Z])\s*(?:\\colon|:)(?=\s*-?(?:\d[\d.,]*(?:/\d+)?|\\[dt]?frac\s*\{\d+\}\s*\{\d+\})\s*\Z)", re.A
@@ -35,6 +35,10 @@ _LEADS = re.compile(
     r"\s*(?::?=(?!=)|\\(?:therefore|thus|hence|implies|Rightarrow|Longrightarrow|rightarrow|longrightarrow|to|iff)"
     r"(?![a-zA-Z]))(?=\s*\S)"
 )
+_CONCLUSION = re.compile(
+    r"(?:\\text\w*\s*\{\s*)?(?:so|thus|hence|therefore|then)\b\s*,?\s*\}?\s*(?=[-\d\\$(]|[a-zA-Z]\s?=)", re.I
+)
+_QUOTED = re.compile("([\"`])\\s*([^\"`]+?)\\s*\\1[\\s.]*")
 MOST_LEADS = 5
 """before an answer"""
 
@@ -42,6 +46,7 @@ MOST_LEADS = 5
 def rewritten(text: str) -> str:
     """The text in the notations of the grammar."""
     text = text.replace("{:}", ":").replace("{.}", ".").replace(":=", "=")
+    text = text.replace(r"\lbrack", "[").replace(r"\rbrack", "]")
     if "." in text or "," in text or "\\dot" in text:
         text = _repeating(text)
     if "[" in text or "]" in text:
@@ -52,10 +57,12 @@ def rewritten(text: str) -> str:
 def without_lead(text: str) -> str:
     r"""The text without what only announces the answer: `Answer:`, `=`, `\therefore`; `x: 5` is `x=5`."""
     for _ in range(MOST_LEADS):
-        lead = _LEADS.match(text) or _ANSWER.match(text)
+        lead = _LEADS.match(text) or _ANSWER.match(text) or _CONCLUSION.match(text)
         if lead is None:
             break
         text = text[lead.end() :].lstrip()
+    if quoted := _QUOTED.fullmatch(text):
+        text = quoted[2]
     return _SYMBOL_IS.sub(r"\1=", text, count=1) if ":" in text or "\\colon" in text else text
 
 

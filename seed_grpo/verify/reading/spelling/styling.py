@@ -48,6 +48,8 @@ MOST_GROUPS = 40
 _OPTION = re.compile(r"\s*\[[^\[\]]*\]")
 _GLUED = re.compile("q?quad([a-zA-Z]{1,3})")
 _DIGITS = re.compile(r"\{([0-9]+)\}")
+_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_SEVERAL = re.compile(r"[,;|:]|\\(?:mid|colon)")
 _ARGUMENT = re.compile(r"\s*(?:\\[a-zA-Z]+|\\.|[^\\\s])", re.S)
 
 
@@ -127,6 +129,6 @@ def _ungrouped(text: str) -> str:
         if len(gone) >= 2 * MOST_GROUPS:
             break
         alone = (before < 0 or text[before] in ",;=") and (after == len(text) or text[after] in ",;=.")
-        if alone and not re.search(r"[,;|:]|\\(?:mid|colon)", text[start:end]):
+        if alone and not _SEVERAL.search(_BRACKETS.sub("", text[start:end])):
             gone |= {start, end}
     return "".join(character for place, character in enumerate(text) if place not in gone) if gone else text
