@@ -52,7 +52,7 @@ def accented(command: str, accent: str, letters: str) -> str:
 
 
 def in_one_reading(first: Form, second: Form) -> tuple[Form, Form]:
-    """Two forms in which capitals side by side mean the same: names, or factors where one of the two has them singly."""
+    """Two forms in which capitals side by side mean the same: names, or factors where a form has them singly."""
     found = symbols(first) | symbols(second)
     words = [name for name in found if _WORD.fullmatch(name)]
     if not words:

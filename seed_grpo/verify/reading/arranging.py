@@ -18,13 +18,17 @@ from seed_grpo.verify.forms import names
 from seed_grpo.verify.forms.units import is_unit
 from seed_grpo.verify.limits import GrammarError, spend
 from seed_grpo.verify.reading.atoms import ACCENTS
+from seed_grpo.verify.reading.token_reader import END
 from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token
 
 INFIX = {r"\over": r"\frac", r"\choose": r"\binom"}
 BOUNDARIES = (",", ";", "=", "<", ">", "<=", ">=", "!=", r"\in", r"\notin", r"\approx", "&", r"\\")
 """at which an item of an answer ends"""
 ARRANGED = {"C": r"\binom", "P": r"\permutations", "A": r"\permutations"}
-CALLED = {"C": r"\binom", "P": r"\permutations", "nCr": r"\binom", "nPr": r"\permutations", "binom": r"\binom", "comb": r"\binom"}
+CALLED = {
+    **dict.fromkeys(("C", "nCr", "binom", "comb"), r"\binom"),
+    **dict.fromkeys(("P", "nPr"), r"\permutations"),
+}
 ANGLES = (r"\angle", r"\measuredangle", r"\sphericalangle")
 SILENT = (*ANGLES, r"\triangle")
 """commands that only say what kind of thing a name names"""
@@ -90,7 +94,7 @@ def _counted(tokens: list[Token]) -> list[Token]:
     result: list[Token] = []
     at = 0
     while at < len(tokens):
-        operand = bool(result) and (result[-1].kind not in ("sign", "environment") or result[-1].value in CLOSING)
+        operand = _is_operand(result)
         count = _between_scripts(tokens, at, operand) or _of_call(tokens, at) or _glued(tokens, at)
         count = count or (None if operand and result[-1].value in "_^" else _of_scripts(tokens, at))
         if count is None:
@@ -103,7 +107,7 @@ def _counted(tokens: list[Token]) -> list[Token]:
 
 
 def _at(tokens: list[Token], at: int) -> Token:
-    return tokens[at] if at < len(tokens) else Token("end", "")
+    return tokens[at] if at < len(tokens) else END
 
 
 def _script(tokens: list[Token], at: int) -> tuple[list[Token], int] | None:
@@ -178,51 +182,57 @@ def _are_counts(total: Token, chosen: Token, least: int) -> bool:
 
 
 def _named(tokens: list[Token]) -> list[Token]:
-    """With words of capitals, and what follows a sign for an angle or a triangle, as names."""
+    """With words of capitals, what follows a sign for an angle or a triangle, and unit vectors as names."""
     result: list[Token] = []
     at = 0
     while at < len(tokens):
-        token = tokens[at]
-        unit = _unit_vector(tokens, at)
-        if unit is not None:
-            result.append(Token("name", unit[0]))
-            at = unit[1]
-            continue
-        operand = bool(result) and (result[-1].kind not in ("sign", "environment") or result[-1].value in CLOSING)
-        if token.value in SILENT and not (operand and result[-1].value != "m"):
-            if result and result[-1].value == "m" and token.value in ANGLES:  # the measure of an angle
-                result.pop()
-            letters, end = _capitals(tokens, at + 1)
-            if len(letters) == 3:
-                name = names.angle(letters) if token.value in ANGLES else names.triangle(letters)
-                result.append(Token("name", name))
-                at = end
-            else:
-                at += 1
-            continue
-        accented = at > 1 and tokens[at - 1].value == "{" and tokens[at - 2].value[1:] in ACCENTS
-        letters, end = ("", at) if accented else _capitals(tokens, at)
-        name = _name(letters, _at(tokens, at - 1) if at else Token("end", ""), _at(tokens, end), end - at)
-        if name is not None:
-            result.append(Token("name", name))
-            at = end
-        elif token.kind == "word" and len(token.value) == 3 and (run := _TWO_CAPITALS.search(token.value)):
-            parts = (token.value[: run.start()], token.value[run.end() :])  # RCs is RC times s
-            kinds = (("word", parts[0]), ("name", names.segment(run[0])), ("word", parts[1]))
-            result += [Token(kind, part) for kind, part in kinds if part]
-            at += 1
-        else:
-            result.append(token)
-            at += 1
+        named = _unit_vector(tokens, at) or _figure(tokens, at, _is_operand(result)) or _word_of_capitals(tokens, at)
+        parts, at = named or ([tokens[at]], at + 1)
+        result += parts
     return result
 
 
-def _unit_vector(tokens: list[Token], at: int) -> tuple[str, int] | None:
+def _is_operand(tokens: Sequence[Token]) -> bool:
+    """Whether the last token ends something that can be calculated with."""
+    return bool(tokens) and (tokens[-1].kind not in ("sign", "environment") or tokens[-1].value in CLOSING)
+
+
+def _unit_vector(tokens: list[Token], at: int) -> tuple[list[Token], int] | None:
     r"""\hat{i}, \vec{\jmath}, \hat{\mathbf{k}}"""
-    if tokens[at].kind != "command" or tokens[at].value[1:] not in ("hat", "widehat", "vec", "overrightarrow"):
+    if tokens[at].value not in (r"\hat", r"\widehat", r"\vec", r"\overrightarrow"):
         return None
     letter = names.UNITS.get(_at(tokens, at + 2).value)
-    return (letter, at + 4) if letter is not None and _at(tokens, at + 3).value == "}" else None
+    return ([Token("name", letter)], at + 4) if letter is not None and _at(tokens, at + 3).value == "}" else None
+
+
+def _figure(tokens: list[Token], at: int, operand: bool) -> tuple[list[Token], int] | None:
+    r"""\angle ABC, m\angle ABC, \triangle ABC; before one letter the sign says nothing."""
+    if tokens[at].value == "m" and _at(tokens, at + 1).value in ANGLES:
+        at += 1
+    sign = tokens[at].value
+    if sign not in SILENT or operand:
+        return None
+    letters, end = _capitals(tokens, at + 1)
+    if len(letters) != 3:
+        return [], at + 1
+    return [Token("name", names.angle(letters) if sign in ANGLES else names.triangle(letters))], end
+
+
+def _word_of_capitals(tokens: list[Token], at: int) -> tuple[list[Token], int] | None:
+    """AB, HHT, H H T, and RC in RCs."""
+    token = tokens[at]
+    if at > 1 and tokens[at - 1].value == "{" and tokens[at - 2].value[1:] in ACCENTS:
+        return None
+    letters, end = _capitals(tokens, at)
+    if len(letters) > 1:
+        name = _name(letters, tokens[at - 1] if at else END, _at(tokens, end), end - at)
+        return ([Token("name", name)] if name is not None else tokens[at:end]), end
+    run = _TWO_CAPITALS.search(token.value) if token.kind == "word" and len(token.value) == 3 else None
+    if run is None:
+        return None
+    before, behind = token.value[: run.start()], token.value[run.end() :]
+    parts = (("word", before), ("name", names.segment(run[0])), ("word", behind))
+    return [Token(kind, part) for kind, part in parts if part], at + 1
 
 
 def _capitals(tokens: list[Token], at: int) -> tuple[str, int]:

@@ -22,18 +22,21 @@ CALLS = (
 FUNCTIONS = {**{name: name for name in functions.FUNCTIONS}, "ceiling": "ceil"}
 CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity", "e": "e", "i": "i", "I": "i"}
 ACCENTS = {
-    **{name: name for name in ("vec", "hat", "tilde", "dot", "ddot", "breve", "check", "mathring", "mathbb", "mathcal")},
+    **{name: name for name in ("vec", "hat", "tilde", "dot", "ddot", "breve", "check", "mathring")},
+    **{name: name for name in ("mathbb", "mathcal")},
     **{"overline": "bar", "bar": "bar", "widehat": "hat", "overrightarrow": "vec", "widetilde": "tilde"},
     **{"mathfrak": "mathfrak", "mathscr": "mathcal", "overarc": "hat", "overparen": "hat", "wideparen": "hat"},
     **{"overleftrightarrow": "line"},
 }
 """what stands over a name, or the alphabet that it is in, as a part of the name"""
 SYMBOLS = {
-    *"alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau".split(),
-    *"upsilon phi chi psi omega varepsilon vartheta varpi varrho varsigma varphi varkappa digamma".split(),
-    *"Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega Alpha Beta Epsilon Zeta Eta Iota Kappa".split(),
-    *"Mu Nu Omicron Rho Tau Chi varGamma varDelta varTheta varLambda varXi varPi varSigma varPhi varPsi".split(),
-    *"varOmega ell hbar hslash imath jmath aleph beth wp mho eth nabla partial".split(),
+    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu"),
+    *("xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "digamma"),
+    *("varepsilon", "vartheta", "varpi", "varrho", "varsigma", "varphi", "varkappa"),
+    *("Alpha", "Beta", "Gamma", "Delta", "Epsilon", "Zeta", "Eta", "Theta", "Iota", "Kappa", "Lambda", "Mu", "Nu"),
+    *("Xi", "Omicron", "Pi", "Rho", "Sigma", "Tau", "Upsilon", "Phi", "Chi", "Psi", "Omega"),
+    *("varGamma", "varDelta", "varTheta", "varLambda", "varXi", "varPi", "varSigma", "varPhi", "varPsi", "varOmega"),
+    *("ell", "hbar", "hslash", "imath", "jmath", "aleph", "beth", "wp", "mho", "eth", "nabla", "partial"),
 }
 """commands that are names of their own; an answer with one that nobody knows is no mathematics"""
 NUMBER_SETS = ("N", "Z", "Q", "R", "C", "F", "H")

@@ -135,8 +135,9 @@ class ExpressionReader(AtomReader):
     def _is_degree_inside(self) -> bool:
         r"""Whether what is in degrees goes on behind the sign that is ahead, as in 180^\circ - 2\alpha."""
         token = self._peek(4 if self._peek(1).value == "{" else 2)
-        is_letter = token.kind == "word" and len(token.value) == 1 and token.value.islower()  # 360^\circ k, not 30^\circ C
-        return is_letter or token.value in ("+", "-", "*", "/", ")", "]", "}")
+        if token.kind == "word" and len(token.value) == 1 and token.value.islower():  # 360^\circ k, and not 30^\circ C
+            return True
+        return token.value in ("+", "-", "*", "/", ")", "]", "}")
 
     def _exponent(self) -> Form:
         """The whole number in `2^10`, right-associative in `2^3^2`."""

@@ -21,9 +21,7 @@ from seed_grpo.verify.reading.spelling.notations import rewritten, without_lead
 from seed_grpo.verify.reading.spelling.styling import unstyled
 from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token, scan
 
-_LAYOUT = re.compile(
-    r"(?<!\\)(?:\\(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\.?|\\[!,;:>/$ ()\[\]])|[$~]"
-)
+_LAYOUT = re.compile(r"(?<!\\)(?:\\(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\.?|\\[!,;:>/$ ()\[\]])|[$~]")
 _ROW_SPACING = re.compile(r"\\\\\s*\[-?[\d.]+ ?(?:ex|em|pt|cm|mm)\]")
 _THOUSANDS = re.compile(r"(?<![\d.,}^_])\d{1,3}(?:(?:\s?\{\s?,\s?\}\s?|,\\!\s?|\\,|\\ | )\d{3})+(?![\d,]| \d)", re.A)
 _ESCAPED = re.compile(r"\\\\(?=[a-zA-Z])")

@@ -1,4 +1,4 @@
-r"""Names left of an equals sign that are no expressions: P(X = 2), \mathbb{E}[X], |A \cup B|, \det A, \text{area of } ABC.
+r"""Names left of an equals sign that are no expressions: P(X = 2), \mathbb{E}[X], |A \cup B|, \text{area of } ABC.
 
 Consumes tokens; produces the name as written and where it ends. A name is never calculated with; an ordinary f(x) is
 left to the grammar.
@@ -58,7 +58,8 @@ def _is_event(written: Sequence[Token]) -> bool:
         return True
     if head.kind not in ("word", "text", "command") or (head.kind == "command" and name not in SYMBOLS):
         return False
-    if len(written) > 1 and written[1].value == "^" and name in FUNCTION_NAMES and last.value == ")":
+    is_inverse = len(written) > 4 and "-" in (written[2].value, written[3].value)
+    if is_inverse and written[1].value == "^" and name in FUNCTION_NAMES and last.value == ")":
         return True
     opening = next((token.value for token in written if token.value in ("(", "[")), None)
     if opening is None or last.value not in (")", "]"):

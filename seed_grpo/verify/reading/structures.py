@@ -1,4 +1,4 @@
-r"""Sets of numbers and what algebra makes of them: \mathbb{Z}^+, \mathbb{R}^n, \mathbb{Z}/6\mathbb{Z}, \mathbb{Z}_2 \times S_3.
+r"""Sets of numbers and what algebra makes of them: \mathbb{R}^n, \mathbb{Z}/6\mathbb{Z}, \mathbb{Z}_2 \times S_3.
 
 Consumes tokens; produces nodes. Nothing is calculated with a structure: it has a name, and a product has those of its
 factors. \mathbb{Z}_6 and \mathbb{Z}/6\mathbb{Z} are one, and subsets of the real line are regions.
@@ -95,9 +95,11 @@ class StructureReader(BracketReader):
         self._next += length
         if self._accept("_"):
             below = self._scripted()
-            if below in SIGNS and below not in ("+", "{+}"):
+            if below in ("+", "{+}"):  # with 0 or without it, authors differ
+                return f"{letter}_+"
+            if below in SIGNS:
                 return f"{letter} {SIGNS[below]}"
-            return f"{letter}/{below.strip('{}')}" if letter == "Z" and below not in ("+", "{+}") else f"{letter}_{below}"
+            return f"{letter}{'/' if letter == 'Z' else '_'}{below.strip('{}')}"
         if self._accept("/"):
             return f"{letter}/{self._divisor_of(letter)}"
         return letter

@@ -25,26 +25,19 @@ def _table() -> dict[int, str]:
     return table
 
 
+_SMALL = (
+    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu"),
+    *("xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"),
+    *("sigma", "theta", "phi", "pi", "rho", "epsilon"),
+)
+_CAPITAL = ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega")
 _GREEK = {
-    **{
-        letter: rf"\{name} "
-        for letter, name in zip(
-            "αβγδεζηθικλμνξπρστυφχψωςϑϕϖϱϵ",
-            (
-                "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi"
-                " chi psi omega sigma theta phi pi rho epsilon"
-            ).split(),
-            strict=True,
-        )
-    },
-    **{
-        letter: rf"\{name} "
-        for letter, name in zip(
-            "ΓΔΘΛΞΠΣΥΦΨΩ", "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split(), strict=True
-        )
-    },
-    "∂": r"\partial ",
-    "∇": r"\nabla ",
+    letter: rf"\{name} "
+    for letter, name in zip(
+        "αβγδεζηθικλμνξπρστυφχψωςϑϕϖϱϵΓΔΘΛΞΠΣΥΦΨΩ∂∇",
+        (*_SMALL, *_CAPITAL, "partial", "nabla"),
+        strict=True,
+    )
 }
 _WRITTEN = {
     "\u2212\u2010\u2011\u2012\u2013\u2014\u2015": "-",

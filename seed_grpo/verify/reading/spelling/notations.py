@@ -11,8 +11,10 @@ import re
 
 _DOTS = r"(?:\.{3}|\\(?:[lc]?dots|dotsc)(?![a-zA-Z]))"
 _IN_BRACKETS = re.compile(r"(?<![\w.])(\d*\.\d*)\((\d+)\)(?!\s*[\d(^!.])", re.A)
-_OVERLINED = re.compile(r"(?<![\w.])(\d*\.\d*)\s?\\(?:overline|bar)\s*(?:\{\s*(\d+)\s*\}|(\d))(?:\s*" + _DOTS + ")?", re.A)
-_DOTTED = re.compile(rf"(?<![\w.])(\d*\.)((?:\d|\\dot\s*(?:\{{\d+\}}|\d)|\s(?=\\dot))*+)", re.A)
+_OVERLINED = re.compile(
+    r"(?<![\w.])(\d*\.\d*)\s?\\(?:overline|bar)\s*(?:\{\s*(\d+)\s*\}|(\d))(?:\s*" + _DOTS + ")?", re.A
+)
+_DOTTED = re.compile(r"(?<![\w.])(\d*\.)((?:\d|\\dot\s*(?:\{\d+\}|\d)|\s(?=\\dot))*+)", re.A)
 _GOES_ON = re.compile(rf"(?<![\w.])(\d*\.)(\d{{2,60}})\s?{_DOTS}(?!\s?[\d.])", re.A)
 _DECIMAL_COMMA = re.compile(r"([\s$]*-?\s*\d+)(?:,|\{,\})(?=\d*(?:\(\d+\)|\\(?:overline|bar|dot)(?![a-zA-Z])))", re.A)
 _SET_DOT = re.compile(r"\\overset\s*(?:\.|\{\s*(?:\\cdot|\\bullet)\s*\})\s*(?=\{\d+\}|\d)", re.A)
@@ -27,7 +29,8 @@ _SYMBOL_IS = re.compile(
 )
 _NOUN = r"(?:the\s+)?(?:final\s+)?(?:answer|ans|result|solution)\.?"
 _ANSWER = re.compile(
-    rf"\s*(?:\\(?:text\w*|mathrm|mathbf|mbox)\s*\{{\s*{_NOUN}\s*(?:(?:is)?\s*[:=]\s*\}}|(?:is)?\s*\}}\s*[:=]|is\s*\}})|\**{_NOUN}\**\s*(?:is\s*)?[:=])\**"
+    rf"\s*(?:\\(?:text\w*|mathrm|mathbf|mbox)\s*\{{\s*{_NOUN}\s*(?:(?:is)?\s*[:=]\s*\}}|(?:is)?\s*\}}\s*[:=]|is\s*\}})"
+    rf"|\**{_NOUN}\**\s*(?:is\s*)?[:=])\**"
     r"(?=\s*\S)",
     re.I,
 )
@@ -38,7 +41,7 @@ _LEADS = re.compile(
 _CONCLUSION = re.compile(
     r"(?:\\text\w*\s*\{\s*)?(?:so|thus|hence|therefore|then)\b\s*,?\s*\}?\s*(?=[-\d\\$(]|[a-zA-Z]\s?=)", re.I
 )
-_QUOTED = re.compile("([\"`])\\s*([^\"`]+?)\\s*\\1[\\s.]*")
+_QUOTED = re.compile('(["`])\\s*([^"`]+?)\\s*\\1[\\s.]*')
 MOST_LEADS = 5
 """before an answer"""
 
@@ -79,7 +82,7 @@ def _repeating(text: str) -> str:
 
 
 def _written(before: str, period: str) -> str:
-    return rf"{before if before[0] != '.' else '0' + before}\overline{{{period}}}"
+    return f"{'0' if before[0] == '.' else ''}{before}\\overline{{{period}}}"
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -110,4 +113,3 @@ def _inward(match: re.Match[str]) -> str:
     if match[2]:
         return f"[{match[2]})"
     return f"({match[3]}{')' if match[4] == '[' else ']'}"
-
