@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, numeric
+from seed_grpo.verify.forms.names import in_one_reading
 from seed_grpo.verify.forms.nodes import Node, as_form, difference, items_of
 from seed_grpo.verify.forms.regions import Piece
 from seed_grpo.verify.piecewise import same_as_expression, same_piecewise
 from seed_grpo.verify.reading.statements import as_region, by_name
+from seed_grpo.verify.shapes import SHAPES
 from seed_grpo.verify.values import (
     Rules,
     every,
@@ -178,17 +180,18 @@ def _assigned(assign: tuple[Node, Node], other: Node, rules: Rules) -> bool | No
 
 def _equations(first: Node, second: Node, rules: Rules) -> bool | None:
     """Their quotient is constant."""
-    if first[1] == second[1]:
+    left, right = in_one_reading(first[1], second[1])
+    if left == right:
         return True
-    if not first[1] or not second[1]:
+    if not left or not right:
         return False
     ratios = []
-    for one, other in zip(numeric.values(first[1]), numeric.values(second[1]), strict=True):
+    for one, other in zip(numeric.values(left), numeric.values(right), strict=True):
         if one is not None and other is not None and one.value and other.value:
             ratios.append(one.value / other.value)
     if any(abs(ratio - ratios[0]) > 1e-7 * abs(ratios[0]) for ratio in ratios):
         return False
-    return rules.proportional(first[1], second[1])
+    return rules.proportional(left, right)
 
 
 def _inequalities(first: Node, second: Node, rules: Rules) -> bool | None:
@@ -286,7 +289,7 @@ ORDER = {
     for place, kind in enumerate(
         (
             *("choice", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock"),
-            *("piecewise", "ratio", "percent", "quantity", "number", "expression"),
+            *("piecewise", "ratio", "vector", "structure", "percent", "quantity", "number", "expression"),
         )
     )
 }
@@ -304,13 +307,14 @@ RULES: dict[tuple[str, str], Rule] = {
     ("list", "set"): _any_order,
     ("set", "set"): _any_order,
     ("list", "tuple"): _list_tuple,
-    **{("set", kind): _one_of for kind in ("tuple", "matrix", "percent", "quantity", "number", "expression")},
+    **{("set", kind): _one_of for kind in ("tuple", "matrix", "vector", "percent", "quantity", "number", "expression")},
     ("region", "region"): _regions,
     **{(kind, "region"): lambda first, second, rules: _region(second, first, rules) for kind in ("list", "set")},
     ("region", "tuple"): _region,
     ("region", "reals"): _region,
     ("tuple", "tuple"): _tuples,
     ("tuple", "matrix"): _vector,
+    **SHAPES,
     ("matrix", "matrix"): _matrices,
     ("piecewise", "piecewise"): lambda first, second, rules: same_piecewise(first, second, rules, compare),
     **{("piecewise", kind): lambda first, second, rules: same_as_expression(first, second, rules, compare)

@@ -26,7 +26,7 @@ AGREEMENT = sympy.Float(10) ** (ROUNDING - DIGITS)
 POINTS = 6
 SERIES = (sympy.Sum, sympy.Product)
 PIECES = (sympy.Abs, sympy.Min, sympy.Max)
-STEPS = (sympy.floor, sympy.ceiling, sympy.Mod)
+STEPS = (sympy.floor, sympy.ceiling, sympy.Mod, sympy.factorial2)
 REFUSALS = (TypeError, ValueError, ArithmeticError, NotImplementedError, AttributeError)
 """by which sympy says that an expression makes no sense to it, such as the minimum of complex numbers"""
 
@@ -35,7 +35,7 @@ _FUNCTIONS: dict[str, Callable] = {
     "arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "sinh": sympy.sinh, "cosh": sympy.cosh,
     "tanh": sympy.tanh, "ln": sympy.log, "abs": sympy.Abs, "factorial": sympy.factorial, "floor": sympy.floor,
     "ceil": sympy.ceiling, "min": sympy.Min, "max": sympy.Max, "binomial": sympy.binomial, "mod": sympy.Mod,
-    "gcd": sympy.gcd, "lcm": sympy.lcm,
+    "factorial2": sympy.factorial2, "gcd": sympy.gcd, "lcm": sympy.lcm,
     "sum": lambda body, name, low, high: sympy.Sum(body, (name, low, high)),
     "prod": lambda body, name, low, high: sympy.Product(body, (name, low, high)),
     "lim": lambda body, name, target, side: sympy.Limit(body, name, target, "+" if side > 0 else "-"),

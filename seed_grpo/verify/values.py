@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from seed_grpo.verify.forms import algebra, numeric
+from seed_grpo.verify.forms import algebra, names, numeric
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.nodes import Node, as_form
 from seed_grpo.verify.forms.units import DEGREE, RADIAN, RADIANS, read_unit
@@ -43,6 +43,7 @@ class Rules(NamedTuple):
 
 def same_form(first: Form, second: Form, rules: Rules) -> bool | None:
     """Of two expressions."""
+    first, second = names.in_one_reading(first, second)
     if first == second:
         return True
     exact, other_exact = algebra.as_number(first), algebra.as_number(second)
@@ -124,10 +125,16 @@ def same_as_quantity(quantity: Node, other: Node, rules: Rules) -> bool | None:
     verdicts = [same_form(form, as_form(other), rules)]
     if unit == DEGREE:
         verdicts.append(same_form(algebra.mul(form, RADIANS), as_form(other), rules))
+        verdicts.append(same_form(_number_in_radians(form), as_form(other), rules))
     product = _as_quantity(other)
     if product is not None:
         verdicts.append(same_quantities(quantity, product, rules))
     return some(verdicts)
+
+
+def _number_in_radians(form: Form) -> Form:
+    r"""180^\\circ - 2\\alpha with its number alone in radians: the letters may be in them already."""
+    return algebra.add(*(algebra.mul((term,), RADIANS) if not names.symbols((term,)) else (term,) for term in form))
 
 
 def _as_quantity(node: Node) -> Node | None:

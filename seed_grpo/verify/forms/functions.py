@@ -114,6 +114,14 @@ def factorial(form: Form) -> Form:
     return algebra.number(math.factorial(value))
 
 
+def double_factorial(form: Form) -> Form:
+    """n (n - 2) (n - 4) ... down to 1 or 2."""
+    value = _natural(form)
+    if value is None or value > LARGEST_FACTORIAL:
+        return algebra.atom("call", "factorial2", form)
+    return algebra.number(math.prod(range(value, 0, -2)))
+
+
 def binomial(above: Form, below: Form) -> Form:
     total, chosen = _natural(above), _natural(below)
     if total is None or chosen is None:
@@ -121,6 +129,12 @@ def binomial(above: Form, below: Form) -> Form:
     if min(chosen, total - chosen) > MOST_FACTORS or total > 10**6:
         return algebra.atom("function", "binomial", (above, below))
     return algebra.number(math.comb(total, chosen))
+
+
+def permutations(above: Form, below: Form) -> Form:
+    """n! / (n - k)!, the number of arrangements of k out of n."""
+    rest = algebra.add(above, algebra.scale(below, Fraction(-1)))
+    return algebra.mul(factorial(above), algebra.power(factorial(rest), algebra.number(-1)))
 
 
 def absolute(form: Form) -> Form:

@@ -12,6 +12,7 @@ from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.nodes import Node, as_form, expression
 from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError
 
+LARGEST_POWER = 10
 Rows = tuple[tuple[Node, ...], ...]
 
 
@@ -69,6 +70,54 @@ def determinant(rows: Rows) -> Form:
         minor = tuple(row[:column] + row[column + 1 :] for row in rows[1:])
         terms.append(algebra.scale(algebra.mul(as_form(entry), determinant(minor)), Fraction((-1) ** column)))
     return algebra.add(*terms)
+
+
+def trace(rows: Rows) -> Form:
+    """The sum of the diagonal.
+
+    Raises:
+        GrammarError: the matrix is not square.
+    """
+    if any(len(row) != len(rows) for row in rows):
+        raise GrammarError("the trace of a matrix that is not square")
+    return algebra.add(*(as_form(row[place]) for place, row in enumerate(rows)))
+
+
+def inverse(rows: Rows) -> Rows:
+    """By cofactors.
+
+    Raises:
+        GrammarError: the matrix is not square, or larger than 4 x 4.
+        ZeroDivisionError: its determinant is 0.
+    """
+    over = algebra.power(determinant(rows), algebra.number(-1))
+    if len(rows) == 1:
+        return ((expression(over),),)
+    places = range(len(rows))
+
+    def cofactor(row: int, column: int) -> Form:
+        minor = tuple(each[:column] + each[column + 1 :] for at, each in enumerate(rows) if at != row)
+        return algebra.scale(determinant(minor), Fraction((-1) ** (row + column)))
+
+    return tuple(tuple(expression(algebra.mul(cofactor(row, column), over)) for row in places) for column in places)
+
+
+def raised(rows: Rows, exponent: str) -> Rows:
+    """Transposed, the inverse, or multiplied by itself, as the exponent says that is written.
+
+    Raises:
+        GrammarError: it says something else, or the matrix does not fit.
+    """
+    if exponent in ("T", r"\top"):
+        return transposed(rows)
+    if exponent == "-1":
+        return inverse(rows)
+    if not exponent.isdigit() or not 0 < int(exponent) <= LARGEST_POWER:
+        raise GrammarError(f"a matrix to the power {exponent!r}")
+    result = rows
+    for _ in range(int(exponent) - 1):
+        result = product(result, rows)
+    return result
 
 
 def transposed(rows: Rows) -> Rows:

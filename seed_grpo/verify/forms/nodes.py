@@ -7,6 +7,7 @@ A node is `(kind, value)`:
     based       (digits, base), 52_8            ratio       forms, 3:4
     list        nodes as written, 1, 2          set         sorted nodes, {1, 2}
     tuple       (opening, nodes, closing)       matrix      rows of nodes
+    vector      forms of three components, 2i - j       structure   sorted names, Z/6
     region      (name or None, pieces) of `seed_grpo.verify.forms.regions`: intervals and inequalities in one variable
     sets        (operation, first, second): unions and the like of what is no region
     assign      (name, node), x = 5             system      assignments of several names, as written

@@ -46,6 +46,10 @@ def _node(kind: str, value: Any) -> str:
             return value[0] + ", ".join(_node(*item) for item in value[1]) + value[2]
         case "matrix":
             return "[" + "; ".join(", ".join(_node(*entry) for entry in row) for row in value) + "]"
+        case "vector":
+            return "<" + ", ".join(map(show_form, value)) + ">"
+        case "structure":
+            return " x ".join(value)
         case "region":
             name, pieces = value
             return (f"{show_form(name)} in " if name else "") + (" or ".join(map(_piece, pieces)) or "{}")

@@ -49,6 +49,7 @@ _TABLE: dict[str, dict[str, Fraction | int]] = {
     "month": {"month": 1, "year yr": 12},
     "volume": {
         "l liter litre": 1, "ml milliliter millilitre": Fraction(1, 1000), "gal gallon": Fraction(3785411784, 10**9),
+        "qt quart": Fraction(3785411784, 4 * 10**9), "pt pint": Fraction(3785411784, 8 * 10**9),
     },
     "dollar": {"dollar usd buck": 1, "cent": Fraction(1, 100)},
     "euro": {"euro eur": 1},
@@ -59,13 +60,13 @@ _TABLE: dict[str, dict[str, Fraction | int]] = {
     "temperature": {"celsiu": 1},
     "fahrenheit": {"fahrenheit": 1},
 }  # fmt: skip
-_UNITS = {
+UNITS = {
     name: Unit(Fraction(factor), ((dimension, 1),))
     for dimension, names in _TABLE.items()
     for line, factor in names.items()
     for name in line.split()
 }
-_UNITS["mph"] = Unit(Fraction(1609344, 3600000), (("length", 1), ("time", -1)))
+UNITS["mph"] = Unit(Fraction(1609344, 3600000), (("length", 1), ("time", -1)))
 _MODIFIERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _TEMPERATURE = re.compile(r"degrees? (?=celsius|fahrenheit)", re.I)
 _WORDS = re.compile(r"[a-zA-Z]+|\^\{?-?\d\}?|/")
@@ -122,4 +123,4 @@ def read_unit(text: str) -> Unit | None:
 
 def _find(word: str) -> Unit | None:
     lowered = word.lower()
-    return _UNITS.get(lowered) or _UNITS.get(lowered.removesuffix("s"))
+    return UNITS.get(lowered) or UNITS.get(lowered.removesuffix("s"))

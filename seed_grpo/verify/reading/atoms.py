@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from seed_grpo.verify.forms import algebra, functions
+from seed_grpo.verify.forms import algebra, functions, names
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.units import CURRENCIES, is_unit, read_unit
 from seed_grpo.verify.limits import BoundReachedError, GrammarError
@@ -21,16 +21,34 @@ CALLS = (
 )
 FUNCTIONS = {**{name: name for name in functions.FUNCTIONS}, "ceiling": "ceil"}
 CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity", "e": "e", "i": "i", "I": "i"}
-ACCENTS = ("overline", "bar", "vec", "hat", "tilde", "widehat", "underline", "mathbb", "mathcal", "dot", "ddot")
+ACCENTS = {
+    **{name: name for name in ("vec", "hat", "tilde", "dot", "ddot", "breve", "check", "mathring")},
+    **{name: name for name in ("mathbb", "mathcal")},
+    **{"overline": "bar", "bar": "bar", "widehat": "hat", "overrightarrow": "vec", "widetilde": "tilde"},
+    **{"mathfrak": "mathfrak", "mathscr": "mathcal", "overarc": "hat", "overparen": "hat", "wideparen": "hat"},
+    **{"overleftrightarrow": "line"},
+}
+"""what stands over a name, or the alphabet that it is in, as a part of the name"""
+SYMBOLS = {
+    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu"),
+    *("xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "digamma"),
+    *("varepsilon", "vartheta", "varpi", "varrho", "varsigma", "varphi", "varkappa"),
+    *("Alpha", "Beta", "Gamma", "Delta", "Epsilon", "Zeta", "Eta", "Theta", "Iota", "Kappa", "Lambda", "Mu", "Nu"),
+    *("Xi", "Omicron", "Pi", "Rho", "Sigma", "Tau", "Upsilon", "Phi", "Chi", "Psi", "Omega"),
+    *("varGamma", "varDelta", "varTheta", "varLambda", "varXi", "varPi", "varSigma", "varPhi", "varPsi", "varOmega"),
+    *("ell", "hbar", "hslash", "imath", "jmath", "aleph", "beth", "wp", "mho", "eth", "nabla", "partial"),
+}
+"""commands that are names of their own; an answer with one that nobody knows is no mathematics"""
+NUMBER_SETS = ("N", "Z", "Q", "R", "C", "F", "H")
+r"""letters that stand for sets of numbers in \mathbb; \mathbb{E} and \mathbb{P} are functions"""
 PERCENT = ("%", "percent", "percentage", "pct")
 PREFIXES = (r"\Delta", r"\delta", r"\partial")
 """commands that make one name with the letter behind them"""
-NO_SYMBOLS = (
+NO_FACTORS = (
     *(r"\cup", r"\cap", r"\in", r"\notin", r"\setminus", r"\\", r"\{", r"\}", "\\", r"\mod", r"\to", r"\pm", r"\mp"),
-    *(r"\rfloor", r"\rceil", r"\rangle", r"\langle", r"\|", r"\dots", r"\approx", r"\wedge", r"\vee", r"\circ"),
-    *(r"\equiv", r"\choose", r"\over", r"\subset", r"\subseteq", r"\forall", r"\exists"),
+    *(r"\rfloor", r"\rceil", r"\rangle", r"\langle", r"\|", r"\approx", r"\circ", r"\equiv"),
 )
-"""commands that are no names; the grammar does not cover the operators among them"""
+"""commands at which a product ends"""
 FUNCTION_NAMES = "fghFGH"
 """letters that stand for functions when a bracket follows"""
 LARGEST_EXPONENT = 1500
@@ -42,6 +60,8 @@ class AtomReader(TokenReader):
 
     _infinities = 0
     """how many times infinity was read"""
+    _has_units = False
+    """whether a unit vector was read"""
     _name_call = False
     """whether a bracket after any name is the argument of a function: left of an equals sign"""
 
@@ -51,14 +71,15 @@ class AtomReader(TokenReader):
     def _symbol(self) -> Form:
         """A constant, a name of several letters, or a single letter; of `xy` the first, the rest stays to be read."""
         token = self._take()
-        if token.kind == "index":
+        if token.kind in ("index", "name"):
+            self._has_units |= token.value in names.UNIT_VECTORS
             return algebra.atom("symbol", token.value)
         name = token.value.strip().lstrip("\\")
         if (token.kind == "command" and name in ACCENTS) or (name == "bar" and self._peek().value == "{"):
-            over = self._raw()
-            if name == "overline" and re.fullmatch(r"[A-Z]{2}", over):  # the segment CD is DC
-                return algebra.mul(*(algebra.atom("symbol", letter) for letter in over))
-            name = f"{'bar' if name == 'overline' else name} {over}"
+            letters = self._raw()
+            if name == "mathbb" and letters in NUMBER_SETS:
+                raise GrammarError("a set of numbers in a calculation")
+            name = names.accented(name, ACCENTS[name], letters)
         elif name in CONSTANTS and self._peek().value != "_" and not (name == "I" and self._is_called()):
             self._infinities += CONSTANTS[name] == "infinity"
             return algebra.atom("constant", CONSTANTS[name])
@@ -120,10 +141,10 @@ class AtomReader(TokenReader):
             raise BoundReachedError(f"an exponent of ten is over {LARGEST_EXPONENT}")
         whole, point, decimals = mantissa.partition(".")
         value = Fraction(int(whole + decimals or 0), 10 ** len(decimals))
-        if point and self._peek().value in (r"\overline", r"\bar") and self._peek(2).value.isdigit():
+        if point and self._peek().value == r"\overline":
             self._take()
             period = self._raw()
-            if not period.isdigit():
+            if not period.isdigit() or self._peek().kind == "number":
                 raise GrammarError(f"{period!r} repeats in a decimal")
             value += Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(decimals))
         return algebra.number(value * Fraction(10) ** int(exponent or 0))
@@ -145,9 +166,20 @@ class AtomReader(TokenReader):
             return True
         if token.kind == "text":
             return token.value not in CONSTANTS and (len(token.value) > 1 or read_unit(token.value) is not None)
+        if self._is_unit_of_several(token):
+            return True
         name = token.value
         known = name in CALLS or name in CONSTANTS or name == "sqrt" or name in FUNCTIONS
         return token.kind == "word" and not known and (len(name) > 3 or is_unit(name))
+
+    def _is_unit_of_several(self, token: Token) -> bool:
+        """Whether a single letter is a unit since a smaller one follows: 2 m 35 cm, 3 h 5 min."""
+        if token.kind != "word" or len(token.value) > 1 or self._peek(1).kind != "number":
+            return False
+        larger, smaller = read_unit(token.value), read_unit(self._peek(2).value)
+        if larger is None or smaller is None or self._peek(2).kind not in ("word", "text"):
+            return False
+        return larger.dimensions == smaller.dimensions and larger.factor > smaller.factor
 
 
 def _checked_name(token: Token, name: str) -> str:
@@ -157,6 +189,6 @@ def _checked_name(token: Token, name: str) -> str:
         raise GrammarError(f"unexpected {token.value!r}")
     if not name or (token.kind != "command" and not name.replace(" ", "").isalpha()):
         raise GrammarError(f"unexpected {token.value!r}")
-    if token.kind == "command" and (not name.isalpha() or token.value in NO_SYMBOLS):
+    if token.kind == "command" and name not in SYMBOLS:
         raise GrammarError(f"unexpected {token.value!r}")
     return name.casefold() if len(name) > 1 and token.kind != "command" else name

@@ -16,6 +16,9 @@ from seed_grpo.verify.reading.statements import as_region
 
 SIGNS = ("=", "<", ">", "<=", ">=", "!=", r"\in", r"\approx")
 
+SCALARS = {r"\det": "det", "det": "det", "tr": "trace", "trace": "trace", "Tr": "trace"}
+"""what makes a number of a matrix"""
+
 
 class BracketReader(OperatorReader):
     """Reads brackets. A method consumes what its name says and returns its node."""
@@ -72,14 +75,42 @@ class BracketReader(OperatorReader):
         return "tuple", ("(", tuple(items), ")")
 
     def _is_matrix_ahead(self) -> bool:
-        """Whether a matrix stands in this side, before its end and outside of other brackets."""
-        for token in self._tokens[self._next :]:
-            if token.kind == "environment":
-                return token.value != "end"
+        """Whether a matrix stands in this side, before its end and outside of other brackets and of determinants."""
+        inside = 0
+        for at in range(self._next, len(self._tokens)):
+            token = self._tokens[at]
             spend(1)
-            if token.value in ("&", r"\\", *SIGNS) or self._is_separator(token):
+            if token.kind == "environment":
+                if not inside and token.value != "end" and self._scalar_before(at) is None:
+                    return True
+                inside += 1 if token.value != "end" else -1
+                if inside < 0:
+                    return False
+            elif not inside and (token.value in ("&", r"\\", *SIGNS) or self._is_separator(token)):
                 return False
         return False
+
+    def _scalar_before(self, at: int) -> str | None:
+        r"""Which number is made of the matrix at a place: by vmatrix, bars, \det or tr."""
+        before = [self._tokens[at - each].value if at >= each else "" for each in (1, 2)]
+        if self._tokens[at].value == "vmatrix" or before[0] == "|":
+            return "det"
+        names = before[:1] if before[0] not in ("(", "[", "{") else before[1:]
+        return SCALARS.get(names[0])
+
+    def _base(self) -> Form:
+        begins = self._peek().value in SCALARS or self._peek().value in ("|", "vmatrix")
+        ahead = next((ahead for ahead in range(3) if self._peek(ahead).kind == "environment"), None) if begins else None
+        name = self._scalar_before(self._next + ahead) if ahead is not None else None
+        if name is None:
+            return super()._base()
+        if self._peek().value in SCALARS:
+            self._take()
+        with_bars = self._accept("|")
+        rows = self._matrix(self._peek().kind != "environment")
+        if with_bars:
+            self._expect("|")
+        return matrices.determinant(rows) if name == "det" else matrices.trace(rows)
 
     def _matrix_sum(self) -> Node:
         rows: matrices.Rows | None = None
@@ -124,7 +155,4 @@ class BracketReader(OperatorReader):
         if bracket:
             self._expect({"(": ")", "[": "]", "{": "}"}[opening])
         matrix = tuple(tuple(row) for row in rows if row)
-        if self._peek().value == "^" and self._peek(1).value == "T":
-            self._next += 2
-            matrix = matrices.transposed(matrix)
-        return matrix
+        return matrices.raised(matrix, self._raw()) if self._accept("^") else matrix

@@ -14,7 +14,8 @@ from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.nodes import Node, as_form
 from seed_grpo.verify.forms.piecewise import OTHERWISE, Branch, piecewise
 from seed_grpo.verify.limits import GrammarError, spend
-from seed_grpo.verify.reading.brackets import SIGNS, BracketReader
+from seed_grpo.verify.reading.brackets import SIGNS
+from seed_grpo.verify.reading.quantities import QuantityReader
 from seed_grpo.verify.reading.statements import as_region, combine, relate
 from seed_grpo.verify.reading.token_reader import END, is_separator
 from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token, scan
@@ -30,7 +31,7 @@ _SPOKEN = re.compile(r"(?:if|otherwise)\b")
 _PARITY = re.compile(r"([a-zA-Z]) (?:is )?(?:an )?(even|odd)(?: (?:integer|number))?")
 
 
-class CaseReader(BracketReader):
+class CaseReader(QuantityReader):
     """Reads cases. A method consumes what its name says and returns its node."""
 
     def _cases_ahead(self) -> bool:

@@ -10,14 +10,14 @@ from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, functions, numeric
 from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.forms.names import UNIT_VECTORS
 from seed_grpo.verify.forms.units import RADIANS
 from seed_grpo.verify.limits import GrammarError
-from seed_grpo.verify.reading.atoms import CALLS, FUNCTIONS, NO_SYMBOLS, PERCENT, AtomReader
+from seed_grpo.verify.reading.atoms import CALLS, FUNCTIONS, NO_FACTORS, PERCENT, AtomReader
 from seed_grpo.verify.reading.tokens import CLOSING, Token
 
 INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
-SILENT = (r"\angle", r"\triangle", r"\measuredangle")
-"""commands that only say what kind of thing a name names"""
+COUNTS = {r"\binom": functions.binomial, r"\permutations": functions.permutations}
 FENCES = {"(": ")", "[": "]", "{": "}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
 
 
@@ -28,6 +28,8 @@ class ExpressionReader(AtomReader):
     """how many calls the reading is inside of; there degrees are angles and not units"""
     _modulus_follows = False
     """whether `mod` belongs to a congruence and not to the expression"""
+    _in_degrees = False
+    """whether a term of the expression was in degrees"""
 
     def _sum(self) -> Form:
         self._deeper()
@@ -69,9 +71,9 @@ class ExpressionReader(AtomReader):
 
     def _mixed(self) -> Form:
         """A factor, or a mixed number such as 3 1/2."""
-        is_number = self._peek().kind == "number"
+        start = self._next
         factor = self._factor()
-        if not is_number or not self._is_fraction_ahead():
+        if self._next > start + 1 or not self._is_fraction_ahead():
             return factor
         part = self._factor()
         if self._accept("/"):
@@ -102,15 +104,16 @@ class ExpressionReader(AtomReader):
         depth = self._depth
         while True:
             self._deeper()  # each sign nests what stands left of it
-            if self._peek().value == "!" and self._peek(1).value == "!":
-                raise GrammarError("a double factorial")
-            if self._accept("!"):
-                base = functions.factorial(base)
+            if self._peek().value == "!":
+                base = self._factorial(base)
             elif self._peek().value == "^" and self._is_degree(1):
-                if not self._calls:
+                if not self._calls and not self._is_degree_inside():
                     break  # a unit, for who reads the whole answer
                 self._skip_degree()
-                base = algebra.mul(base, RADIANS)
+                if self._calls:
+                    base = algebra.mul(base, RADIANS)
+                else:
+                    self._in_degrees = True
             elif self._peek().value == "^" and "'" in (self._peek(1).value, self._peek(2).value):
                 break  # minutes or seconds of an angle
             elif self._accept("^"):
@@ -119,6 +122,22 @@ class ExpressionReader(AtomReader):
                 break
         self._depth = depth
         return base
+
+    def _factorial(self, base: Form) -> Form:
+        """One sign or two: 7!! is 7 times 5 times 3, and not the factorial of a factorial."""
+        signs = 0
+        while self._accept("!"):
+            signs += 1
+        if signs > 2:
+            raise GrammarError(f"{signs} signs of a factorial")
+        return functions.factorial(base) if signs == 1 else functions.double_factorial(base)
+
+    def _is_degree_inside(self) -> bool:
+        r"""Whether what is in degrees goes on behind the sign that is ahead, as in 180^\circ - 2\alpha."""
+        token = self._peek(4 if self._peek(1).value == "{" else 2)
+        if token.kind == "word" and len(token.value) == 1 and token.value.islower():  # 360^\circ k, and not 30^\circ C
+            return True
+        return token.value in ("+", "-", "*", "/", ")", "]", "}")
 
     def _exponent(self) -> Form:
         """The whole number in `2^10`, right-associative in `2^3^2`."""
@@ -137,9 +156,6 @@ class ExpressionReader(AtomReader):
             return self._number()
         if token.value in FENCES:
             return self._group()
-        if token.value in SILENT:
-            self._take()
-            return self._base()
         if token.value == r"\frac":
             self._take()
             above = self._argument()
@@ -147,13 +163,10 @@ class ExpressionReader(AtomReader):
         if token.value in (r"\sqrt", "sqrt"):
             self._take()
             index = self._group() if self._peek().value == "[" else algebra.number(2)
-            return algebra.power(self._argument(), algebra.power(index, algebra.number(-1)))
-        if token.value == r"\binom":
+            return algebra.power(self._radicand(), algebra.power(index, algebra.number(-1)))
+        if token.value in COUNTS:
             self._take()
-            return functions.binomial(self._argument(), self._argument())
-        if token.value in (r"\boxed", r"\fbox"):
-            self._take()
-            return self._argument()
+            return COUNTS[token.value](self._argument(), self._argument())
         if name in CALLS:
             return self._call()
         if name in FUNCTIONS and self._peek(1).value in ("(", "{", r"\{", "_"):
@@ -170,10 +183,6 @@ class ExpressionReader(AtomReader):
         opening = self._take().value
         name_call, self._name_call = self._name_call, False
         inner = self._sum()
-        if opening == "{" and self._accept(r"\choose"):
-            inner = functions.binomial(inner, self._sum())
-        elif opening == "{" and self._accept(r"\over"):
-            inner = algebra.mul(inner, algebra.power(self._sum(), algebra.number(-1)))
         self._name_call = name_call
         self._expect(FENCES[opening])
         if opening in (r"\lfloor", r"\lceil"):
@@ -191,14 +200,18 @@ class ExpressionReader(AtomReader):
         self._depth -= 1
         return argument
 
+    def _radicand(self) -> Form:
+        """A whole number, of which none but a typesetter takes the first digit alone, or an argument."""
+        return self._number() if self._peek().kind == "number" else self._argument()
+
     def _call(self) -> Form:
         name = self._take().value.lstrip("\\")
-        base = self._argument() if self._accept("_") else None
+        base = self._index() if self._accept("_") else None
         exponent = self._exponent() if self._accept("^") else algebra.number(1)
         if name in INVERSE and algebra.as_number(exponent) == -1:
             name, exponent = INVERSE[name], algebra.number(1)
         if base is None and self._accept("_"):
-            base = self._argument()
+            base = self._index()
         argument = self._call_argument()
         if name == "exp":
             return algebra.power(algebra.power(algebra.atom("constant", "e"), argument), exponent)
@@ -211,6 +224,12 @@ class ExpressionReader(AtomReader):
             value = algebra.mul(value, algebra.power(_logarithm(base), algebra.number(-1)))
         return algebra.power(value, exponent)
 
+    def _index(self) -> Form:
+        r"""The base of a logarithm: of \log_10 100 the whole number, of \log_28 the digit that leaves an argument."""
+        whole = self._peek().kind == "number" and self._peek().value.isdigit()
+        follows = self._peek(1).kind in ("number", "word", "command", "name") or self._peek(1).value in ("(", "{", "|")
+        return self._number() if whole and follows else self._argument()
+
     def _call_argument(self) -> Form:
         self._deeper()
         self._calls += 1
@@ -219,7 +238,7 @@ class ExpressionReader(AtomReader):
         else:
             argument = self._factor_signed()
             while self._starts_factor(self._peek()) and self._peek().value.lstrip("\\") not in CALLS:
-                if self._peek().value == "(":
+                if self._peek().value == "(" or self._peek().value in UNIT_VECTORS:
                     break
                 argument = algebra.mul(argument, self._factor())
             constant = self._peek().value == "/" and numeric.real_value(argument) is not None
@@ -237,13 +256,18 @@ class ExpressionReader(AtomReader):
         return functions.FUNCTIONS[name](self._arguments())
 
     def _starts_factor(self, token: Token) -> bool:
-        if self._is_separator(token) or token.value in (*PERCENT, *NO_SYMBOLS) or self._is_unit(token):
+        if self._is_separator(token) or token.value in (*PERCENT, *NO_FACTORS) or self._is_unit(token):
             return False
         if token.kind == "number":
             before = self._tokens[self._next - 1]
-            ended = before.kind == "word" or before.value in (*CLOSING, "!")
+            ended = before.kind in ("word", "name") or before.value in (*CLOSING, "!") or self._is_after_power()
             return (ended and before.value != "]") or self._peek(1).value == r"\frac"
-        return token.kind in ("word", "command", "index", "text") or token.value in ("(", "{")
+        return token.kind in ("word", "name", "command", "index", "text") or token.value in ("(", "{", "vmatrix")
+
+    def _is_after_power(self) -> bool:
+        """Whether the number before was an exponent, so that another one is a factor: 2^6 3^5."""
+        signs = (self._tokens[self._next - 2].value, self._tokens[self._next - 3].value) if self._next > 2 else ("", "")
+        return self._tokens[self._next - 1].kind == "number" and (signs[0] == "^" or signs == ("-", "^"))
 
 
 def _logarithm(argument: Form) -> Form:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from seed_grpo.verify.forms import algebra, matrices, numeric, regions
+from seed_grpo.verify.forms import algebra, numeric, regions, vectors
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.functions import modulo
 from seed_grpo.verify.forms.nodes import Node, as_form, expression
-from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, MINUTE, SCALES, SECOND, Unit, is_label, read_unit
+from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, MINUTE, SCALES, SECOND, UNITS, Unit, is_label, read_unit
 from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError, spend
 from seed_grpo.verify.reading.atoms import PERCENT
 from seed_grpo.verify.reading.brackets import SIGNS
 from seed_grpo.verify.reading.cases import CaseReader
+from seed_grpo.verify.reading.left_names import left_name
 from seed_grpo.verify.reading.signs import has_signs, read_signs
 from seed_grpo.verify.reading.statements import combine, negation, operate, relate
 from seed_grpo.verify.reading.token_reader import END
@@ -71,15 +72,23 @@ class AnswerReader(CaseReader):
         if self._peek() in QUANTIFIERS:
             self._take()
         self._accept(r"\approx")
-        self._name_call = self._call_is_name()
-        sides, signs = [self._joined()], list[str]()
-        self._name_call = False
+        sides, signs = [self._left_side()], list[str]()
         if self._accept(r"\equiv"):
             return self._congruence(sides[0])
         while self._peek().value in SIGNS or (self._peek().value == r"\notin" and not signs):
             signs.append(self._take().value)
             sides.append(self._joined())
         return relate(sides, signs) if signs else sides[0]
+
+    def _left_side(self) -> Node:
+        name = left_name(self._tokens, self._next)
+        if name is not None:
+            self._next = name[1]
+            return expression(algebra.atom("symbol", name[0]))
+        self._name_call = self._call_is_name()
+        side = self._joined()
+        self._name_call = False
+        return side
 
     def _congruence(self, left: Node) -> Node:
         """What is congruent to zero, and the modulus."""
@@ -123,18 +132,20 @@ class AnswerReader(CaseReader):
 
     def _side(self) -> Node:
         token = self._peek()
+        self._in_degrees = False
         currency = self._take_currency()
         if currency is not None:
             node = self._side()
-            return node if node[0] == "quantity" else ("quantity", (as_form(node), currency))
+            return node if node[0] == "quantity" else self._quantity(as_form(node), currency)
         if self._cases_ahead():
             return self._cases()
+        structure = self._structure()
+        if structure is not None:
+            return structure
         if token.value == r"\{" or (token.value in ("(", "[", "{") and self._has_inside(",", ";")):
             return self._container()
         if token.value in ("(", "{", "[") and self._has_inside(*SET_OPERATIONS):
             return self._nested()
-        if token.value == "vmatrix":
-            return self._value(matrices.determinant(self._matrix(False)))
         if self._is_matrix_ahead():
             return self._matrix_sum()
         if token.value == r"\langle":
@@ -142,8 +153,6 @@ class AnswerReader(CaseReader):
         if token.value == r"\emptyset":
             self._take()
             return "set", ()
-        if self._takes_reals():
-            return "region", (None, regions.REALS)
         if self._digits_ahead():
             return self._based()
         return self._bracketed_digits() or self._value(self._finite())
@@ -169,12 +178,12 @@ class AnswerReader(CaseReader):
             return "ratio", (algebra.number(1), *(algebra.mul(part, over) for part in parts))
         primes = self._primes()
         if primes:
-            return "quantity", (form, MINUTE if primes == "'" else SECOND)
+            return self._quantity(form, MINUTE if primes == "'" else SECOND)
         if self._peek().value == "^" and self._is_degree(1):
             self._take()
             self._skip_degree()
             is_celsius = self._peek().value == "C" and self._take()
-            return "quantity", (form, read_unit("celsius") or DEGREE) if is_celsius else (form, DEGREE)
+            return ("quantity", (form, UNITS["celsiu"])) if is_celsius else self._quantity(form, DEGREE)
         scale = (
             SCALES.get(self._peek().value.lower().partition(" ")[0]) if self._peek().kind in ("text", "word") else None
         )
@@ -185,7 +194,16 @@ class AnswerReader(CaseReader):
                 self._next -= 1
                 self._tokens[self._next] = Token("text", token.value.partition(" ")[2])
         unit = self._unit(form)
-        return ("quantity", (form, unit)) if unit is not None else expression(form)
+        if unit is not None:
+            return self._quantity(form, unit)
+        if self._in_degrees:
+            return "quantity", (form, DEGREE)
+        return self._vector_of(form) if self._has_units else expression(form)
+
+    def _vector_of(self, form: Form) -> Node:
+        """A sum of unit vectors; what is none is an expression."""
+        parts = vectors.components(form)
+        return ("vector", parts) if parts is not None else expression(vectors.without_units(form))
 
     def _unit(self, form: Form) -> Unit | None:
         words, text_only = list[str](), True
@@ -220,14 +238,6 @@ class AnswerReader(CaseReader):
                 del self._tokens[self._next + ahead]
                 return CURRENCIES[token.value]
         return None
-
-    def _takes_reals(self) -> bool:
-        if self._accept(r"\Reals"):
-            return True
-        if self._peek().value == r"\mathbb" and self._peek(2).value == "R":
-            self._next += 4
-            return True
-        return False
 
     def _digits_ahead(self) -> int:
         """How many tokens are the digits of a number whose base follows, as in 52_8 and 2A_{16}; 0: it is none."""

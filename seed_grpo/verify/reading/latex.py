@@ -14,29 +14,16 @@ from pylatexenc import latexwalker
 from pylatexenc.macrospec import LatexContextDb, std_environment, std_macro
 
 from seed_grpo.verify.limits import MAX_DEPTH, BoundReachedError, GrammarError, check_length
+from seed_grpo.verify.reading.arranging import arranged
+from seed_grpo.verify.reading.atoms import ACCENTS
+from seed_grpo.verify.reading.spelling.characters import as_latex
+from seed_grpo.verify.reading.spelling.notations import rewritten, without_lead
+from seed_grpo.verify.reading.spelling.styling import unstyled
 from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token, scan
 
-_CHARACTERS = str.maketrans(
-    {
-        **dict.fromkeys("\u2212\u2013\u2014", "-"),
-        **dict.fromkeys("\u00d7\u22c5\u00b7", r"\times "),
-        **dict.fromkeys("\xa0\u2009\u202f\t\r\n\x0b\x0c", " "),
-        **dict.fromkeys("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff\x00", ""),
-        **dict.fromkeys("\u2018\u2019\u2032", "'"),
-        "\u00b2": "^2", "\u00b3": "^3", "\u00bd": r"\frac12 ", "\u00bc": r"\frac14 ", "\u00be": r"\frac34 ",
-        "\u00f7": "/", "\u03c0": r"\pi ", "\u221e": r"\infty ", "\u221a": r"\sqrt ", "\u00b0": r"^\circ ",
-        "\u2264": r"\le ", "\u2265": r"\ge ", "\u2260": r"\ne ", "\u222a": r"\cup ", "\u2205": r"\emptyset ",
-        "\u00b1": r"\pm ", "\u2208": r"\in ", "\u2229": r"\cap ", "\u2216": r"\setminus ", "\u211d": r"\mathbb{R}",
-        "\u03b1": r"\alpha ", "\u03b2": r"\beta ", "\u03b8": r"\theta ", "\u2248": r"\approx ", "\u20ac": r"\euro ",
-        "\u00a3": r"\pounds ", "\u27e8": r"\langle ", "\u27e9": r"\rangle ", "\uff0c": ",", "\uff1b": ";",
-    }
-)  # fmt: skip
-_LAYOUT = re.compile(
-    r"(?<!\\)(?:\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|quad|qquad|"
-    r"enspace|thinspace|medspace|[hv]space\*?\{[^{}]*\}|phantom\{[^{}]*\})(?![a-zA-Z])\.?|\\[!,;:>$ ()\[\]])|[$~]"
-)
+_LAYOUT = re.compile(r"(?<!\\)(?:\\(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\.?|\\[!,;:>/$ ()\[\]])|[$~]")
 _ROW_SPACING = re.compile(r"\\\\\s*\[-?[\d.]+ ?(?:ex|em|pt|cm|mm)\]")
-_THOUSANDS = re.compile(r"(?<![\d.,}])\d{1,3}(?:(?:\s?\{\s?,\s?\}\s?|,\\!\s?|\\,|\\ | )\d{3})+(?![\d,]| \d)", re.A)
+_THOUSANDS = re.compile(r"(?<![\d.,}^_])\d{1,3}(?:(?:\s?\{\s?,\s?\}\s?|,\\!\s?|\\,|\\ | )\d{3})+(?![\d,]| \d)", re.A)
 _ESCAPED = re.compile(r"\\\\(?=[a-zA-Z])")
 _JOINT = re.compile(r"(?<=[\d)\]}])(or|and)(?=[A-Z(\\\d])")
 _WRAPPED = re.compile(r"(?:\\n|\s)*\\begin\{(?:align|equation|gather)\*?\}|\\end\{(?:align|equation|gather)\*?\}")
@@ -51,18 +38,22 @@ _SYNONYMS = {
     r"\lparen": "(", r"\rparen": ")", r"\longrightarrow": r"\to", r"\rightarrow": r"\to", r"\Rightarrow": r"\to",
     r"\Longrightarrow": r"\to", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon", r"\prime": "'", r"\ldots": r"\dots",
     r"\cdots": r"\dots", r"\land": r"\wedge", r"\lor": r"\vee", r"\_": "_", r"\lang": r"\langle", r"\rang": r"\rangle",
+    **dict.fromkeys((r"\nicefrac", r"\sfrac", r"\xfrac", r"\flatfrac"), r"\frac"),
+    **dict.fromkeys((r"\Bbb", r"\mathds", r"\mathbbm"), r"\mathbb"), r"\textsuperscript": "^", r"\textsubscript": "_",
 }  # fmt: skip
 _TEXTS = (
     *("text", "textbf", "textit", "textrm", "textsf", "texttt", "textnormal", "mbox", "hbox", "mathrm", "mathbf"),
-    *("mathit", "mathsf", "mathtt", "operatorname", "boldsymbol", "bm", "textup", "text*"),
+    *("mathit", "mathsf", "mathtt", "operatorname", "boldsymbol", "bm", "textup", "text*", "textsc", "textsl"),
+    *("textmd", "mathnormal", "pmb"),
 )
-_EMPHASES = ("textbf", "textit", "mathbf", "mathit", "boldsymbol", "bm")
+_EMPHASES = ("textbf", "textit", "mathbf", "mathit", "boldsymbol", "bm", "mathnormal", "pmb")
 """in which a single letter is a symbol, and not a unit or a word"""
-_TWO_ARGUMENTS = ("frac", "dfrac", "tfrac", "cfrac", "binom", "tbinom", "dbinom")
-_ONE_ARGUMENT = (
-    *("boxed", "fbox", "overline", "underline", "bar", "vec", "hat", "widehat", "tilde", "dot", "ddot"),
-    *("mathbb", "mathcal"),
+_BOLD = ("textbf", "mathbf", "boldsymbol", "bm", "pmb")
+"""in which i, j and k are unit vectors"""
+_TWO_ARGUMENTS = (
+    *("frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac", "xfrac", "flatfrac", "binom", "tbinom", "dbinom"),
 )
+_ONE_ARGUMENT = (*ACCENTS, "Bbb", "mathds", "mathbbm", "textsuperscript", "textsubscript")
 _MATRICES = ("matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array", "cases", "dcases", "rcases")
 
 
@@ -73,7 +64,6 @@ def _context() -> LatexContextDb:
         macros=[
             *(std_macro(name, False, 1) for name in (*_TEXTS, *_ONE_ARGUMENT)),
             *(std_macro(name, False, 2) for name in _TWO_ARGUMENTS),
-            std_macro("sqrt", True, 1),
         ],
         environments=[std_environment(name, "{" if name == "array" else "") for name in _MATRICES],
         specials=[],
@@ -91,12 +81,14 @@ def tidy(text: str) -> str:
         BoundReachedError: the text is too long.
     """
     check_length(text)
-    text = text.translate(_CHARACTERS).replace("{:}", ":").replace("+/-", r"\pm ")
+    text = as_latex(text).replace("+/-", r"\pm ")
     text = _ROW_SPACING.sub(r"\\\\ ", text) if "\\begin" in text else _ESCAPED.sub(r"\\", text)
+    text = rewritten(unstyled(text) if "\\" in text else text)
     text = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), text)
     if "\\" in text or "$" in text or "~" in text:
         text = _LAYOUT.sub(" ", _WRAPPED.sub(" ", text.replace("\\$", r" \dollar ").replace(r"\\%", r"\%")))
     text = " ".join(_JOINT.sub(r" \1 ", text).split()).rstrip(" \\")
+    text = without_lead(text)
     ended = text.rstrip(" .")
     return ended + "..." if text.endswith("...") and ended else ended
 
@@ -111,7 +103,7 @@ def tokenize(text: str) -> list[Token]:
     tokens: list[Token] = []
     if "\\" not in text:
         scan(text, tokens, 0)
-        return tokens
+        return arranged(tokens)
     _check_depth(text)
     try:
         walker = latexwalker.LatexWalker(_uncommented(text), latex_context=_CONTEXT, tolerant_parsing=False)
@@ -121,7 +113,7 @@ def tokenize(text: str) -> list[Token]:
     except RecursionError:
         raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep") from None
     _flatten(nodes, tokens, 0)
-    return tokens
+    return arranged(tokens)
 
 
 def _check_depth(text: str) -> None:
@@ -189,7 +181,9 @@ def _flatten_text(macro: str, argument: latexwalker.LatexNode, tokens: list[Toke
         content = content[1:-1]
     content = " ".join(content.replace(r"\cdot", " ").split())
     is_letter = len(content) < 2 and macro in _EMPHASES
-    if re.search(r"[a-zA-Z]", content) and not re.search(r"[\\(){}_,;]", content) and not is_letter:
+    if macro in _BOLD and content in ("i", "j", "k"):
+        tokens.append(Token("name", f"unit {content}"))
+    elif re.search(r"\A(?!\d).*[a-zA-Z]", content) and not re.search(r"[\\(){}_,;]", content) and not is_letter:
         parts = (part.strip() for part in re.split(r"\b(and|or)\b", content))
         tokens.extend(Token("text", part) for part in parts if part)
     else:

@@ -15,7 +15,7 @@ from seed_grpo.verify.forms.regions import NoRegionError, Piece
 from seed_grpo.verify.limits import GrammarError, sort_key
 
 EQUALITIES = ("=", r"\in", r"\approx")
-COLLECTIONS = ("set", "list", "tuple", "region", "sets", "reals", "expression", "number")
+COLLECTIONS = ("set", "list", "tuple", "region", "sets", "reals", "structure", "expression", "number")
 """what something can be an element of; an expression may name a set"""
 FLIPPED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "!=": "!="}
 
