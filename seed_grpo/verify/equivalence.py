@@ -180,11 +180,7 @@ def _equations(first: Node, second: Node, rules: Rules) -> bool | None:
         return True
     if not first[1] or not second[1]:
         return False
-    ratios = []
-    for one, other in zip(numeric.values(first[1]), numeric.values(second[1]), strict=True):
-        if one is not None and other is not None and one.value and other.value:
-            ratios.append(one.value / other.value)
-    if any(abs(ratio - ratios[0]) > 1e-7 * abs(ratios[0]) for ratio in ratios):
+    if numeric.not_proportional(first[1], second[1]):
         return False
     return rules.proportional(first[1], second[1])
 

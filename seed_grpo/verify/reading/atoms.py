@@ -8,18 +8,13 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from seed_grpo.verify.forms import algebra, functions
+from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.units import CURRENCIES, is_unit, read_unit
 from seed_grpo.verify.limits import BoundReachedError, GrammarError
 from seed_grpo.verify.reading.token_reader import TokenReader
 from seed_grpo.verify.reading.tokens import Token
 
-CALLS = (
-    *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan"),
-    *("sinh", "cosh", "tanh", "ln", "log", "lg", "exp"),
-)
-FUNCTIONS = {**{name: name for name in functions.FUNCTIONS}, "ceiling": "ceil"}
 CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity", "e": "e", "i": "i", "I": "i"}
 ACCENTS = ("overline", "bar", "vec", "hat", "tilde", "widehat", "underline", "mathbb", "mathcal", "dot", "ddot")
 PERCENT = ("%", "percent", "percentage", "pct")
@@ -146,7 +141,7 @@ class AtomReader(TokenReader):
         if token.kind == "text":
             return token.value not in CONSTANTS and (len(token.value) > 1 or read_unit(token.value) is not None)
         name = token.value
-        known = name in CALLS or name in CONSTANTS or name == "sqrt" or name in FUNCTIONS
+        known = name in CONSTANTS or name == "sqrt"
         return token.kind == "word" and not known and (len(name) > 3 or is_unit(name))
 
 

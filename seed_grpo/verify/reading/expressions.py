@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from seed_grpo.verify.forms import algebra, functions, numeric
+from seed_grpo.verify.forms import algebra, calls, functions, numeric
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.units import RADIANS
 from seed_grpo.verify.limits import GrammarError
-from seed_grpo.verify.reading.atoms import CALLS, FUNCTIONS, NO_SYMBOLS, PERCENT, AtomReader
+from seed_grpo.verify.reading.atoms import NO_SYMBOLS, PERCENT, AtomReader
 from seed_grpo.verify.reading.tokens import CLOSING, Token
 
-INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
 SILENT = (r"\angle", r"\triangle", r"\measuredangle")
 """commands that only say what kind of thing a name names"""
 FENCES = {"(": ")", "[": "]", "{": "}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
@@ -132,7 +131,6 @@ class ExpressionReader(AtomReader):
 
     def _base(self) -> Form:
         token = self._peek()
-        name = token.value.lstrip("\\")
         if token.kind == "number":
             return self._number()
         if token.value in FENCES:
@@ -154,10 +152,10 @@ class ExpressionReader(AtomReader):
         if token.value in (r"\boxed", r"\fbox"):
             self._take()
             return self._argument()
-        if name in CALLS:
+        if token.kind == "call":
             return self._call()
-        if name in FUNCTIONS and self._peek(1).value in ("(", "{", r"\{", "_"):
-            return self._function(FUNCTIONS[name])
+        if token.kind == "function":
+            return self._function()
         return self._operator() if token.value in self._operators else self._symbol()
 
     _operators: tuple[str, ...] = ()
@@ -192,24 +190,21 @@ class ExpressionReader(AtomReader):
         return argument
 
     def _call(self) -> Form:
-        name = self._take().value.lstrip("\\")
+        r"""With an exponent of -1 the inverse function, `\sinh^{-1} x`; with another a power, `\sin^2 x`."""
+        name = self._take().value
         base = self._argument() if self._accept("_") else None
         exponent = self._exponent() if self._accept("^") else algebra.number(1)
-        if name in INVERSE and algebra.as_number(exponent) == -1:
-            name, exponent = INVERSE[name], algebra.number(1)
         if base is None and self._accept("_"):
             base = self._argument()
         argument = self._call_argument()
-        if name == "exp":
-            return algebra.power(algebra.power(algebra.atom("constant", "e"), argument), exponent)
-        if name == "lg":
-            base = algebra.number(10)
-        if name in ("log", "lg"):
-            name = "ln"
-        value = _logarithm(argument) if name == "ln" else algebra.atom("call", name, argument)
+        is_inverse = algebra.as_number(exponent) == -1 and name in calls.INVERSES
         if base is not None:
-            value = algebra.mul(value, algebra.power(_logarithm(base), algebra.number(-1)))
-        return algebra.power(value, exponent)
+            if name not in ("log", "ln"):
+                raise GrammarError(f"{name} with an index")
+            value = algebra.power(base, argument) if is_inverse else calls.logarithm(argument, base)
+        else:
+            value = calls.call(calls.INVERSES[name] if is_inverse else name, argument)
+        return value if is_inverse else algebra.power(value, exponent)
 
     def _call_argument(self) -> Form:
         self._deeper()
@@ -218,7 +213,7 @@ class ExpressionReader(AtomReader):
             argument = self._factor() if self._peek().value in ("{", "|") else self._group()
         else:
             argument = self._factor_signed()
-            while self._starts_factor(self._peek()) and self._peek().value.lstrip("\\") not in CALLS:
+            while self._starts_factor(self._peek()) and self._peek().kind != "call":
                 if self._peek().value == "(":
                     break
                 argument = algebra.mul(argument, self._factor())
@@ -230,8 +225,8 @@ class ExpressionReader(AtomReader):
         self._depth -= 1
         return argument
 
-    def _function(self, name: str) -> Form:
-        self._take()
+    def _function(self) -> Form:
+        name = self._take().value
         if self._accept("_"):
             raise GrammarError(f"{name} over a set")
         return functions.FUNCTIONS[name](self._arguments())
@@ -243,15 +238,4 @@ class ExpressionReader(AtomReader):
             before = self._tokens[self._next - 1]
             ended = before.kind == "word" or before.value in (*CLOSING, "!")
             return (ended and before.value != "]") or self._peek(1).value == r"\frac"
-        return token.kind in ("word", "command", "index", "text") or token.value in ("(", "{")
-
-
-def _logarithm(argument: Form) -> Form:
-    """ln 1 = 0 and ln e^x = x are exact; everything else stays a call."""
-    if argument == algebra.number(1):
-        return ()
-    if len(argument) == 1 and argument[0][1] == 1 and len(argument[0][0]) == 1:
-        base, exponent = argument[0][0][0]
-        if base == ("constant", "e"):
-            return algebra.number(exponent)
-    return algebra.atom("call", "ln", argument)
+        return token.kind in ("word", "command", "index", "text", "call", "function") or token.value in ("(", "{")

@@ -17,9 +17,9 @@ from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, MINUTE, SCALES, SEC
 from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError, spend
 from seed_grpo.verify.reading.atoms import PERCENT
 from seed_grpo.verify.reading.brackets import SIGNS, BracketReader
+from seed_grpo.verify.reading.function_names import mark_functions
 from seed_grpo.verify.reading.statements import combine, negation, operate, relate
-from seed_grpo.verify.reading.token_reader import END
-from seed_grpo.verify.reading.tokens import Token
+from seed_grpo.verify.reading.tokens import END, Token
 from seed_grpo.verify.reading.words import NUMBERS
 
 SET_OPERATIONS = (r"\cup", r"\cap", r"\setminus")
@@ -35,6 +35,7 @@ def read_answer(tokens: list[Token]) -> Node:
         ZeroDivisionError: it divides by zero.
         BoundReachedError: it would cost more than it may.
     """
+    tokens = mark_functions(tokens)
     if not any(token.value in (r"\pm", r"\mp") for token in tokens):
         return AnswerReader(list(tokens)).answer()
     readings = []
