@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, numeric
-from seed_grpo.verify.forms.nodes import Node, as_form, difference, items_of
+from seed_grpo.verify.forms.nodes import Node, equation, items_of
 from seed_grpo.verify.forms.regions import Piece
+from seed_grpo.verify.parameters import renamings
 from seed_grpo.verify.reading.statements import as_region, by_name
 from seed_grpo.verify.values import (
     Rules,
@@ -29,12 +30,20 @@ from seed_grpo.verify.values import (
 )
 
 
+def same_answers(first: Node, second: Node, rules: Rules) -> bool | None:
+    """Whether two answers mean the same, the names of parameters aside; None: as `compare`."""
+    verdict = compare(first, second, rules)
+    if verdict is True or {first[0], second[0]} <= {"number", "words", "string"}:
+        return verdict
+    return some([verdict, *(compare(one, other, rules) for one, other in renamings(first, second))])
+
+
 def compare(first: Node, second: Node, rules: Rules) -> bool | None:
     """Whether two nodes mean the same; None: neither exact forms nor values at points can tell."""
     if first == second:
         return True
     one, other = sorted((first, second), key=lambda node: ORDER.get(node[0], len(ORDER)))
-    if one[0] in ("assign", "comma") and one[0] != other[0]:
+    if one[0] in UNWRAPPED and one[0] != other[0]:
         return UNWRAPPED[one[0]](one[1], other, rules)
     rule = RULES.get((one[0], other[0]))
     return rule(one, other, rules) if rule is not None else False
@@ -146,9 +155,7 @@ def _assignments(first: Node, second: Node, rules: Rules) -> bool | None:
     if name != other_name and (_function(name) is None or _function(name) != _function(other_name)):
         if any(side[0] != "expression" for side in (name, value, other_name, other_value)):
             return False
-        return _equations(
-            ("equation", difference(name, value)), ("equation", difference(other_name, other_value)), rules
-        )
+        return _equations(equation(name, value), equation(other_name, other_value), rules)
     return compare(value, other_value, rules)
 
 
@@ -168,10 +175,7 @@ def _assigned(assign: tuple[Node, Node], other: Node, rules: Rules) -> bool | No
         return compare(value, other, rules)
     if name[0] != "expression" or value[0] not in ("number", "expression"):
         return False
-    over = algebra.add(name[1], algebra.scale(as_form(value), Fraction(-1)))
-    if not over:
-        return False
-    return _equations(("equation", algebra.scale(over, 1 / over[0][1])), other, rules)
+    return _equations(equation(name, value), other, rules)
 
 
 def _equations(first: Node, second: Node, rules: Rules) -> bool | None:
@@ -260,14 +264,24 @@ def _set_operations(first: Node, second: Node, rules: Rules) -> bool | None:
     return _any_order(("list", first[1][1:]), ("list", second[1][1:]), rules)
 
 
-UNWRAPPED = {"assign": _assigned, "comma": _comma}
+def _families(first: Node, second: Node, rules: Rules) -> bool | None:
+    """The same letters from the same numbers, and the same members; other letters are `renamings`'."""
+    return compare(first[1][0], second[1][0], rules) if first[1][1:] == second[1][1:] else False
+
+
+def _member(family: tuple[Node, tuple[str, ...], str], other: Node, rules: Rules) -> bool | None:
+    """An answer that leaves unsaid what its letters are means what they are said to be."""
+    return compare(family[0], other, rules)
+
+
+UNWRAPPED = {"family": _member, "assign": _assigned, "comma": _comma}
 """Kinds that are compared by what they hold, whatever the other is."""
 
 ORDER = {
     kind: place
     for place, kind in enumerate(
         (
-            *("assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock", "ratio"),
+            *("family", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock", "ratio"),
             *("percent", "quantity", "number", "expression"),
         )
     )
@@ -276,6 +290,7 @@ ORDER = {
 
 Rule = Callable[[Node, Node, Rules], bool | None]
 RULES: dict[tuple[str, str], Rule] = {
+    ("family", "family"): _families,
     ("assign", "assign"): _assignments,
     ("comma", "comma"): _commas,
     ("system", "system"): _any_order,

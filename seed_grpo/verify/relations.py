@@ -47,7 +47,7 @@ def never(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
 def compare_math(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
     """Whether two different parsed forms mean the same, as far as that is quickly told."""
     nodes = (first.kind, first.value), (second.kind, second.value)
-    return same_text(first, second) or equivalence.compare(*nodes, rules)
+    return same_text(first, second) or equivalence.same_answers(*nodes, rules)
 
 
 def code_relation(config: VerifierConfig) -> Relation:

@@ -31,6 +31,8 @@ from seed_grpo.verify.values import Rules
 DIGITS = 45
 MANY_DIGITS = 200
 MOST_DIGITS = 2000
+CLOSE_LOOKS = 6
+"""points at which many digits are looked at"""
 ROUNDING = 15
 """last digits of a value that may be rounding"""
 REFUSALS = (TypeError, ValueError, ArithmeticError, NotImplementedError, AttributeError)
@@ -71,18 +73,18 @@ def same(first: str, second: str, decimal_digits: int, relative: float) -> bool:
     """Whether two answers mean the same by the relation `math`; what cannot be shown is not the same."""
     rules = Rules(decimal_digits, relative, equal, proportional)
     one, other = parse_answer(first), parse_answer(second)
-    return bool(equivalence.compare((one.kind, one.value), (other.kind, other.value), rules))
+    return bool(equivalence.same_answers((one.kind, one.value), (other.kind, other.value), rules))
 
 
 def equal(first: Form, second: Form) -> bool:
     """Whether two expressions have the same value wherever both have one."""
     try:
-        seen = False
+        seen = 0
         for point, pair in _pairs(first, second):
-            if pair.apart or not _holds(first, second, point, pair):
+            if pair.apart or (seen < CLOSE_LOOKS and not _holds(first, second, point, pair)):
                 return False
-            seen = True
-        return seen or bool(sympy.simplify(build(first) - build(second)) == 0)
+            seen += 1
+        return seen > 0 or bool(sympy.simplify(build(first) - build(second)) == 0)
     except REFUSALS:
         return False
 
@@ -136,7 +138,8 @@ def _holds(first: Form, second: Form, point: Point, pair: Pair) -> bool:
     """Whether what agrees to 30 digits does so to many more than are lost on the way, so that nothing but equality is
     left: a difference that large terms hide, as in (10^80 + 1)^(1/2) - 10^40, comes out."""
     with mpmath.workdps(DIGITS):
-        lost = max(pair.first.error, pair.second.error) * mpmath.mpf(10) ** (DIGITS - ROUNDING)
+        size = max(1, abs(pair.first.value), abs(pair.second.value))
+        lost = max(pair.first.error, pair.second.error) / size * mpmath.mpf(10) ** (DIGITS - ROUNDING)
         digits = MANY_DIGITS + 2 * max(0, int(mpmath.ceil(mpmath.log10(lost)))) if lost else MANY_DIGITS
     if digits > MOST_DIGITS:
         return False

@@ -187,6 +187,30 @@ def _is_real(monomial: Monomial) -> bool:
     )
 
 
+def without_denominators(form: Form) -> Form:
+    """The form times what stands in its denominators; it is zero where the form is.
+
+    Where that has too many terms the form stays as it is.
+    """
+    try:
+        for _ in range(3):  # what was in a denominator may have some of its own
+            lowest: dict[Atom, Fraction] = {}
+            for monomial, _ in form:
+                for base, exponent in monomial:
+                    lowest[base] = min(exponent, lowest.get(base, Fraction(0)))
+            below = {base: -exponent for base, exponent in lowest.items() if exponent < 0}
+            if not below:
+                break
+            form = add(*(_settle(coefficient, _times(dict(monomial), below)) for monomial, coefficient in form))
+    except BoundReachedError:
+        pass
+    return form
+
+
+def _times(exponents: dict[Atom, Fraction], others: dict[Atom, Fraction]) -> dict[Atom, Fraction]:
+    return {base: exponents.get(base, Fraction(0)) + others.get(base, Fraction(0)) for base in {**exponents, **others}}
+
+
 def is_huge(form: Form) -> bool:
     """Whether a term is a number out of all reach: a power or a factorial that was too large to be worked out."""
     if len(form) != 1 or _bits(form[0][1]) > 64:

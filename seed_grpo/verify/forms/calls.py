@@ -118,5 +118,6 @@ _REWRITTEN: dict[str, Callable[[Form], Form]] = {
     "cbrt": lambda form: algebra.power(form, algebra.number(Fraction(1, 3))),
     "abs": functions.absolute, "factorial": functions.factorial, "sgn": functions.sign,
     "floor": lambda form: functions.floor([form]), "re": functions.real_part, "im": functions.imaginary_part,
+    "arg": functions.argument,
 }  # fmt: skip
 """calls that have exact values or are written with others"""

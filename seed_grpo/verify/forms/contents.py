@@ -106,7 +106,9 @@ def _joined(first: Contents, second: Contents) -> Contents:
 
 def _switches(base: Atom, exponent: Fraction) -> Iterator[tuple[str, Form]]:
     match base:
-        case ("call", "abs" | "sgn" | "ln", inside):
+        case ("call", "abs" | "sgn", inside):
+            yield "sign", inside
+        case ("call", "ln", inside) | ("power", inside, _) if len(inside) > 1:
             yield "sign", inside
         case ("call", "arcsin" | "arccos" | "arctanh" | "arccosh", inside):
             yield "sign", algebra.add(inside, algebra.number(1))
@@ -118,8 +120,6 @@ def _switches(base: Atom, exponent: Fraction) -> Iterator[tuple[str, Form]]:
         case ("sum", inside) if exponent.denominator > 1:
             yield "sign", inside
             yield "slope", inside
-        case ("power", below, _):
-            yield "sign", below
 
 
 def _magnitude(value: Fraction) -> int:

@@ -214,6 +214,12 @@ def imaginary_part(form: Form) -> Form:
     return _part("im", form, imaginary=True)
 
 
+def argument(form: Form) -> Form:
+    """The angle of a complex number."""
+    parts = imaginary_part(form), real_part(form)
+    return algebra.atom("call", "arg", form) if contents(form).names else arctan2(parts)
+
+
 def _part(name: str, form: Form, imaginary: bool) -> Form:
     """The terms without or with i, where all else in them is positive; else a call."""
     unit = ("constant", "i")

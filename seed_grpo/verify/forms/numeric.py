@@ -103,9 +103,9 @@ class Evaluation:
         self._real = True
         try:
             value, error = self._form(form)
+            within = abs(value) <= self._arithmetic.largest and abs(error) <= self._arithmetic.largest  # not so of NaN
         except (KeyError, ValueError, ArithmeticError):
             return None
-        within = abs(value) <= self._arithmetic.largest and abs(error) <= self._arithmetic.largest  # not so of NaN
         return Value(value, error, self._real) if within else None
 
     def _form(self, form: Form) -> tuple[Number, Any]:
@@ -163,9 +163,10 @@ class Evaluation:
                 return self._call(name, *self._form(form))
             case ("power", below, above):
                 return self._power(*self._form(below), *self._form(above))
-            case ("function", name, _) if name in OPERATORS and self._operator is not None:
-                value = self._operator(base)
-                return self._checked(value), 0
+            case ("function", name, _) if name in OPERATORS:
+                if self._operator is None:
+                    raise KeyError(name)
+                return self._checked(self._operator(base)), 0
             case ("function", name, forms):
                 return self._function(name, [self._form(form) for form in forms])
         raise KeyError(base[0])

@@ -23,10 +23,11 @@ Point = dict[str, Fraction]
 Line = dict[str, tuple[float, float]]
 """of each letter where it is at 0, and how fast it moves"""
 State = int | None
+"""a sign, 0 where rounding hides it; None where there is no real value"""
 
 NEAR = 6
 """points of ordinary size"""
-LINES = 6
+LINES = 5
 """through the space of several letters, in random directions, besides those along single letters"""
 MOST_AXES = 4
 FARTHEST = 100
@@ -36,6 +37,8 @@ STEPS = 3
 MOST_CORNERS = 16
 """on a line, those nearest to 0"""
 BISECTIONS = 60
+ROUNDING = 1e-5
+"""of the error of a double, which is a bound for when what goes in is uncertain"""
 
 
 class OutOfReachError(ValueError):
@@ -95,7 +98,7 @@ def _lines(names: Sequence[str]) -> Iterator[Line]:
 
 
 def _along(line: Line, switches: Sequence[tuple[str, Form]], reach: int) -> Iterator[Point]:
-    """One point between each two neighbouring corners on a line, and two beyond the outermost."""
+    """Two points between each two neighbouring corners on a line, and two beyond the outermost."""
     grid = _grid(reach)
     corners: set[float] = set()
     for kind, form in switches:
@@ -103,13 +106,14 @@ def _along(line: Line, switches: Sequence[tuple[str, Form]], reach: int) -> Iter
         states = [state(at) for at in grid]
         if not any(states):
             raise OutOfReachError("a corner that is nowhere")
-        for (low, before), (high, behind) in itertools.pairwise(zip(grid, states, strict=True)):
+        known = [(at, found) for at, found in zip(grid, states, strict=True) if found != 0]
+        for (low, before), (high, behind) in itertools.pairwise(known):
             if before != behind:
                 corners.add(_bisected(state, low, before, high))
-    nearest = sorted(sorted(corners, key=abs)[:MOST_CORNERS])
+    nearest = sorted({*sorted(corners, key=abs)[:MOST_CORNERS], *sorted(corners)[:1], *sorted(corners)[-1:]})
     places = [low + (high - low) * share for low, high in itertools.pairwise(nearest) for share in (0.37, 0.81)]
     for end, outwards in ((nearest[0], -1), (nearest[-1], 1)) if nearest else ():
-        places += [end + outwards * (abs(end) + 1) * far for far in (0.013, 0.71, 43.0)]
+        places += [end + outwards * (abs(end) + 1) * far for far in (0.3, 43.0)]
     for place in places:
         yield {name: Fraction(start + place * speed) for name, (start, speed) in line.items()}
 
@@ -123,28 +127,31 @@ def _grid(reach: int) -> tuple[float, ...]:
 def _state_of(kind: str, form: Form, line: Line) -> Callable[[float], State]:
     """The sign of a form on a line, or that of its slope; None where it has no real value."""
 
-    def value(at: float) -> float | None:
-        evaluation = Evaluation(DOUBLES, lambda name: complex(line[name][0] + at * line[name][1]))
-        found = evaluation(form)
-        return found.value.real if found is not None and found.real else None
+    def value(at: float) -> tuple[float, float] | None:
+        found = Evaluation(DOUBLES, lambda name: complex(line[name][0] + at * line[name][1]))(form)
+        return (found.value.real, ROUNDING * found.error) if found is not None and found.real else None
 
     def sign(at: float) -> State:
         found = value(at)
-        return None if found is None else (found > 0) - (found < 0)
+        return None if found is None else _sign(*found)
 
     def slope(at: float) -> State:
         step = abs(at) * 1e-4 + 1e-12
         low, high = value(at - step), value(at + step)
-        return None if low is None or high is None else (high > low) - (high < low)
+        return None if low is None or high is None else _sign(high[0] - low[0], low[1] + high[1])
 
     return sign if kind == "sign" else slope
+
+
+def _sign(value: float, rounding: float) -> int:
+    return 0 if abs(value) <= rounding else 1 if value > 0 else -1
 
 
 def _bisected(state: Callable[[float], State], low: float, before: State, high: float) -> float:
     """Where between two places the state stops being what it is at the lower one."""
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        if state(middle) == before:
+        if state(middle) in (0, before):
             low = middle
         else:
             high = middle

@@ -22,7 +22,7 @@ JOINED = {"sum": (algebra.add, 0), "prod": (algebra.mul, 1)}
 
 
 class EmptyRangeError(ValueError):
-    """The letters in the bounds of a series have values between which there is nothing: it means none of them."""
+    """The letters in the bounds of a series have values that it does not mean: there is nothing between the bounds."""
 
 
 def series(name: str, body: Form, variable: Form, low: Form, high: Form) -> Form:
@@ -96,10 +96,11 @@ class Substitution:
             return algebra.atom("function", name, (body, variable, *replaced))
         low, high = replaced
         length = series_length(low, high)
+        if length is not None and bounds != (low, high) and not self._is_index:
+            if length < -1 or length.denominator > 1:
+                raise EmptyRangeError(f"a {name} over {length + 1} steps")
         if length is None or length.denominator > 1 or length > MOST_TERMS:
             return series(name, body, variable, low, high)
-        if length < -1 and not self._is_index and bounds != (low, high):
-            raise EmptyRangeError(f"a {name} from {low} to {high}")
         join, nothing = JOINED[name]
         index = next(iter(contents(variable).names))
         steps = [algebra.add(low, algebra.number(step)) for step in range(int(length) + 1)]

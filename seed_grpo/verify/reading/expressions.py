@@ -27,6 +27,8 @@ class ExpressionReader(AtomReader):
     """how many calls the reading is inside of; there degrees are angles and not units"""
     _modulus_follows = False
     """whether `mod` belongs to a congruence and not to the expression"""
+    _bar_ends = False
+    """whether the next bar ends something, and does not begin an absolute value that is a factor"""
 
     def _sum(self) -> Form:
         self._deeper()
@@ -167,13 +169,17 @@ class ExpressionReader(AtomReader):
     def _group(self) -> Form:
         opening = self._take().value
         name_call, self._name_call = self._name_call, False
+        bar_ends, self._bar_ends = self._bar_ends, opening == "|"
         inner = self._sum()
         if opening == "{" and self._accept(r"\choose"):
             inner = functions.binomial(inner, self._sum())
         elif opening == "{" and self._accept(r"\over"):
             inner = algebra.mul(inner, algebra.power(self._sum(), algebra.number(-1)))
-        self._name_call = name_call
+        self._name_call, self._bar_ends = name_call, bar_ends
         self._expect(FENCES[opening])
+        if opening == "|" and self._peek().value != "|" and self._starts_factor(self._peek()):
+            if any(token.value == "|" for token in self._tokens[self._next :]):
+                raise GrammarError("bars that do not say where they open, |2|x|-1|")
         if opening in (r"\lfloor", r"\lceil"):
             return functions.FUNCTIONS["floor" if opening == r"\lfloor" else "ceil"]([inner])
         return functions.absolute(inner) if opening == "|" else inner
@@ -238,4 +244,6 @@ class ExpressionReader(AtomReader):
             before = self._tokens[self._next - 1]
             ended = before.kind == "word" or before.value in (*CLOSING, "!")
             return (ended and before.value != "]") or self._peek(1).value == r"\frac"
+        if token.value == "|":
+            return not self._bar_ends
         return token.kind in ("word", "command", "index", "text", "call", "function") or token.value in ("(", "{")

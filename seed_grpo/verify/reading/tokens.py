@@ -19,7 +19,7 @@ GLUED = {"sqrt", "percent", "infinity", *NAMES}
 """words of four letters or more that stand right behind a digit and are no product"""
 _NUMBER = r"(?P<number>(?:GROUPED\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
 _GROUPED = r"[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d+)?|"
-_REST = r"|(?P<word>(?:log(?:2|10)|atan2)(?=\()|[a-zA-Z]+)|(?P<sign><=|>=|!=|\*\*|\S)|\s"
+_REST = r"|(?P<word>(?:log(?:2|10)|atan2)(?=\()|[a-zA-Z]+)|(?P<sign><=|>=|(?<=\d)!(?==)|!=|\*\*|\S)|\s"
 _OUTSIDE = re.compile(_NUMBER.replace("GROUPED", _GROUPED) + _REST, re.A)
 _INSIDE = re.compile(_NUMBER.replace("GROUPED", "") + _REST, re.A)
 
