@@ -1,8 +1,23 @@
 """The verdict on one bare answer, for tests of the judge."""
 
+from seed_grpo.messages import Verdict
+
 JUDGE_TIMEOUT = 1.0
 
 
 def verdict(judge, answer, *references):
     """What the judge says of the answer in a box."""
     return judge.judge([rf"So \boxed{{{answer}}}."], references)[0].judgement.verdict
+
+
+def said(judge, answer, reference):
+    """The verdict on a bare answer."""
+    return judge.judge_answers([answer], [reference])[0].judgement.verdict
+
+
+def same(judge, first, second):
+    """Whether two answers mean the same, which must not depend on their order."""
+    one, other = said(judge, first, second), said(judge, second, first)
+    assert one is other, f"{first!r}, {second!r}: {one}, in the other order {other}"
+    assert one in (Verdict.CORRECT, Verdict.INCORRECT), f"{first!r}, {second!r}: {one}"
+    return one is Verdict.CORRECT

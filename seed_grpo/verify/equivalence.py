@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Any
 
 from seed_grpo.verify.forms import algebra, numeric
 from seed_grpo.verify.forms.nodes import Node, equation, items_of
 from seed_grpo.verify.forms.regions import Piece
-from seed_grpo.verify.parameters import renamings
 from seed_grpo.verify.reading.statements import as_region, by_name
 from seed_grpo.verify.values import (
     Rules,
@@ -28,14 +28,6 @@ from seed_grpo.verify.values import (
     same_ratios,
     some,
 )
-
-
-def same_answers(first: Node, second: Node, rules: Rules) -> bool | None:
-    """Whether two answers mean the same, the names of parameters aside; None: as `compare`."""
-    verdict = compare(first, second, rules)
-    if verdict is True or {first[0], second[0]} <= {"number", "words", "string"}:
-        return verdict
-    return some([verdict, *(compare(one, other, rules) for one, other in renamings(first, second))])
 
 
 def compare(first: Node, second: Node, rules: Rules) -> bool | None:
@@ -265,7 +257,7 @@ def _set_operations(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def _families(first: Node, second: Node, rules: Rules) -> bool | None:
-    """The same letters from the same numbers, and the same members; other letters are `renamings`'."""
+    """The same letters from the same numbers, and the same members; other letters are `parameters`'."""
     return compare(first[1][0], second[1][0], rules) if first[1][1:] == second[1][1:] else False
 
 
@@ -274,15 +266,19 @@ def _member(family: tuple[Node, tuple[str, ...], str], other: Node, rules: Rules
     return compare(family[0], other, rules)
 
 
-UNWRAPPED = {"family": _member, "assign": _assigned, "comma": _comma}
+UNWRAPPED: dict[str, Callable[[Any, Node, Rules], bool | None]] = {
+    "family": _member,
+    "assign": _assigned,
+    "comma": _comma,
+}
 """Kinds that are compared by what they hold, whatever the other is."""
 
 ORDER = {
     kind: place
     for place, kind in enumerate(
         (
-            *("family", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock", "ratio"),
-            *("percent", "quantity", "number", "expression"),
+            *("family", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock"),
+            *("ratio", "percent", "quantity", "number", "expression"),
         )
     )
 }

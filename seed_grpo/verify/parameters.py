@@ -1,7 +1,8 @@
-r"""Answers that differ in the name of a parameter alone: `\frac\pi4 + k\pi` and `\frac\pi4 + n\pi`, `x^2 + C` and `x^2 + K`.
+r"""Answers that differ in the name of a parameter alone: `\frac\pi4 + k\pi`, `\frac\pi4 + n\pi`; `x^2 + C`, `x^2 + K`.
 
-Consumes two nodes; produces the first with its parameters under the names of the second. A letter that a problem gives
-must stay what it is, `n + 1` is not `k + 1`; so a letter counts as a parameter only where the answer itself shows it:
+Consumes two nodes and `Rules`; produces whether they mean the same, compared as they are and with the parameters of one
+under the names of the other. A letter that a problem gives must stay what it is, `n + 1` is not `k + 1`; so a letter
+counts as a parameter only where the answer itself shows it:
 
 - both answers say that it is a whole number (`k \in \mathbb{Z}`);
 - it is one of `COUNTERS` and counts turns: rational multiples of pi (or degrees) times it, beside constants alone;
@@ -18,12 +19,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
+from seed_grpo.verify.equivalence import compare
 from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.algebra import Form, Monomial
 from seed_grpo.verify.forms.contents import contents
 from seed_grpo.verify.forms.nodes import Node, map_forms
 from seed_grpo.verify.forms.series import Substitution
 from seed_grpo.verify.forms.units import DEGREE
+from seed_grpo.verify.values import Rules, some
 
 COUNTERS = ("k", "n", "m", "l", "j")
 CONSTANTS = ("C", "K", "c", "k")
@@ -43,7 +46,15 @@ class _Sides(NamedTuple):
     """letters that are said to be whole numbers, where both answers say so"""
 
 
-def renamings(first: Node, second: Node) -> Iterator[tuple[Node, Node]]:
+def same_answers(first: Node, second: Node, rules: Rules) -> bool | None:
+    """Whether two answers mean the same, the names of parameters aside; None: as `compare`."""
+    verdict = compare(first, second, rules)
+    if verdict is True or {first[0], second[0]} <= {"number", "words", "string"}:
+        return verdict
+    return some([verdict, *(compare(one, other, rules) for one, other in _renamings(first, second))])
+
+
+def _renamings(first: Node, second: Node) -> Iterator[tuple[Node, Node]]:
     """The first answer under names of the second, and the second; nothing where no letter may have another name."""
     sides = _sides(first, second)
     if sides is None:
@@ -63,14 +74,16 @@ def renamings(first: Node, second: Node) -> Iterator[tuple[Node, Node]]:
 
 def _sides(first: Node, second: Node) -> _Sides | None:
     """None where they speak of different domains."""
-    stated = [node[1][1:] if node[0] == "family" else None for node in (first, second)]
-    inner = [node[1][0] if node[0] == "family" else node for node in (first, second)]
-    if [node[0] for node in inner].count("assign") == 1:  # x = k\pi means k\pi
-        inner = [node[1][1] if node[0] == "assign" else node for node in inner]
-    if None in stated:
-        return _Sides(*inner, (frozenset(), frozenset()))
-    (names, domain), (other_names, other_domain) = stated
-    return _Sides(*inner, (frozenset(names), frozenset(other_names))) if domain == other_domain else None
+    (one, names, domain), (other, other_names, other_domain) = (
+        node[1] if node[0] == "family" else (node, (), None) for node in (first, second)
+    )
+    if (one[0] == "assign") != (other[0] == "assign"):  # x = k\pi means k\pi
+        one, other = (node[1][1] if node[0] == "assign" else node for node in (one, other))
+    if domain is None or other_domain is None:
+        names = other_names = ()
+    elif domain != other_domain:
+        return None
+    return _Sides(one, other, (frozenset(names), frozenset(other_names)))
 
 
 def _letters(node: Node) -> frozenset[str]:
@@ -135,8 +148,9 @@ def _is_of_integration(node: Node, name: str) -> bool:
 def _is_before_function(monomial: Monomial, name: str) -> bool:
     """Whether a term is a letter times an exponential or trigonometric function, and without it in anything else."""
     factors = [base for base, _ in monomial if base != ("symbol", name)]
-    linear = dict(monomial).get(("symbol", name)) == 1 and not any(name in _names(((base, Fraction(1)),)) for base in factors)
-    return linear and any(base[0] in ("call", "power") and _names(((base, Fraction(1)),)) for base in factors)
+    inside = {base: _names(((base, Fraction(1)),)) for base in factors}
+    is_linear = dict(monomial).get(("symbol", name)) == 1 and not any(name in names for names in inside.values())
+    return is_linear and any(base[0] in ("call", "power") and names for base, names in inside.items())
 
 
 def _names(monomial: Monomial) -> frozenset[str]:

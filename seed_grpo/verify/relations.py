@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from seed_grpo.config import VerifierConfig
-from seed_grpo.verify import equivalence
 from seed_grpo.verify.code import Programs
+from seed_grpo.verify.parameters import same_answers
 from seed_grpo.verify.parse import Parsed, parse_answer, same_text
 from seed_grpo.verify.text import METHODS, parse_text
 from seed_grpo.verify.values import Rules
@@ -47,7 +47,7 @@ def never(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
 def compare_math(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
     """Whether two different parsed forms mean the same, as far as that is quickly told."""
     nodes = (first.kind, first.value), (second.kind, second.value)
-    return same_text(first, second) or equivalence.same_answers(*nodes, rules)
+    return same_text(first, second) or same_answers(*nodes, rules)
 
 
 def code_relation(config: VerifierConfig) -> Relation:

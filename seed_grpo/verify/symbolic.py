@@ -3,8 +3,8 @@
 Consumes two answers as text and reads them with our own grammar. Two expressions are equal if they agree at every point
 at which both are real, first to 30 digits and then to 185 or more; `seed_grpo.verify.forms.points` has the points.
 Where both are real at none of them, or i occurs in them, they must agree as complex numbers where letters are positive.
-mpmath calculates. Limits, integrals, derivatives and infinite series are sympy's, which also simplifies where no point
-has a value; no text reaches it.
+mpmath calculates. Limits, integrals, derivatives and infinite series are sympy's, which also simplifies them where no
+point has a value; no text reaches it. What is out of reach, such as a tower of powers, is not the same.
 """
 
 from __future__ import annotations
@@ -16,21 +16,26 @@ from typing import NamedTuple
 
 import mpmath
 import sympy
+import sympy.assumptions.wrapper
+import sympy.sets.setexpr
+import sympy.tensor.tensor  # as the last two what a first summation imports, which the child of each comparison is
 
-from seed_grpo.verify import equivalence
 from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.algebra import Atom, Form
 from seed_grpo.verify.forms.contents import contents, is_opaque
 from seed_grpo.verify.forms.numeric import Arithmetic, Evaluation, Value
-from seed_grpo.verify.forms.points import OutOfReachError, Point, points
+from seed_grpo.verify.forms.points import Point, points
 from seed_grpo.verify.forms.series import JOINED, Substitution, series_length
 from seed_grpo.verify.limits import BoundReachedError
+from seed_grpo.verify.parameters import same_answers
 from seed_grpo.verify.parse import parse_answer
 from seed_grpo.verify.values import Rules
 
 DIGITS = 45
 MANY_DIGITS = 200
 MOST_DIGITS = 2000
+KNOWN = 1e-15
+"""relative error above which a value is not known"""
 CLOSE_LOOKS = 6
 """points at which many digits are looked at"""
 ROUNDING = 15
@@ -68,12 +73,18 @@ class Pair(NamedTuple):
         """Whether they are seen to differ."""
         return bool(abs(self.first.value - self.second.value) > self.first.error + self.second.error)
 
+    @property
+    def known(self) -> bool:
+        """Whether both are known well enough for their agreement to say something; tan(pi/2) never is."""
+        size = max(1, abs(self.first.value), abs(self.second.value))
+        return bool(self.first.error + self.second.error <= KNOWN * size)
+
 
 def same(first: str, second: str, decimal_digits: int, relative: float) -> bool:
     """Whether two answers mean the same by the relation `math`; what cannot be shown is not the same."""
     rules = Rules(decimal_digits, relative, equal, proportional)
     one, other = parse_answer(first), parse_answer(second)
-    return bool(equivalence.same_answers((one.kind, one.value), (other.kind, other.value), rules))
+    return bool(same_answers((one.kind, one.value), (other.kind, other.value), rules))
 
 
 def equal(first: Form, second: Form) -> bool:
@@ -81,10 +92,12 @@ def equal(first: Form, second: Form) -> bool:
     try:
         seen = 0
         for point, pair in _pairs(first, second):
-            if pair.apart or (seen < CLOSE_LOOKS and not _holds(first, second, point, pair)):
+            if pair.apart:
+                return False
+            if (seen < CLOSE_LOOKS or not pair.known) and not _holds(first, second, point, pair):
                 return False
             seen += 1
-        return seen > 0 or bool(sympy.simplify(build(first) - build(second)) == 0)
+        return seen > 0 or (_has_operators(first, second) and sympy.simplify(build(first) - build(second)) == 0)
     except REFUSALS:
         return False
 
@@ -95,16 +108,22 @@ def proportional(first: Form, second: Form) -> bool:
         with mpmath.workdps(DIGITS):
             ratios = []
             for _, (one, other) in _pairs(first, second):
-                if abs(one.value) > one.error and abs(other.value) > other.error:
+                if one.error < KNOWN * abs(one.value) and other.error < KNOWN * abs(other.value):
                     ratio = one.value / other.value
                     relative = one.error / abs(one.value) + other.error / abs(other.value)
                     ratios.append((ratio, abs(ratio) * relative))
-            if not ratios:
-                return bool(sympy.simplify(build(first) / build(second)).is_constant())
-            kept, error = ratios[0]
-            return all(abs(ratio - kept) <= error + ratio_error for ratio, ratio_error in ratios)
+            if ratios:
+                kept, error = ratios[0]
+                return all(abs(ratio - kept) <= error + ratio_error for ratio, ratio_error in ratios)
+        quotient_known = _has_operators(first, second)
+        return quotient_known and bool(sympy.simplify(build(first) / build(second)).is_constant())
     except REFUSALS:
         return False
+
+
+def _has_operators(first: Form, second: Form) -> bool:
+    """Whether sympy may know what no point shows: an integral without bounds, a series of letters."""
+    return bool(contents(first).operators | contents(second).operators)
 
 
 def _pairs(first: Form, second: Form) -> Iterator[tuple[Point, Pair]]:
@@ -144,7 +163,7 @@ def _holds(first: Form, second: Form, point: Point, pair: Pair) -> bool:
     if digits > MOST_DIGITS:
         return False
     closer = _pair(first, second, point, digits)
-    return closer is not None and not closer.apart
+    return closer is not None and not closer.apart and closer.known
 
 
 def _value(form: Form, point: Point, digits: int) -> Value | None:
@@ -182,7 +201,7 @@ def _arithmetic(digits: int) -> Arithmetic:
         arctan2=lambda y, x: mpmath.mpc(mpmath.atan2(y.real, x.real)),
         tolerance=ten ** (ROUNDING - digits),
         noise=ten ** (ROUNDING - digits),
-        largest=ten**100_000,
+        largest=ten**1_000_000,
     )  # fmt: skip
 
 

@@ -31,7 +31,8 @@ class Contents(NamedTuple):
     operators: frozenset[str] = frozenset()
     """of `OPERATORS`"""
     switches: frozenset[tuple[str, Form]] = frozenset()
-    """forms that change their "sign" or their "slope" where the value has a corner or stops being real"""
+    """forms that change their sign where the value has a "corner" or where it stops being real, the end of its
+    "domain"; or their "slope" where a root has a corner"""
     sizes: tuple[int, int] = (0, 0)
     """decimal orders of magnitude of the smallest and the largest number in it"""
 
@@ -107,18 +108,18 @@ def _joined(first: Contents, second: Contents) -> Contents:
 def _switches(base: Atom, exponent: Fraction) -> Iterator[tuple[str, Form]]:
     match base:
         case ("call", "abs" | "sgn", inside):
-            yield "sign", inside
+            yield "corner", inside
         case ("call", "ln", inside) | ("power", inside, _) if len(inside) > 1:
-            yield "sign", inside
+            yield "domain", inside
         case ("call", "arcsin" | "arccos" | "arctanh" | "arccosh", inside):
-            yield "sign", algebra.add(inside, algebra.number(1))
-            yield "sign", algebra.add(inside, algebra.number(-1))
+            yield "domain", algebra.add(inside, algebra.number(1))
+            yield "domain", algebra.add(inside, algebra.number(-1))
         case ("function", "min" | "max", forms):
             for index, first in enumerate(forms):
                 for second in forms[:index]:
-                    yield "sign", algebra.add(first, algebra.scale(second, Fraction(-1)))
+                    yield "corner", algebra.add(first, algebra.scale(second, Fraction(-1)))
         case ("sum", inside) if exponent.denominator > 1:
-            yield "sign", inside
+            yield "domain", inside
             yield "slope", inside
 
 

@@ -194,7 +194,7 @@ class Evaluation:
         if not all(abs(value.imag) <= self._arithmetic.noise * abs(value) for value in values):
             raise ValueError("an order of complex numbers")
         if name == "binomial":
-            return self._binomial(*values, error)
+            return self._binomial(values[0], values[1], error)
         if name == "atan2":
             return self._arithmetic.arctan2(*values), error / max(map(abs, values))
         chosen = (min if name == "min" else max)(values, key=lambda value: value.real)
@@ -264,7 +264,9 @@ def real_value(form: Form) -> float | None:
     if len(form) == 1 and form[0][0] == ((("constant", "infinity"), 1),):
         return math.copysign(math.inf, form[0][1])
     found = None if contents(form).names else value_at(form, POINTS[0])
-    return found.value.real if found is not None and abs(found.value.imag) <= found.error else None
+    if found is None or abs(found.value.imag) > found.error or found.error > 0.1 * max(1.0, abs(found.value)):
+        return None
+    return found.value.real
 
 
 def sign(form: Form) -> int | None:

@@ -3,7 +3,8 @@
 Consumes two forms; produces points, small and large, of both signs. Where a root, a logarithm, an absolute value or a
 maximum occurs, a value may have a corner or stop being real: along straight lines through the space of the letters
 these places are searched for, and there is a point in every interval between them and beyond the last. Agreement on
-one side of a corner says nothing of the other: min(n, 2024) is n at many points.
+one side of a corner says nothing of the other: min(n, 2024) is n at many points. Several letters have the same sign but
+where the corners of written functions ask for others: (a^2 b)^(1/2) is a b^(1/2) as it is meant.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from seed_grpo.verify.forms.algebra import Form
-from seed_grpo.verify.forms.contents import Contents, contents
+from seed_grpo.verify.forms.contents import contents
 from seed_grpo.verify.forms.numeric import DOUBLES, Evaluation
 from seed_grpo.verify.forms.series import JOINED
 
@@ -64,8 +65,11 @@ def points(first: Form, second: Form) -> Iterator[Point]:
         reach = 3 * max(abs(size) for each in (seen, other) for size in each.sizes) + 4
         if reach > FARTHEST:
             raise OutOfReachError(f"a number of {reach} digits beside a corner")
+        one_sign = not any(kind == "corner" for kind, _ in switches)
         for line in _lines(names):
-            yield from _along(line, sorted(switches, key=repr), reach)
+            for point in _along(line, sorted(switches, key=repr), reach):
+                if not one_sign or len({value > 0 for value in point.values()}) == 1:
+                    yield point
 
 
 def _whole(names: Sequence[str]) -> Iterator[Point]:
@@ -92,9 +96,8 @@ def _lines(names: Sequence[str]) -> Iterator[Line]:
         yield {name: (generator.uniform(0.3, 3.0), float(name == moving)) for name in names}
     for index in range(LINES):
         generator = random.Random(-1 - index)
-        yield {
-            name: (generator.uniform(0.3, 3.0), generator.choice((-1, 1)) * generator.uniform(0.3, 3.0)) for name in names
-        }
+        speeds = {name: generator.choice((-1, 1)) * generator.uniform(0.3, 3.0) for name in names}
+        yield {name: (generator.uniform(0.3, 3.0), speed) for name, speed in speeds.items()}
 
 
 def _along(line: Line, switches: Sequence[tuple[str, Form]], reach: int) -> Iterator[Point]:
@@ -140,7 +143,7 @@ def _state_of(kind: str, form: Form, line: Line) -> Callable[[float], State]:
         low, high = value(at - step), value(at + step)
         return None if low is None or high is None else _sign(high[0] - low[0], low[1] + high[1])
 
-    return sign if kind == "sign" else slope
+    return slope if kind == "slope" else sign
 
 
 def _sign(value: float, rounding: float) -> int:

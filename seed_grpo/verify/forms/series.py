@@ -6,8 +6,7 @@ convention gives it. A short series of constant bounds is added up where its let
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, calls
@@ -17,7 +16,7 @@ from seed_grpo.verify.forms.functions import FUNCTIONS, binomial
 
 MOST_TERMS = 1000
 """of a series that is added up term by term"""
-JOINED = {"sum": (algebra.add, 0), "prod": (algebra.mul, 1)}
+JOINED: dict[str, tuple[Callable[[Form, Form], Form], int]] = {"sum": (algebra.add, 0), "prod": (algebra.mul, 1)}
 """how the terms of a series are joined, and what there is without any"""
 
 
@@ -96,12 +95,14 @@ class Substitution:
             return algebra.atom("function", name, (body, variable, *replaced))
         low, high = replaced
         length = series_length(low, high)
-        if length is not None and bounds != (low, high) and not self._is_index:
-            if length < -1 or length.denominator > 1:
-                raise EmptyRangeError(f"a {name} over {length + 1} steps")
+        depends = bounds != (low, high) and not self._is_index
+        if depends and length is not None and (length < -1 or length.denominator > 1):
+            raise EmptyRangeError(f"a {name} over {length + 1} steps")
         if length is None or length.denominator > 1 or length > MOST_TERMS:
             return series(name, body, variable, low, high)
         join, nothing = JOINED[name]
         index = next(iter(contents(variable).names))
-        steps = [algebra.add(low, algebra.number(step)) for step in range(int(length) + 1)]
-        return functools.reduce(join, (Substitution({index: at}, True)(body) for at in steps), algebra.number(nothing))
+        total = algebra.number(nothing)
+        for step in range(int(length) + 1):
+            total = join(total, Substitution({index: algebra.add(low, algebra.number(step))}, True)(body))
+        return total

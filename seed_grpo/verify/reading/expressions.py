@@ -177,9 +177,9 @@ class ExpressionReader(AtomReader):
             inner = algebra.mul(inner, algebra.power(self._sum(), algebra.number(-1)))
         self._name_call, self._bar_ends = name_call, bar_ends
         self._expect(FENCES[opening])
-        if opening == "|" and self._peek().value != "|" and self._starts_factor(self._peek()):
-            if any(token.value == "|" for token in self._tokens[self._next :]):
-                raise GrammarError("bars that do not say where they open, |2|x|-1|")
+        followed = self._peek().value != "|" and self._starts_factor(self._peek())
+        if opening == "|" and followed and any(token.value == "|" for token in self._tokens[self._next :]):
+            raise GrammarError("bars that do not say where they open, |2|x|-1|")
         if opening in (r"\lfloor", r"\lceil"):
             return functions.FUNCTIONS["floor" if opening == r"\lfloor" else "ceil"]([inner])
         return functions.absolute(inner) if opening == "|" else inner

@@ -5,6 +5,7 @@ Consumes nodes that the grammar has read; produces nodes. It reads no tokens.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -67,7 +68,7 @@ def _is_constant(side: Node) -> bool:
 
 def _value_of_steps(sides: Sequence[Node]) -> Node:
     """`2^{10} = 1024` means 1024, as far as doubles can tell; what is seen to be false means nothing."""
-    for left, right in zip(sides, sides[1:], strict=False):
+    for left, right in itertools.pairwise(sides):
         if numeric.differ(as_form(left), as_form(right)):
             raise GrammarError("an equation of numbers that is false")
     return sides[-1]
