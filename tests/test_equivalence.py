@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from answer_pairs import PAIRS
+from judging import said, same
 from relation_settings import settings_of
 from seed_grpo.config import VerifierConfig
 from seed_grpo.messages import Verdict
@@ -26,24 +27,10 @@ CASES = Path(__file__).parents[2] / "shared" / "data" / "grader_cases_dev.jsonl"
 SAMPLED = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def said(judge, answer, reference):
-    """The verdict on a bare answer."""
-    return judge.judge_answers([answer], [reference])[0].judgement.verdict
-
-
-def same(judge, first, second):
-    """Whether two answers mean the same, which must not depend on their order."""
-    one, other = said(judge, first, second), said(judge, second, first)
-    assert one is other, f"{first!r}, {second!r}: {one}, in the other order {other}"
-    return one is Verdict.CORRECT
-
-
 # pairs labelled by hand
 
 FAILING_PAIRS = {
-    r"f(n) = n^2 \text{ for all } n \in \mathbb{N}": "what is said behind an answer is not read",
     r"1.325\text{e-}27": "scientific notation that is half text",
-    r"LC\frac{d^2 v_o}{dt^2} + v_o = v_i": "equations are the same up to a number, not up to LC",
 }
 """answer to reason"""
 
@@ -70,11 +57,12 @@ FAILING_CASES = {
     "latex2sympy2_extended-60": "|x| |y| within bars that do not say where they open",
     "latex2sympy2_extended-116": "log x against log_a x: the label is of a printer that drops the base",
     "latex2sympy2_extended-118": "log x against log_{a^2} x: the label is of a printer that drops the base",
-    "latex2sympy2_extended-326": "gcd(8.85e-12, 9x) is 1 over the rationals; ours is of the coefficients too",
-    "latex2sympy2_extended-334": "as 326",
-    "latex2sympy2_extended-454": "lcm(8.85e-12, 9x) is x over the rationals; ours is of the coefficients too",
-    "latex2sympy2_extended-462": "as 454",
 }
+POLYNOMIAL_DIVISORS = {
+    f"latex2sympy2_extended-{number}"
+    for number in (26, 28, 34, 36, 320, 322, 326, 328, 330, 334, 344, 360, 448, 450, 454, 456, 458, 462, 488)
+}
+"""lcm(a, b) against ab and the like: labels that take letters for polynomials, where people mean whole numbers"""
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +81,12 @@ def cases(judge):
 
 
 def test_development_cases_fail_for_known_reasons_alone(cases):
-    assert {name for name, (expected, found) in cases.items() if expected is not found} == set(FAILING_CASES)
+    failing = {name for name, (expected, found) in cases.items() if expected is not found}
+    assert failing == {*FAILING_CASES, *POLYNOMIAL_DIVISORS}
 
 
 def test_nearly_all_equal_development_cases_are_found(cases):
-    found = [told for expected, told in cases.values() if expected]
+    found = [told for name, (expected, told) in cases.items() if expected and name not in POLYNOMIAL_DIVISORS]
     assert sum(found) / len(found) >= 0.98
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Any
 
 from seed_grpo.verify.forms import algebra, numeric
 from seed_grpo.verify.forms.names import in_one_reading
-from seed_grpo.verify.forms.nodes import Node, as_form, difference, items_of
+from seed_grpo.verify.forms.nodes import Node, equation, items_of
 from seed_grpo.verify.forms.regions import Piece
 from seed_grpo.verify.piecewise import same_as_expression, same_piecewise
 from seed_grpo.verify.reading.statements import as_region, by_name
@@ -150,9 +151,7 @@ def _assignments(first: Node, second: Node, rules: Rules) -> bool | None:
     if name != other_name and (_function(name) is None or _function(name) != _function(other_name)):
         if any(side[0] != "expression" for side in (name, value, other_name, other_value)):
             return False
-        return _equations(
-            ("equation", difference(name, value)), ("equation", difference(other_name, other_value)), rules
-        )
+        return _equations(equation(name, value), equation(other_name, other_value), rules)
     return compare(value, other_value, rules)
 
 
@@ -172,10 +171,7 @@ def _assigned(assign: tuple[Node, Node], other: Node, rules: Rules) -> bool | No
         return compare(value, other, rules)
     if name[0] != "expression" or value[0] not in ("number", "expression"):
         return False
-    over = algebra.add(name[1], algebra.scale(as_form(value), Fraction(-1)))
-    if not over:
-        return False
-    return _equations(("equation", algebra.scale(over, 1 / over[0][1])), other, rules)
+    return _equations(equation(name, value), other, rules)
 
 
 def _equations(first: Node, second: Node, rules: Rules) -> bool | None:
@@ -185,11 +181,7 @@ def _equations(first: Node, second: Node, rules: Rules) -> bool | None:
         return True
     if not left or not right:
         return False
-    ratios = []
-    for one, other in zip(numeric.values(left), numeric.values(right), strict=True):
-        if one is not None and other is not None and one.value and other.value:
-            ratios.append(one.value / other.value)
-    if any(abs(ratio - ratios[0]) > 1e-7 * abs(ratios[0]) for ratio in ratios):
+    if numeric.not_proportional(left, right):
         return False
     return rules.proportional(left, right)
 
@@ -281,15 +273,30 @@ def _choices(first: Node, second: Node, rules: Rules) -> bool | None:
     return compare(value, other_value, rules) if letter == other_letter else False
 
 
-UNWRAPPED = {"choice": _choice, "assign": _assigned, "comma": _comma}
+def _families(first: Node, second: Node, rules: Rules) -> bool | None:
+    """The same letters from the same numbers, and the same members; other letters are `parameters`'."""
+    return compare(first[1][0], second[1][0], rules) if first[1][1:] == second[1][1:] else False
+
+
+def _member(family: tuple[Node, tuple[str, ...], str], other: Node, rules: Rules) -> bool | None:
+    """An answer that leaves unsaid what its letters are means what they are said to be."""
+    return compare(family[0], other, rules)
+
+
+UNWRAPPED: dict[str, Callable[[Any, Node, Rules], bool | None]] = {
+    "choice": _choice,
+    "family": _member,
+    "assign": _assigned,
+    "comma": _comma,
+}
 """Kinds that are compared by what they hold, whatever the other is."""
 
 ORDER = {
     kind: place
     for place, kind in enumerate(
         (
-            *("choice", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets", "clock"),
-            *("piecewise", "ratio", "vector", "structure", "percent", "quantity", "number", "expression"),
+            *("choice", "family", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets"),
+            *("clock", "piecewise", "ratio", "vector", "structure", "percent", "quantity", "number", "expression"),
         )
     )
 }
@@ -298,6 +305,7 @@ ORDER = {
 Rule = Callable[[Node, Node, Rules], bool | None]
 RULES: dict[tuple[str, str], Rule] = {
     ("choice", "choice"): _choices,
+    ("family", "family"): _families,
     ("assign", "assign"): _assignments,
     ("comma", "comma"): _commas,
     ("system", "system"): _any_order,

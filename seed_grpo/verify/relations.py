@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from seed_grpo.config import VerifierConfig
-from seed_grpo.verify import equivalence
 from seed_grpo.verify.code import Programs
+from seed_grpo.verify.parameters import same_answers
 from seed_grpo.verify.parse import Parsed, parse_answer, same_text
 from seed_grpo.verify.reach import check_reach
 from seed_grpo.verify.text import METHODS, parse_text
@@ -52,7 +52,7 @@ def compare_math(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
         BoundReachedError: it is not, and one of the two holds a number out of reach.
     """
     nodes = (first.kind, first.value), (second.kind, second.value)
-    same = same_text(first, second) or equivalence.compare(*nodes, rules)
+    same = same_text(first, second) or same_answers(*nodes, rules)
     if same is None:
         check_reach(*nodes)
     return same

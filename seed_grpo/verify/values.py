@@ -101,7 +101,7 @@ def _is_infinite(form: Form) -> bool:
 
 
 def _one_in_reach(first: Form, second: Form) -> bool:
-    return None not in numeric.values(first) or None not in numeric.values(second)
+    return numeric.in_reach(first) or numeric.in_reach(second)
 
 
 def same_forms(first: Node, second: Node, rules: Rules) -> bool | None:

@@ -6,7 +6,7 @@ A form is a sorted tuple of (monomial, coefficient); a monomial is a sorted tupl
     ("constant", "e"|"pi"|"i"|"infinity")
     ("call", name, form)    ("function", name, forms)  a call of several arguments, and a binomial
     ("sum", form)           a sum that is not expanded: roots, reciprocals, high powers
-    ("power", base, exponent)              with an exponent that is no number
+    ("power", base, exponent)              with an exponent that is no number, of one term without a coefficient
 
 Rationals, surds, polynomials and their products are canonical: their forms are equal exactly when they are.
 Quotients by sums and nested roots are not reduced further; there equal values may have different forms. Sizes and
@@ -98,7 +98,7 @@ def power(base: Form, exponent: Form) -> Form:
     """
     rational = as_number(exponent)
     if rational is None:
-        return atom("power", base, exponent)
+        return _power_with_letters(base, exponent)
     if not base:
         if rational <= 0:
             raise ZeroDivisionError("zero to a power that is not positive")
@@ -117,6 +117,98 @@ def power(base: Form, exponent: Form) -> Form:
     content = abs(base[0][1]) if rational.denominator > 1 else base[0][1]
     inner = scale(base, 1 / content)
     return mul(_power_of_term(number(content), rational), _raised(inner, rational))
+
+
+def _power_with_letters(base: Form, exponent: Form) -> Form:
+    """base ** exponent, a product of one power for each factor of the base and each term of the exponent.
+
+    Only by laws that hold for every value: b^(m + n) = b^m b^n, b^(2m) = (b^m)^2, (-6)^m = (-1)^m 2^m 3^m, and for a
+    real m and a positive number b^(m/2) = (b^m)^(1/2). That (ab)^m is a^m b^m holds for positive values alone.
+    """
+    if base == number(1):
+        return base
+    factors = _positive_factors(base) if len(base) == 1 else None
+    parts = factors or [(base, Fraction(1))]
+    if not base or len(parts) * len(exponent) > MAX_TERMS // 4:
+        return atom("power", base, exponent)
+    result = number(1)
+    for part, multiple in parts:
+        for monomial, coefficient in exponent:
+            is_positive_number = factors is not None and part != number(-1)
+            power_of_part = _power_of_part(part, monomial, coefficient * multiple, is_positive_number)
+            if power_of_part is None:
+                return atom("power", base, exponent)
+            result = mul(result, power_of_part)
+    return result
+
+
+def _positive_factors(base: Form) -> list[tuple[Form, Fraction]] | None:
+    """Numbers and their exponents, the product of which the base is, and -1 if it is negative; None: it has letters."""
+    ((monomial, coefficient),) = base
+    if any(not is_positive(each) or each[0] == "power" for each, _ in monomial):
+        return None
+    factors: dict[Form, Fraction] = {number(-1): Fraction(1)} if coefficient < 0 else {}
+    for part, direction in ((abs(coefficient.numerator), 1), (coefficient.denominator, -1)):
+        for prime, multiplicity in _factors(part):
+            factors[number(prime)] = factors.get(number(prime), Fraction(0)) + direction * multiplicity
+    for each, exponent in monomial:
+        form = number(each[1]) if each[0] == "prime" else atom(*each)
+        factors[form] = factors.get(form, Fraction(0)) + exponent
+    return [(part, multiple) for part, multiple in factors.items() if multiple]
+
+
+def _power_of_part(base: Form, monomial: Monomial, coefficient: Fraction, is_positive_number: bool) -> Form | None:
+    """base ** (coefficient * monomial); None where the root of what may be negative would be taken."""
+    if not monomial:
+        is_letter = len(base) == 1 and base[0][1] > 0 and all(each[0] == "symbol" for each, _ in base[0][0])
+        is_safe = coefficient.denominator == 1 or is_positive_number or is_letter
+        return power(base, number(coefficient)) if is_safe else None
+    ((first, exponent), *rest) = monomial
+    is_logarithm = not rest and exponent == 1 and first[:2] == ("call", "ln") and coefficient.denominator <= 2
+    if is_logarithm and base == atom("constant", "e"):
+        return power(first[2], number(coefficient))
+    inside = Fraction(1) if is_positive_number and _is_real(monomial) else Fraction(1, coefficient.denominator)
+    return ((((("power", base, ((monomial, inside),)), coefficient / inside),), Fraction(1)),)
+
+
+def is_positive(base: Atom) -> bool:
+    """Whether an atom is a positive number whatever letters stand for, as 2^x is."""
+    if base[0] == "power":
+        _, below, above = base
+        is_positive_number = len(below) == 1 and below[0][1] > 0 and all(is_positive(each) for each, _ in below[0][0])
+        return is_positive_number and all(_is_real(monomial) for monomial, _ in above)
+    return base[0] == "prime" or base in POSITIVE
+
+
+def _is_real(monomial: Monomial) -> bool:
+    """Whether a product is real for real letters, as far as that is plain."""
+    return all(base[0] in ("symbol", "prime") or base in POSITIVE for base, _ in monomial) and all(
+        exponent.denominator == 1 or base[0] != "symbol" for base, exponent in monomial
+    )
+
+
+def without_denominators(form: Form) -> Form:
+    """The form times what stands in its denominators; it is zero where the form is.
+
+    Where that has too many terms the form stays as it is.
+    """
+    try:
+        for _ in range(3):  # what was in a denominator may have some of its own
+            lowest: dict[Atom, Fraction] = {}
+            for monomial, _ in form:
+                for base, exponent in monomial:
+                    lowest[base] = min(exponent, lowest.get(base, Fraction(0)))
+            below = {base: -exponent for base, exponent in lowest.items() if exponent < 0}
+            if not below:
+                break
+            form = add(*(_settle(coefficient, _times(dict(monomial), below)) for monomial, coefficient in form))
+    except BoundReachedError:
+        pass
+    return form
+
+
+def _times(exponents: dict[Atom, Fraction], others: dict[Atom, Fraction]) -> dict[Atom, Fraction]:
+    return {base: exponents.get(base, Fraction(0)) + others.get(base, Fraction(0)) for base in {**exponents, **others}}
 
 
 def is_huge(form: Form) -> bool:
@@ -145,7 +237,7 @@ def _raised(base: Form, exponent: Fraction) -> Form:
 def _power_of_term(base: Form, rational: Fraction) -> Form:
     monomial, coefficient = base[0]
     if rational.denominator > 1 and any(
-        exponent.numerator % 2 == 0 and symbol[0] != "prime" and symbol not in POSITIVE for symbol, exponent in monomial
+        exponent.numerator % 2 == 0 and not is_positive(symbol) for symbol, exponent in monomial
     ):
         return _raised(base, rational)  # the root of x^2 is not x
     result = _power_of_number(coefficient, rational)

@@ -14,6 +14,7 @@ A node is `(kind, value)`:
     equation    form that is zero               inequality  (sign, form): the form is < <= != 0
     chain       sorted inequalities             comma       (number, list), 1,5: one and a half, or a list
     congruence  (form that is 0, modulus)       reals       all of them, in words
+    family      (node, names, "Z" or "N"): the node for all whole values of the names in it
     date        (year, month, day), year 0 where there is none
     clock       (hour, minute, second, "a" | "p" | "")          words, string  text
     piecewise   (condition, value) of each case, sorted; a condition is a region, another node, or ("otherwise", ())
@@ -23,7 +24,7 @@ A node is `(kind, value)`:
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from fractions import Fraction
 from typing import Any
 
@@ -81,9 +82,36 @@ def flatten(items: list[Node]) -> list[Node]:
     return flat
 
 
+def map_forms(node: Node, function: Callable[[Form], Form]) -> Node | None:
+    """A node whose forms are replaced; None where it is of a kind for which that is not known."""
+    kind, value = node
+    if kind == "number":
+        return node
+    if kind == "expression":
+        return expression(function(value))
+    if kind == "equation":
+        return kind, monic(function(value))
+    if kind == "quantity":
+        return kind, (function(value[0]), value[1])
+    if kind not in ("list", "set", "tuple", "assign", "system"):
+        return None
+    items = [map_forms(item, function) for item in (value[1] if kind == "tuple" else value)]
+    if None in items:
+        return None
+    mapped = [item for item in items if item is not None]
+    if kind == "set":
+        return as_set(mapped)
+    return (kind, (value[0], tuple(mapped), value[2])) if kind == "tuple" else (kind, tuple(mapped))
+
+
 def monic(form: Form) -> Form:
     """The form over its first coefficient; equal for the two sides of an equation in every arrangement."""
     return algebra.scale(form, 1 / form[0][1]) if form else form
+
+
+def equation(left: Node, right: Node) -> Node:
+    """That two sides are equal: the form that is zero, without denominators."""
+    return "equation", monic(algebra.without_denominators(difference(left, right)))
 
 
 def difference(left: Node, right: Node) -> Form:

@@ -1,6 +1,8 @@
-"""Expressions at random points, to tell quickly that two of them differ.
+"""Expressions at points, as doubles or with any number of digits, with how exactly each value is known.
 
-Consumes forms of `seed_grpo.verify.forms.algebra`; produces complex numbers. It refutes equality and never proves it.
+Consumes forms of `seed_grpo.verify.forms.algebra`; produces complex numbers. As doubles it refutes equality quickly and
+never proves it. A letter may stand for any real number. A value counts as real where nothing in it leaves the real
+numbers, as the root and the logarithm of a negative number do: `(x - 5)^(1/2) (x + 5)^(1/2)` has no real value at -6.
 """
 
 from __future__ import annotations
@@ -9,15 +11,48 @@ import cmath
 import functools
 import math
 import random
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
 
+from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.algebra import Atom, Form
+from seed_grpo.verify.forms.contents import OPERATORS, contents, is_opaque
 
 TOLERANCE = 1e-9
-"""relative difference above which two values differ; double precision leaves room for cancellation"""
+"""relative uncertainty of every number that goes in; double precision leaves room for cancellation"""
 POINTS = (1, 2, -3)
-"""seeds of the values that symbols take, positive for a positive seed; a value at negative ones counts if it is real"""
+"""seeds of the values that letters take, positive for a positive seed"""
+FURTHER_POINTS = (4, 5, -6)
+"""seeds that are looked at where both values are real at none of the others"""
+
+Number = Any
+"""complex, or that of an arithmetic with more digits"""
+
+
+class Arithmetic(NamedTuple):
+    """What is calculated with."""
+
+    number: Callable[[Fraction], Number]
+    constants: Mapping[str, Number]
+    calls: Mapping[str, Callable[[Number], Number]]
+    arctan2: Callable[[Number, Number], Number]
+    tolerance: Any
+    """relative uncertainty of what goes in"""
+    noise: Any
+    """relative size of an imaginary part that is rounding"""
+    largest: Any
+    """above which a value is out of reach"""
+
+
+class Value(NamedTuple):
+    """A form at one point."""
+
+    value: Number
+    error: Any
+    """how far the exact value may be away, were all that goes in known to the tolerance"""
+    real: bool
+    """whether nothing in it leaves the real numbers"""
 
 
 def _gamma(z: complex) -> complex:
@@ -26,115 +61,221 @@ def _gamma(z: complex) -> complex:
     return complex(math.gamma(z.real + 1))
 
 
-CALLS: dict[str, Callable[[complex], complex]] = {
-    "sin": cmath.sin,
-    "cos": cmath.cos,
-    "tan": cmath.tan,
-    "cot": lambda z: 1 / cmath.tan(z),
-    "sec": lambda z: 1 / cmath.cos(z),
-    "csc": lambda z: 1 / cmath.sin(z),
-    "arcsin": cmath.asin,
-    "arccos": cmath.acos,
-    "arctan": cmath.atan,
-    "sinh": cmath.sinh,
-    "cosh": cmath.cosh,
-    "tanh": cmath.tanh,
-    "ln": cmath.log,
-    "abs": lambda z: complex(abs(z)),
-    "factorial": _gamma,
-}
-CONSTANTS = {"e": complex(math.e), "pi": complex(math.pi), "i": 1j}
+DOUBLES = Arithmetic(
+    number=lambda value: complex(float(value)),
+    constants={"e": complex(math.e), "pi": complex(math.pi), "i": 1j},
+    calls={
+        "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "cot": lambda z: 1 / cmath.tan(z),
+        "sec": lambda z: 1 / cmath.cos(z), "csc": lambda z: 1 / cmath.sin(z),
+        "arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan,
+        "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh,
+        "arcsinh": cmath.asinh, "arccosh": cmath.acosh, "arctanh": cmath.atanh,
+        "ln": cmath.log, "abs": lambda z: complex(abs(z)), "sgn": lambda z: z / abs(z), "factorial": _gamma,
+    },
+    arctan2=lambda y, x: complex(math.atan2(y.real, x.real)),
+    tolerance=TOLERANCE,
+    noise=1e-12,
+    largest=1e300,
+)  # fmt: skip
+
+_CIRCULAR = ("sin", "cos", "tan", "cot", "sec", "csc")
+_STEEP = ("sinh", "cosh", "tanh", "factorial")
 
 
-class Value(NamedTuple):
-    """A form at one point."""
+class Evaluation:
+    """One point: what letters stand for there, and whether all that was looked at so far is real."""
 
-    value: complex
-    largest: float
-    """the largest term in it, by which rounding is measured"""
+    def __init__(
+        self, arithmetic: Arithmetic, at: Callable[[str], Number], operator: Callable[[Atom], Number] | None = None
+    ) -> None:
+        """
+        Args:
+            at: the value of a letter; also of the text of an atom that is a letter by itself.
+            operator: the value of a sum, an integral and the like; None: they have none.
+        """
+        self._arithmetic = arithmetic
+        self._at = at
+        self._operator = operator
+        self._real = True
+
+    def __call__(self, form: Form) -> Value | None:
+        """None where the form has no value, or one that is out of reach."""
+        self._real = True
+        try:
+            value, error = self._form(form)
+            within = abs(value) <= self._arithmetic.largest and abs(error) <= self._arithmetic.largest  # not so of NaN
+        except (KeyError, ValueError, ArithmeticError):
+            return None
+        return Value(value, error, self._real) if within else None
+
+    def _form(self, form: Form) -> tuple[Number, Any]:
+        value, error = self._arithmetic.number(Fraction(0)), 0
+        for monomial, coefficient in form:
+            term = self._arithmetic.number(coefficient)
+            apart = abs(term) * self._arithmetic.tolerance
+            for base, exponent in monomial:
+                factor, factor_apart = self._factor(base, exponent)
+                term, apart = term * factor, abs(term) * factor_apart + abs(factor) * apart
+            value, error = value + term, error + apart
+        return value, error
+
+    def _factor(self, base: Atom, exponent: Fraction) -> tuple[Number, Any]:
+        value, error = self._atom(base)
+        if exponent == 1:
+            return value, error
+        size = abs(value)
+        if size <= error and exponent < 0:
+            raise ZeroDivisionError("what may be zero, in a denominator")
+        raised = self._raise(value, exponent)
+        if size <= error and error:
+            return raised, (2 * error) ** float(exponent)
+        return self._checked(raised), abs(float(exponent)) * abs(raised) * error / size if error else 0
+
+    def _checked(self, value: Number) -> Number:
+        if abs(value.imag) > self._arithmetic.noise * abs(value):
+            self._real = False
+        return value
+
+    def _raise(self, value: Number, exponent: Fraction) -> Number:
+        """A power; of a negative number an odd root is the real one, as in `seed_grpo.verify.forms.algebra`."""
+        if exponent.denominator == 1:
+            return value ** int(exponent)
+        power = self._arithmetic.number(exponent).real
+        is_odd_root = exponent.denominator % 2 and value.real < 0
+        if is_odd_root and abs(value.imag) < self._arithmetic.noise * abs(value.real):
+            return abs(value) ** power * (-1 if exponent.numerator % 2 else 1) + 0 * value
+        return value**power
+
+    def _atom(self, base: Atom) -> tuple[Number, Any]:
+        """Its value, and an error beyond that of a number that goes in."""
+        if is_opaque(base):
+            return self._at(repr(base)), 0
+        match base:
+            case ("symbol", name):
+                return self._at(name), 0
+            case ("prime", value):
+                return self._arithmetic.number(Fraction(value)), 0
+            case ("constant", name):
+                return self._checked(self._arithmetic.constants[name]), 0
+            case ("sum", form):
+                return self._form(form)
+            case ("call", name, form):
+                return self._call(name, *self._form(form))
+            case ("power", below, above):
+                return self._power(*self._form(below), *self._form(above))
+            case ("function", name, _) if name in OPERATORS:
+                if self._operator is None:
+                    raise KeyError(name)
+                return self._checked(self._operator(base)), 0
+            case ("function", name, forms):
+                return self._function(name, [self._form(form) for form in forms])
+        raise KeyError(base[0])
+
+    def _call(self, name: str, value: Number, error: Any) -> tuple[Number, Any]:
+        function = self._arithmetic.calls[name]
+        if name == "sgn" and abs(value) <= error:
+            raise ValueError("the sign of what may be zero")
+        if (name in _CIRCULAR and error > 0.01) or (name in _STEEP and abs(value) > 1e30):
+            raise ValueError("an argument out of reach")
+        result = self._checked(function(value))
+        return result, abs(function(value + error) - result) if error else 0
+
+    def _power(self, value: Number, error: Any, above: Number, above_error: Any) -> tuple[Number, Any]:
+        size = abs(value)
+        if size <= error or abs(above) * math.log2(2 + size) > 1e6:
+            raise ValueError("a power of what may be zero, or out of reach")
+        result = self._checked(value**above)
+        moved = self._arithmetic.calls["ln"](value)
+        return result, abs(result) * (abs(above) * error / size + abs(moved) * above_error)
+
+    def _function(self, name: str, arguments: list[tuple[Number, Any]]) -> tuple[Number, Any]:
+        values = [self._checked(value) for value, _ in arguments]
+        error = max(error for _, error in arguments)
+        if not all(abs(value.imag) <= self._arithmetic.noise * abs(value) for value in values):
+            raise ValueError("an order of complex numbers")
+        if name == "binomial":
+            return self._binomial(values[0], values[1], error)
+        if name == "atan2":
+            return self._arithmetic.arctan2(*values), error / max(map(abs, values))
+        chosen = (min if name == "min" else max)(values, key=lambda value: value.real)
+        return chosen, error
+
+    def _binomial(self, total: Number, chosen: Number, error: Any) -> tuple[Number, Any]:
+        factorial = self._arithmetic.calls["factorial"]
+
+        def binomial(total: Number, chosen: Number) -> Number:
+            return factorial(total) / (factorial(chosen) * factorial(total - chosen))
+
+        result = binomial(total, chosen)
+        return result, abs(binomial(total + error, chosen) - result) + abs(binomial(total, chosen + error) - result)
 
 
-@functools.lru_cache(maxsize=8192)
-def values(form: Form) -> tuple[Value | None, ...]:
-    """At each of the `POINTS`; None where the value is out of reach."""
-    return tuple(_at(form, seed) for seed in POINTS)
+@functools.lru_cache(maxsize=16384)
+def value_at(form: Form, seed: int) -> Value | None:
+    """As doubles, where letters have the values that a seed gives them."""
+    return Evaluation(DOUBLES, functools.partial(_letter, seed=seed))(form)
+
+
+@functools.lru_cache(maxsize=4096)
+def _letter(name: str, seed: int) -> complex:
+    low, high = (0.3, 1.7) if seed in POINTS else (2.0, 90.0)
+    return complex(math.copysign(random.Random(f"{name} {seed}").uniform(low, high), seed))
+
+
+def in_reach(form: Form) -> bool:
+    """Whether the form has values where letters are positive and of ordinary size."""
+    return all(value_at(form, seed) is not None for seed in POINTS if seed > 0)
 
 
 def differ(first: Form, second: Form) -> bool:
     """Whether the two are seen to differ; False where they agree, or where a value is out of reach."""
-    for one, other in zip(values(first), values(second), strict=True):
-        if one is not None and other is not None:
-            apart = abs(one.value - other.value)
-            # a difference far below the largest term may be rounding
-            if apart > TOLERANCE * max(one.largest, other.largest, abs(one.value), abs(other.value), 1e-300):
-                return True
-    return False
+    return any(abs(one.value - other.value) > one.error + other.error for one, other in _pairs(first, second))
+
+
+def not_proportional(first: Form, second: Form) -> bool:
+    """Whether the quotient of the two is seen not to be constant."""
+    ratios = []
+    for one, other in _pairs(first, second):
+        if abs(one.value) > one.error and abs(other.value) > other.error:
+            ratio = one.value / other.value
+            ratios.append((ratio, abs(ratio) * (one.error / abs(one.value) + other.error / abs(other.value))))
+    return any(abs(ratio - ratios[0][0]) > error + ratios[0][1] for ratio, error in ratios)
+
+
+def _pairs(first: Form, second: Form) -> Iterator[tuple[Value, Value]]:
+    """The values of both at the points that count: where both are real.
+
+    Complex values count, where letters are positive, if i occurs or no letter does.
+    """
+    seen, other = contents(first), contents(second)
+    takes_complex = seen.imaginary or other.imaginary or not (seen.names or other.names)
+    counted = 0
+    for seed in (*POINTS, *FURTHER_POINTS):
+        if counted and seed == FURTHER_POINTS[0]:
+            return
+        one, two = value_at(first, seed), value_at(second, seed)
+        if one is not None and two is not None and ((one.real and two.real) or (takes_complex and seed > 0)):
+            counted += 1
+            yield one, two
 
 
 def real_value(form: Form) -> float | None:
-    """Of a constant that is real; None where it has a symbol, is not real, or is out of reach. Infinity is one."""
+    """Of a constant that is real; None where it has a letter, is not real, or is out of reach. Infinity is one."""
     if len(form) == 1 and form[0][0] == ((("constant", "infinity"), 1),):
         return math.copysign(math.inf, form[0][1])
-    one, other, _ = values(form)
-    if one is None or other is None or one.value != other.value:
+    found = None if contents(form).names else value_at(form, POINTS[0])
+    if found is None or abs(found.value.imag) > found.error or found.error > 0.1 * max(1.0, abs(found.value)):
         return None
-    return one.value.real if abs(one.value.imag) <= TOLERANCE * max(one.largest, 1e-300) else None
+    return found.value.real
 
 
-def _at(form: Form, seed: int) -> Value | None:
-    try:
-        terms = _terms(form, seed)
-        value = sum(terms, 0j)
-        size = abs(value)
-    except (KeyError, ValueError, OverflowError, ZeroDivisionError):
+def sign(form: Form) -> int | None:
+    """-1, 0 or 1 of a constant; None where it is not known: there are letters, it is not real, or it may be zero."""
+    exact = algebra.as_number(form)
+    if exact is not None:
+        return (exact > 0) - (exact < 0)
+    value = real_value(form)
+    if value is None:
         return None
-    if not cmath.isfinite(value) or (seed < 0 and abs(value.imag) > 1e-12 * size):
-        return None
-    return Value(value, max((abs(term) for term in terms), default=0.0))
-
-
-def _value(form: Form, seed: int) -> complex:
-    return sum(_terms(form, seed), 0j)
-
-
-def _terms(form: Form, seed: int) -> list[complex]:
-    terms = []
-    for monomial, coefficient in form:
-        term = complex(float(coefficient))
-        for base, exponent in monomial:
-            term *= _raise(_atom_value(base, seed), exponent.numerator, exponent.denominator)
-        terms.append(term)
-    return terms
-
-
-def _raise(value: complex, numerator: int, denominator: int) -> complex:
-    """A power; of a negative number an odd root is the real one, as in `seed_grpo.verify.forms.algebra`."""
-    if denominator % 2 and denominator > 1 and value.real < 0 and abs(value.imag) < 1e-12 * abs(value.real):
-        return complex((-value.real) ** (numerator / denominator) * (-1 if numerator % 2 else 1))
-    return value ** (numerator / denominator)
-
-
-@functools.lru_cache(maxsize=4096)
-def _symbol_value(name: str, seed: int) -> complex:
-    return complex(math.copysign(random.Random(f"{name} {seed}").uniform(0.3, 1.7), seed))
-
-
-def _atom_value(base: Atom, seed: int) -> complex:
-    """Raises KeyError for a function that has no numeric value here."""
-    match base:
-        case ("symbol", name):
-            return _symbol_value(name, seed)
-        case ("prime", value):
-            return complex(value)
-        case ("constant", name):
-            return CONSTANTS[name]
-        case ("sum", form):
-            return _value(form, seed)
-        case ("call", name, form):
-            return CALLS[name](_value(form, seed))
-        case ("power", below, above):
-            return _value(below, seed) ** _value(above, seed)
-        case ("function", "binomial", (above, below)):
-            total, chosen = _value(above, seed), _value(below, seed)
-            return _gamma(total) / (_gamma(chosen) * _gamma(total - chosen))
-    raise KeyError(base[0])
+    found = value_at(form, POINTS[0])
+    return int(math.copysign(1, value)) if found is None or abs(value) > found.error else None

@@ -63,6 +63,8 @@ def _node(kind: str, value: Any) -> str:
             return "otherwise"
         case "choice":
             return f"({_node(*value[0])}) {_node(*value[1])}"
+        case "family":
+            return f"{_node(*value[0])} for {', '.join(value[1])} in {value[2]}"
         case "inequality":
             return f"{show_form(value[1])} {value[0]} 0"
         case "chain":

@@ -18,8 +18,7 @@ from seed_grpo.verify.forms import names
 from seed_grpo.verify.forms.units import is_unit
 from seed_grpo.verify.limits import GrammarError, spend
 from seed_grpo.verify.reading.atoms import ACCENTS
-from seed_grpo.verify.reading.token_reader import END
-from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token
+from seed_grpo.verify.reading.tokens import CLOSING, END, OPENING, Token
 
 INFIX = {r"\over": r"\frac", r"\choose": r"\binom"}
 BOUNDARIES = (",", ";", "=", "<", ">", "<=", ">=", "!=", r"\in", r"\notin", r"\approx", "&", r"\\")

@@ -8,18 +8,13 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from seed_grpo.verify.forms import algebra, functions, names
+from seed_grpo.verify.forms import algebra, names
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.units import CURRENCIES, is_unit, read_unit
 from seed_grpo.verify.limits import BoundReachedError, GrammarError
 from seed_grpo.verify.reading.token_reader import TokenReader
 from seed_grpo.verify.reading.tokens import Token
 
-CALLS = (
-    *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan"),
-    *("sinh", "cosh", "tanh", "ln", "log", "lg", "exp"),
-)
-FUNCTIONS = {**{name: name for name in functions.FUNCTIONS}, "ceiling": "ceil"}
 CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity", "e": "e", "i": "i", "I": "i"}
 ACCENTS = {
     **{name: name for name in ("vec", "hat", "tilde", "dot", "ddot", "breve", "check", "mathring")},
@@ -51,6 +46,8 @@ NO_FACTORS = (
 """commands at which a product ends"""
 FUNCTION_NAMES = "fghFGH"
 """letters that stand for functions when a bracket follows"""
+VARIABLES = "xyz"
+"""letters that stand for functions where only a letter or a number is in the bracket"""
 LARGEST_EXPONENT = 1500
 """of scientific notation"""
 
@@ -80,7 +77,7 @@ class AtomReader(TokenReader):
             if name == "mathbb" and letters in NUMBER_SETS:
                 raise GrammarError("a set of numbers in a calculation")
             name = names.accented(name, ACCENTS[name], letters)
-        elif name in CONSTANTS and self._peek().value != "_" and not (name == "I" and self._is_called()):
+        elif name in CONSTANTS and self._peek().value != "_" and not (name == "I" and self._is_called(name)):
             self._infinities += CONSTANTS[name] == "infinity"
             return algebra.atom("constant", CONSTANTS[name])
         elif token.value in PREFIXES and self._peek().kind in ("word", "command"):
@@ -96,7 +93,9 @@ class AtomReader(TokenReader):
         if self._accept("_"):
             name += f"_{self._raw()}"
         name += self._primes()
-        called = name.rstrip("'")[0] in FUNCTION_NAMES or self._is_called()
+        called = name.rstrip("'")[0] in FUNCTION_NAMES or self._is_called(name)
+        if called and self._accept_inverse():
+            name += "^{-1}"
         if self._peek().value == "{" and self._peek(1).value == "(" and called:  # as sympy prints it, f{(x)}
             self._take()
             arguments = self._arguments()
@@ -106,10 +105,26 @@ class AtomReader(TokenReader):
             return algebra.atom("function", name, self._arguments())
         return algebra.atom("symbol", name)
 
-    def _is_called(self) -> bool:
-        """Whether a bracket is an argument: left of an equals sign, and of a number, since I(0) is no product."""
-        is_value = self._peek(1).kind == "number" and self._peek(2).value == ")"
-        return self._peek().value == "(" and (self._name_call or is_value)
+    def _is_called(self, name: str) -> bool:
+        """Whether a bracket is an argument: left of an equals sign, and of a number, since I(0) is no product.
+
+        The sum in y(x - 1) = x + 1 is a factor, as is that of every letter in `VARIABLES`.
+        """
+        at = self._inverse_ahead()
+        is_value = self._peek(at + 1).kind == "number" and self._peek(at + 2).value == ")"
+        is_factor = name in VARIABLES and self._has_inside("+", "-")
+        return self._peek(at).value == "(" and (is_value or (self._name_call and not is_factor))
+
+    def _inverse_ahead(self) -> int:
+        """How many tokens say that an inverse function is meant, the ^{-1} of f^{-1}(x)."""
+        values = tuple(self._peek(ahead).value for ahead in range(6))
+        lengths = {("^", "{", "-", "1", "}", "("): 5, ("^", "-", "1", "("): 3}
+        return next((length for signs, length in lengths.items() if values[: length + 1] == signs), 0)
+
+    def _accept_inverse(self) -> bool:
+        length = self._inverse_ahead()
+        self._next += length
+        return length > 0
 
     def _primes(self) -> str:
         primes = ""
@@ -169,7 +184,7 @@ class AtomReader(TokenReader):
         if self._is_unit_of_several(token):
             return True
         name = token.value
-        known = name in CALLS or name in CONSTANTS or name == "sqrt" or name in FUNCTIONS
+        known = name in CONSTANTS or name == "sqrt"
         return token.kind == "word" and not known and (len(name) > 3 or is_unit(name))
 
     def _is_unit_of_several(self, token: Token) -> bool:

@@ -50,9 +50,10 @@ class BracketReader(OperatorReader):
         return items[0] if len(items) == 1 and items[0][0] == "region" else as_set(items)
 
     def _contents(self, with_braces: bool) -> list[Node]:
-        outside, self._colon_follows = self._colon_follows, with_braces
+        outside = self._colon_follows, self._bar_ends
+        self._colon_follows = self._bar_ends = with_braces
         items = [self._relation()]
-        self._colon_follows = outside
+        self._colon_follows, self._bar_ends = outside
         if with_braces and self._peek().value in ("|", ":"):  # {x | x > 3}
             self._take()
             domain, condition = as_region(items[0]), self._items()

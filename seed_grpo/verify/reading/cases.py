@@ -17,8 +17,8 @@ from seed_grpo.verify.limits import GrammarError, spend
 from seed_grpo.verify.reading.brackets import SIGNS
 from seed_grpo.verify.reading.quantities import QuantityReader
 from seed_grpo.verify.reading.statements import as_region, combine, relate
-from seed_grpo.verify.reading.token_reader import END, is_separator
-from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token, scan
+from seed_grpo.verify.reading.token_reader import is_separator
+from seed_grpo.verify.reading.tokens import CLOSING, END, OPENING, Token, scan
 
 ENVIRONMENTS = ("cases", "dcases", "rcases")
 TABLES = ("array", "aligned", "matrix", "gathered", "split", "alignedat")

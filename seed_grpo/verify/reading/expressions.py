@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from seed_grpo.verify.forms import algebra, functions, numeric
+from seed_grpo.verify.forms import algebra, calls, functions, numeric
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.names import UNIT_VECTORS
 from seed_grpo.verify.forms.units import RADIANS
 from seed_grpo.verify.limits import GrammarError
-from seed_grpo.verify.reading.atoms import CALLS, FUNCTIONS, NO_FACTORS, PERCENT, AtomReader
+from seed_grpo.verify.reading.atoms import NO_FACTORS, PERCENT, AtomReader
 from seed_grpo.verify.reading.tokens import CLOSING, Token
 
-INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
 COUNTS = {r"\binom": functions.binomial, r"\permutations": functions.permutations}
 FENCES = {"(": ")", "[": "]", "{": "}", "|": "|", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
 
@@ -30,6 +29,8 @@ class ExpressionReader(AtomReader):
     """whether `mod` belongs to a congruence and not to the expression"""
     _in_degrees = False
     """whether a term of the expression was in degrees"""
+    _bar_ends = False
+    """whether the next bar ends something, and does not begin an absolute value that is a factor"""
 
     def _sum(self) -> Form:
         self._deeper()
@@ -151,7 +152,6 @@ class ExpressionReader(AtomReader):
 
     def _base(self) -> Form:
         token = self._peek()
-        name = token.value.lstrip("\\")
         if token.kind == "number":
             return self._number()
         if token.value in FENCES:
@@ -167,10 +167,10 @@ class ExpressionReader(AtomReader):
         if token.value in COUNTS:
             self._take()
             return COUNTS[token.value](self._argument(), self._argument())
-        if name in CALLS:
+        if token.kind == "call":
             return self._call()
-        if name in FUNCTIONS and self._peek(1).value in ("(", "{", r"\{", "_"):
-            return self._function(FUNCTIONS[name])
+        if token.kind == "function":
+            return self._function()
         return self._operator() if token.value in self._operators else self._symbol()
 
     _operators: tuple[str, ...] = ()
@@ -182,9 +182,13 @@ class ExpressionReader(AtomReader):
     def _group(self) -> Form:
         opening = self._take().value
         name_call, self._name_call = self._name_call, False
+        bar_ends, self._bar_ends = self._bar_ends, opening == "|"
         inner = self._sum()
-        self._name_call = name_call
+        self._name_call, self._bar_ends = name_call, bar_ends
         self._expect(FENCES[opening])
+        followed = self._peek().value != "|" and self._starts_factor(self._peek())
+        if opening == "|" and followed and any(token.value == "|" for token in self._tokens[self._next :]):
+            raise GrammarError("bars that do not say where they open, |2|x|-1|")
         if opening in (r"\lfloor", r"\lceil"):
             return functions.FUNCTIONS["floor" if opening == r"\lfloor" else "ceil"]([inner])
         return functions.absolute(inner) if opening == "|" else inner
@@ -205,24 +209,21 @@ class ExpressionReader(AtomReader):
         return self._number() if self._peek().kind == "number" else self._argument()
 
     def _call(self) -> Form:
-        name = self._take().value.lstrip("\\")
+        r"""With an exponent of -1 the inverse function, `\sinh^{-1} x`; with another a power, `\sin^2 x`."""
+        name = self._take().value
         base = self._index() if self._accept("_") else None
         exponent = self._exponent() if self._accept("^") else algebra.number(1)
-        if name in INVERSE and algebra.as_number(exponent) == -1:
-            name, exponent = INVERSE[name], algebra.number(1)
         if base is None and self._accept("_"):
             base = self._index()
         argument = self._call_argument()
-        if name == "exp":
-            return algebra.power(algebra.power(algebra.atom("constant", "e"), argument), exponent)
-        if name == "lg":
-            base = algebra.number(10)
-        if name in ("log", "lg"):
-            name = "ln"
-        value = _logarithm(argument) if name == "ln" else algebra.atom("call", name, argument)
+        is_inverse = algebra.as_number(exponent) == -1 and name in calls.INVERSES
         if base is not None:
-            value = algebra.mul(value, algebra.power(_logarithm(base), algebra.number(-1)))
-        return algebra.power(value, exponent)
+            if name not in ("log", "ln"):
+                raise GrammarError(f"{name} with an index")
+            value = algebra.power(base, argument) if is_inverse else calls.logarithm(argument, base)
+        else:
+            value = calls.call(calls.INVERSES[name] if is_inverse else name, argument)
+        return value if is_inverse else algebra.power(value, exponent)
 
     def _index(self) -> Form:
         r"""The base of a logarithm: of \log_10 100 the whole number, of \log_28 the digit that leaves an argument."""
@@ -237,7 +238,7 @@ class ExpressionReader(AtomReader):
             argument = self._factor() if self._peek().value in ("{", "|") else self._group()
         else:
             argument = self._factor_signed()
-            while self._starts_factor(self._peek()) and self._peek().value.lstrip("\\") not in CALLS:
+            while self._starts_factor(self._peek()) and self._peek().kind != "call":
                 if self._peek().value == "(" or self._peek().value in UNIT_VECTORS:
                     break
                 argument = algebra.mul(argument, self._factor())
@@ -249,8 +250,8 @@ class ExpressionReader(AtomReader):
         self._depth -= 1
         return argument
 
-    def _function(self, name: str) -> Form:
-        self._take()
+    def _function(self) -> Form:
+        name = self._take().value
         if self._accept("_"):
             raise GrammarError(f"{name} over a set")
         return functions.FUNCTIONS[name](self._arguments())
@@ -262,20 +263,12 @@ class ExpressionReader(AtomReader):
             before = self._tokens[self._next - 1]
             ended = before.kind in ("word", "name") or before.value in (*CLOSING, "!") or self._is_after_power()
             return (ended and before.value != "]") or self._peek(1).value == r"\frac"
-        return token.kind in ("word", "name", "command", "index", "text") or token.value in ("(", "{", "vmatrix")
+        if token.value == "|":
+            return not self._bar_ends
+        kinds = ("word", "name", "command", "index", "text", "call", "function")
+        return token.kind in kinds or token.value in ("(", "{", "vmatrix")
 
     def _is_after_power(self) -> bool:
         """Whether the number before was an exponent, so that another one is a factor: 2^6 3^5."""
         signs = (self._tokens[self._next - 2].value, self._tokens[self._next - 3].value) if self._next > 2 else ("", "")
         return self._tokens[self._next - 1].kind == "number" and (signs[0] == "^" or signs == ("-", "^"))
-
-
-def _logarithm(argument: Form) -> Form:
-    """ln 1 = 0 and ln e^x = x are exact; everything else stays a call."""
-    if argument == algebra.number(1):
-        return ()
-    if len(argument) == 1 and argument[0][1] == 1 and len(argument[0][0]) == 1:
-        base, exponent = argument[0][0][0]
-        if base == ("constant", "e"):
-            return algebra.number(exponent)
-    return algebra.atom("call", "ln", argument)

@@ -11,18 +11,20 @@ from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, numeric, regions, vectors
 from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.forms.contents import contents
 from seed_grpo.verify.forms.functions import modulo
-from seed_grpo.verify.forms.nodes import Node, as_form, expression
+from seed_grpo.verify.forms.nodes import Node, as_form, expression, map_forms
 from seed_grpo.verify.forms.units import CURRENCIES, DEGREE, MINUTE, SCALES, SECOND, UNITS, Unit, is_label, read_unit
 from seed_grpo.verify.limits import MAX_ITEMS, BoundReachedError, GrammarError, spend
 from seed_grpo.verify.reading.atoms import PERCENT
 from seed_grpo.verify.reading.brackets import SIGNS
 from seed_grpo.verify.reading.cases import CaseReader
+from seed_grpo.verify.reading.domains import Stated, split_domain
+from seed_grpo.verify.reading.function_names import mark_functions
 from seed_grpo.verify.reading.left_names import left_name
 from seed_grpo.verify.reading.signs import has_signs, read_signs
 from seed_grpo.verify.reading.statements import combine, negation, operate, relate
-from seed_grpo.verify.reading.token_reader import END
-from seed_grpo.verify.reading.tokens import Token
+from seed_grpo.verify.reading.tokens import END, Token
 from seed_grpo.verify.reading.words import NUMBERS
 
 SET_OPERATIONS = (r"\cup", r"\cap", r"\setminus")
@@ -38,9 +40,31 @@ def read_answer(tokens: list[Token]) -> Node:
         ZeroDivisionError: it divides by zero.
         BoundReachedError: it would cost more than it may.
     """
+    stated = split_domain(tokens)
+    if stated is not None:
+        node = _family(stated)
+        if node is not None:
+            return node
+    tokens = mark_functions(tokens)
     if has_signs(tokens):
         return read_signs(tokens, lambda reading: AnswerReader(reading).answer())
     return AnswerReader(list(tokens)).answer()
+
+
+def _family(stated: Stated) -> Node | None:
+    """The node of an answer that says of its letters what they are; None where they are not in it."""
+    try:
+        node = read_answer(stated.tokens)
+    except GrammarError:
+        return None
+    found = set[str]()
+
+    def keep(form: Form) -> Form:
+        found.update(contents(form).names)
+        return form
+
+    is_read = map_forms(node, keep) is not None
+    return ("family", (node, stated.names, stated.domain)) if is_read and found.issuperset(stated.names) else None
 
 
 class AnswerReader(CaseReader):
@@ -110,6 +134,9 @@ class AnswerReader(CaseReader):
         at, depth = self._next, 0
         if self._peek().kind not in ("word", "command"):
             return False
+        inverse = ("^", "{", "-", "1", "}")
+        if tuple(token.value for token in self._tokens[at + 1 : at + 6]) == inverse:
+            at += len(inverse)
         while at < len(self._tokens) and self._tokens[at].value != "(":
             spend(1)
             if self._tokens[at].value in (*SIGNS, "+", "-", "*", r"\frac") or self._is_separator(self._tokens[at]):

@@ -10,11 +10,11 @@ import re
 
 from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.algebra import Form
+from seed_grpo.verify.forms.series import series
 from seed_grpo.verify.limits import GrammarError
 from seed_grpo.verify.reading.atoms import CONSTANTS
 from seed_grpo.verify.reading.expressions import ExpressionReader
-from seed_grpo.verify.reading.token_reader import END
-from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token
+from seed_grpo.verify.reading.tokens import CLOSING, END, OPENING, Token
 
 DIFFERENTIAL = Token("sign", "differential")
 
@@ -67,8 +67,8 @@ class OperatorReader(ExpressionReader):
         reader = OperatorReader(below)
         variable = reader._symbol()
         reader._expect("=")
-        parts = (variable, reader._to_end(), OperatorReader(above)._to_end())
-        return algebra.atom("function", name, (self._product(), *parts))
+        low, high = reader._to_end(), OperatorReader(above)._to_end()
+        return series(name, self._product(), variable, low, high)
 
     def _limit(self) -> Form:
         below, _ = self._bounds()

@@ -11,7 +11,7 @@ from seed_grpo.verify.forms.nodes import Node, as_list
 from seed_grpo.verify.forms.units import MINUTE, SECOND, UNITS, Unit, read_unit
 from seed_grpo.verify.limits import GrammarError
 from seed_grpo.verify.reading.structures import StructureReader
-from seed_grpo.verify.reading.token_reader import END
+from seed_grpo.verify.reading.tokens import END
 
 MOST_PARTS = 6
 FOOT, INCH = UNITS["ft"], UNITS["in"]

@@ -5,12 +5,15 @@ Consumes nodes that the grammar has read; produces nodes. It reads no tokens.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 
-from seed_grpo.verify.forms import algebra, regions
+from seed_grpo.verify.forms import algebra, numeric, regions
 from seed_grpo.verify.forms.algebra import Form
-from seed_grpo.verify.forms.nodes import Node, as_form, as_list, as_set, difference, monic
+from seed_grpo.verify.forms.calls import GAUGED
+from seed_grpo.verify.forms.contents import contents
+from seed_grpo.verify.forms.nodes import Node, as_form, as_list, as_set, difference, equation, monic
 from seed_grpo.verify.forms.regions import NoRegionError, Piece
 from seed_grpo.verify.limits import GrammarError, sort_key
 
@@ -43,18 +46,41 @@ def _equate(sides: Sequence[Node]) -> Node:
     first, last = sides[0], sides[-1]
     if any(side[0] not in ("number", "expression") for side in sides) and not is_name(first):
         return last  # 0.56 = 56%
-    if is_name(first):
+    if all(_is_constant(side) for side in sides) and not is_name(first):
+        return _value_of_steps(sides)
+    if is_name(first) or _is_gauge(first, last):
         if first == last:
             raise GrammarError("an equation that says nothing")
         return "assign", (first, last)
     if is_name(last) and len(sides) == 2 and first[0] in ("number", "expression") and not _shares_atom(first, last):
         return "assign", (last, first)  # 5 = x
     if len(sides) == 2:
-        form = monic(difference(first, last))
-        if not form:
+        node = equation(first, last)
+        if not node[1]:
             raise GrammarError("an equation that says nothing")
-        return "equation", form
+        return node
     return last
+
+
+def _is_constant(side: Node) -> bool:
+    return side[0] == "number" or (side[0] == "expression" and not contents(side[1]).names)
+
+
+def _value_of_steps(sides: Sequence[Node]) -> Node:
+    """`2^{10} = 1024` means 1024, as far as doubles can tell; what is seen to be false means nothing."""
+    for left, right in itertools.pairwise(sides):
+        if numeric.differ(as_form(left), as_form(right)):
+            raise GrammarError("an equation of numbers that is false")
+    return sides[-1]
+
+
+def _is_gauge(left: Node, right: Node) -> bool:
+    r"""Whether an equation says the value of a function: `\sin\theta = 3/5`, and not `\sin\theta = \cos\theta`."""
+    if left[0] != "expression" or len(left[1]) != 1 or left[1][0][1] != 1 or len(left[1][0][0]) != 1:
+        return False
+    ((base, exponent),) = left[1][0][0]
+    is_asked_for = base[0] == "call" and base[1] in GAUGED and exponent.denominator == 1 and exponent > 0
+    return is_asked_for and bool(contents(left[1]).names) and _is_constant(right)
 
 
 def _shares_atom(first: Node, second: Node) -> bool:
@@ -82,7 +108,9 @@ def _names_only(form: Form) -> bool:
         if abs(exponent) != 1 or base[0] not in ("symbol", "function", "call"):
             return False
         if base[0] == "call":
-            return base[1] == "abs" and len(form[0][0]) == 1 and _names_only(base[2])
+            if base[1] != "abs" or exponent < 0 or not _names_only(base[2]):
+                return False
+            base = base[2][0][0][0][0]
         names.append(base[1])
     is_ratio = any(exponent < 0 for _, exponent in form[0][0]) and len(names) == 2
     return len(names) == 1 or is_ratio or all(str(name)[0].isupper() for name in names)

@@ -6,9 +6,7 @@ Consumes tokens of `seed_grpo.verify.reading.tokens`; it knows brackets and sepa
 from __future__ import annotations
 
 from seed_grpo.verify.limits import MAX_DEPTH, BoundReachedError, GrammarError, spend
-from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token
-
-END = Token("end", "")
+from seed_grpo.verify.reading.tokens import CLOSING, END, OPENING, Token
 
 
 def is_separator(token: Token) -> bool:

@@ -8,17 +8,18 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from seed_grpo.verify.forms.calls import NAMES
 from seed_grpo.verify.forms.units import is_unit
 from seed_grpo.verify.limits import MAX_DIGITS, BoundReachedError
 
 OPENING = ("(", "[", "{", r"\{")
 CLOSING = (")", "]", "}", r"\}")
 
-GLUED = ("sqrt", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "percent", "infinity")
+GLUED = {"sqrt", "percent", "infinity", *NAMES}
 """words of four letters or more that stand right behind a digit and are no product"""
 _NUMBER = r"(?P<number>(?:GROUPED\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
 _GROUPED = r"[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d+)?|"
-_REST = r"|(?P<word>[a-zA-Z]+)|(?P<sign><=|>=|!=|\*\*|\S)|\s"
+_REST = r"|(?P<word>(?:log(?:2|10)|atan2)(?=\()|[a-zA-Z]+)|(?P<sign><=|>=|(?<=\d)!(?==)|!=|\*\*|\S)|\s"
 _OUTSIDE = re.compile(_NUMBER.replace("GROUPED", _GROUPED) + _REST, re.A)
 _INSIDE = re.compile(_NUMBER.replace("GROUPED", "") + _REST, re.A)
 
@@ -29,6 +30,9 @@ class Token(NamedTuple):
     kind: str
     """number, text, environment, command, word, sign"""
     value: str
+
+
+END = Token("end", "")
 
 
 def scan(text: str, tokens: list[Token], brackets: int) -> int:
