@@ -9,6 +9,12 @@ from judging import both_orders
 from seed_grpo.messages import Verdict
 
 EQUAL = [
+    (r"17\text{ (minimum)}", "17"),
+    (r"84 (the maximum value)", "84"),
+    ("12 (since both numbers are even)", "12"),
+    (r"12 \text{ (because $6 \mid n$)}", "12"),
+    (r"\frac{17}{23}\text{ (in lowest terms)}", r"\frac{17}{23}"),
+    (r"\frac{3}{4} (simplified)", "0.75"),
     (r"\frac{737}{39}\;\text{(about }18.9\text{ cards)}", r"\frac{737}{39}"),
     (r"\frac{737}{39} \approx 18.9", r"\frac{737}{39}"),
     (r"\frac{737}{39} (about 18.9)", r"\frac{737}{39}"),
@@ -94,6 +100,10 @@ EQUAL = [
     (r"\emptyset (i.e. no solution)", "no solution"),
 ]
 UNEQUAL = [
+    (r"17\text{ (minimum)}", "16"),
+    ("5 (thousand)", "5"),
+    ("5 (mod 7)", "5"),
+    ("12 (since n = 13)", "13"),
     ("5 (about 1" + "0" * 400 + ")", "5"),
     ("5 (about 18.9)", "18.9"),
     ("5 (about 18.9)", "5"),

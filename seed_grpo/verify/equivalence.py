@@ -296,7 +296,7 @@ ORDER = {
     for place, kind in enumerate(
         (
             *("choice", "family", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets"),
-            *("clock", "piecewise", "ratio", "vector", "structure", "percent", "quantity", "number", "expression"),
+            *("clock", "piecewise", "ratio", "vector", "structure", "based", "percent", "quantity", "number", "expression"),
         )
     )
 }

@@ -1,4 +1,4 @@
-r"""When vectors and structures are the same: 2\mathbf{i} - \mathbf{j} and (2, -1), \mathbb{Z}_6 and C_6.
+r"""When vectors, structures and numbers in bases are the same: 2\mathbf{i} - \mathbf{j} and (2, -1), 1011_2 and 13_8.
 
 Consumes nodes and `Rules`; produces True, False, or None where exact forms and values at random points leave it open.
 """
@@ -6,11 +6,15 @@ Consumes nodes and `Rules`; produces True, False, or None where exact forms and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, vectors
 from seed_grpo.verify.forms.algebra import Form
 from seed_grpo.verify.forms.nodes import Node, as_form
 from seed_grpo.verify.values import Rules, every, same_form
+
+MOST_BASE = 36
+"""whose digits are 0 to 9 and A to Z"""
 
 
 def _components(first: Sequence[Form], second: Sequence[Form], rules: Rules) -> bool | None:
@@ -58,6 +62,26 @@ def same_as_symbol(structure: Node, form: Node, rules: Rules) -> bool | None:
     return len(structure[1]) == 1 and structure[1][0].startswith("Z/") and any(same)
 
 
+def same_in_bases(first: Node, second: Node, rules: Rules) -> bool | None:
+    """Digits in two bases mean the same where their values are: 1011_2 and 13_8. Digits that are not of their base
+    have no value."""
+    one, other = (_value_in_base(*node[1]) for node in (first, second))
+    return one is not None and one == other
+
+
+def same_in_base_ten(based: Node, number: Node, rules: Rules) -> bool | None:
+    """42_{10} means 42. In another base a plain number does not: 42 is what is to be written as 52_8."""
+    return based[1][1] == "10" and _value_in_base(*based[1]) == algebra.as_number(as_form(number))
+
+
+def _value_in_base(digits: str, base: str) -> Fraction | None:
+    whole, _, decimals = digits.lstrip("-").partition(".")
+    if not 2 <= int(base) <= MOST_BASE or any(int(digit, MOST_BASE) >= int(base) for digit in whole + decimals):
+        return None
+    value = Fraction(int(whole + decimals, int(base)), int(base) ** len(decimals))
+    return -value if digits.startswith("-") else value
+
+
 SHAPES: dict[tuple[str, str], Callable[[Node, Node, Rules], bool | None]] = {
     ("vector", "vector"): same_vectors,
     **{(kind, "vector"): same_as_point for kind in ("tuple", "matrix")},
@@ -65,5 +89,7 @@ SHAPES: dict[tuple[str, str], Callable[[Node, Node, Rules], bool | None]] = {
     ("vector", "expression"): same_as_plain_vector,
     **{(kind, "expression"): same_as_plain_point for kind in ("tuple", "matrix")},
     ("structure", "expression"): same_as_symbol,
+    ("based", "based"): same_in_bases,
+    ("based", "number"): same_in_base_ten,
 }
 """By kinds, in the order of `seed_grpo.verify.equivalence`."""

@@ -1,9 +1,10 @@
 r"""Remarks behind an answer: `\frac{737}{39}\text{ (about }18.9\text{ cards)}`, `\frac12\text{ or }0.5`.
 
 Consumes a tidy answer and what reads one; produces the node of the answer without its remark. A remark gives the value
-once more, exactly (`i.e. 50\%`) or rounded (`about 18.9`), or says how the value was rounded. It never adds a value: a
-remark that does not agree with the answer contradicts it, and then the whole is only a text, equal to no value. Two
-values with `or` between them are one answer where they agree, and else a list.
+once more, exactly (`i.e. 50\%`) or rounded (`about 18.9`). Or it says how the value was rounded, why it holds or what
+kind of value it is (`since n is even`, `the minimum`, `in lowest terms`). It never adds a value: a remark that does not
+agree with the answer contradicts it, and then the whole is only a text, equal to no value. Two values with `or` between
+them are one answer where they agree, and else a list.
 """
 
 from __future__ import annotations
@@ -42,6 +43,14 @@ _ROUNDING = re.compile(
     rf"(?:\({_S}|,{_S}|{_OPEN} ?)(?:rounded|correct(?:ed)?|accurate|to|nearest|\d)\b[\w .]*?(?:places?|d\.? ?p\.?"
     rf"|figures?|s\.? ?f\.?|digits|tenth|hundredth|thousandth|integer|whole number|unit){_S}\)?{_S}\Z"
 )
+_FORM = r"(?:lowest|simplest|reduced|simplified|exact|closed|expanded|factored|standard|scientific)"
+_SAID = re.compile(
+    rf"{_START}{_S}\({_S}(?:(?:since|because|given|due to)\b|(?:(?:the|a|in|its|total|an?) )*(?:minimum|maximum|min|max"
+    rf"|exact|exactly|simplified|reduced|total|altogether|final answer|answer|{_FORM} (?:terms?|form|notation))"
+    rf"(?: (?:value|area|number|answer|amount|length|possible|value possible))*{_S}\){_S}\Z)",
+    re.I,
+)
+"""a reason, or what kind of value it is, in brackets"""
 _LEAD = re.compile(rf"{_S}{_ABOUT}{_S}")
 _OR = re.compile(rf",?{_START}{_S}\bor\b{_S}")
 _LITERAL = re.compile(r"\d[\d,]*(?:\.(?P<decimals>\d+))?", re.A)
@@ -52,7 +61,7 @@ class Remark(NamedTuple):
 
     answer: str
     value: str
-    """what the remark says; empty where it only says how the answer was rounded"""
+    """what the remark says; empty where it says no value"""
     is_about: bool
     """whether it says the value rounded"""
 
@@ -87,6 +96,9 @@ def _find(marked: str) -> Remark | None:
     rounding = _ROUNDING.search(marked)
     if rounding is not None and rounding.start():
         return Remark(_restored(marked[: rounding.start()]), "", False)
+    said = _SAID.search(marked)
+    if said is not None and said.start() and marked.rstrip(f" {_OPEN}{_CLOSE}").endswith(")"):
+        return Remark(_restored(marked[: said.start()]), "", False)
     match = _REMARK.search(marked)
     if match is None or not match.start():
         return None

@@ -41,6 +41,8 @@ _LEADS = re.compile(
 _CONCLUSION = re.compile(
     r"(?:\\text\w*\s*\{\s*)?(?:so|thus|hence|therefore|then)\b\s*,?\s*\}?\s*(?=[-\d\\$(]|[a-zA-Z]\s?=)", re.I
 )
+_COMMA = re.compile(r"(?<=\d)\{,\}(?=\d{1,2}(?!\d))", re.A)
+"""of a decimal; before three digits it is one of thousands"""
 _QUOTED = re.compile('(["`])\\s*([^"`]+?)\\s*\\1[\\s.]*')
 MOST_LEADS = 5
 """before an answer"""
@@ -49,6 +51,7 @@ MOST_LEADS = 5
 def rewritten(text: str) -> str:
     """The text in the notations of the grammar."""
     text = text.replace("{:}", ":").replace("{.}", ".").replace(":=", "=")
+    text = _COMMA.sub(",", text) if "{,}" in text else text
     text = text.replace(r"\lbrack", "[").replace(r"\rbrack", "]")
     if "." in text or "," in text or "\\dot" in text:
         text = _repeating(text)
