@@ -29,6 +29,7 @@ from seed_grpo.train.proof import Differences, prove
 FAMILIES = sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 NOISE = 0.3
 WINDOW = 8
+KEY_HEADS = 2
 LONGEST = 120
 LENGTHS = (60, 33, 7)
 """tokens: of the proof's long sequence, whose short one has 30; of the judge's"""
@@ -39,7 +40,7 @@ LARGEST: list[tuple[str, int | None]] = [
     (r"vocab_size|group_vocab", 128),
     (r"head_dim|head_size|d_head|headdim|kv_channels|dim_head|rotary_dim", 16),
     (r"^num_(hidden_|decoder_|encoder_)?layers$|^n_layers?$|^(en|de)coder_layers$|^num_blocks$", 4),
-    (r"kv_heads|key_value_heads|key_heads", 2),
+    (r"kv_heads|key_heads", KEY_HEADS),
     (r"heads$|n_head$", 4),
     (r"experts_per_tok|moe_k|moe_topk|top_k$", 2),
     (r"experts$|expert_num", 4),
@@ -69,7 +70,14 @@ PARTICULAR: dict[str, dict[str, Any]] = {
     "falcon_h1": {"mamba_n_heads": 8, "mamba_d_head": 16, "mamba_d_ssm": 128},
     "gemma3n_text": {"num_kv_shared_layers": 2, "layer_types": ["sliding_attention", "full_attention"] * 2},
     "gemma4_text": {"num_kv_shared_layers": 2, "layer_types": ["sliding_attention", "full_attention"] * 2},
-    "gemma4_assistant": {"text_config": {"model_type": "gemma4_text", "hidden_size_per_layer_input": 0}},
+    "gemma4_assistant": {
+        "text_config": {
+            "model_type": "gemma4_text",
+            "hidden_size_per_layer_input": 0,
+            "vocab_size_per_layer_input": 0,
+            "num_kv_shared_layers": 30,
+        }
+    },
     "gemma4_unified_assistant": {"text_config": {"model_type": "gemma4_unified_text"}},
     "gpt_neo": {"attention_types": [[["global", "local"], 2]]},
     "granitemoehybrid": {"mamba_n_heads": 8, "layer_types": ["mamba", "attention"] * 2},
@@ -85,7 +93,7 @@ PARTICULAR: dict[str, dict[str, Any]] = {
         "layer_types": ["minimax_m3_sparse", "full_attention"] * 2,
     },
     "ministral": {"head_dim": 16},
-    "nemotron": {"head_dim": 16, "num_key_value_heads": 2},
+    "nemotron": {"head_dim": 16},
     "reformer": {"axial_pos_shape": (8, 16), "axial_pos_embds_dim": (16, 48)},
     "xmod": {"default_language": "en_XX"},
     "zamba2": {"layers_block_type": ["linear_attention", "hybrid"] * 2},
@@ -151,6 +159,8 @@ def _shrunk(kind: type[PreTrainedConfig]) -> dict[str, Any]:
             settings[name] = 0
         elif name in ("is_decoder", "use_sliding_window"):
             settings[name] = True
+        elif name == "num_key_value_heads":
+            settings[name] = KEY_HEADS
         elif name == "sliding_window":
             settings[name] = WINDOW
         elif isinstance(value, float) and re.search("drop|jitter|noise", name):

@@ -11,7 +11,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -20,13 +19,8 @@ from transformers.core_model_loading import Chunk, WeightConverter
 
 from running_engine import Model, RunningEngine
 from seed_grpo.errors import ModelError, WeightSyncError
-from seed_grpo.train.attention import blocks
-from seed_grpo.train.logprobs import PolicyLogprobs
-from seed_grpo.train.model import load_model
-from seed_grpo.train.packing import pack
 from seed_grpo.train.weights import PolicyWeights, write_safetensors
 from tiny_model import make_tokenizer
-from trainer_process import make_config
 
 SMALL = {
     "vocab_size": 128,
@@ -85,18 +79,6 @@ def test_new_weights_arrive(family: str, tmp_path: Path, capfd: pytest.CaptureFi
     running.shutdown()
     output = capfd.readouterr().err
     assert ("new weights go through vLLM's reload" in output) == (family in OF_EXPERTS)
-
-
-@pytest.mark.parametrize("family", SOON + LONG)
-def test_packed_logprobs_are_those_of_one_sequence_at_a_time(family: str, tmp_path: Path) -> None:
-    model = FamilyModel(tmp_path, family)
-    policy = PolicyLogprobs(load_model(make_config(tmp_path).model), blocks)
-    rng = np.random.default_rng(0)
-    rows = [(rng.integers(2, 90, 5), rng.integers(2, 90, length)) for length in (30, 24, 9, 2)]
-    with torch.inference_mode():
-        logprobs_T, _ = policy(pack(rows))
-    expected_T = np.concatenate([model.logprobs(np.concatenate(row).tolist())[len(row[0]) - 1 :] for row in rows])
-    np.testing.assert_allclose(logprobs_T.numpy(), expected_T, atol=2e-5)
 
 
 @pytest.mark.parametrize("family", SOON + LONG)

@@ -17,6 +17,7 @@ from seed_grpo.train.logprobs import PolicyLogprobs
 from seed_grpo.train.model import load_model, recompute
 from seed_grpo.train.packing import pack
 from seed_grpo.train.proof import TOLERANCE, probe, prove
+from seed_grpo.train.sequence_parallel import dividing
 from trainer_process import run_ranks
 
 CPU = torch.device("cpu")
@@ -99,6 +100,13 @@ def test_a_model_that_breaks_is_refused_by_its_error(model: PreTrainedModel) -> 
     told = r"two sequences by themselves end in an error \(IndexError: index 60 is out of range in self\)"
     with pytest.raises(ModelError, match=told):
         prove(model, LONGEST, CPU)
+
+
+def test_heads_that_do_not_divide_over_ranks_are_refused(model: PreTrainedModel) -> None:
+    assert max(prove(model, LONGEST, CPU, dividing(attention.blocks, 2))) < TOLERANCE
+    # 2 key heads, each 3 times for 3 ranks, are 6, over which 4 heads do not divide
+    with pytest.raises(ModelError, match=r"4 attention heads, 2 of them for keys, do not divide over .*size=3"):
+        prove(model, LONGEST, CPU, dividing(attention.blocks, 3))
 
 
 # ---------------------------------------------------------------- lengths

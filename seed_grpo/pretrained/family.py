@@ -43,8 +43,11 @@ def check_config(config: PreTrainedConfig, path: str) -> None:
 
 
 def _no_language_model(config: PreTrainedConfig) -> str | None:
-    parts = {name for name, value in vars(config).items() if isinstance(value, (dict, str, PreTrainedConfig))}
-    senses = sorted(name for name in parts if SENSES.search(name))
+    senses = sorted(
+        name
+        for name, value in vars(config).items()
+        if SENSES.search(name) and (isinstance(value, (dict, PreTrainedConfig)) or (value and name.endswith("tower")))
+    )
     try:
         text = config.get_text_config()
     except ValueError:  # there are several

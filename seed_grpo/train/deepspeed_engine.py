@@ -40,7 +40,7 @@ from seed_grpo.train.model import load_model, load_tokenizer, recompute
 from seed_grpo.train.packing import PackedRow, pack
 from seed_grpo.train.proof import prove
 from seed_grpo.train.rendezvous import open_store
-from seed_grpo.train.sequence_parallel import Local, SequenceParallel, check_heads, shared_attention
+from seed_grpo.train.sequence_parallel import Local, SequenceParallel, dividing, shared_attention
 from seed_grpo.train.updates import Applied, Pass, Place, Rows, Updates
 from seed_grpo.train.weights import PolicyWeights, write_safetensors
 
@@ -73,7 +73,7 @@ class DeepSpeedEngine:
         if config.model.lora is not None:
             add_adapters(self._model, config.model.lora)
         longest = config.data.max_prompt_tokens + config.rollout.max_completion_tokens
-        prove(self._model, longest, self._device)
+        prove(self._model, longest, self._device, dividing(blocks, self._shared.size))
         self._engine = _deepspeed_engine(config, PolicyLogprobs(self._model, attention))
         place = Place(self._shared.replica, self._shared.replicas, self._shared.index == 0, self._device)
         self._updates = Updates(config, self, place)
@@ -142,9 +142,6 @@ class DeepSpeedEngine:
             return self._whole_rows
         from deepspeed.sequence.layer import DistributedAttention
 
-        text = self._model.config.get_text_config()
-        key_heads = getattr(text, "num_key_value_heads", None)
-        check_heads(text.num_attention_heads, key_heads or text.num_attention_heads, size)
         exchange = DistributedAttention(Local(), self._shared.group, scatter_idx=2, gather_idx=1)
         return shared_attention(self._whole_rows, exchange, size)
 

@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from seed_grpo.errors import ModelError
-from seed_grpo.train.attention import NAME, blocks
+from seed_grpo.train.attention import NAME, Attention, blocks
 from seed_grpo.train.logprobs import PolicyLogprobs
 from seed_grpo.train.packing import pack
 
@@ -46,20 +46,21 @@ class Differences(NamedTuple):
     training: float
 
 
-def prove(model: PreTrainedModel, longest: int, device: torch.device) -> Differences:
+def prove(model: PreTrainedModel, longest: int, device: torch.device, attention: Attention = blocks) -> Differences:
     """Compares, and leaves the model as it was.
 
     Args:
         model: on the CPU, loaded by `train.model.load_model`.
         longest: tokens of the longest sequence that the run can have.
         device: where to compute.
+        attention: of the packed row, in float32.
 
     Raises:
         ModelError: the two differ, or the model cannot be run in one of the ways.
     """
     name = model.config.model_type
     with _told(name, "to be packed"):
-        policy = PolicyLogprobs(model, blocks)
+        policy = PolicyLogprobs(model, attention)
         sequences = probe(model, longest)
     lengths = " and ".join(str(len(prompt) + len(completion)) for prompt, completion in sequences)
     row = pack(sequences).to(device)
@@ -91,7 +92,8 @@ def probe(model: PreTrainedModel, longest: int) -> list[tuple[np.ndarray, np.nda
     """
     known = [length + MARGIN for length in _lengths(model.config.get_text_config()) if length < longest]
     length = min(longest, max([ALWAYS, *known]))
-    vocabulary = min(each.weight.shape[0] for each in (model.get_input_embeddings(), model.get_output_embeddings()))
+    matrices: list[Any] = [model.get_input_embeddings(), model.get_output_embeddings()]
+    vocabulary = min(len(each.weight) for each in matrices)
     ids = np.random.default_rng(0).integers(0, vocabulary, length + SHORT)
     repeated = ids[: min(REPEATED, length // 2)]
     long = np.concatenate([ids[: length - len(repeated)], repeated])

@@ -70,6 +70,18 @@ def check_heads(heads: int, key_heads: int, size: int) -> None:
         )
 
 
+def dividing(attention: Attention, size: int) -> Attention:
+    """An attention over whole rows that refuses heads which do not divide over the ranks of a replica."""
+
+    def attend(
+        query_LHD: torch.Tensor, key_LHD: torch.Tensor, value_LHD: torch.Tensor, reach: Reach
+    ) -> torch.Tensor:
+        check_heads(query_LHD.shape[1], key_LHD.shape[1], size)
+        return attention(query_LHD, key_LHD, value_LHD, reach)
+
+    return attend
+
+
 def _copies(key_heads: int, size: int) -> int:
     """How often each key head is repeated, until every rank gets as many."""
     return lcm(key_heads, size) // key_heads
