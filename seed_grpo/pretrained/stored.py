@@ -52,6 +52,14 @@ def stored_weights(folder: Path, path: str) -> dict[str, torch.Tensor]:
     return weights
 
 
+def has_weight_files(folder: Path, path: str) -> bool:
+    """Whether a folder has all files of weights, as far as their names tell."""
+    try:
+        return bool(_files(folder, path))
+    except ModelError:
+        return False
+
+
 def differing_rows(folder: Path, path: str, first: str, second: str) -> bool:
     """Whether two matrices in safetensors files differ, as far as a few rows at equal distances tell."""
     rows: dict[str, torch.Tensor] = {}
