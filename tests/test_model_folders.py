@@ -34,7 +34,7 @@ from model_folders import (
 from seed_grpo.config import ModelConfig
 from seed_grpo.errors import ModelError
 from seed_grpo.pretrained.fit import check_weights
-from seed_grpo.train.model import load_model, load_tokenizer
+from seed_grpo.train.model import load_model
 from test_families import FamilyModel
 from tiny_model import make_tiny_model
 
@@ -279,29 +279,6 @@ def test_quantised_models_are_still_sampled_from(case: str, folders: dict[str, P
     assert "its weights are not compared" in str(check_weights(settings_of(copy), trains=False))
 
 
-TOKENIZERS: dict[str, tuple[list[Change], str]] = {
-    # Transformers makes a tokenizer of one token
-    "none": ([removed("tokenizer.json", "tokenizer_config.json")], "knows 1 tokens, and none of"),
-    "no vocabulary": ([removed("tokenizer.json")], "the tokenizer of model.path=.* knows . tokens, and none of"),
-    "half of one": ([cut("tokenizer.json", 1000)], "cannot load the tokenizer of .*JSONDecodeError"),
-    "half of its settings": ([cut("tokenizer_config.json", 50)], "cannot load the tokenizer of .*JSONDecodeError"),
-    "a list": ([text("tokenizer.json", "[]")], "cannot load the tokenizer of"),
-    "nothing in it": ([text("tokenizer.json", "{}")], "cannot load the tokenizer of .*KeyError"),
-    "an unknown class": (
-        [config(model_type="llama"), setting("tokenizer_config.json", tokenizer_class="NewestTokenizer"),
-         cut("tokenizer.json", 0)],
-        "cannot load the tokenizer of",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", TOKENIZERS)
-def test_tokenizers_that_do_not_load_are_one_clear_error(case: str, folders: dict[str, Path], tmp_path: Path) -> None:
-    changes, message = TOKENIZERS[case]
-    with pytest.raises(ModelError, match=message):
-        load_tokenizer(settings_of(changed(folders["tied"], tmp_path / "copy", *changes)))
-
-
 def test_a_model_with_code_of_its_own_is_checked_alike(folders: dict[str, Path], tmp_path: Path) -> None:
     code = text(
         "modeling_own.py",
@@ -331,13 +308,24 @@ def test_paths_that_are_no_folder_are_told_from_hub_ids(folders: dict[str, Path]
     assert check_weights(ModelConfig(path="org/absent"), trains=True) is None
 
 
-def test_a_hub_model_that_was_fetched_is_checked(
+def test_a_hub_model_is_checked_once_it_was_fetched(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Its configuration and tokenizer come first; what the configuration tells is told then."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    cached = tmp_path / "models--org--model"
-    (cached / "refs").mkdir(parents=True)
-    (cached / "refs/main").write_text("abc")
-    changed(folders["untied"], cached / "snapshots/abc", without("lm_head"))
-    with pytest.raises(ModelError, match=r"model\.path=org/model .*missing: 1 \(lm_head\.weight\)"):
-        check_weights(ModelConfig(path="org/model"), trains=True)
+    snapshots = {name: tmp_path / f"models--org--{name}/snapshots/abc" for name in ("begun", "quantised", "half")}
+    for snapshot in snapshots.values():
+        (snapshot.parents[1] / "refs").mkdir(parents=True)
+        (snapshot.parents[1] / "refs/main").write_text("abc")
+    begun = changed(folders["untied"], snapshots["begun"], in_shards, removed("model-b.safetensors"))
+    assert check_weights(ModelConfig(path="org/begun"), trains=True) is None
+    shutil.rmtree(begun)
+    changed(folders["untied"], begun, without("lm_head"))
+    with pytest.raises(ModelError, match=r"model\.path=org/begun .*missing: 1 \(lm_head\.weight\)"):
+        check_weights(ModelConfig(path="org/begun"), trains=True)
+    changed(folders["tied"], snapshots["quantised"], removed(SINGLE), *KINDS["fp8"][0])
+    with pytest.raises(ModelError, match=r"org/quantised is quantised \(fp8\)"):
+        check_weights(ModelConfig(path="org/quantised"), trains=True)
+    changed(folders["tied"], snapshots["half"], cut(SINGLE, -100))
+    with pytest.raises(ModelError, match=r"org/half: model\.safetensors of \d+ bytes cannot be read"):
+        check_weights(ModelConfig(path="org/half"), trains=True)

@@ -20,7 +20,7 @@ from seed_grpo.errors import ModelError
 from seed_grpo.pretrained.family import check_config, check_kind, is_known
 from seed_grpo.pretrained.folder import loading, local_folder, quantisation, read_config
 from seed_grpo.pretrained.misfits import find_misfits, refuse
-from seed_grpo.pretrained.stored import differing_rows, stored_weights
+from seed_grpo.pretrained.stored import differing_rows, has_weight_files, stored_weights
 
 
 def check_weights(model: ModelConfig, trains: bool) -> str | None:
@@ -31,7 +31,7 @@ def check_weights(model: ModelConfig, trains: bool) -> str | None:
             vLLM alone knows: then its weights are not compared.
 
     Returns:
-        what was compared; None for a hub id that is not on this machine yet.
+        what was compared; None for a hub id whose weights are not on this machine yet.
 
     Raises:
         ModelError: they differ, or this is no causal language model.
@@ -47,6 +47,8 @@ def check_weights(model: ModelConfig, trains: bool) -> str | None:
     check_config(config, model.path) if trains else check_kind(config, model.path)
     if not trains and not is_known(config):
         return f"{config.model_type} is no causal language model of Transformers, its weights are not compared"
+    if not Path(model.path).is_dir() and not has_weight_files(folder, model.path):
+        return None  # of the hub's files, the tokenizer's come first
     stored = stored_weights(folder, model.path)
     skeleton = _without_numbers(config, model)
     with _quiet():

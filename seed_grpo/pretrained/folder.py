@@ -98,9 +98,8 @@ def quantisation(folder: Path, content: dict[str, Any]) -> str:
         return next((f"{name} is in the folder" for name in OLD_QUANTISED if (folder / name).is_file()), "")
     if not isinstance(settings, dict):
         return str(settings)
-    known = {4: settings.get("load_in_4bit"), 8: settings.get("load_in_8bit"), settings.get("bits"): True}
-    bits = next((f", {number} bits" for number, is_set in known.items() if number and is_set), "")
-    return f"{settings.get('quant_method', 'an unnamed method')}{bits}"
+    bits = settings.get("bits") or next((number for number in (4, 8) if settings.get(f"load_in_{number}bit")), None)
+    return f"{settings.get('quant_method', 'an unnamed method')}{f', {bits} bits' if bits else ''}"
 
 
 def read_json(file: Path, path: str) -> dict[str, Any]:
@@ -111,7 +110,7 @@ def read_json(file: Path, path: str) -> dict[str, Any]:
     """
     try:
         content = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"model.path={path}: {file.name} cannot be read ({error}); copy the folder again, or mend it"
         ) from error

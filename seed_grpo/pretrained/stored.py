@@ -6,13 +6,12 @@ a folder from which vLLM would choose others is refused.
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from seed_grpo.errors import ModelError
 from seed_grpo.pretrained.folder import read_json
@@ -44,12 +43,20 @@ def stored_weights(folder: Path, path: str) -> dict[str, torch.Tensor]:
     for file in files:
         try:
             weights |= _header(file)
-        except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        except Exception as error:  # of any class, by what a stranger's file holds
             raise ModelError(
                 f"model.path={path}: {file.name} of {_size(file)} bytes cannot be read ({_reason(file, error)}); copy "
                 "or download it again"
             ) from error
     return weights
+
+
+def has_weight_files(folder: Path, path: str) -> bool:
+    """Whether a folder has all files of weights, as far as their names tell."""
+    try:
+        return bool(_files(folder, path))
+    except ModelError:
+        return False
 
 
 def differing_rows(folder: Path, path: str, first: str, second: str) -> bool:
