@@ -81,6 +81,8 @@ UNEQUAL = [
     ("A: B", "B"),
     ("(A)/5", "5"),
     ("I) 5", "5"),
+    (r"5 \text{ (g)}", r"5 \text{ kg}"),
+    (r"12 (option d)", "D"),
     (r"\textbf{(C)}\ 2\sqrt{3}", r"2\sqrt2"),
     (r"\textbf{(E)}\ \text{Tuesday}", "Wednesday"),
 ]

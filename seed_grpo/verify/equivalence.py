@@ -325,8 +325,10 @@ RULES: dict[tuple[str, str], Rule] = {
     **SHAPES,
     ("matrix", "matrix"): _matrices,
     ("piecewise", "piecewise"): lambda first, second, rules: same_piecewise(first, second, rules, compare),
-    **{("piecewise", kind): lambda first, second, rules: same_as_expression(first, second, rules, compare)
-       for kind in ("number", "expression")},
+    **{
+        ("piecewise", kind): lambda first, second, rules: same_as_expression(first, second, rules, compare)
+        for kind in ("number", "expression")
+    },
     ("sets", "sets"): _set_operations,
     ("clock", "clock"): _clocks,
     ("clock", "ratio"): _clock_ratio,

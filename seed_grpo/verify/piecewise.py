@@ -8,7 +8,8 @@ be the same, one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from seed_grpo.verify.forms import algebra, regions
 from seed_grpo.verify.forms.algebra import Form
@@ -31,7 +32,8 @@ def same_piecewise(first: Node, second: Node, rules: Rules, compare: Compare) ->
     domain, other_domain = (
         ("region", (name, covered([pieces for pieces, _ in parts]))) for name, parts in (one, other)
     )
-    return every([compare(domain, other_domain, rules), *_overlaps(one[0], one[1], other[1], rules, compare)])
+    overlaps = _overlaps(one[0], one[1], other[1], rules, compare)
+    return every(chain([compare(domain, other_domain, rules)], overlaps))
 
 
 def same_as_expression(function: Node, other: Node, rules: Rules, compare: Compare) -> bool | None:
@@ -42,17 +44,16 @@ def same_as_expression(function: Node, other: Node, rules: Rules, compare: Compa
     return every(_overlaps(found[0], found[1], [(regions.REALS, other)], rules, compare))
 
 
-def _overlaps(name: Form, first: Parts, second: Parts, rules: Rules, compare: Compare) -> list[bool | None]:
+def _overlaps(name: Form, first: Parts, second: Parts, rules: Rules, compare: Compare) -> Iterator[bool | None]:
     """Of each overlap of two branches, whether the values are the same there."""
-    verdicts = []
     for pieces, value in first:
         for other_pieces, other_value in second:
             for piece in regions.intersection(pieces, other_pieces):
                 try:
-                    verdicts.append(compare(_on(value, name, piece), _on(other_value, name, piece), rules))
+                    verdict = compare(_on(value, name, piece), _on(other_value, name, piece), rules)
                 except ZeroDivisionError:
-                    verdicts.append(False)
-    return verdicts
+                    verdict = False
+                yield verdict
 
 
 def _on(value: Node, name: Form, piece: Piece) -> Node:

@@ -26,7 +26,11 @@ _GOES_ON = re.compile(
     r"[-+*/^_=<>!'|&%,;:)\]}]|and\b|or\b|\\(?:in|cup|cap|c?dot|times|to|le|ge|ne|lt|gt|text\{ ?(?:and|or)\b)"
 )
 """what calculates with the letter, or goes on in a list"""
-_BEHIND = re.compile(rf"(?P<value>.*\S)\s*,?\s*(?:{_TEXT}\s?\(|\((?:option|choice|answer) ){_LETTER}\)\s?\}}?", re.I)
+_BEHIND = re.compile(
+    rf"(?P<value>.*\S)\s*,?\s*(?:\\(?:text|math)bf\s?\{{\s?\({_LETTER}\)\s?\}}"
+    rf"|\((?i:option|choice|answer) {_LETTER.replace('letter', 'named')}\))"
+)
+"""bold, since 5 (J) is in joules"""
 
 
 class Choice(NamedTuple):
@@ -41,7 +45,7 @@ def read_choice(tidied: str) -> Choice | None:
     """The option that an answer names, or None where it names none."""
     behind = _BEHIND.fullmatch(tidied)
     if behind is not None and not _ANY_MARK.search(behind["value"]):
-        return Choice(behind["letter"], behind["value"])
+        return Choice(behind["letter"] or behind["named"], behind["value"])
     text = _unwrapped(tidied)
     named = _NAMED.match(text)
     rest = text[named.end() :] if named else text
