@@ -8,6 +8,7 @@ import pytest
 from judging import both_orders
 from seed_grpo.messages import Verdict
 
+NEVER = r"\begin{cases} 5 & x > \infty \end{cases}"
 ABS = r"\begin{cases} x & x>0 \\ -x & x \le 0 \end{cases}"
 EQUAL = [
     (ABS, r"\begin{cases} -x & x \le 0 \\ x & x > 0 \end{cases}"),
@@ -123,6 +124,9 @@ EQUAL = [
     ("0 if x < 0, x if 0 <= x < 1, 1 if x >= 1", r"\min(1,\max(0,x))"),
 ]
 UNEQUAL = [
+    (NEVER, "5"),
+    (NEVER, ABS),
+    (r"\begin{cases} 5 & (0, 1) \end{cases}", "5"),
     (ABS, r"\begin{cases} x & x>0 \\ -x & x < 0 \end{cases}"),
     (ABS, r"\begin{cases} x & x>1 \\ -x & x \le 1 \end{cases}"),
     (ABS, r"\begin{cases} -x & x>0 \\ x & x \le 0 \end{cases}"),

@@ -47,9 +47,12 @@ EQUAL = [
     (r"\pm1,\pm2,\pm3,\pm4,\pm6,\pm8,\pm12,\pm24", r"-24,-12,-8,-6,-4,-3,-2,-1,1,2,3,4,6,8,12,24"),
     (r"\{\pm1,\pm2,\pm3,\pm4,\pm6,\pm8,\pm12,\pm24\}", r"\{-24,-12,-8,-6,-4,-3,-2,-1,1,2,3,4,6,8,12,24\}"),
     (r"x = \pm 1 \text{ or } x = \pm 2", "1, 2, -1, -2"),
+    (r"x=\pm1 \text{ or } x=\pm2\pm1, x=\pm4\pm5\pm6, x=\pm7", r"1,-1,3,-3,15,5,-7,7,-5,-15"),
+    ("\\pm1" * 7, "\\pm1" * 7),  # too many to read: equal to itself alone
     (r"0, \pm\sqrt2\pm1", r"0, 1+\sqrt2, 1-\sqrt2, \sqrt2-1, -1-\sqrt2"),
 ]
 UNEQUAL = [
+    ("\\pm1" * 7, "7"),
     (r"\pm\sqrt2\pm\sqrt3", r"\sqrt2+\sqrt3, -\sqrt2-\sqrt3"),  # what coupled signs would give
     (r"\pm\sqrt2\pm\sqrt3", r"\pm(\sqrt2+\sqrt3)"),
     (r"\pm\sqrt2\pm\sqrt3", r"\pm\sqrt2\mp\sqrt3"),

@@ -32,7 +32,8 @@ def piecewise(branches: Sequence[Branch]) -> Node:
     """The node of a function by cases; of one value everywhere, that value.
 
     Raises:
-        GrammarError: nothing but `otherwise`, or more than one.
+        GrammarError: nothing but `otherwise`, or more than one; a set without the variable that lies in it; conditions
+            that never hold.
         BoundReachedError: there are too many.
     """
     if len(branches) > MAX_BRANCHES:
@@ -40,9 +41,13 @@ def piecewise(branches: Sequence[Branch]) -> Node:
     conditions = [condition for condition, _ in branches]
     if conditions.count(OTHERWISE) > 1 or conditions == [OTHERWISE]:
         raise GrammarError("cases without conditions")
+    if any(condition[0] == "region" and condition[1][0] is None for condition in conditions):
+        raise GrammarError("a condition without its variable")
     names = {condition[1][0] for condition in conditions if condition[0] == "region"}
     if len(names) == 1 and all(condition[0] in ("region", "otherwise") for condition in conditions):
         branches = _by_region(names.pop(), branches)
+        if not branches:
+            raise GrammarError("cases that never hold")
         if len(branches) == 1 and branches[0][0][1][1] == regions.REALS:
             return branches[0][1]
     return "piecewise", tuple(sorted(branches, key=sort_key))

@@ -102,8 +102,8 @@ class CaseReader(QuantityReader):
         return self._condition(condition), self._apart(value)
 
     def _condition(self, tokens: list[Token]) -> Node:
-        words = " ".join(token.value for token in tokens).casefold()
-        if _OTHERWISE.fullmatch(words):
+        words = " ".join(token.value for token in tokens)
+        if _OTHERWISE.fullmatch(words.casefold()):
             return OTHERWISE
         parity = _PARITY.fullmatch(words)
         if parity:

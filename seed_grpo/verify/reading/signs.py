@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 from seed_grpo.verify.forms.nodes import Node, as_list, as_set
-from seed_grpo.verify.limits import BoundReachedError
+from seed_grpo.verify.limits import GrammarError
 from seed_grpo.verify.reading.statements import combine
 from seed_grpo.verify.reading.token_reader import is_separator
 from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token
@@ -34,14 +34,14 @@ def read_signs(tokens: Sequence[Token], read: Callable[[list[Token]], Node]) -> 
         read: of tokens without them; its errors are passed on.
 
     Raises:
-        BoundReachedError: there are too many signs.
+        GrammarError: there are too many signs.
     """
     if _is_coupled(tokens):
         return _any_of([read(_coupled(tokens, *signs)) for signs in ((_PLUS, _MINUS), (_MINUS, _PLUS))])
     in_braces = _is_one_set(tokens)
     items, separators = _items(tokens[1:-1] if in_braces else tokens)
     # what names several things, or sets off points by semicolons, is one item
-    if sum(Token("sign", "=") in item for item in items) > 1 or {";", ","} <= set(separators):
+    if len({_name(item) for item in items} - {None}) > 1 or {";", ","} <= set(separators):
         items, separators = [tokens], []
     node = combine([_any_of([read(reading) for reading in _readings(item)]) for item in items], separators)
     return as_set([node]) if in_braces else _any_of([node])
@@ -79,11 +79,17 @@ def _items(tokens: Sequence[Token]) -> tuple[list[Sequence[Token]], list[str]]:
     return list(kept), separators[: len(kept) - 1]
 
 
+def _name(tokens: Sequence[Token]) -> tuple[Token, ...] | None:
+    """What stands before an equals sign."""
+    sign = Token("sign", "=")
+    return tuple(tokens[: tokens.index(sign)]) if sign in tokens else None
+
+
 def _readings(tokens: Sequence[Token]) -> list[list[Token]]:
     """The tokens with every choice of their signs."""
     places = [at for at, token in enumerate(tokens) if token.value in SIGNS]
     if len(places) > MAX_SIGNS:
-        raise BoundReachedError(f"a value has {len(places)} signs of its own, more than {MAX_SIGNS}")
+        raise GrammarError(f"a value has {len(places)} signs of its own, more than {MAX_SIGNS}")
     readings = []
     for signs in product((_PLUS, _MINUS), repeat=len(places)):
         reading = list(tokens)
