@@ -4,9 +4,9 @@ Consumes two nodes and `Rules`; produces whether they mean the same, compared as
 under the names of the other. A letter that a problem gives must stay what it is, `n + 1` is not `k + 1`; so a letter
 counts as a parameter only where the answer itself shows it:
 
-- both answers say that it is a whole number (`k \in \mathbb{Z}`);
+- both answers say what it is, and the same (`k \in \mathbb{Z}`);
 - it is one of `COUNTERS` and counts turns: rational multiples of pi (or degrees) times it, beside constants alone;
-- it is a constant of integration, C or K or another with one of these on the other side, by itself in a sum with other
+- it is a constant of integration, C or K or c or k with one of these on the other side, by itself in a sum with other
   letters (`\ln|x| + C`), or before exponential and trigonometric functions (`Ce^x`).
 
 The names go one to one, and none occurs in the other answer.
@@ -43,7 +43,7 @@ class _Sides(NamedTuple):
     first: Node
     second: Node
     both_stated: tuple[frozenset[str], frozenset[str]]
-    """letters that are said to be whole numbers, where both answers say so"""
+    """letters of which an answer says what they are, where both say the same"""
 
 
 def same_answers(first: Node, second: Node, rules: Rules) -> bool | None:

@@ -16,9 +16,6 @@ from typing import NamedTuple
 
 import mpmath
 import sympy
-import sympy.assumptions.wrapper
-import sympy.sets.setexpr
-import sympy.tensor.tensor  # as the last two what a first summation imports, which the child of each comparison is
 
 from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.algebra import Atom, Form
@@ -257,3 +254,14 @@ def _atom(base: Atom) -> sympy.Expr:
         case ("function", name, forms):
             return _SYMPY_FUNCTIONS[name](*map(build, forms))
     raise AssertionError(f"an atom of the kind {base[0]}")
+
+
+def _warm_up() -> None:
+    """Builds the tables that sympy needs for its first series and integral: half a second, which the children that make
+    the comparisons would each spend anew."""
+    x = sympy.Symbol("x")
+    sympy.Sum(sympy.Rational(1, 3) ** x, (x, 0, sympy.oo)).doit()
+    sympy.Integral(x**2 * sympy.exp(x), (x, 0, 1)).doit()
+
+
+_warm_up()

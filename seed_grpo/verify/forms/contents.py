@@ -58,7 +58,12 @@ def is_opaque(base: Atom) -> bool:
         return base[1] in OPAQUE_CALLS
     if base[0] != "function" or base[1] in EVALUATED:
         return False
-    return base[1] not in OPERATORS or any(name.startswith("(") for name in _of_forms(base[2]).names)
+    return base[1] not in OPERATORS or any(map(is_atom_text, _of_forms(base[2]).names))
+
+
+def is_atom_text(name: str) -> bool:
+    """Whether a name is the text of an atom that is a letter by itself, and not a letter."""
+    return name.startswith("(")
 
 
 def _of_atom(base: Atom, exponent: Fraction) -> Contents:

@@ -111,7 +111,7 @@ def maximum(forms: Sequence[Form]) -> Form:
 def _extreme(name: str, forms: Sequence[Form]) -> Form:
     """Whatever a constant difference decides is decided; the rest stays."""
     kept: list[Form] = []
-    for form in forms:
+    for form in [part for argument in forms for part in _parts(name, argument)]:
         for index, other in enumerate(kept):
             apart = numeric.sign(algebra.add(form, algebra.scale(other, Fraction(-1))))
             if apart is not None:
@@ -121,6 +121,13 @@ def _extreme(name: str, forms: Sequence[Form]) -> Form:
         else:
             kept.append(form)
     return kept[0] if len(kept) == 1 else algebra.atom("function", name, tuple(sorted(kept, key=sort_key)))
+
+
+def _parts(name: str, form: Form) -> Sequence[Form]:
+    """The arguments of a minimum within a minimum, which are its own."""
+    base = form[0][0][0][0] if len(form) == 1 and form[0][1] == 1 and len(form[0][0]) == 1 else ()
+    is_same = base[:2] == ("function", name) and form[0][0][0][1] == 1
+    return base[2] if is_same else (form,)
 
 
 def floor(forms: Sequence[Form]) -> Form:

@@ -31,6 +31,8 @@ NEAR = 6
 LINES = 5
 """through the space of several letters, in random directions, besides those along single letters"""
 MOST_AXES = 4
+MOST_SWITCHES = 40
+"""places with a corner that are searched for"""
 FARTHEST = 100
 """decimal orders of magnitude beyond which corners are not searched for"""
 STEPS = 3
@@ -62,6 +64,8 @@ def points(first: Form, second: Form) -> Iterator[Point]:
         yield from _whole(names)
     yield from _near(names)
     if switches and not operators:
+        if len(switches) > MOST_SWITCHES:
+            raise OutOfReachError(f"{len(switches)} corners")
         reach = 3 * max(abs(size) for each in (seen, other) for size in each.sizes) + 4
         if reach > FARTHEST:
             raise OutOfReachError(f"a number of {reach} digits beside a corner")
