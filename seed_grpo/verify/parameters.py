@@ -73,7 +73,7 @@ def _renamings(first: Node, second: Node) -> Iterator[tuple[Node, Node]]:
 
 
 def _sides(first: Node, second: Node) -> _Sides | None:
-    """None where they speak of different domains."""
+    """Two answers taken apart; None where they speak of different domains."""
     (one, names, domain), (other, other_names, other_domain) = (
         node[1] if node[0] == "family" else (node, (), None) for node in (first, second)
     )

@@ -35,6 +35,8 @@ KNOWN = 1e-15
 """relative error above which a value is not known"""
 CLOSE_LOOKS = 6
 """points at which many digits are looked at"""
+FEWEST_RATIOS = 3
+"""points that show a quotient to be constant"""
 ROUNDING = 15
 """last digits of a value that may be rounding"""
 REFUSALS = (TypeError, ValueError, ArithmeticError, NotImplementedError, AttributeError)
@@ -109,11 +111,10 @@ def proportional(first: Form, second: Form) -> bool:
                     ratio = one.value / other.value
                     relative = one.error / abs(one.value) + other.error / abs(other.value)
                     ratios.append((ratio, abs(ratio) * relative))
-            if ratios:
+            if len(ratios) >= FEWEST_RATIOS:
                 kept, error = ratios[0]
                 return all(abs(ratio - kept) <= error + ratio_error for ratio, ratio_error in ratios)
-        quotient_known = _has_operators(first, second)
-        return quotient_known and bool(sympy.simplify(build(first) / build(second)).is_constant())
+        return _has_operators(first, second) and bool(sympy.simplify(build(first) / build(second)).is_constant())
     except REFUSALS:
         return False
 
@@ -181,7 +182,7 @@ def _number(value: Fraction) -> mpmath.mpc:
 
 @functools.lru_cache(maxsize=8)
 def _arithmetic(digits: int) -> Arithmetic:
-    """With that many digits, which must also be those of mpmath wherever it is used."""
+    """Arithmetic of that many digits, which must also be those of mpmath wherever it is used."""
     ten = mpmath.mpf(10)
     return Arithmetic(
         number=_number,

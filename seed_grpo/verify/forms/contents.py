@@ -1,4 +1,4 @@
-r"""What occurs in a form: letters, i, operators, and where its value may have a corner or stop being real.
+r"""Contents of a form: letters, i, operators, and where its value may have a corner or stop being real.
 
 Consumes forms of `seed_grpo.verify.forms.algebra`; produces a `Contents`, remembered by form. Nothing is calculated.
 """
@@ -42,7 +42,7 @@ NOTHING = Contents()
 
 @functools.lru_cache(maxsize=8192)
 def contents(form: Form) -> Contents:
-    """What occurs in a form, in every depth."""
+    """Everything that occurs in a form, in every depth."""
     found = NOTHING
     for monomial, coefficient in form:
         magnitude = _magnitude(coefficient)

@@ -1,4 +1,4 @@
-"""Where to look at two expressions to see whether they differ: what their letters are replaced by.
+"""Points at which two expressions are looked at, to see whether they differ.
 
 Consumes two forms; produces points, small and large, of both signs. Where a root, a logarithm, an absolute value or a
 maximum occurs, a value may have a corner or stop being real: along straight lines through the space of the letters
@@ -155,7 +155,7 @@ def _sign(value: float, rounding: float) -> int:
 
 
 def _bisected(state: Callable[[float], State], low: float, before: State, high: float) -> float:
-    """Where between two places the state stops being what it is at the lower one."""
+    """The place between two others behind which the state is no more what it is at the lower one."""
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         if state(middle) in (0, before):

@@ -44,7 +44,7 @@ def _has_steps(body: Form, variable: Form) -> bool:
 
 
 def _joined(name: str, body: Form, variable: Form, low: Form, length: int) -> Form:
-    """What a series comes to, term by term."""
+    """The sum or product of all terms."""
     join, nothing = JOINED[name]
     index = next(iter(contents(variable).names))
     total = algebra.number(nothing)
@@ -54,7 +54,7 @@ def _joined(name: str, body: Form, variable: Form, low: Form, length: int) -> Fo
 
 
 def series_length(low: Form, high: Form) -> Fraction | None:
-    """By how much the upper bound is larger; None: that depends on letters."""
+    """The upper bound less the lower one; None where that depends on letters."""
     return algebra.as_number(algebra.add(high, algebra.scale(low, Fraction(-1))))
 
 

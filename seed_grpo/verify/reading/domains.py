@@ -1,4 +1,4 @@
-r"""What is said behind or around an answer of the letters in it: `, k \in \mathbb{Z}`, `where k is an integer`.
+r"""Remarks behind or around an answer on the letters in it: `, k \in \mathbb{Z}`, `where k is an integer`.
 
 Consumes tokens; produces the tokens of the answer itself, and of which letters it says what they are.
 A set `\{k\pi : k \in \mathbb{Z}\}` is read as the family of its members.
