@@ -136,11 +136,11 @@ def _is_name_alone(form: Form, monomial: Monomial, coefficient: Fraction) -> boo
 def _is_of_integration(node: Node, name: str) -> bool:
     """Whether a letter is a constant added to what has other letters, or one before functions of them."""
     value = node[1][1] if node[0] == "assign" else node
-    if value[0] != "expression":
+    if value[0] not in ("expression", "equation"):
         return False
     with_name = [term for term in value[1] if name in _names(term[0])]
     rest = [term for term in value[1] if name not in _names(term[0])]
-    if [dict(monomial) for monomial, _ in with_name] == [{("symbol", name): 1}] and with_name[0][1] == 1:
+    if [dict(monomial) for monomial, _ in with_name] == [{("symbol", name): 1}]:
         return any(_names(monomial) for monomial, _ in rest)
     return all(_is_before_function(monomial, name) for monomial, _ in with_name)
 

@@ -35,12 +35,15 @@ def gcd(forms: Sequence[Form]) -> Form:
         return _call("gcd", kept)
     common = _common_factor(kept)
     rest = [algebra.mul(form, algebra.power(common, algebra.number(-1))) for form in kept]
-    numbers = [int(value) for value in map(algebra.as_number, rest) if value is not None]
-    divisor = math.gcd(*numbers)
-    if numbers:
-        rest = [tuple((m, c % divisor) for m, c in form if c % divisor) for form in rest]
-        rest = [algebra.number(divisor), *(_without_units(form, divisor) for form in rest if form)]
-    return common if divisor == 1 else algebra.mul(common, _call("gcd", rest))
+    while divisor := math.gcd(*(int(value) for value in map(algebra.as_number, rest) if value is not None)):
+        if divisor == 1:
+            return common
+        reduced = [tuple((m, c % divisor) for m, c in form if c % divisor) for form in rest]
+        reduced = [algebra.number(divisor), *(_without_units(form, divisor) for form in reduced if form)]
+        if reduced == rest:
+            break
+        rest = reduced
+    return algebra.mul(common, _call("gcd", rest))
 
 
 def lcm(forms: Sequence[Form]) -> Form:
