@@ -22,6 +22,7 @@ GCD = (
         (r"\operatorname{lcm}(2n,3n)", "6n"),
         (r"\frac{mn}{\operatorname{lcm}(m,n)}", r"\gcd(m,n)"),  # gcd lcm = mn
         (r"\gcd(7n+5,6)", r"\gcd(n-1,6)"),  # they differ by 6 (n + 1)
+        (r"\gcd(2n+1,2)", "1"),
     ],
     [
         (r"\gcd(n,6)", "1"),
@@ -59,6 +60,7 @@ INVERSES = (
         (r"\sin^{2} x", r"(\sin x)^2"),
         (r"\sin^{-2} x", r"\frac{1}{\sin^2 x}"),
         (r"\ln^{-1}(2)", "e^2"),
+        (r"\arctan^{-1}(x)", r"\tan x"),
     ],
     [
         (r"\sinh^{-1}(1)", r"\frac{1}{\sinh 1}"),
@@ -225,6 +227,7 @@ PARAMETERS = (
         (r"\{k\pi \mid k\in\mathbb{Z}\}", r"\{n\pi : n\in\mathbb{Z}\}"),
         (r"\{x \mid x=2k\pi, k\in\mathbb{Z}\}", r"2n\pi"),
         ("x^2+C", "x^2+K"),
+        ("y^2=x^2+C", "y^2=x^2+K"),
         (r"\ln|x|+C", r"\ln|x|+c"),
         ("y = Ce^{2x}", "y=Ke^{2x}"),
         ("y = C_1e^x+C_2e^{-x}", "y=Ae^x+Be^{-x}"),

@@ -4,9 +4,9 @@ Consumes two nodes and `Rules`; produces whether they mean the same, compared as
 under the names of the other. A letter that a problem gives must stay what it is, `n + 1` is not `k + 1`; so a letter
 counts as a parameter only where the answer itself shows it:
 
-- both answers say that it is a whole number (`k \in \mathbb{Z}`);
+- both answers say what it is, and the same (`k \in \mathbb{Z}`);
 - it is one of `COUNTERS` and counts turns: rational multiples of pi (or degrees) times it, beside constants alone;
-- it is a constant of integration, C or K or another with one of these on the other side, by itself in a sum with other
+- it is a constant of integration, C or K or c or k with one of these on the other side, by itself in a sum with other
   letters (`\ln|x| + C`), or before exponential and trigonometric functions (`Ce^x`).
 
 The names go one to one, and none occurs in the other answer.
@@ -43,7 +43,7 @@ class _Sides(NamedTuple):
     first: Node
     second: Node
     both_stated: tuple[frozenset[str], frozenset[str]]
-    """letters that are said to be whole numbers, where both answers say so"""
+    """letters of which an answer says what they are, where both say the same"""
 
 
 def same_answers(first: Node, second: Node, rules: Rules) -> bool | None:
@@ -73,7 +73,7 @@ def _renamings(first: Node, second: Node) -> Iterator[tuple[Node, Node]]:
 
 
 def _sides(first: Node, second: Node) -> _Sides | None:
-    """None where they speak of different domains."""
+    """Two answers taken apart; None where they speak of different domains."""
     (one, names, domain), (other, other_names, other_domain) = (
         node[1] if node[0] == "family" else (node, (), None) for node in (first, second)
     )
@@ -136,11 +136,11 @@ def _is_name_alone(form: Form, monomial: Monomial, coefficient: Fraction) -> boo
 def _is_of_integration(node: Node, name: str) -> bool:
     """Whether a letter is a constant added to what has other letters, or one before functions of them."""
     value = node[1][1] if node[0] == "assign" else node
-    if value[0] != "expression":
+    if value[0] not in ("expression", "equation"):
         return False
     with_name = [term for term in value[1] if name in _names(term[0])]
     rest = [term for term in value[1] if name not in _names(term[0])]
-    if [dict(monomial) for monomial, _ in with_name] == [{("symbol", name): 1}] and with_name[0][1] == 1:
+    if [dict(monomial) for monomial, _ in with_name] == [{("symbol", name): 1}]:
         return any(_names(monomial) for monomial, _ in rest)
     return all(_is_before_function(monomial, name) for monomial, _ in with_name)
 

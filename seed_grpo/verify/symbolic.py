@@ -16,9 +16,6 @@ from typing import NamedTuple
 
 import mpmath
 import sympy
-import sympy.assumptions.wrapper
-import sympy.sets.setexpr
-import sympy.tensor.tensor  # as the last two what a first summation imports, which the child of each comparison is
 
 from seed_grpo.verify.forms import algebra
 from seed_grpo.verify.forms.algebra import Atom, Form
@@ -38,6 +35,8 @@ KNOWN = 1e-15
 """relative error above which a value is not known"""
 CLOSE_LOOKS = 6
 """points at which many digits are looked at"""
+FEWEST_RATIOS = 3
+"""points that show a quotient to be constant"""
 ROUNDING = 15
 """last digits of a value that may be rounding"""
 REFUSALS = (TypeError, ValueError, ArithmeticError, NotImplementedError, AttributeError)
@@ -112,11 +111,10 @@ def proportional(first: Form, second: Form) -> bool:
                     ratio = one.value / other.value
                     relative = one.error / abs(one.value) + other.error / abs(other.value)
                     ratios.append((ratio, abs(ratio) * relative))
-            if ratios:
+            if len(ratios) >= FEWEST_RATIOS:
                 kept, error = ratios[0]
                 return all(abs(ratio - kept) <= error + ratio_error for ratio, ratio_error in ratios)
-        quotient_known = _has_operators(first, second)
-        return quotient_known and bool(sympy.simplify(build(first) / build(second)).is_constant())
+        return _has_operators(first, second) and bool(sympy.simplify(build(first) / build(second)).is_constant())
     except REFUSALS:
         return False
 
@@ -184,7 +182,7 @@ def _number(value: Fraction) -> mpmath.mpc:
 
 @functools.lru_cache(maxsize=8)
 def _arithmetic(digits: int) -> Arithmetic:
-    """With that many digits, which must also be those of mpmath wherever it is used."""
+    """Arithmetic of that many digits, which must also be those of mpmath wherever it is used."""
     ten = mpmath.mpf(10)
     return Arithmetic(
         number=_number,
@@ -257,3 +255,14 @@ def _atom(base: Atom) -> sympy.Expr:
         case ("function", name, forms):
             return _SYMPY_FUNCTIONS[name](*map(build, forms))
     raise AssertionError(f"an atom of the kind {base[0]}")
+
+
+def _warm_up() -> None:
+    """Builds the tables that sympy needs for its first series and integral: half a second, which the children that make
+    the comparisons would each spend anew."""
+    x = sympy.Symbol("x")
+    sympy.Sum(sympy.Rational(1, 3) ** x, (x, 0, sympy.oo)).doit()
+    sympy.Integral(x**2 * sympy.exp(x), (x, 0, 1)).doit()
+
+
+_warm_up()

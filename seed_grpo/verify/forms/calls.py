@@ -51,6 +51,7 @@ ONLY_BEFORE_BRACKETS = (
 """names that are words, units or products where no bracket follows, unless they are commands"""
 INVERSES = {
     **{name: f"arc{name}" for name in (*_CIRCULAR, *_HYPERBOLIC)},
+    **{f"arc{name}": name for name in (*_CIRCULAR, *_HYPERBOLIC)},
     **{"ln": "exp", "log": "exp", "exp": "ln", "lg": "power of 10", "lb": "power of 2"},
 }
 """what a name means with the exponent -1, which makes no reciprocal of it"""

@@ -1,4 +1,4 @@
-r"""What occurs in a form: letters, i, operators, and where its value may have a corner or stop being real.
+r"""Contents of a form: letters, i, operators, and where its value may have a corner or stop being real.
 
 Consumes forms of `seed_grpo.verify.forms.algebra`; produces a `Contents`, remembered by form. Nothing is calculated.
 """
@@ -42,7 +42,7 @@ NOTHING = Contents()
 
 @functools.lru_cache(maxsize=8192)
 def contents(form: Form) -> Contents:
-    """What occurs in a form, in every depth."""
+    """Everything that occurs in a form, in every depth."""
     found = NOTHING
     for monomial, coefficient in form:
         magnitude = _magnitude(coefficient)
@@ -58,7 +58,12 @@ def is_opaque(base: Atom) -> bool:
         return base[1] in OPAQUE_CALLS
     if base[0] != "function" or base[1] in EVALUATED:
         return False
-    return base[1] not in OPERATORS or any(name.startswith("(") for name in _of_forms(base[2]).names)
+    return base[1] not in OPERATORS or any(map(is_atom_text, _of_forms(base[2]).names))
+
+
+def is_atom_text(name: str) -> bool:
+    """Whether a name is the text of an atom that is a letter by itself, and not a letter."""
+    return name.startswith("(")
 
 
 def _of_atom(base: Atom, exponent: Fraction) -> Contents:

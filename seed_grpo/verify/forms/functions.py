@@ -35,12 +35,15 @@ def gcd(forms: Sequence[Form]) -> Form:
         return _call("gcd", kept)
     common = _common_factor(kept)
     rest = [algebra.mul(form, algebra.power(common, algebra.number(-1))) for form in kept]
-    numbers = [int(value) for value in map(algebra.as_number, rest) if value is not None]
-    divisor = math.gcd(*numbers)
-    if numbers:
-        rest = [tuple((m, c % divisor) for m, c in form if c % divisor) for form in rest]
-        rest = [algebra.number(divisor), *(_without_units(form, divisor) for form in rest if form)]
-    return common if divisor == 1 else algebra.mul(common, _call("gcd", rest))
+    while divisor := math.gcd(*(int(value) for value in map(algebra.as_number, rest) if value is not None)):
+        if divisor == 1:
+            return common
+        reduced = [tuple((m, c % divisor) for m, c in form if c % divisor) for form in rest]
+        reduced = [algebra.number(divisor), *(_without_units(form, divisor) for form in reduced if form)]
+        if reduced == rest:
+            break
+        rest = reduced
+    return algebra.mul(common, _call("gcd", rest))
 
 
 def lcm(forms: Sequence[Form]) -> Form:
@@ -111,7 +114,7 @@ def maximum(forms: Sequence[Form]) -> Form:
 def _extreme(name: str, forms: Sequence[Form]) -> Form:
     """Whatever a constant difference decides is decided; the rest stays."""
     kept: list[Form] = []
-    for form in forms:
+    for form in [part for argument in forms for part in _parts(name, argument)]:
         for index, other in enumerate(kept):
             apart = numeric.sign(algebra.add(form, algebra.scale(other, Fraction(-1))))
             if apart is not None:
@@ -121,6 +124,13 @@ def _extreme(name: str, forms: Sequence[Form]) -> Form:
         else:
             kept.append(form)
     return kept[0] if len(kept) == 1 else algebra.atom("function", name, tuple(sorted(kept, key=sort_key)))
+
+
+def _parts(name: str, form: Form) -> Sequence[Form]:
+    """The arguments of a minimum within a minimum, which are its own."""
+    base = form[0][0][0][0] if len(form) == 1 and form[0][1] == 1 and len(form[0][0]) == 1 else ()
+    is_same = base[:2] == ("function", name) and form[0][0][0][1] == 1
+    return base[2] if is_same else (form,)
 
 
 def floor(forms: Sequence[Form]) -> Form:

@@ -14,7 +14,7 @@ A node is `(kind, value)`:
     equation    form that is zero               inequality  (sign, form): the form is < <= != 0
     chain       sorted inequalities             comma       (number, list), 1,5: one and a half, or a list
     congruence  (form that is 0, modulus)       reals       all of them, in words
-    family      (node, names, "Z" or "N"): the node for all whole values of the names in it
+    family      (node, names, "Z"): the node for all values of the names in it from a set of numbers
     date        (year, month, day), year 0 where there is none
     clock       (hour, minute, second, "a" | "p" | "")          words, string  text
     piecewise   (condition, value) of each case, sorted; a condition is a region, another node, or ("otherwise", ())

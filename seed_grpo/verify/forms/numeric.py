@@ -31,7 +31,7 @@ Number = Any
 
 
 class Arithmetic(NamedTuple):
-    """What is calculated with."""
+    """Numbers of one precision and the functions of them."""
 
     number: Callable[[Fraction], Number]
     constants: Mapping[str, Number]

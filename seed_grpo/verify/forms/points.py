@@ -1,4 +1,4 @@
-"""Where to look at two expressions to see whether they differ: what their letters are replaced by.
+"""Points at which two expressions are looked at, to see whether they differ.
 
 Consumes two forms; produces points, small and large, of both signs. Where a root, a logarithm, an absolute value or a
 maximum occurs, a value may have a corner or stop being real: along straight lines through the space of the letters
@@ -31,6 +31,8 @@ NEAR = 6
 LINES = 5
 """through the space of several letters, in random directions, besides those along single letters"""
 MOST_AXES = 4
+MOST_SWITCHES = 40
+"""places with a corner that are searched for"""
 FARTHEST = 100
 """decimal orders of magnitude beyond which corners are not searched for"""
 STEPS = 3
@@ -62,6 +64,8 @@ def points(first: Form, second: Form) -> Iterator[Point]:
         yield from _whole(names)
     yield from _near(names)
     if switches and not operators:
+        if len(switches) > MOST_SWITCHES:
+            raise OutOfReachError(f"{len(switches)} corners")
         reach = 3 * max(abs(size) for each in (seen, other) for size in each.sizes) + 4
         if reach > FARTHEST:
             raise OutOfReachError(f"a number of {reach} digits beside a corner")
@@ -151,7 +155,7 @@ def _sign(value: float, rounding: float) -> int:
 
 
 def _bisected(state: Callable[[float], State], low: float, before: State, high: float) -> float:
-    """Where between two places the state stops being what it is at the lower one."""
+    """The place between two others behind which the state is no more what it is at the lower one."""
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         if state(middle) in (0, before):

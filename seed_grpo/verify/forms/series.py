@@ -1,7 +1,8 @@
 r"""Sums and products over whole numbers, and letters replaced in forms.
 
 Consumes and produces forms. A sum over nothing is 0 and a product 1: `\sum_{k=5}^{1} k` is 0, not the -9 that another
-convention gives it. A short series of constant bounds is added up where its letters are replaced, not where it is read.
+convention gives it. A series of constant bounds is added up where letters are replaced; where it is read only a
+short one of steps is, such as `\sum_{k=1}^{9} \lfloor k/2 \rfloor`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from fractions import Fraction
 
 from seed_grpo.verify.forms import algebra, calls
 from seed_grpo.verify.forms.algebra import Atom, Form
-from seed_grpo.verify.forms.contents import OPERATORS, contents
+from seed_grpo.verify.forms.contents import OPERATORS, contents, is_atom_text
 from seed_grpo.verify.forms.functions import FUNCTIONS, binomial
 
 MOST_TERMS = 1000
 """of a series that is added up term by term"""
+FEW_TERMS = 50
+"""of one of steps that is so where it is read"""
 JOINED: dict[str, tuple[Callable[[Form, Form], Form], int]] = {"sum": (algebra.add, 0), "prod": (algebra.mul, 1)}
 """how the terms of a series are joined, and what there is without any"""
 
@@ -29,11 +32,29 @@ def series(name: str, body: Form, variable: Form, low: Form, high: Form) -> Form
     length = series_length(low, high)
     if length is not None and length < 0:
         return algebra.number(JOINED[name][1])
+    if length is not None and length.denominator == 1 and length <= FEW_TERMS and _has_steps(body, variable):
+        return _joined(name, body, variable, low, int(length))
     return algebra.atom("function", name, (body, variable, low, high))
 
 
+def _has_steps(body: Form, variable: Form) -> bool:
+    """Whether an atom without a value of its own has the index in it."""
+    index = repr(variable[0][0][0][0])
+    return any(index in name for name in contents(body).names if is_atom_text(name))
+
+
+def _joined(name: str, body: Form, variable: Form, low: Form, length: int) -> Form:
+    """The sum or product of all terms."""
+    join, nothing = JOINED[name]
+    index = next(iter(contents(variable).names))
+    total = algebra.number(nothing)
+    for step in range(length + 1):
+        total = join(total, Substitution({index: algebra.add(low, algebra.number(step))}, True)(body))
+    return total
+
+
 def series_length(low: Form, high: Form) -> Fraction | None:
-    """By how much the upper bound is larger; None: that depends on letters."""
+    """The upper bound less the lower one; None where that depends on letters."""
     return algebra.as_number(algebra.add(high, algebra.scale(low, Fraction(-1))))
 
 
@@ -100,9 +121,4 @@ class Substitution:
             raise EmptyRangeError(f"a {name} over {length + 1} steps")
         if length is None or length.denominator > 1 or length > MOST_TERMS:
             return series(name, body, variable, low, high)
-        join, nothing = JOINED[name]
-        index = next(iter(contents(variable).names))
-        total = algebra.number(nothing)
-        for step in range(int(length) + 1):
-            total = join(total, Substitution({index: algebra.add(low, algebra.number(step))}, True)(body))
-        return total
+        return _joined(name, body, variable, low, int(length))

@@ -1,6 +1,6 @@
-r"""What is said behind or around an answer of the letters in it: `, k \in \mathbb{Z}`, `where k is an integer`.
+r"""Remarks behind or around an answer on the letters in it: `, k \in \mathbb{Z}`, `where k is an integer`.
 
-Consumes tokens; produces the tokens of the answer itself, and of which letters it says that they are whole numbers.
+Consumes tokens; produces the tokens of the answer itself, and of which letters it says what they are.
 A set `\{k\pi : k \in \mathbb{Z}\}` is read as the family of its members.
 """
 
@@ -17,12 +17,17 @@ LONGEST = 24
 _BEGINNINGS = (",", ";", ":", "|", "(", "where", "for", "with", r"\forall")
 _NAMES = r"(?P<names>[a-zA-Z](?: , [a-zA-Z])*)"
 _LEAD = r"(?:[,;:|] )?(?:\( )?(?:(?:where|for|with|and|all|any|every|each|some|\\forall) )*"
-_DOMAIN = r"(?:\\mathbb \{ (?P<blackboard>[ZN]) \}|(?P<letter>[ZN])|\\(?P<command>[ZN])|(?:the )?(?P<words>integers))"
+_DOMAIN = r"(?:\\mathbb \{ (?P<blackboard>[ZNQRC]) \}|(?P<letter>[ZNQRC])|\\(?P<command>Z|N|Q|Reals)|(?:the )?integers)"
+_INTEGER = r"(?:an? |any |all )?(?:arbitrary )?integers?"
+_FREE = r"(?:an? |any |all )?(?:arbitrary )?(?P<free>real(?: numbers?)?|constants?)"
 _REMARKS = (
     re.compile(rf"{_LEAD}{_NAMES} \\in {_DOMAIN}(?: \))?"),
-    re.compile(rf"{_LEAD}{_NAMES} (?:is |are )?(?:an? |any |all )?(?:arbitrary )?(?P<words>integers?)(?: \))?"),
-    re.compile(rf"{_LEAD}(?:an? )?(?:arbitrary )?(?P<words>integers?) {_NAMES}(?: \))?"),
+    re.compile(rf"{_LEAD}{_NAMES} (?:is |are )?(?:{_INTEGER}|{_FREE})(?: \))?"),
+    re.compile(rf"{_LEAD}(?:{_INTEGER}|{_FREE}) {_NAMES}(?: \))?"),
 )
+
+
+_WORDS = re.compile("integer|real|constant", re.I)
 
 
 class Stated(NamedTuple):
@@ -31,12 +36,12 @@ class Stated(NamedTuple):
     tokens: list[Token]
     names: tuple[str, ...]
     domain: str
-    """Z or N"""
+    """Z, N, Q, R or C; constants may be any real number"""
 
 
 def split_domain(tokens: Sequence[Token]) -> Stated | None:
     """The answer and what is said of its letters; None where nothing is."""
-    if not any(token.value == r"\in" or "nteger" in token.value for token in tokens):
+    if not any(token.value == r"\in" or _WORDS.search(token.value) for token in tokens):
         return None
     opening, closing = (tokens[0].value, tokens[-1].value) if len(tokens) > 2 else ("", "")
     is_set = (opening, closing) == (r"\{", r"\}")
@@ -51,6 +56,7 @@ def split_domain(tokens: Sequence[Token]) -> Stated | None:
             names = tuple(sorted(matched["names"].split(" , ")))
             found = matched.groupdict()
             domain = found.get("blackboard") or found.get("letter") or found.get("command") or "Z"
+            domain = "R" if domain == "Reals" or found.get("free") else domain
             return Stated(_without_member(inside[:start]) if is_set else list(inside[:start]), names, domain)
     return None
 

@@ -1,4 +1,4 @@
-r"""Which tokens name functions: `\sin`, `\operatorname{cosec}`, `atan`, `max`.
+r"""Tokens that name functions: `\sin`, `\operatorname{cosec}`, `atan`, `max`.
 
 Consumes tokens; produces them with the kinds `call` and `function` where a word, a text or a command names one, under
 the name that `seed_grpo.verify.forms` knows. What else such a word may be, a unit or a product of letters, its
