@@ -296,7 +296,8 @@ ORDER = {
     for place, kind in enumerate(
         (
             *("choice", "family", "assign", "comma", "system", "list", "set", "region", "tuple", "matrix", "sets"),
-            *("clock", "piecewise", "ratio", "vector", "structure", "based", "percent", "quantity", "number", "expression"),
+            *("clock", "piecewise", "ratio", "vector", "structure", "based", "percent", "quantity", "number"),
+            "expression",
         )
     )
 }

@@ -8,9 +8,10 @@ import pytest
 from transformers import AutoConfig
 
 from seed_grpo.errors import ModelError
-from seed_grpo.runtime.preflight import Page, check_family, diagnose
+from seed_grpo.pretrained.family import check_config
+from seed_grpo.pretrained.fit import check_weights
+from seed_grpo.runtime.preflight import Page, diagnose
 from seed_grpo.train.model import load_model
-from seed_grpo.train.model_checks import check_config
 from tiny_model import make_tiny_model, make_tokenizer
 from trainer_process import make_config
 
@@ -83,7 +84,7 @@ def test_doctor_and_trainer_refuse_without_weights(family: str, tmp_path: Path) 
     diagnose(config, Page(page.append))
     faults = [line for line in page if line.startswith("  FAULT  model ")]
     assert len(faults) == 1 and f"of type {family}, is made for pictures or sound" in faults[0]
-    for refuse in (check_family, lambda config: load_model(config.model)):
+    for refuse in (lambda config: check_weights(config.model, trains=True), lambda config: load_model(config.model)):
         with pytest.raises(ModelError, match=f"of type {family}, is made for pictures or sound"):
             refuse(config)
 
@@ -91,7 +92,7 @@ def test_doctor_and_trainer_refuse_without_weights(family: str, tmp_path: Path) 
 def test_doctor_names_the_family(tmp_path: Path) -> None:
     page: list[str] = []
     diagnose(make_config(make_tiny_model(tmp_path, tied=True, seed=0)), Page(page.append))
-    assert any(line.startswith("  ok     model ") and ", qwen2, float32, 98 tokens" in line for line in page)
+    assert any(line.startswith("  ok     model ") and ", float32, 98 tokens" in line and "of Qwen2ForCausalLM" in line for line in page)
 
 
 @pytest.mark.parametrize(
@@ -100,4 +101,4 @@ def test_doctor_names_the_family(tmp_path: Path) -> None:
 def test_a_configuration_that_cannot_be_read_is_a_model_error(content: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(ModelError, match=rf"cannot load the configuration of model\.path={tmp_path}"):
-        check_family(make_config(tmp_path))
+        check_weights(make_config(tmp_path).model, trains=True)
