@@ -28,6 +28,8 @@ from seed_grpo.verify.forms.series import Substitution
 from seed_grpo.verify.forms.units import DEGREE
 from seed_grpo.verify.values import Rules, some
 
+WITHOUT_LETTERS = ("number", "words", "string", "date", "clock", "based", "percent", "reals", "undefined", "comma")
+"""kinds in which no letter is looked for"""
 COUNTERS = ("k", "n", "m", "l", "j")
 CONSTANTS = ("C", "K", "c", "k")
 """of integration"""
@@ -49,7 +51,7 @@ class _Sides(NamedTuple):
 def same_answers(first: Node, second: Node, rules: Rules) -> bool | None:
     """Whether two answers mean the same, the names of parameters aside; None: as `compare`."""
     verdict = compare(first, second, rules)
-    if verdict is True or {first[0], second[0]} <= {"number", "words", "string"}:
+    if verdict is True or first[0] in WITHOUT_LETTERS or second[0] in WITHOUT_LETTERS:
         return verdict
     return some([verdict, *(compare(one, other, rules) for one, other in _renamings(first, second))])
 

@@ -210,10 +210,22 @@ class Evaluation:
         return result, abs(binomial(total + error, chosen) - result) + abs(binomial(total, chosen + error) - result)
 
 
-@functools.lru_cache(maxsize=16384)
-def value_at(form: Form, seed: int) -> Value | None:
-    """As doubles, where letters have the values that a seed gives them."""
-    return Evaluation(DOUBLES, functools.partial(_letter, seed=seed))(form)
+class _Looks:
+    """A form, what is in it, and its values as doubles at the points that were asked for."""
+
+    def __init__(self, form: Form) -> None:
+        self.contents = contents(form)
+        self._form = form
+        self._values: dict[int, Value | None] = {}
+
+    def at(self, seed: int) -> Value | None:
+        """The value where letters have those that a seed gives them."""
+        if seed not in self._values:
+            self._values[seed] = Evaluation(DOUBLES, functools.partial(_letter, seed=seed))(self._form)
+        return self._values[seed]
+
+
+_looks = functools.lru_cache(maxsize=8192)(_Looks)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -224,7 +236,7 @@ def _letter(name: str, seed: int) -> complex:
 
 def in_reach(form: Form) -> bool:
     """Whether the form has values where letters are positive and of ordinary size."""
-    return all(value_at(form, seed) is not None for seed in POINTS if seed > 0)
+    return all(_looks(form).at(seed) is not None for seed in POINTS if seed > 0)
 
 
 def differ(first: Form, second: Form) -> bool:
@@ -247,13 +259,14 @@ def _pairs(first: Form, second: Form) -> Iterator[tuple[Value, Value]]:
 
     Complex values count, where letters are positive, if i occurs or no letter does.
     """
-    seen, other = contents(first), contents(second)
+    one_look, other_look = _looks(first), _looks(second)
+    seen, other = one_look.contents, other_look.contents
     takes_complex = seen.imaginary or other.imaginary or not (seen.names or other.names)
     counted = 0
     for seed in (*POINTS, *FURTHER_POINTS):
         if counted and seed == FURTHER_POINTS[0]:
             return
-        one, two = value_at(first, seed), value_at(second, seed)
+        one, two = one_look.at(seed), other_look.at(seed)
         if one is not None and two is not None and ((one.real and two.real) or (takes_complex and seed > 0)):
             counted += 1
             yield one, two
@@ -263,7 +276,8 @@ def real_value(form: Form) -> float | None:
     """Of a constant that is real; None where it has a letter, is not real, or is out of reach. Infinity is one."""
     if len(form) == 1 and form[0][0] == ((("constant", "infinity"), 1),):
         return math.copysign(math.inf, form[0][1])
-    found = None if contents(form).names else value_at(form, POINTS[0])
+    look = _looks(form)
+    found = None if look.contents.names else look.at(POINTS[0])
     if found is None or abs(found.value.imag) > found.error or found.error > 0.1 * max(1.0, abs(found.value)):
         return None
     return found.value.real
@@ -277,5 +291,5 @@ def sign(form: Form) -> int | None:
     value = real_value(form)
     if value is None:
         return None
-    found = value_at(form, POINTS[0])
+    found = _looks(form).at(POINTS[0])
     return int(math.copysign(1, value)) if found is None or abs(value) > found.error else None

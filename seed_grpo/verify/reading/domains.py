@@ -41,7 +41,7 @@ class Stated(NamedTuple):
 
 def split_domain(tokens: Sequence[Token]) -> Stated | None:
     """The answer and what is said of its letters; None where nothing is."""
-    if not any(token.value == r"\in" or _WORDS.search(token.value) for token in tokens):
+    if not any(token.value == r"\in" or (len(token.value) > 3 and _WORDS.search(token.value)) for token in tokens):
         return None
     opening, closing = (tokens[0].value, tokens[-1].value) if len(tokens) > 2 else ("", "")
     is_set = (opening, closing) == (r"\{", r"\}")
