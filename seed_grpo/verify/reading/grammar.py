@@ -57,6 +57,10 @@ def _both(first: Node, second: Node) -> Node:
 class AnswerReader(QuantityReader):
     """Reads whole answers. A method consumes what its name says and returns its node."""
 
+    def __init__(self, tokens: list[Token]) -> None:
+        super().__init__(tokens)
+        self._has_equals = any(token.value in ("=", r"\approx") for token in tokens)
+
     def answer(self) -> Node:
         node = self._items()
         if self._peek() != END:
@@ -92,7 +96,7 @@ class AnswerReader(QuantityReader):
         return relate(sides, signs) if signs else sides[0]
 
     def _left_side(self) -> Node:
-        name = left_name(self._tokens, self._next)
+        name = left_name(self._tokens, self._next) if self._has_equals else None
         if name is not None:
             self._next = name[1]
             return expression(algebra.atom("symbol", name[0]))
