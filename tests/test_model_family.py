@@ -92,7 +92,8 @@ def test_doctor_and_trainer_refuse_without_weights(family: str, tmp_path: Path) 
 def test_doctor_names_the_family(tmp_path: Path) -> None:
     page: list[str] = []
     diagnose(make_config(make_tiny_model(tmp_path, tied=True, seed=0)), Page(page.append))
-    assert any(line.startswith("  ok     model ") and ", float32, 98 tokens" in line and "of Qwen2ForCausalLM" in line for line in page)
+    (line,) = (line for line in page if line.startswith("  ok     model "))
+    assert ", float32, 98 tokens" in line and "of Qwen2ForCausalLM" in line
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ MOST_INFIX = 20
 SMALLEST_TOTAL = 3
 """of `C_3^2`; C_1^2 is the square of a constant"""
 
+MAY_BE_ARRANGED = re.compile(r"[A-Z]|\\(?:over|choose|hat|widehat|vec|\w*angle)|nCr|nPr|binom|comb")
+"""in a text without which there is nothing to arrange"""
 _TWO_CAPITALS = re.compile("(?<![A-Z])[A-Z]{2}(?![A-Z])")
 
 

@@ -100,8 +100,9 @@ class BracketReader(OperatorReader):
         return SCALARS.get(names[0])
 
     def _base(self) -> Form:
-        begins = self._peek().value in SCALARS or self._peek().value in ("|", "vmatrix")
-        ahead = next((ahead for ahead in range(3) if self._peek(ahead).kind == "environment"), None) if begins else None
+        if self._peek().value not in SCALARS and self._peek().value not in ("|", "vmatrix"):
+            return super()._base()
+        ahead = next((ahead for ahead in range(3) if self._peek(ahead).kind == "environment"), None)
         name = self._scalar_before(self._next + ahead) if ahead is not None else None
         if name is None:
             return super()._base()

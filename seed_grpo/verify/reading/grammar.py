@@ -70,6 +70,10 @@ def _family(stated: Stated) -> Node | None:
 class AnswerReader(CaseReader):
     """Reads whole answers. A method consumes what its name says and returns its node."""
 
+    def __init__(self, tokens: list[Token]) -> None:
+        super().__init__(tokens)
+        self._has_equals = any(token.value in ("=", r"\approx") for token in tokens)
+
     def answer(self) -> Node:
         node = self._spoken_cases() if self._is_spoken() else self._items()
         if self._peek() != END:
@@ -105,7 +109,7 @@ class AnswerReader(CaseReader):
         return relate(sides, signs) if signs else sides[0]
 
     def _left_side(self) -> Node:
-        name = left_name(self._tokens, self._next)
+        name = left_name(self._tokens, self._next) if self._has_equals else None
         if name is not None:
             self._next = name[1]
             return expression(algebra.atom("symbol", name[0]))

@@ -14,11 +14,11 @@ from pylatexenc import latexwalker
 from pylatexenc.macrospec import LatexContextDb, std_environment, std_macro
 
 from seed_grpo.verify.limits import MAX_DEPTH, BoundReachedError, GrammarError, check_length
-from seed_grpo.verify.reading.arranging import arranged
+from seed_grpo.verify.reading.arranging import MAY_BE_ARRANGED, arranged
 from seed_grpo.verify.reading.atoms import ACCENTS
 from seed_grpo.verify.reading.spelling.characters import as_latex
 from seed_grpo.verify.reading.spelling.notations import rewritten, without_lead
-from seed_grpo.verify.reading.spelling.styling import unstyled
+from seed_grpo.verify.reading.spelling.styling import MAY_BE_STYLED, unstyled
 from seed_grpo.verify.reading.tokens import CLOSING, OPENING, Token, scan
 
 _LAYOUT = re.compile(r"(?<!\\)(?:\\(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\.?|\\[!,;:>/$ ()\[\]])|[$~]")
@@ -83,7 +83,7 @@ def tidy(text: str) -> str:
     check_length(text)
     text = as_latex(text).replace("+/-", r"\pm ")
     text = _ROW_SPACING.sub(r"\\\\ ", text) if "\\begin" in text else _ESCAPED.sub(r"\\", text)
-    text = rewritten(unstyled(text) if "\\" in text else text)
+    text = rewritten(unstyled(text) if MAY_BE_STYLED.search(text) else text)
     text = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), text)
     if "\\" in text or "$" in text or "~" in text:
         text = _LAYOUT.sub(" ", _WRAPPED.sub(" ", text.replace("\\$", r" \dollar ").replace(r"\\%", r"\%")))
@@ -103,7 +103,7 @@ def tokenize(text: str) -> list[Token]:
     tokens: list[Token] = []
     if "\\" not in text:
         scan(text, tokens, 0)
-        return arranged(tokens)
+        return arranged(tokens) if MAY_BE_ARRANGED.search(text) else tokens
     _check_depth(text)
     try:
         walker = latexwalker.LatexWalker(_uncommented(text), latex_context=_CONTEXT, tolerant_parsing=False)
@@ -113,7 +113,7 @@ def tokenize(text: str) -> list[Token]:
     except RecursionError:
         raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep") from None
     _flatten(nodes, tokens, 0)
-    return arranged(tokens)
+    return arranged(tokens) if MAY_BE_ARRANGED.search(text) else tokens
 
 
 def _check_depth(text: str) -> None:

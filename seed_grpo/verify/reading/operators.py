@@ -40,6 +40,8 @@ class OperatorReader(ExpressionReader):
         return self._derivative() if self._is_derivative_ahead() else super()._base()
 
     def _is_derivative_ahead(self) -> bool:
+        if self._peek().value != r"\frac" or self._peek(2).value != "d":
+            return False
         values = [self._peek(ahead).value for ahead in range(8)]
         return values[:5] == [r"\frac", "{", "d", "}", "{"] and (
             (len(values[5]) == 2 and values[5][0] == "d" and values[6] == "}")

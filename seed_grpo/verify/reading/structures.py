@@ -11,6 +11,7 @@ from seed_grpo.verify.forms.nodes import Node
 from seed_grpo.verify.limits import GrammarError
 from seed_grpo.verify.reading.atoms import NUMBER_SETS
 from seed_grpo.verify.reading.brackets import BracketReader
+from seed_grpo.verify.reading.tokens import Token
 
 SHORT = {rf"\{letter}": letter for letter in NUMBER_SETS if letter not in "FH"} | {r"\Reals": "R"}
 SIGNS = {
@@ -20,6 +21,8 @@ SIGNS = {
 """sub- and superscripts that leave out some elements"""
 SAME = {"N >0": "Z >0", "N !=0": "Z >0", "N_0": "Z >=0"}
 """two names of one set; whether 0 is in N itself, authors differ"""
+MARKS = {r"\mathbb", "Z", *SHORT}
+"""of which every structure has one"""
 PRODUCTS = ("*", r"\oplus")
 LARGEST_POWER = 20
 
@@ -27,9 +30,13 @@ LARGEST_POWER = 20
 class StructureReader(BracketReader):
     """Reads structures. A method consumes what its name says."""
 
+    def __init__(self, tokens: list[Token]) -> None:
+        super().__init__(tokens)
+        self._has_sets = any(token.value in MARKS for token in tokens)
+
     def _structure(self) -> Node | None:
         """The structure that comes next, None where none does."""
-        if not self._is_structure_ahead():
+        if not self._has_sets or not self._is_structure_ahead():
             return None
         factors = self._structure_factor()
         while self._peek().value in PRODUCTS:

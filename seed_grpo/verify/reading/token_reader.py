@@ -23,8 +23,10 @@ class TokenReader:
         self._depth = 0
 
     def _peek(self, ahead: int = 0) -> Token:
-        index = self._next + ahead
-        return self._tokens[index] if index < len(self._tokens) else END
+        try:
+            return self._tokens[self._next + ahead]
+        except IndexError:
+            return END
 
     def _take(self) -> Token:
         token = self._peek()

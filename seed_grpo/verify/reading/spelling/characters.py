@@ -82,6 +82,8 @@ def _plain(characters: str) -> str:
 
 def as_latex(text: str) -> str:
     """The text with its Unicode mathematics in LaTeX and its control characters gone."""
+    if text.isascii() and text.isprintable():
+        return text
     text = text.translate(_CONTROLS)
     if text.isascii():
         return text

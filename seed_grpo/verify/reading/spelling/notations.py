@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 _DOTS = r"(?:\.{3}|\\(?:[lc]?dots|dotsc)(?![a-zA-Z]))"
+_MAY_REPEAT = re.compile(r"[.,}]\d*\(\d|\.\.\.|\\(?:overline|bar|dot|[lc]dots|overset)")
 _IN_BRACKETS = re.compile(r"(?<![\w.])(\d*\.\d*)\((\d+)\)(?!\s*[\d(^!.])", re.A)
 _OVERLINED = re.compile(
     r"(?<![\w.])(\d*\.\d*)\s?\\(?:overline|bar)\s*(?:\{\s*(\d+)\s*\}|(\d))(?:\s*" + _DOTS + ")?", re.A
@@ -43,6 +44,7 @@ _CONCLUSION = re.compile(
 )
 _COMMA = re.compile(r"(?<=\d)\{,\}(?=\d{1,2}(?!\d))", re.A)
 """of a decimal; before three digits it is one of thousands"""
+_MAY_LEAD = re.compile(r"[=\\*\"`]|(?:the|final|ans|res|sol|so|thus|hence|then)|[a-z]\s*[:\\]", re.I)
 _QUOTED = re.compile('(["`])\\s*([^"`]+?)\\s*\\1[\\s.]*')
 MOST_LEADS = 5
 """before an answer"""
@@ -50,18 +52,24 @@ MOST_LEADS = 5
 
 def rewritten(text: str) -> str:
     """The text in the notations of the grammar."""
-    text = text.replace("{:}", ":").replace("{.}", ".").replace(":=", "=")
-    text = _COMMA.sub(",", text) if "{,}" in text else text
-    text = text.replace(r"\lbrack", "[").replace(r"\rbrack", "]")
-    if "." in text or "," in text or "\\dot" in text:
+    if "{" in text or ":" in text:
+        text = text.replace("{:}", ":").replace("{.}", ".").replace(":=", "=")
+        text = _COMMA.sub(",", text) if "{,}" in text else text
+    if "brack" in text:
+        text = text.replace(r"\lbrack", "[").replace(r"\rbrack", "]")
+    if _MAY_REPEAT.search(text):
         text = _repeating(text)
     if "[" in text or "]" in text:
         text = _OUTWARD.sub(_inward, text)
-    return _SHORT_UNIT.sub(r"\1", _INCHES.sub("''", text))
+    if '"' in text or "\u201d" in text:
+        text = _INCHES.sub("''", text)
+    return _SHORT_UNIT.sub(r"\1", text) if ". " in text else text
 
 
 def without_lead(text: str) -> str:
     r"""The text without what only announces the answer: `Answer:`, `=`, `\therefore`; `x: 5` is `x=5`."""
+    if not _MAY_LEAD.match(text):
+        return text
     for _ in range(MOST_LEADS):
         lead = _LEADS.match(text) or _ANSWER.match(text) or _CONCLUSION.match(text)
         if lead is None:

@@ -40,6 +40,9 @@ LABELLED = ("underbrace", "overbrace", "underbracket")
 OPTIONAL = ("color", "textcolor", "mathcolor", "colorbox", "fcolorbox", "bbox", "framebox", "makebox", "raisebox")
 """which may have an argument in square brackets"""
 
+_OTHERS = r"m?kern|m?skip|[hv]skip|blacksquare|qed\w*|checkmark|q?quad[a-zA-Z]*"
+MAY_BE_STYLED = re.compile(rf"\\(?:{'|'.join(SHOWN | HIDDEN)}|{_OTHERS})(?![a-zA-Z])")
+"""in a text without which there is nothing to take off"""
 _MARK = re.compile(r"\{\s*\\(?P<font>rm|bf|it|sf|tt)(?![a-zA-Z])\s*|\\(?P<name>[a-zA-Z]+)\*?|\\.|[{}]", re.S)
 _KERN = re.compile(r"\\(?:m?kern|m?skip|[hv]skip)\s*-?\s*[\d.]+\s*(?:mu|em|ex|pt|cm|mm|in)(?![a-zA-Z])")
 _END_MARKS = re.compile(r"(?:\\(?:blacksquare|qed|qedhere|qedsymbol|checkmark)(?![a-zA-Z])[\s$.]*)+\Z")
