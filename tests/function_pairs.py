@@ -1,4 +1,4 @@
-r"""Pairs of answers with functions, powers and series, labelled by their mathematics; values are derived beside them."""
+"""Pairs of answers with functions, powers and series, labelled by their mathematics; values are derived in comments."""
 
 GCD = (
     # the first has a value for every n: gcd(6, 6) is 6, so that none of them is 1
