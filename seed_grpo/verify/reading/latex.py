@@ -82,6 +82,7 @@ def tidy(text: str) -> str:
     """
     check_length(text)
     text = as_latex(text).replace("+/-", r"\pm ")
+    check_length(text)  # a character may stand for many
     text = _ROW_SPACING.sub(r"\\\\ ", text) if "\\begin" in text else _ESCAPED.sub(r"\\", text)
     text = rewritten(unstyled(text) if MAY_BE_STYLED.search(text) else text)
     text = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), text)
