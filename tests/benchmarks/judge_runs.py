@@ -77,7 +77,7 @@ def pool(rows: Sequence[dict[str, Any]]) -> Run:
             task_ref = ray.put(_message(group_id, row))
             started = time.perf_counter()
             summary_ref, payload_ref = worker.judge.options(num_returns=2).remote(task_ref)
-            summary = ray.get(summary_ref)
+            (summary,) = ray.get(summary_ref)
             seconds = time.perf_counter() - started
             judged = ray.get(payload_ref)  # for people; the controller fetches the summary only
             if row is not WARM_UP:

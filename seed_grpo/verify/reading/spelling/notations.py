@@ -26,7 +26,7 @@ _OUTWARD = re.compile(rf"(\[[^\[\]]*\])|\[({_ENDS})\[|\]({_ENDS})([\[\]])")
 _INCHES = re.compile(r"(?<=[\d']\d)[\"\u201d]|(?<='\s\d)[\"\u201d]")
 _SHORT_UNIT = re.compile(r"(?<=[\da-z ])(ft|in|yd|mi|lbs?|oz|hrs?|mins?|secs?|cm|mm|km|kg)\.(?=\s|\Z|,)")
 _SYMBOL_IS = re.compile(
-    r"\A([a-zA-Z])\s*(?:\\colon|:)(?=\s*-?(?:\d[\d.,]*(?:/\d+)?|\\[dt]?frac\s*\{\d+\}\s*\{\d+\})\s*\Z)", re.A
+    r"\A([a-zIK-Z])\s*(?:\\colon|:)(?=\s*-?(?:\d[\d.,]*(?:/\d+)?|\\[dt]?frac\s*\{\d+\}\s*\{\d+\})\s*\Z)", re.A
 )
 _NOUN = r"(?:the\s+)?(?:final\s+)?(?:answer|ans|result|solution)\.?"
 _ANSWER = re.compile(
