@@ -43,6 +43,9 @@ SETTINGS = {
 }
 """small enough for two cores and 10 GiB"""
 
+TOLERANCE = 1e-3
+"""nats: the canary's in float32. Rounding makes 1e-5 to 1e-4 of it, a wrong matrix 0.1 and more"""
+
 
 @pytest.mark.parametrize(("name", "template"), [("smollm2", "chat"), ("smollm2", "none"), ("gemma3", "none")])
 def test_a_pretrained_model_goes_through_the_system(name: str, template: str, tmp_path: Path) -> None:
@@ -63,11 +66,11 @@ def test_a_pretrained_model_goes_through_the_system(name: str, template: str, tm
     succeed("train", str(settings), *overrides)
     steps = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [step["step"] for step in steps] == [1, 2]
-    for step in steps:
-        assert 0 <= step["canary_logprob_difference"] < 1e-4
-        assert 0 < step["logprob_gap_max"] < 1e-3 and step["rows_trained"] > 0
-    told = {key: [step[key] for step in steps] for key in ("canary_logprob_difference", "logprob_gap_max")}
+    told = {key: [step.get(key) for step in steps] for key in ("canary_logprob_difference", "logprob_gap_max")}
     print(f"{name}, {template}: {told}, greedy accuracy {accuracy['metrics']['greedy']['value']}")
+    for step in steps:
+        assert 0 <= step["canary_logprob_difference"] < TOLERANCE
+        assert 0 < step["logprob_gap_max"] < TOLERANCE and step["rows_trained"] > 0
 
     succeed("export", str(settings), str(tmp_path / "export"), *overrides)
     trained, exported = weights_of(run / "policy"), weights_of(tmp_path / "export")
