@@ -13,6 +13,7 @@ import torch
 from seed_grpo.weight_sync.buckets import pack, plan_buckets, unpack
 from seed_grpo.weight_sync.gloo import GlooInitInfo, GlooUpdateInfo, GlooWorkerEngine
 from seed_grpo.weight_sync.gloo_group import GlooGroup
+from seed_grpo.weight_sync.in_place import find_places
 from seed_grpo.weight_sync.staging import PARTS, Staging
 from seed_grpo.weight_sync.stream import receive, send
 from sockets import free_port
@@ -220,6 +221,8 @@ def test_a_process_that_fails_frees_the_sender_and_the_other_processes() -> None
         return engine
 
     update = GlooUpdateInfo(["large"], ["float32"], [[2**23]])
+    slots = [slot for bucket in update.buckets(2**20) for slot in bucket.slots]
+    find_places(Large(breaks=False), slots)  # loads vLLM's layers, for seconds in which one process would be late
     with ThreadPoolExecutor() as pool:
         joining = [pool.submit(join, rank) for rank in range(2)]
         sending = GlooGroup("127.0.0.1", port, 0, 3, TIMEOUT)

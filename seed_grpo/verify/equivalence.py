@@ -312,8 +312,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("system", "system"): _any_order,
     **{("system", kind): _system for kind in ("list", "tuple")},
     ("system", "set"): _any_order,
-    ("list", "list"): _any_order,
-    ("list", "set"): _any_order,
+    **{("list", kind): _any_order for kind in ("list", "set")},
     ("set", "set"): _any_order,
     ("list", "tuple"): _list_tuple,
     **{("set", kind): _one_of for kind in ("tuple", "matrix", "vector", "percent", "quantity", "number", "expression")},
@@ -326,10 +325,10 @@ RULES: dict[tuple[str, str], Rule] = {
     **SHAPES,
     ("matrix", "matrix"): _matrices,
     ("piecewise", "piecewise"): lambda first, second, rules: same_piecewise(first, second, rules, compare),
-    **{
-        ("piecewise", kind): lambda first, second, rules: same_as_expression(first, second, rules, compare)
-        for kind in ("number", "expression")
-    },
+    **dict.fromkeys(
+        (("piecewise", "number"), ("piecewise", "expression")),
+        lambda first, second, rules: same_as_expression(first, second, rules, compare),
+    ),
     ("sets", "sets"): _set_operations,
     ("clock", "clock"): _clocks,
     ("clock", "ratio"): _clock_ratio,

@@ -58,7 +58,8 @@ def in_one_reading(first: Form, second: Form) -> tuple[Form, Form]:
     if not words:
         return first, second
     meanings: dict[str, Form] = {}
-    if set("".join(words)) <= {name for name in found if len(name) == 1} | {"I"}:
+    letters = {name for name in found if len(name) == 1} | {"I"}
+    if any(letters.issuperset(word) for word in words):  # of PV = nRT and P = nRT/V, RT is a product as PV is
         meanings = {word: _product([_letter(letter) for letter in word]) for word in words}
     else:
         for sign, name in ((r"\angle", angle), (r"\triangle", triangle)):
