@@ -108,7 +108,7 @@ REFUSED_FOR = {
     r"is made of several models": """
         gemma4_assistant gemma4_unified_assistant
     """,
-    r"is an encoder with a decoder": """
+    r"is an encoder-decoder": """
         bart bigbird_pegasus blenderbot blenderbot-small marian mbart mvp pegasus plbart prophetnet
     """,
     r"has layers of the kind .*, whose state would run on": """

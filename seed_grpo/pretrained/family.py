@@ -36,31 +36,45 @@ def check_config(config: PreTrainedConfig, path: str) -> None:
     Raises:
         ModelError: names the model's type, and why.
     """
-    check_kind(config, path)
-    fault = _no_language_model(config) or _computed_otherwise(config)
+    fault = _takes_more_than_text(config)
+    if not fault:
+        check_kind(config, path)
+        fault = _no_language_model(config) or _computed_otherwise(config)
     if fault:
         raise ModelError(f"model.path={path}, of type {config.model_type}, {fault}; choose another model.path")
 
 
-def _no_language_model(config: PreTrainedConfig) -> str | None:
+def _text_part(config: PreTrainedConfig) -> PreTrainedConfig | None:
+    """The configuration of the language model; None where there are several."""
+    try:
+        return config.get_text_config()
+    except ValueError:
+        return None
+
+
+def _by_itself(config: PreTrainedConfig) -> str:
+    text = _text_part(config)
+    return f", such as one of type {text.model_type}" if text is not None and text is not config else ""
+
+
+def _takes_more_than_text(config: PreTrainedConfig) -> str | None:
     senses = sorted(
         name
         for name, value in vars(config).items()
         if SENSES.search(name) and (isinstance(value, (dict, PreTrainedConfig)) or (value and name.endswith("tower")))
     )
-    try:
-        text = config.get_text_config()
-    except ValueError:  # there are several
-        text = None
-    by_itself = f", such as one of type {text.model_type}" if text is not None and text is not config else ""
-    if senses or config.model_type in WITH_SENSES:
-        named = f" ({', '.join(senses)})" if senses else ""
-        return (
-            f"is made for pictures or sound beside text{named}: it would be trained without them, which is not "
-            f"supported; take a language model by itself{by_itself}"
-        )
-    if text is not config:
-        return f"is made of several models; take a language model by itself{by_itself}"
+    if not senses and config.model_type not in WITH_SENSES:
+        return None
+    named = f" ({', '.join(senses)})" if senses else ""
+    return (
+        f"is made for pictures or sound beside text{named}: it would be trained without them, which is not "
+        f"supported; take a language model by itself{_by_itself(config)}"
+    )
+
+
+def _no_language_model(config: PreTrainedConfig) -> str | None:
+    if _text_part(config) is not config:
+        return f"is made of several models; take a language model by itself{_by_itself(config)}"
     remote = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
     if not remote and type(config) not in AutoModelForCausalLM._model_mapping:
         return "is not a causal language model"
