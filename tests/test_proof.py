@@ -18,6 +18,7 @@ from seed_grpo.train.model import load_model, recompute
 from seed_grpo.train.packing import pack
 from seed_grpo.train.proof import TOLERANCE, probe, prove
 from seed_grpo.train.sequence_parallel import dividing
+from tiny_model import make_tokenizer
 from trainer_process import run_ranks
 
 CPU = torch.device("cpu")
@@ -218,6 +219,7 @@ def refused(make, folder):
 
 @pytest.mark.engine
 def test_the_engine_refuses_before_anything_is_trained(tmp_path: Path) -> None:
-    small_model(small_config("bert"), tmp_path / "model")
+    small_model(small_config("codegen"), tmp_path / "model")
+    make_tokenizer().save_pretrained(tmp_path / "model")
     told = run_ranks([refused], 1, tmp_path / "ranks", {True: tmp_path / "model"})["refused"][0]
-    assert "bert models cannot be trained on packed sequences" in told and "of 48 and 12 tokens" in told  # 16 + 32
+    assert "codegen models cannot be trained on packed sequences" in told and "of 48 and 12 tokens" in told  # 16 + 32
