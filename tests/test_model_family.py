@@ -101,5 +101,6 @@ def test_doctor_names_the_family(tmp_path: Path) -> None:
 )
 def test_a_configuration_that_cannot_be_read_is_a_model_error(content: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(ModelError, match=rf"(?s)(cannot load the configuration of )?model\.path={tmp_path}.*; (name a folder|copy the folder)"):
+    told = rf"(?s)(cannot load the configuration of )?model\.path={tmp_path}.*; (name a folder|copy the folder)"
+    with pytest.raises(ModelError, match=told):
         check_weights(make_config(tmp_path).model, trains=True)
