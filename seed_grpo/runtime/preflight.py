@@ -183,7 +183,7 @@ def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) 
 
 
 def data_notes(config: Config, data: DataConfig, prompts: PromptSet) -> list[str]:
-    """What is odd about the problems of a set, and what was done to their prompts, a sentence each."""
+    """Sentences on what is odd about the problems of a set, and on what was done to their prompts."""
     problems = [problem for problem, _ in prompts.prompts]
     sentences = [*survey(problems, config.verifier.relation), *prompts.remarks]
     return [f"{data.source}: {sentence}" for sentence in sentences]
@@ -210,8 +210,8 @@ class Page:
         self.well = True
 
     def check(self, name: str, section: Callable[..., str], *arguments: Any) -> None:
-        """What the section says of its arguments, of which all lines but the first are hints; or its error, which goes
-        no further."""
+        """Says what the section finds of its arguments, further lines under the first; or its error, which goes no
+        further."""
         try:
             text = section(*arguments)
         except SeedGrpoError as error:
