@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seed_grpo.config import Config, VerifierConfig
-from seed_grpo.config_file import load_config
+from seed_grpo.config.loading import load_config
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.files import claimed
 
@@ -130,7 +130,7 @@ def _answer(parsed: argparse.Namespace) -> int:
 
 
 def _experiment(parsed: argparse.Namespace) -> int:
-    from seed_grpo.experiment_config import load_experiment
+    from seed_grpo.config.experiment import load_experiment
 
     experiment = load_experiment(parsed.file)
     from seed_grpo.runtime.experiment import run_experiment

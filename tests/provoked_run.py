@@ -10,7 +10,7 @@ from pathlib import Path
 
 import ray
 
-from seed_grpo.config_file import load_config
+from seed_grpo.config.loading import load_config
 from seed_grpo.errors import RolloutError
 from seed_grpo.runtime.placement import make_plan
 from seed_grpo.runtime.supervision import WorkerState, supervise

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from seed_grpo.config_file import dump_config, load_config
+from seed_grpo.config.loading import dump_config, load_config
 from seed_grpo.evaluate.rollouts import Estimate, rollout_rows, schema
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, JudgedGroup, Judgement, Problem, Sampling
 from seed_grpo.messages import Verdict as V

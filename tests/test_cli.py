@@ -81,7 +81,7 @@ def test_doctor_passes_a_sound_configuration(model: str) -> None:
 
 
 def test_a_directory_of_another_run_is_refused(model: str, tmp_path: Path) -> None:
-    from seed_grpo.config_file import dump_config, load_config
+    from seed_grpo.config.loading import dump_config, load_config
 
     directory = tmp_path / "run"
     directory.mkdir()
@@ -116,7 +116,7 @@ def test_wrong_usage_is_status_2() -> None:
 
 
 def test_overrides_are_json_compatible_values() -> None:
-    from seed_grpo.config_file import load_config
+    from seed_grpo.config.loading import load_config
 
     config = load_config(QUICKSTART, ['rollout.stop=["</answer>", "end"]'])
     assert json.dumps(config.rollout.stop) == '["</answer>", "end"]'

@@ -9,7 +9,7 @@ import pytest
 
 from fake_pipeline import FakePipeline, OneOrTwo
 from seed_grpo.config import Config
-from seed_grpo.config_file import dump_config, parse_config
+from seed_grpo.config.loading import dump_config, parse_config
 from seed_grpo.data.prompts import PromptSet
 from seed_grpo.errors import ConfigError
 from seed_grpo.messages import GroupTask, Problem

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seed_grpo.config_file import load_config
+from seed_grpo.config.loading import load_config
 from seed_grpo.errors import PlacementError
 from seed_grpo.runtime.placement import check_plan, make_plan
 

@@ -18,7 +18,7 @@ import pytest
 from judged_group import judged_group
 from seed_grpo import files
 from seed_grpo.config import Config
-from seed_grpo.config_file import load_config
+from seed_grpo.config.loading import load_config
 from seed_grpo.errors import CheckpointError, ConfigError, SeedGrpoError
 from seed_grpo.evaluate.rollouts import COLUMNS, Estimate, read_groups, rollout_rows, schema, tables
 from seed_grpo.runtime import run_directory as module

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from seed_grpo.config import Config
-from seed_grpo.config_file import dump_config
+from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, DeadlineError
 from seed_grpo.runtime import scaling
 from seed_grpo.runtime.scaling import Scaler, request

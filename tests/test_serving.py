@@ -8,7 +8,7 @@ import pytest
 
 from model_folders import without
 from seed_grpo.config import Config
-from seed_grpo.config_file import dump_config
+from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, ModelError
 from seed_grpo.files import claimed
 from seed_grpo.runtime import serving

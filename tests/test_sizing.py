@@ -13,7 +13,7 @@ import yaml
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from seed_grpo.config import Config, LoraConfig, ModelConfig
-from seed_grpo.config_file import parse_config
+from seed_grpo.config.loading import parse_config
 from seed_grpo.errors import ConfigError, ModelError
 from seed_grpo.runtime.placement import make_plan
 from seed_grpo.runtime.sizing import GIB, LOGITS_AT_ONCE, Shape, Sizing, read_shape

@@ -15,7 +15,7 @@ import pytest
 from controller_world import World, config
 from fake_pipeline import FakeEngine
 from seed_grpo.config import Config
-from seed_grpo.config_file import dump_config
+from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.rollouts import Estimate, rollout_rows, schema
 from seed_grpo.evaluate.whatif import Outcome, markdown, variants_of, whatif

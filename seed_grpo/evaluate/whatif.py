@@ -22,7 +22,7 @@ import numpy as np
 from seed_grpo.algo.advantage import ADVANTAGES
 from seed_grpo.algo.scale import SCALES
 from seed_grpo.config import AlgoConfig, Config
-from seed_grpo.config_file import load_config
+from seed_grpo.config.loading import load_config
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.measured import table
 from seed_grpo.evaluate.ranks import rank_correlation

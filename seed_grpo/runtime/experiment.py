@@ -19,12 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from seed_grpo.config_file import dump_config
+from seed_grpo.config.experiment import ExperimentConfig
+from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, PlacementError, SeedGrpoError
 from seed_grpo.evaluate.experiment import Runs, write_report
 from seed_grpo.evaluate.measured import printable
 from seed_grpo.evaluate.records import read_records
-from seed_grpo.experiment_config import ExperimentConfig
 from seed_grpo.files import write_atomically
 
 POLL_SECONDS = 1.0

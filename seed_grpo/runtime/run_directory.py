@@ -30,7 +30,7 @@ from typing import Any
 import yaml
 
 from seed_grpo.config import Config
-from seed_grpo.config_file import dump_config
+from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.records import read_records
 from seed_grpo.evaluate.rollouts import Estimate, rollout_rows, schema

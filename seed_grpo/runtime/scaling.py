@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seed_grpo.config import Config
-from seed_grpo.config_file import load_config
+from seed_grpo.config.loading import load_config
 from seed_grpo.errors import ConfigError, DeadlineError
 from seed_grpo.files import write_atomically
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seed_grpo.config import Config
-from seed_grpo.config_file import dump_config, load_config, parse_config, read_tree
+from seed_grpo.config.loading import dump_config, load_config, parse_config, read_tree
 from seed_grpo.errors import ConfigError
 from seed_grpo.files import claimed, write_atomically
 from seed_grpo.runtime.cluster import check_cluster, connected

@@ -28,7 +28,7 @@ from ray.util.placement_group import PlacementGroup
 
 from benchmarks.peers import resident_mib, say
 from seed_grpo.config import Config
-from seed_grpo.config_file import dump_config
+from seed_grpo.config.loading import dump_config
 from seed_grpo.controller import Controller
 from seed_grpo.data.cursor import PromptSource
 from seed_grpo.files import write_atomically

@@ -19,7 +19,7 @@ import yaml
 
 from benchmarks.peers import CORES, TESTS, say, started
 from seed_grpo.config import Config
-from seed_grpo.config_file import dump_config, load_config
+from seed_grpo.config.loading import dump_config, load_config
 from seed_grpo.data import arithmetic
 from seed_grpo.evaluate.records import read_records
 from seed_grpo.interfaces import Sink

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from seed_grpo.config_file import load_config
+from seed_grpo.config.loading import load_config
 from seed_grpo.errors import CheckpointError, ModelError
 from seed_grpo.evaluate.report.groups import TABLES, GroupIndex, group_payload
 from seed_grpo.evaluate.report.summary import dropped_reasons, summary

@@ -1,6 +1,6 @@
 """The configuration: one typed tree, checked whole when it is built.
 
-`seed_grpo.config_file` reads it from YAML. Each section belongs to one folder of the package. It imports no torch,
+`seed_grpo.config.loading` reads it from YAML. Each section belongs to one folder of the package. It imports no torch,
 touches no device and opens no file; what needs the machine (cores, data, models) is checked by
 `seed_grpo.runtime.preflight`.
 """
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from seed_grpo.config_checks import faults_between, with_followed
+from seed_grpo.config.checks import faults_between, with_followed
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
