@@ -11,11 +11,11 @@ import numpy as np
 
 from fake_pipeline import FakeEngine, FakePipeline
 from seed_grpo.config import Config
-from seed_grpo.controller import Controller
 from seed_grpo.errors import TrainerError, TrainerLostError
-from seed_grpo.interfaces import Batch, OpenGroups, Parts, Prompts, Recorder, Synced
+from seed_grpo.loop.controller import Controller
+from seed_grpo.loop.interfaces import Batch, OpenGroups, Parts, Prompts, Recorder, Synced
+from seed_grpo.loop.queue import GroupQueue, ReadyGroup
 from seed_grpo.messages import Problem, StepResult
-from seed_grpo.runtime.queue import GroupQueue, ReadyGroup
 
 STEPS, P, G = 4, 3, 2
 RUN = Path("unused").resolve()

@@ -7,8 +7,8 @@ from itertools import chain
 
 from controller_world import P, World
 from fake_pipeline import FakePipeline, Job
-from seed_grpo.data.ledger import LOST
-from seed_grpo.interfaces import Batch
+from seed_grpo.loop.interfaces import Batch
+from seed_grpo.loop.ledger import LOST
 
 
 def disordered(world: World, rng: random.Random) -> World:

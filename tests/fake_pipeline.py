@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from seed_grpo.interfaces import Sink
+from seed_grpo.loop.interfaces import Sink
+from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, JudgedGroup, Judgement, Verdict
-from seed_grpo.runtime.queue import ReadyGroup
 
 IDLE_PUMPS = 5_000
 """in a row that brought nothing: the controller waits for what never comes"""

@@ -10,8 +10,8 @@ import pytest
 from controller_world import P, World
 from disorder import ages, audit, disordered, ids, watch_bounds
 from fake_pipeline import Job
-from seed_grpo.data.ledger import LOST, REPLACED, TOO_FEW_VALID
 from seed_grpo.errors import RolloutError, TrainerError
+from seed_grpo.loop.ledger import LOST, REPLACED, TOO_FEW_VALID
 
 STEPS, SEEDS = 8, 30
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from controller_world import RUN, STEPS, P, World
-from seed_grpo.data.ledger import NOT_FINITE, STALE, TOO_FEW_VALID
 from seed_grpo.errors import ConfigError, TrainerError
+from seed_grpo.loop.ledger import NOT_FINITE, STALE, TOO_FEW_VALID
 from seed_grpo.messages import StepResult
 
 

@@ -94,9 +94,9 @@ def test_light_modules_load_nothing_heavy() -> None:
     groups = {
         ("seed_grpo.errors", "seed_grpo.messages", "seed_grpo.config.loading", "seed_grpo.cli"): heavy,
         ("seed_grpo.semantics.entropy", "seed_grpo.semantics.partition"): heavy,
-        ("seed_grpo.algo.scale", "seed_grpo.algo.advantage", "seed_grpo.controller"): ("vllm", "ray", "deepspeed"),
+        ("seed_grpo.algo.scale", "seed_grpo.algo.advantage", "seed_grpo.loop.controller"): ("vllm", "ray", "deepspeed"),
         ("seed_grpo.rollout.interface", "seed_grpo.train.interface", "seed_grpo.weight_sync.interface"): heavy,
-        ("seed_grpo.runtime.placement", "seed_grpo.runtime.queue"): heavy,
+        ("seed_grpo.runtime.placement", "seed_grpo.loop.queue"): heavy,
         ("seed_grpo.runtime.session",): ("vllm", "deepspeed"),
     }
     for modules, forbidden in groups.items():

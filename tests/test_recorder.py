@@ -15,14 +15,14 @@ import pytest
 from controller_world import FakeCheckpoints, World
 from judged_group import judged_group
 from seed_grpo.config import Config
-from seed_grpo.data.ledger import LOST, NOT_FINITE, REPLACED
 from seed_grpo.errors import TrainerError
-from seed_grpo.interfaces import Batch, LostGroup
+from seed_grpo.loop.interfaces import Batch, LostGroup
+from seed_grpo.loop.ledger import LOST, NOT_FINITE, REPLACED
+from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.monitor import Monitor
-from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.recorder import Recorder
 from seed_grpo.runtime.run_directory import RunDirectory
 

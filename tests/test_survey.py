@@ -20,7 +20,7 @@ from seed_grpo.data.survey import survey
 from seed_grpo.errors import CheckpointError, ConfigError
 from seed_grpo.evaluate.evaluator import check_recorded
 from seed_grpo.evaluate.rollouts import rollout_rows, schema
-from seed_grpo.interfaces import OpenGroups
+from seed_grpo.loop.interfaces import OpenGroups
 from seed_grpo.messages import FinishReason, JudgedGroup, Problem, Verdict
 from seed_grpo.runtime import preflight
 from seed_grpo.runtime.checkpoints import Checkpoints

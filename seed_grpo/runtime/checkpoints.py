@@ -7,9 +7,10 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from seed_grpo import interfaces, messages
+from seed_grpo import messages
 from seed_grpo.errors import CheckpointError
-from seed_grpo.interfaces import OpenGroups, Trainer
+from seed_grpo.loop import interfaces
+from seed_grpo.loop.interfaces import OpenGroups, Trainer
 from seed_grpo.train.checkpoint import latest, writing
 
 NUMPY = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_reconstruct")}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from seed_grpo.data.ledger import LOST
+from seed_grpo.loop.ledger import LOST
 from seed_grpo.messages import GroupSummary
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError, SeedGrpoError, VerifierError
-from seed_grpo.interfaces import Sink
+from seed_grpo.loop.interfaces import Sink
+from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.runtime.cluster import call_engine
 from seed_grpo.runtime.monitor import Sample
 from seed_grpo.runtime.placement import Plan
 from seed_grpo.runtime.pools import rollout_pool, verifier_pool
-from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.scaling import Scaler
 from seed_grpo.runtime.stage import Job, Stage, Work
 from seed_grpo.runtime.supervision import Supervision

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from seed_grpo.data.ledger import NOT_FINITE
 from seed_grpo.evaluate.rollouts import Estimate
-from seed_grpo.interfaces import Batch
+from seed_grpo.loop.interfaces import Batch
+from seed_grpo.loop.ledger import NOT_FINITE
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.first_rewards import FirstRewards

@@ -18,7 +18,7 @@ import ray
 from ray.exceptions import RayActorError
 
 from seed_grpo.errors import DeadlineError, SeedGrpoError
-from seed_grpo.interfaces import Sink
+from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask
 from seed_grpo.runtime.waiting import is_lost, result
 from seed_grpo.runtime.worker_pool import Worker, WorkerPool

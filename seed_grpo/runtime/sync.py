@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 import ray
 
-from seed_grpo.clock import Clock
 from seed_grpo.config import Config
 from seed_grpo.errors import DeadlineError, RolloutError, SeedGrpoError, TrainerLostError, WeightSyncError
-from seed_grpo.interfaces import Synced
+from seed_grpo.loop.clock import Clock
+from seed_grpo.loop.interfaces import Synced
 from seed_grpo.messages import Probe
 from seed_grpo.runtime.cluster import call_engine
 from seed_grpo.runtime.pipeline import Pipeline

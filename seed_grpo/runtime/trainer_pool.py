@@ -16,10 +16,10 @@ from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
 from seed_grpo.errors import DeadlineError, SeedGrpoError, TrainerError, TrainerLostError, WeightSyncError
+from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import StepResult
 from seed_grpo.runtime.cluster import call_engine, spawn, wait_for_gang
 from seed_grpo.runtime.placement import Plan
-from seed_grpo.runtime.queue import ReadyGroup
 from seed_grpo.runtime.supervision import Heartbeat, Supervision, WorkerState
 from seed_grpo.runtime.trainer_worker import TrainerWorker
 from seed_grpo.runtime.waiting import Say, as_ours, gather

@@ -29,10 +29,11 @@ from ray.util.placement_group import PlacementGroup
 from benchmarks.peers import resident_mib, say
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
-from seed_grpo.controller import Controller
 from seed_grpo.data.cursor import PromptSource
 from seed_grpo.files import write_atomically
-from seed_grpo.interfaces import Batch, OpenGroups, Parts, Synced, Trainer
+from seed_grpo.loop.controller import Controller
+from seed_grpo.loop.interfaces import Batch, OpenGroups, Parts, Synced, Trainer
+from seed_grpo.loop.queue import GroupQueue
 from seed_grpo.messages import (
     Completion,
     FinishReason,
@@ -51,7 +52,6 @@ from seed_grpo.runtime.cluster import connected, spawn
 from seed_grpo.runtime.pipeline import Pipeline
 from seed_grpo.runtime.placement import Pool, make_plan
 from seed_grpo.runtime.pools import CALLS_AT_ONCE
-from seed_grpo.runtime.queue import GroupQueue
 from seed_grpo.runtime.supervision import supervise
 from seed_grpo.runtime.worker_pool import WorkerPool
 

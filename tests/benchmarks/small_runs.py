@@ -22,7 +22,7 @@ from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config
 from seed_grpo.data import arithmetic
 from seed_grpo.evaluate.records import read_records
-from seed_grpo.interfaces import Sink
+from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask
 from seed_grpo.runtime import session
 from seed_grpo.runtime.pipeline import Pipeline

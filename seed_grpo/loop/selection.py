@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from seed_grpo.algo.dynamic_sampling import chosen_places, is_informative
 from seed_grpo.config import Config
-from seed_grpo.data.ledger import REPLACED, STALE, TOO_FEW_VALID
 from seed_grpo.errors import TrainerError
-from seed_grpo.interfaces import Ready
+from seed_grpo.loop.interfaces import Ready
+from seed_grpo.loop.ledger import REPLACED, STALE, TOO_FEW_VALID
 from seed_grpo.messages import GroupSummary
 
 
