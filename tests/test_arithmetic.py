@@ -9,7 +9,7 @@ import pytest
 from seed_grpo.config import DataConfig
 from seed_grpo.data import arithmetic
 from seed_grpo.data.arithmetic import FORMS, always_carries, forgets_carry, is_right, keeps_carry, work
-from seed_grpo.data.sets import load_problems
+from seed_grpo.data.datasets import load_problems
 from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem
 

@@ -12,8 +12,8 @@ import pytest
 
 from many_tokenizers import byte_level, characters
 from seed_grpo.config import ColumnsConfig, DataConfig
-from seed_grpo.data.cursor import PromptSource
-from seed_grpo.data.sets import DIRECTORY_VARIABLE, NAMED_SETS, load_problems
+from seed_grpo.data.datasets import DIRECTORY_VARIABLE, NAMED_SETS, load_problems
+from seed_grpo.data.source import PromptSource
 from seed_grpo.data.templates import TEMPLATES, encode_prompts, render
 from seed_grpo.errors import CheckpointError, ConfigError, DataError
 from seed_grpo.messages import Problem
@@ -195,7 +195,7 @@ def test_a_named_set_from_the_hub_finds_the_answer_behind_its_mark(monkeypatch):
         asked.append((name, configuration, split))
         return [("record 1", lambda: {"question": "How many?", "answer": "48/2 = 24 clips.\n48+24 = 72\n#### 72"})]
 
-    monkeypatch.setattr("seed_grpo.data.sets.hub_rows", hub)
+    monkeypatch.setattr("seed_grpo.data.datasets.hub_rows", hub)
     problems = load("gsm8k_test").problems
     assert asked == [("openai/gsm8k", "main", "test")]
     assert problems == [Problem("gsm8k_test-1", "How many?", ("72",), "gsm8k_test")]

@@ -14,8 +14,8 @@ import pyarrow.parquet
 import pytest
 
 from seed_grpo.config import ColumnsConfig, DataConfig
+from seed_grpo.data.datasets import DIRECTORY_VARIABLE, load_problems
 from seed_grpo.data.files import FORMATS, SUFFIXES
-from seed_grpo.data.sets import DIRECTORY_VARIABLE, load_problems
 from seed_grpo.errors import DataError
 
 TWO = [{"id": "a", "problem": "1+1=", "answer": "2"}, {"id": "b", "problem": "2+2=", "answer": "4"}]

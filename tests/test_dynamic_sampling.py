@@ -8,7 +8,7 @@ import pytest
 
 from controller_world import STEPS, FakeCheckpoints, P, World
 from seed_grpo.algo.dynamic_sampling import chosen_places, is_informative
-from seed_grpo.data.cursor import PromptSource
+from seed_grpo.data.source import PromptSource
 from seed_grpo.errors import TrainerError
 from seed_grpo.loop.ledger import REPLACED, STALE, TOO_FEW_VALID
 from seed_grpo.messages import Problem, Verdict

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from seed_grpo.config import Config, DataConfig, WarmStartConfig
 from seed_grpo.data import arithmetic
-from seed_grpo.data.sets import load_problems
+from seed_grpo.data.datasets import load_problems
 from seed_grpo.errors import ConfigError, ModelError
 from seed_grpo.train import warm_start as module
 from seed_grpo.train.small_model import build_model, build_tokenizer

@@ -14,8 +14,8 @@ import pytest
 from judged_group import judged_group
 from seed_grpo.config import Config
 from seed_grpo.data import survey as surveyed
-from seed_grpo.data.cursor import PromptSource
 from seed_grpo.data.prompts import PromptSet
+from seed_grpo.data.source import PromptSource
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import CheckpointError, ConfigError
 from seed_grpo.evaluate.evaluator import check_recorded

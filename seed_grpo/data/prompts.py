@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from seed_grpo.config import DataConfig
-from seed_grpo.data.cursor import Prompt
-from seed_grpo.data.sets import load_problems
+from seed_grpo.data.datasets import load_problems
+from seed_grpo.data.source import Prompt
 from seed_grpo.data.templates import encode_prompts
 
 

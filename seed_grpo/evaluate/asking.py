@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from seed_grpo.config import RolloutConfig
-from seed_grpo.data.seeds import Use, derive_seed
 from seed_grpo.messages import GroupTask, JudgedGroup, Problem, Sampling
+from seed_grpo.seeds import Use, derive_seed
 
 PUMP_SECONDS = 1.0
 Prompt = tuple[Problem, tuple[int, ...]]

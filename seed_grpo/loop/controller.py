@@ -27,13 +27,13 @@ from seed_grpo.algo.advantage import advantages_G
 from seed_grpo.algo.overlong import overlong_G
 from seed_grpo.algo.scale import scales_P
 from seed_grpo.config import Config
-from seed_grpo.data.seeds import Use, derive_seed
 from seed_grpo.errors import ConfigError, RolloutError, SeedGrpoError, TrainerLostError
 from seed_grpo.loop.clock import Clock
 from seed_grpo.loop.interfaces import Batch, LostGroup, OpenGroups, Parts, Ready
 from seed_grpo.loop.ledger import LOST, NOT_FINITE, Ledger
 from seed_grpo.loop.selection import count_informative, select
 from seed_grpo.messages import GroupTask, Sampling
+from seed_grpo.seeds import Use, derive_seed
 
 PUMP_SECONDS = 1.0
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from seed_grpo.config import Config
 from seed_grpo.data.prompts import load_prompts
-from seed_grpo.data.seeds import Use, derive_seed
 from seed_grpo.data.templates import encode_prompts
 from seed_grpo.errors import DataError, RolloutError
 from seed_grpo.evaluate.adaptive import Rule
@@ -27,6 +26,7 @@ from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.preflight import load_policy_tokenizer
 from seed_grpo.runtime.serving import served
 from seed_grpo.runtime.verifier_worker import VerifierWorker
+from seed_grpo.seeds import Use, derive_seed
 
 NO_REFERENCE = ("",)
 """of a problem whose answer nobody knows"""

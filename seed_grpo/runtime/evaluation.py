@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seed_grpo.config import Config, DataConfig
+from seed_grpo.data.datasets import load_problems
 from seed_grpo.data.prompts import PromptSet, load_prompts
-from seed_grpo.data.sets import load_problems
 from seed_grpo.data.survey import normal_text
 from seed_grpo.errors import ConfigError, DataError
 from seed_grpo.evaluate.asking import Pipeline, ask, greedy_tasks, sampled_tasks

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from seed_grpo.config import Config
-from seed_grpo.data.cursor import PromptSource
+from seed_grpo.data.source import PromptSource
 from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.accuracy import EvaluationResult
 from seed_grpo.evaluate.evaluator import Evaluator, check_recorded

@@ -24,9 +24,9 @@ from torch import distributed
 from seed_grpo.algo.loss import LossParts, LossTokens, policy_loss, token_weights_B
 from seed_grpo.algo.microbatch import plan_micro_batches
 from seed_grpo.config import Config
-from seed_grpo.data.seeds import Use, derive_seed
 from seed_grpo.errors import TrainerError
 from seed_grpo.messages import Sample, StepResult
+from seed_grpo.seeds import Use, derive_seed
 from seed_grpo.train.schedule import learning_rate
 from seed_grpo.train.step_metrics import StepTotals
 

@@ -29,7 +29,7 @@ from ray.util.placement_group import PlacementGroup
 from benchmarks.peers import resident_mib, say
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
-from seed_grpo.data.cursor import PromptSource
+from seed_grpo.data.source import PromptSource
 from seed_grpo.files import write_atomically
 from seed_grpo.loop.controller import Controller
 from seed_grpo.loop.interfaces import Batch, OpenGroups, Parts, Synced, Trainer

@@ -16,7 +16,7 @@ from seed_grpo.config import ColumnsConfig, DataConfig
 from seed_grpo.data import arithmetic
 from seed_grpo.data.files import SUFFIXES, Row, read_rows
 from seed_grpo.data.hub import hub_rows
-from seed_grpo.data.records import ProblemSet, Reading, read_problems
+from seed_grpo.data.problem_files import ProblemSet, Reading, read_problems
 from seed_grpo.errors import DataError
 
 DIRECTORY_VARIABLE = "SEED_GRPO_DATA"
