@@ -55,8 +55,8 @@ def _train(parsed: argparse.Namespace) -> int:
 
 def _warm_start(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
+    from seed_grpo.arithmetic.warm_start import warm_start
     from seed_grpo.runtime.preflight import check_outlives_job
-    from seed_grpo.train.warm_start import warm_start
 
     check_outlives_job("model.path", Path(config.model.path))
     print(f"the model is in {warm_start(config, print)}")

@@ -6,9 +6,9 @@ from itertools import islice
 
 import pytest
 
+from seed_grpo.arithmetic import task
+from seed_grpo.arithmetic.task import FORMS, always_carries, forgets_carry, is_right, keeps_carry, work
 from seed_grpo.config import DataConfig
-from seed_grpo.data import arithmetic
-from seed_grpo.data.arithmetic import FORMS, always_carries, forgets_carry, is_right, keeps_carry, work
 from seed_grpo.data.datasets import load_problems
 from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem
@@ -44,11 +44,11 @@ def test_the_answer_is_written_in_four_forms_that_mean_the_same():
 
 
 def test_train_and_held_out_problems_are_disjoint_and_always_the_same():
-    train, test = arithmetic.problems("train"), arithmetic.problems("test")
+    train, test = task.problems("train"), task.problems("test")
     assert (len(train), len(test)) == (8000, 1000)
     ids = [p.id for p in train + test]
     assert len(set(ids)) == len(ids)
-    assert arithmetic.problems("test") == test
+    assert task.problems("test") == test
     # a change of these numbers changes what published results mean
     assert [p.text for p in test[:3]] == ["172+736=", "93+69=", "803+964="]
     for problem in train[:50] + test[:50]:
@@ -57,17 +57,17 @@ def test_train_and_held_out_problems_are_disjoint_and_always_the_same():
 
 
 def test_demonstrations_avoid_what_is_held_out_and_depend_on_the_seed():
-    held_out = {p.text for p in arithmetic.problems("test")}
-    shown = list(islice(arithmetic.demonstrations(seed=0, right_share=0.5), 3000))
+    held_out = {p.text for p in task.problems("test")}
+    shown = list(islice(task.demonstrations(seed=0, right_share=0.5), 3000))
     # unfiltered, 1,500 of two digits would be drawn, 150 of them held out, and most of those among these 1,000
     assert not held_out & {d.prompt for d in shown}
-    assert shown == list(islice(arithmetic.demonstrations(seed=0, right_share=0.5), 3000))
-    assert shown != list(islice(arithmetic.demonstrations(seed=1, right_share=0.5), 3000))
+    assert shown == list(islice(task.demonstrations(seed=0, right_share=0.5), 3000))
+    assert shown != list(islice(task.demonstrations(seed=1, right_share=0.5), 3000))
 
 
 @pytest.mark.parametrize("right_share", [0.0, 0.3, 1.0])
 def test_the_right_share_is_kept(right_share):
-    shown = list(islice(arithmetic.demonstrations(seed=0, right_share=right_share), 4000))
+    shown = list(islice(task.demonstrations(seed=0, right_share=right_share), 4000))
     # judge only problems of two digits that carry: there a right one is right, "forgets" (9 of 10 bad ones) is wrong
     # and "always" is right; so right with probability s + (1 - s) / 10
     carrying = [d for d in shown if len(d.prompt) == 6 and int(d.prompt[1]) + int(d.prompt[4]) > 9]
@@ -81,6 +81,6 @@ def test_the_right_share_is_kept(right_share):
 
 def test_it_is_a_data_source_like_any_other():
     config = DataConfig(source="arithmetic", split="test", template="none", limit=5)
-    assert load_problems(config).problems == arithmetic.problems("test")[:5]
+    assert load_problems(config).problems == task.problems("test")[:5]
     with pytest.raises(DataError, match=r"no split 'validation'; set data.split"):
         load_problems(DataConfig(source="arithmetic", split="validation"))

@@ -11,13 +11,13 @@ import pyarrow.parquet
 import pytest
 
 from many_tokenizers import byte_level, characters
+from seed_grpo.arithmetic.model import build_tokenizer
 from seed_grpo.config import ColumnsConfig, DataConfig
 from seed_grpo.data.datasets import DIRECTORY_VARIABLE, NAMED_SETS, load_problems
 from seed_grpo.data.source import PromptSource
 from seed_grpo.data.templates import TEMPLATES, encode_prompts, render
 from seed_grpo.errors import CheckpointError, ConfigError, DataError
 from seed_grpo.messages import Problem
-from seed_grpo.train.small_model import build_tokenizer
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not beside the repository")

@@ -14,7 +14,7 @@ from seed_grpo.evaluate.report import write_report
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    from seed_grpo.train.small_model import build_tokenizer
+    from seed_grpo.arithmetic.model import build_tokenizer
 
     return build_tokenizer()
 

@@ -27,7 +27,7 @@ MANY = 400
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    from seed_grpo.train.small_model import build_tokenizer
+    from seed_grpo.arithmetic.model import build_tokenizer
 
     return build_tokenizer()
 

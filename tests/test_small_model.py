@@ -10,13 +10,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from seed_grpo.arithmetic import task
+from seed_grpo.arithmetic import warm_start as module
+from seed_grpo.arithmetic.model import build_model, build_tokenizer
+from seed_grpo.arithmetic.warm_start import RECORD, greedy_accuracy, train, warm_start
 from seed_grpo.config import Config, DataConfig, WarmStartConfig
-from seed_grpo.data import arithmetic
 from seed_grpo.data.datasets import load_problems
 from seed_grpo.errors import ConfigError, ModelError
-from seed_grpo.train import warm_start as module
-from seed_grpo.train.small_model import build_model, build_tokenizer
-from seed_grpo.train.warm_start import RECORD, greedy_accuracy, train, warm_start
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not beside the repository")
@@ -142,7 +142,7 @@ def test_without_a_section_it_says_what_to_add(tmp_path, lines):
 
 def test_only_completion_tokens_and_the_end_are_learned():
     tokenizer = build_tokenizer()
-    shown = [arithmetic.Demonstration("47+85=", r"7+5=12 \boxed{1}"), arithmetic.Demonstration("1+1=", "2")]
+    shown = [task.Demonstration("47+85=", r"7+5=12 \boxed{1}"), task.Demonstration("1+1=", "2")]
     ids, labels = module._batch(shown, tokenizer)
     end = tokenizer.eos_token
     learned = [tokenizer.decode(row[row != module.IGNORED]) for row in labels]

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from seed_grpo.arithmetic import task
 from seed_grpo.config import ColumnsConfig, DataConfig
-from seed_grpo.data import arithmetic
 from seed_grpo.data.files import SUFFIXES, Row, read_rows
 from seed_grpo.data.hub import hub_rows
 from seed_grpo.data.problem_files import ProblemSet, Reading, read_problems
@@ -97,8 +97,8 @@ def load_problems(config: DataConfig) -> ProblemSet:
     Raises:
         DataError: nothing is found (says where it was looked for), or a record is malformed.
     """
-    if config.source == arithmetic.NAME:
-        return ProblemSet(arithmetic.problems(config.split)[: config.limit], skipped=0)
+    if config.source == task.NAME:
+        return ProblemSet(task.problems(config.split)[: config.limit], skipped=0)
     if config.source in NAMED_SETS:
         return _load_named(config, NAMED_SETS[config.source])
     columns = config.columns or ColumnsConfig()
@@ -161,7 +161,7 @@ def _hub_rows(hub: str, split: str, looked_for: str) -> Iterable[Row]:
         raise DataError(
             f"found no problems for {looked_for}: the hub data set {hub} (split {split}) did not load "
             f"({type(error).__name__}: {' '.join(str(error).split())[:300]}), and there is no file or folder {name} in "
-            f"{Path.cwd()}; set data.source to a named set ({', '.join([arithmetic.NAME, *NAMED_SETS])}), a file "
+            f"{Path.cwd()}; set data.source to a named set ({', '.join([task.NAME, *NAMED_SETS])}), a file "
             f"({', '.join(SUFFIXES)}) or a hub id, and data.directory or {DIRECTORY_VARIABLE} to the folder of the "
             "named sets; without a network, HF_HUB_OFFLINE=1 takes what the hub's cache holds"
         ) from error

@@ -139,7 +139,7 @@ def _is_trained(directory: Path, steps: int) -> bool:
 
 def _warm_start(experiment: ExperimentConfig) -> None:
     """Makes the model that all runs begin with, where it is one that the program makes."""
-    from seed_grpo.train.warm_start import warm_start
+    from seed_grpo.arithmetic.warm_start import warm_start
 
     config = experiment.config(next(iter(experiment.all_configurations())), experiment.seeds[0])
     if config.warm_start is not None:

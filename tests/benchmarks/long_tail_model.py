@@ -15,8 +15,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.peers import CORES
-from seed_grpo.data import arithmetic
-from seed_grpo.train.warm_start import learn
+from seed_grpo.arithmetic import task
+from seed_grpo.arithmetic.warm_start import learn
 
 MEAN_DOTS, MOST_DOTS = 100, 300
 STEPS, BATCH, LEARNING_RATE = 80, 16, 5e-4
@@ -34,7 +34,7 @@ def long_tail_model(source: Path) -> Path:
     torch.manual_seed(0)
     model, tokenizer = AutoModelForCausalLM.from_pretrained(source), AutoTokenizer.from_pretrained(source)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95))
-    demonstrations = arithmetic.demonstrations(1, RIGHT_SHARE)
+    demonstrations = task.demonstrations(1, RIGHT_SHARE)
     rng = random.Random(0)
     for step in range(STEPS):
         for group in optimizer.param_groups:

@@ -18,15 +18,15 @@ import pyarrow.parquet as pq
 import yaml
 
 from benchmarks.peers import CORES, TESTS, say, started
+from seed_grpo.arithmetic import task
+from seed_grpo.arithmetic.warm_start import warm_start
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config
-from seed_grpo.data import arithmetic
 from seed_grpo.evaluate.records import read_records
 from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask
 from seed_grpo.runtime import session
 from seed_grpo.runtime.pipeline import Pipeline
-from seed_grpo.train.warm_start import warm_start
 
 QUICKSTART = TESTS.parent / "jobs" / "quickstart.yaml"
 MODEL = TESTS.parent / "runs" / "benchmarks" / "models" / "arithmetic"
@@ -119,7 +119,7 @@ def completions(directory: Path) -> list[dict[str, Any]]:
 
 def prompts(count: int) -> list[dict[str, str]]:
     """The first prompts of the task with their answers."""
-    return [{"prompt": each.text, "answer": each.answers[0]} for each in arithmetic.problems("train")[:count]]
+    return [{"prompt": each.text, "answer": each.answers[0]} for each in task.problems("train")[:count]]
 
 
 def _main(arguments: Mapping[str, Any]) -> None:

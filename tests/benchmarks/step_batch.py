@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from seed_grpo.arithmetic.model import build_tokenizer
 from seed_grpo.messages import Sample
-from seed_grpo.train.small_model import build_tokenizer
 
 PROMPTS, COMPLETIONS = 8, 8
 LONGEST = 512

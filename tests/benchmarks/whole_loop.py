@@ -156,7 +156,7 @@ def _show(runs: dict[str, list[dict[str, Any]]]) -> None:
 
 def exact_reward(completions: Sequence[str], answer: Sequence[str], **_: Any) -> list[float | None]:
     """1 where the completion ends in a box with the answer, in any of the task's forms; dots may follow."""
-    from seed_grpo.data.arithmetic import FORMS
+    from seed_grpo.arithmetic.task import FORMS
 
     endings = [tuple(rf"\boxed{{{form(int(right))}}}" for form in FORMS) for right in answer]
     return [float(text.rstrip(".").endswith(own)) for text, own in zip(completions, endings, strict=True)]

@@ -22,10 +22,10 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2ForCausalLM, Qwen2Tokenizer
 
 import seed_grpo
+from seed_grpo.arithmetic import task
+from seed_grpo.arithmetic.model import build_model, build_tokenizer
 from seed_grpo.config import Config, WarmStartConfig
-from seed_grpo.data import arithmetic
 from seed_grpo.errors import ConfigError, ModelError
-from seed_grpo.train.small_model import build_model, build_tokenizer
 
 RECORD = "warm_start.json"
 SECONDS_BETWEEN_LINES = 5.0
@@ -90,7 +90,7 @@ def train(settings: WarmStartConfig, tokenizer: Qwen2Tokenizer, progress: Callab
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / rising, (settings.steps - step) / settings.steps)
     )
-    demonstrations = arithmetic.demonstrations(settings.seed, settings.right_share)
+    demonstrations = task.demonstrations(settings.seed, settings.right_share)
     report = _Progress(settings.steps, progress)
     model.train()
     for step in range(1, settings.steps + 1):
@@ -103,7 +103,7 @@ def train(settings: WarmStartConfig, tokenizer: Qwen2Tokenizer, progress: Callab
 def learn(
     model: PreTrainedModel,
     optimizer: torch.optim.Optimizer,
-    demonstrations: list[arithmetic.Demonstration],
+    demonstrations: list[task.Demonstration],
     tokenizer: PreTrainedTokenizerBase,
 ) -> tuple[float, int]:
     """One step of supervised learning of the completions; its loss in nats a token, and the tokens with padding."""
@@ -120,7 +120,7 @@ def learn(
 @torch.inference_mode()
 def greedy_accuracy(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer) -> float:
     """Share of the first held-out problems that the model answers rightly without sampling, in [0, 1]."""
-    problems = arithmetic.problems("test")[:NUM_CHECKED]
+    problems = task.problems("test")[:NUM_CHECKED]
     prompts = tokenizer([p.text for p in problems], padding=True, return_tensors="pt")  # on the left
     output_BT = model.generate(  # type: ignore[misc]  # the annotation of self is wrong in transformers
         input_ids=prompts["input_ids"],
@@ -129,11 +129,11 @@ def greedy_accuracy(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer) -> float
         do_sample=False,
     )
     completions = tokenizer.batch_decode(output_BT[:, prompts["input_ids"].shape[1] :], skip_special_tokens=True)
-    return sum(map(arithmetic.is_right, problems, completions)) / len(problems)
+    return sum(map(task.is_right, problems, completions)) / len(problems)
 
 
 def _batch(
-    demonstrations: list[arithmetic.Demonstration], tokenizer: PreTrainedTokenizerBase
+    demonstrations: list[task.Demonstration], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and labels, [B, T], padded on the right, so that positions and the causal mask need no more."""
     prompts = tokenizer([d.prompt for d in demonstrations])["input_ids"]
