@@ -18,7 +18,7 @@ TOP_LEVEL = {"seed_grpo", "cluster", "jobs", "tests", "docker", "findings", "LIC
 # package -> the modules (or folders, with a trailing dot) that may import it at run time, at any depth
 OWNERS = {
     "ray": ("seed_grpo.runtime.",),
-    "vllm": ("seed_grpo.rollout.vllm_engine", "seed_grpo.weight_sync."),
+    "vllm": ("seed_grpo.rollout.vllm.engine", "seed_grpo.weight_sync."),
     "deepspeed": ("seed_grpo.train.deepspeed_engine",),
     "sympy": ("seed_grpo.verify.",),
     "pylatexenc": ("seed_grpo.verify.",),
@@ -95,7 +95,7 @@ def test_light_modules_load_nothing_heavy() -> None:
         ("seed_grpo.errors", "seed_grpo.messages", "seed_grpo.config.loading", "seed_grpo.cli"): heavy,
         ("seed_grpo.semantics.entropy", "seed_grpo.semantics.partition"): heavy,
         ("seed_grpo.algo.scale", "seed_grpo.algo.advantage", "seed_grpo.loop.controller"): ("vllm", "ray", "deepspeed"),
-        ("seed_grpo.rollout.interface", "seed_grpo.train.interface", "seed_grpo.weight_sync.interface"): heavy,
+        ("seed_grpo.rollout.engine", "seed_grpo.train.interface", "seed_grpo.weight_sync.interface"): heavy,
         ("seed_grpo.runtime.placement", "seed_grpo.loop.queue"): heavy,
         ("seed_grpo.runtime.session",): ("vllm", "deepspeed"),
     }

@@ -12,7 +12,7 @@ from vllm.v1.engine.detokenizer import IncrementalDetokenizer
 from many_tokenizers import KINDS, byte_level, llama_2, sentence_piece, unigram, word_piece
 from seed_grpo.messages import Sampling
 from seed_grpo.rollout.texts import CompletionTexts
-from seed_grpo.rollout.vllm_engine import _sampling_params
+from seed_grpo.rollout.vllm.engine import _sampling_params
 from seed_grpo.verify.extract import extract_answer
 
 TAGS = ["<answer>", "</answer>", "<|eot|>"]

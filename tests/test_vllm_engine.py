@@ -19,7 +19,7 @@ from model_folders import without
 from running_engine import PROBE_IDS, BrokenWeights, Model, ModuleWeights, RunningEngine, make_config
 from seed_grpo.errors import RolloutError, WeightSyncError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling
-from seed_grpo.rollout.vllm_engine import VllmEngine
+from seed_grpo.rollout.vllm.engine import VllmEngine
 from seed_grpo.weight_sync.factory import TransportSender
 from sockets import beyond_loopback, listening
 from tiny_model import EOS, make_tokenizer

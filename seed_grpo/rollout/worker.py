@@ -12,7 +12,7 @@ from typing import Any
 
 from seed_grpo.config import Config
 from seed_grpo.messages import Group, GroupTask
-from seed_grpo.rollout.interface import RolloutEngine
+from seed_grpo.rollout.engine import RolloutEngine
 
 
 class RolloutWorker:
@@ -35,7 +35,7 @@ class RolloutWorker:
             RolloutError: the engine does not come up.
         """
         with _made_to_stay():
-            from seed_grpo.rollout.vllm_engine import VllmEngine
+            from seed_grpo.rollout.vllm.engine import VllmEngine
 
             engine = VllmEngine(self._config, self._name)
             await engine.start()

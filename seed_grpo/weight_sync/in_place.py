@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from seed_grpo.rollout.vllm.unpacked_matrices import lies_plain
 from seed_grpo.weight_sync.buckets import Slot
-from seed_grpo.weight_sync.plain_matrices import lies_plain
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import numpy as np
 from vllm.v1.core.sched.scheduler import Scheduler
 
 from seed_grpo.messages import StepResult
-from seed_grpo.rollout import vllm_engine
+from seed_grpo.rollout.vllm import engine
 from seed_grpo.rollout.worker import RolloutWorker
 from seed_grpo.runtime import pools, trainer_pool
 from seed_grpo.runtime.trainer_worker import TrainerWorker
@@ -35,14 +35,14 @@ class WaitingRolloutWorker(RolloutWorker):
     """Its engine has that scheduler."""
 
     async def start(self) -> None:
-        made = vllm_engine._engine_args
+        made = engine._engine_args
 
         def with_waits(*arguments):
             args = made(*arguments)
             args.scheduler_cls = f"{__name__}.{WaitingScheduler.__name__}"
             return args
 
-        vllm_engine._engine_args = with_waits
+        engine._engine_args = with_waits
         await super().start()
 
 

@@ -13,7 +13,7 @@ from multiprocessing import parent_process
 
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory, WeightTransferTrainerFactory
 
-from seed_grpo.weight_sync.plain_matrices import keep_matrices_plain
+from seed_grpo.rollout.vllm.unpacked_matrices import keep_matrices_plain
 
 MODULE = "seed_grpo.weight_sync.gloo"
 PR_SET_PDEATHSIG = 1

@@ -26,8 +26,8 @@ from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Sampling
 from seed_grpo.pretrained.fit import check_weights
-from seed_grpo.rollout.engine_process import EngineProcess
 from seed_grpo.rollout.texts import CompletionTexts
+from seed_grpo.rollout.vllm.worker_extension import EngineProcess
 from seed_grpo.weight_sync.factory import TRANSPORTS
 
 T = TypeVar("T")
