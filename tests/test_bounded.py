@@ -21,9 +21,9 @@ from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import VerifierError
 from seed_grpo.messages import Verdict
 from seed_grpo.verify import relations
-from seed_grpo.verify.bounded import BoundedProcess
+from seed_grpo.verify.isolation.bounded import BoundedProcess
+from seed_grpo.verify.isolation.bounds import BoundReachedError, JudgeFaultError, OutOfTimeError
 from seed_grpo.verify.judge import Judge
-from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError, OutOfTimeError
 from seed_grpo.verify.relations import RELATIONS, Relation
 
 MEMORY_MIB = 256
@@ -131,7 +131,7 @@ def test_a_worker_that_was_killed_between_comparisons_is_replaced(process):
 
 
 def test_a_worker_that_is_stopped_is_replaced(process, monkeypatch):
-    monkeypatch.setattr("seed_grpo.verify.bounded.GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("seed_grpo.verify.isolation.bounded.GRACE_SECONDS", 0.2)
     assert process.same("a", "a", LONG)
     stopped = process._process.pid
     os.kill(stopped, signal.SIGSTOP)
@@ -178,8 +178,8 @@ def test_the_memory_of_a_comparison_stays_under_its_bound():
     """`allocate` takes MiB by MiB until it is refused; without a bound it would take all of the machine in 0.5 s."""
     script = (
         "import resource\n"
-        "from seed_grpo.verify.bounded import BoundedProcess\n"
-        "from seed_grpo.verify.limits import BoundReachedError\n"
+        "from seed_grpo.verify.isolation.bounded import BoundedProcess\n"
+        "from seed_grpo.verify.isolation.bounds import BoundReachedError\n"
         f"process = BoundedProcess('bounded_oracles:same', (), {MEMORY_MIB})\n"
         "for fault in ('allocate', 'allocate at once', 'spin'):\n"
         "    try:\n"
@@ -244,7 +244,7 @@ def test_nothing_outlives_an_owner_that_was_killed(end, tmp_path):
     """Its worker is idle or, as here, in a comparison: that one ends at its time limit, and with it the worker."""
     note = tmp_path / "processes"
     script = (
-        "from seed_grpo.verify.bounded import BoundedProcess\n"
+        "from seed_grpo.verify.isolation.bounded import BoundedProcess\n"
         f"BoundedProcess('bounded_oracles:ancestry', (), {MEMORY_MIB}).same({str(note)!r}, '60', 2.0)\n"
     )
     owner = subprocess.Popen([sys.executable, "-c", script])

@@ -12,10 +12,10 @@ from seed_grpo.config.loading import parse_config
 from seed_grpo.errors import ConfigError, VerifierError
 from seed_grpo.messages import Verdict
 from seed_grpo.semantics.partition import partition
-from seed_grpo.verify import code
+from seed_grpo.verify.isolation.sandbox import Behaviour
+from seed_grpo.verify.isolation.sandbox_main import OUTPUT_BYTES
 from seed_grpo.verify.judge import Judge
-from seed_grpo.verify.sandbox import Behaviour
-from seed_grpo.verify.sandbox_main import OUTPUT_BYTES
+from seed_grpo.verify.relations import code
 
 SUM = "print('it', sum(range(int(input()) + 1)), sep='\\n')"
 FORMULA = "n = int(input())\nprint(f'it \\n{n * (n + 1) // 2} \\n')"

@@ -22,9 +22,9 @@ from fuzz_answers import AnswerMaker
 from seed_grpo.config import VerifierConfig
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.extract import extract_answer
+from seed_grpo.verify.isolation.bounds import BoundReachedError
 from seed_grpo.verify.judge import Judge
-from seed_grpo.verify.limits import BoundReachedError
-from seed_grpo.verify.parse import Parsed
+from seed_grpo.verify.math.parse import Parsed
 
 JUDGE_TIMEOUT = 0.2
 CPU_SECONDS = 1.0

@@ -10,10 +10,10 @@ from fractions import Fraction
 
 import pytest
 
-from seed_grpo.verify.forms.regions import Bound, Piece
-from seed_grpo.verify.forms.units import Unit
-from seed_grpo.verify.limits import BoundReachedError
-from seed_grpo.verify.parse import parse_answer
+from seed_grpo.verify.isolation.bounds import BoundReachedError
+from seed_grpo.verify.math.forms.regions import Bound, Piece
+from seed_grpo.verify.math.forms.units import Unit
+from seed_grpo.verify.math.parse import parse_answer
 
 # nodes by hand
 

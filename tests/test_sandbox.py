@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from sandboxes import LONG, LOOP, MEMORY_MIB, needs_sandbox
-from seed_grpo.verify.limits import BoundReachedError
-from seed_grpo.verify.sandbox import Behaviour, run_program
-from seed_grpo.verify.sandbox_main import FILES_MIB, OUTPUT_BYTES, PROCESSES
+from seed_grpo.verify.isolation.bounds import BoundReachedError
+from seed_grpo.verify.isolation.sandbox import Behaviour, run_program
+from seed_grpo.verify.isolation.sandbox_main import FILES_MIB, OUTPUT_BYTES, PROCESSES
 
 pytestmark = needs_sandbox
 
@@ -218,7 +218,7 @@ def test_it_cannot_gain_privileges():
 
 @pytest.mark.parametrize("prelude", ["", "import ctypes, os\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\n"])
 def test_it_cannot_outlive_an_owner_that_was_killed(prelude):
-    script = "from seed_grpo.verify.sandbox import run_program\n"
+    script = "from seed_grpo.verify.isolation.sandbox import run_program\n"
     script += f"run_program({prelude + LOOP!r}, '', 5.0, {MEMORY_MIB})\n"
     owner = subprocess.Popen([sys.executable, "-c", script])
     until = time.monotonic() + LONG

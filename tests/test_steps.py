@@ -9,10 +9,10 @@ import pytest
 
 from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling, Verdict
-from seed_grpo.runtime.verifier_worker import VerifierWorker
 from seed_grpo.semantics.entropy import semantic_entropy
 from seed_grpo.semantics.steps import step_entropy
-from seed_grpo.verify.steps import MAX_RESULTS, intermediate_results
+from seed_grpo.verify.math.steps import MAX_RESULTS, intermediate_results
+from seed_grpo.verify.worker import VerifierWorker
 
 COUNTS_SHANNON = SemanticEntropyConfig(mass="counts", functional="shannon", granularity="step")
 LIKELIHOOD_PAPER = SemanticEntropyConfig(granularity="step")

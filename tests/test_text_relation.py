@@ -12,8 +12,8 @@ from seed_grpo.errors import VerifierError
 from seed_grpo.messages import Verdict
 from seed_grpo.semantics.partition import partition
 from seed_grpo.verify.judge import Judge
-from seed_grpo.verify.text import Embedding, Entailment, parse_text
-from seed_grpo.verify.values import Rules
+from seed_grpo.verify.math.values import Rules
+from seed_grpo.verify.relations.text import Embedding, Entailment, parse_text
 from text_models import embedding_model, entailment_model
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling, Verdict
-from seed_grpo.runtime.verifier_worker import VerifierWorker
 from seed_grpo.verify.relations import RELATIONS
+from seed_grpo.verify.worker import VerifierWorker
 
 
 def group(*texts, reference="132", reasons=None, lengths=None):

@@ -15,8 +15,8 @@ from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import VerifierError
 from seed_grpo.messages import Verdict
 from seed_grpo.verify import judge as judge_module
+from seed_grpo.verify.isolation.bounds import BoundReachedError, JudgeFaultError, OutOfTimeError
 from seed_grpo.verify.judge import Judge
-from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError, OutOfTimeError
 from seed_grpo.verify.relations import RELATIONS
 
 OPEN = r"\frac{1}{1+\sqrt2}"

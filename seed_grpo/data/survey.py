@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from seed_grpo.data.escapes import doubtful
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Problem
-from seed_grpo.verify.parse import parse_answer
+from seed_grpo.verify.math.parse import parse_answer
 
 WORDS = ("words", "string", "undefined")
 """kinds of forms that are no mathematics"""

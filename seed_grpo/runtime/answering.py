@@ -25,8 +25,8 @@ from seed_grpo.messages import Group, GroupTask, Problem, Sampling
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.preflight import load_policy_tokenizer
 from seed_grpo.runtime.serving import served
-from seed_grpo.runtime.verifier_worker import VerifierWorker
 from seed_grpo.seeds import Use, derive_seed
+from seed_grpo.verify.worker import VerifierWorker
 
 NO_REFERENCE = ("",)
 """of a problem whose answer nobody knows"""

@@ -12,9 +12,9 @@ from seed_grpo.rollout.worker import RolloutWorker
 from seed_grpo.runtime.cluster import call_engine, spawn
 from seed_grpo.runtime.placement import Plan
 from seed_grpo.runtime.supervision import Supervision
-from seed_grpo.runtime.verifier_worker import VerifierWorker
 from seed_grpo.runtime.watched import watch
 from seed_grpo.runtime.worker_pool import Kind, WorkerPool
+from seed_grpo.verify.worker import VerifierWorker
 
 # An engine takes new requests while others run; its scheduler, not Ray, decides how many run at once.
 CALLS_AT_ONCE = 10_000

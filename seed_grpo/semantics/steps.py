@@ -2,7 +2,7 @@
 
 Consumes the meaning classes of the G completions of one prompt at each position (their first intermediate results,
 their second ones, ..., their final answers); produces one entropy. Pure; it finds and compares no results
-(`seed_grpo.verify.steps` does, and the relation).
+(`seed_grpo.verify.math.steps` does, and the relation).
 
 SEED-GRPO (arXiv 2505.12346) clusters completions by their final answers, and leaves entropy at the steps of the
 reasoning to later work without a formula. This is one answer, and our own choice: SE = 1/|I| sum over i in I of SE_i,

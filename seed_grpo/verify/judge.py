@@ -22,12 +22,12 @@ from typing import NamedTuple
 from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement, Verdict
-from seed_grpo.verify.bounded import BoundedProcess
 from seed_grpo.verify.extract import extract_answer
-from seed_grpo.verify.limits import BoundReachedError, JudgeFaultError, OutOfTimeError
-from seed_grpo.verify.parse import Parsed
+from seed_grpo.verify.isolation.bounded import BoundedProcess
+from seed_grpo.verify.isolation.bounds import BoundReachedError, JudgeFaultError, OutOfTimeError
+from seed_grpo.verify.math.parse import Parsed
+from seed_grpo.verify.math.values import Rules
 from seed_grpo.verify.relations import relation_of
-from seed_grpo.verify.values import Rules
 
 logger = logging.getLogger(__name__)
 

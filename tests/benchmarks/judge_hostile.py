@@ -23,7 +23,7 @@ from seed_grpo.config import VerifierConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement
 from seed_grpo.verify.judge import Judge
-from seed_grpo.verify.parse import Parsed
+from seed_grpo.verify.math.parse import Parsed
 
 LIMIT_SECONDS = 1.0
 SAMPLE_SECONDS = 0.01

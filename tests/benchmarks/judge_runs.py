@@ -25,9 +25,9 @@ from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Judgement, Problem, Sampling, Verdict
 from seed_grpo.runtime.cluster import spawn
 from seed_grpo.runtime.placement import Pool
-from seed_grpo.runtime.verifier_worker import VerifierWorker
 from seed_grpo.semantics.partition import partition
 from seed_grpo.verify.judge import Judge
+from seed_grpo.verify.worker import VerifierWorker
 
 TOKENS = 512
 """of a completion, whose arrays travel with it"""

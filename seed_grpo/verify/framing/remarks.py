@@ -13,10 +13,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from seed_grpo.verify.equivalence import compare
-from seed_grpo.verify.forms import numeric
-from seed_grpo.verify.forms.nodes import Node, as_form
-from seed_grpo.verify.values import Rules
+from seed_grpo.verify.math.equivalence import compare
+from seed_grpo.verify.math.forms import numeric
+from seed_grpo.verify.math.forms.nodes import Node, as_form
+from seed_grpo.verify.math.values import Rules
 
 LEAST_DECIMALS = 2
 """of a rounded value behind an `or` without `about`: 2.5 or 3 is a list"""
