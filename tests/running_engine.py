@@ -16,7 +16,7 @@ from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError, WeightSyncError
 from seed_grpo.messages import Group, GroupTask, Probe
 from seed_grpo.rollout.vllm.engine import VllmEngine
-from seed_grpo.train.interface import WeightInfo, Weights
+from seed_grpo.train.engine import WeightInfo, Weights
 from seed_grpo.weight_sync.canary import compare_probe
 from seed_grpo.weight_sync.factory import TransportSender, make_sender
 from sockets import free_port

@@ -7,7 +7,7 @@ import torch
 from torch import distributed, multiprocessing
 
 from seed_grpo.algo.loss import COUNTS, MAXIMA, MEANS, SUMS, policy_loss
-from seed_grpo.train.step_metrics import METRICS, StepTotals
+from seed_grpo.train.loss_metrics import METRICS, StepTotals
 from test_loss import LENGTHS, config_of, cut, random_tokens
 
 

@@ -19,7 +19,7 @@ from seed_grpo.config import Config
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.messages import Probe
 from seed_grpo.rollout.vllm import plugin
-from seed_grpo.train.interface import WeightInfo
+from seed_grpo.train.engine import WeightInfo
 from seed_grpo.weight_sync.canary import compare_probe, probe_token_ids
 from seed_grpo.weight_sync.client import EngineClient
 from seed_grpo.weight_sync.factory import TRANSPORTS, TransportSender, make_sender

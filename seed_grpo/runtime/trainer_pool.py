@@ -21,9 +21,9 @@ from seed_grpo.messages import StepResult
 from seed_grpo.runtime.cluster import call_engine, spawn, wait_for_gang
 from seed_grpo.runtime.placement import Plan
 from seed_grpo.runtime.supervision import Heartbeat, Supervision, WorkerState
-from seed_grpo.runtime.trainer_worker import TrainerWorker
 from seed_grpo.runtime.waiting import Say, as_ours, gather
 from seed_grpo.runtime.watched import watch
+from seed_grpo.train.worker import TrainerWorker
 
 ALIVE_SECONDS = 15.0
 """for the ranks to show that they live, after a call failed"""

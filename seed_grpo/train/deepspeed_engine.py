@@ -32,6 +32,7 @@ from seed_grpo.config import Config
 from seed_grpo.errors import CheckpointError
 from seed_grpo.messages import Sample, StepResult
 from seed_grpo.pretrained.small_files import read_small_files, write_small_files
+from seed_grpo.rendezvous import open_store
 from seed_grpo.train import optimizer_state
 from seed_grpo.train.attention import Attention, attention_for, blocks
 from seed_grpo.train.logprobs import PolicyLogprobs
@@ -39,7 +40,6 @@ from seed_grpo.train.lora import add_adapters
 from seed_grpo.train.model import load_model, load_tokenizer, recompute
 from seed_grpo.train.packing import PackedRow, pack
 from seed_grpo.train.proof import prove
-from seed_grpo.train.rendezvous import open_store
 from seed_grpo.train.sequence_parallel import Local, SequenceParallel, dividing, shared_attention
 from seed_grpo.train.updates import Applied, Pass, Place, Rows, Updates
 from seed_grpo.train.weights import PolicyWeights, write_safetensors

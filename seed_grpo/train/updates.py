@@ -27,8 +27,8 @@ from seed_grpo.config import Config
 from seed_grpo.errors import TrainerError
 from seed_grpo.messages import Sample, StepResult
 from seed_grpo.seeds import Use, derive_seed
+from seed_grpo.train.loss_metrics import StepTotals
 from seed_grpo.train.schedule import learning_rate
-from seed_grpo.train.step_metrics import StepTotals
 
 MOST_SKIPPED = 3
 """updates in a row that may be skipped; the last of them stops the run"""

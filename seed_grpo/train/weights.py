@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 
 from seed_grpo.errors import ModelError
-from seed_grpo.train.interface import WeightInfo
+from seed_grpo.train.engine import WeightInfo
 from seed_grpo.train.lora import LowRank, low_rank_parts, name_without_adapters
 
 Gather = Callable[[list[torch.nn.Parameter]], AbstractContextManager[Any]]

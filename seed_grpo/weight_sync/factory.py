@@ -18,7 +18,7 @@ from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactor
 from seed_grpo.config import Config
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.rollout.vllm import plugin
-from seed_grpo.train.interface import Weights
+from seed_grpo.train.engine import Weights
 from seed_grpo.weight_sync import gloo, ipc, nccl
 from seed_grpo.weight_sync.client import EngineClient
 from seed_grpo.weight_sync.interface import Receivers

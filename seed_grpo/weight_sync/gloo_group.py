@@ -15,7 +15,7 @@ import torch
 from torch.distributed import BroadcastOptions, ProcessGroupGloo
 
 from seed_grpo.errors import WeightSyncError
-from seed_grpo.train.rendezvous import open_store
+from seed_grpo.rendezvous import open_store
 
 CLOSED = "the transfer was ended, since an engine failed or the sender is closed"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 
-from seed_grpo.train.interface import Weights
+from seed_grpo.train.engine import Weights
 
 
 class PolicySource(WeightSource):

@@ -17,7 +17,7 @@ from seed_grpo.messages import StepResult
 from seed_grpo.rollout.vllm import engine
 from seed_grpo.rollout.worker import RolloutWorker
 from seed_grpo.runtime import pools, trainer_pool
-from seed_grpo.runtime.trainer_worker import TrainerWorker
+from seed_grpo.train.worker import TrainerWorker
 
 ENGINE_STEP_SECONDS, OPTIMIZER_STEP_SECONDS = 0.03, 1.2
 """of waiting: about 40 engine steps make a group, so generation and training take about as long"""
