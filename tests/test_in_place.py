@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from seed_grpo.rollout.vllm.unpacked_matrices import plain_linear
-from seed_grpo.weight_sync.buckets import Slot
-from seed_grpo.weight_sync.in_place import find_places
+from seed_grpo.weight_sync.gloo.buckets import Slot
+from seed_grpo.weight_sync.gloo.in_place import find_places
 
 
 @pytest.mark.parametrize("with_bias", [True, False])

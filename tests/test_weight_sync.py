@@ -23,11 +23,11 @@ from seed_grpo.train.engine import WeightInfo
 from seed_grpo.weight_sync.canary import compare_probe, probe_token_ids
 from seed_grpo.weight_sync.client import EngineClient
 from seed_grpo.weight_sync.factory import TRANSPORTS, TransportSender, make_sender
-from seed_grpo.weight_sync.gloo import GlooUpdateInfo
-from seed_grpo.weight_sync.gloo_group import GlooGroup
+from seed_grpo.weight_sync.gloo.engines import GlooUpdateInfo
+from seed_grpo.weight_sync.gloo.group import GlooGroup
+from seed_grpo.weight_sync.gloo.staging import Staging
+from seed_grpo.weight_sync.gloo.stream import receive
 from seed_grpo.weight_sync.source import PolicySource
-from seed_grpo.weight_sync.staging import Staging
-from seed_grpo.weight_sync.stream import receive
 from seed_grpo.weight_sync.transport import TransferPlan
 from sockets import beyond_loopback, free_port, listening
 

@@ -17,7 +17,7 @@ from seed_grpo.config import Config
 from seed_grpo.messages import JudgedGroup, Sample, StepResult
 from seed_grpo.runtime.waiting import fetch
 from seed_grpo.train.deepspeed_engine import DeepSpeedEngine
-from seed_grpo.weight_sync.interface import Receivers, WeightSender
+from seed_grpo.weight_sync.base import Receivers, WeightSender
 
 
 class TrainerWorker:

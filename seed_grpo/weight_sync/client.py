@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
-from seed_grpo.weight_sync.interface import Receivers
+from seed_grpo.weight_sync.base import Receivers
 
 
 class EngineClient:

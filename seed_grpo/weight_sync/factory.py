@@ -19,13 +19,14 @@ from seed_grpo.config import Config
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.rollout.vllm import plugin
 from seed_grpo.train.engine import Weights
-from seed_grpo.weight_sync import gloo, ipc, nccl
+from seed_grpo.weight_sync import ipc, nccl
+from seed_grpo.weight_sync.base import Receivers
 from seed_grpo.weight_sync.client import EngineClient
-from seed_grpo.weight_sync.interface import Receivers
+from seed_grpo.weight_sync.gloo.engines import engines
 from seed_grpo.weight_sync.source import PolicySource
 from seed_grpo.weight_sync.transport import TransferPlan, Transport
 
-TRANSPORTS: dict[str, Transport] = {"nccl": nccl.TRANSPORT, "ipc": ipc.TRANSPORT, "gloo": gloo.TRANSPORT}
+TRANSPORTS: dict[str, Transport] = {"nccl": nccl.TRANSPORT, "ipc": ipc.TRANSPORT, "gloo": engines.TRANSPORT}
 
 
 class TransportSender:

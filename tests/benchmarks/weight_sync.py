@@ -32,7 +32,7 @@ from running_engine import EngineThread
 from seed_grpo.config import Config
 from seed_grpo.train.weights import PolicyWeights
 from seed_grpo.weight_sync.factory import TransportSender
-from seed_grpo.weight_sync.gloo_group import GlooGroup
+from seed_grpo.weight_sync.gloo.group import GlooGroup
 from sockets import free_port
 from tiny_model import make_tokenizer
 

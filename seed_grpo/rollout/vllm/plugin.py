@@ -15,7 +15,7 @@ from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 
 from seed_grpo.rollout.vllm.unpacked_matrices import keep_matrices_plain
 
-MODULE = "seed_grpo.weight_sync.gloo"
+MODULE = "seed_grpo.weight_sync.gloo.engines"
 PR_SET_PDEATHSIG = 1
 """of <linux/prctl.h>"""
 

@@ -16,7 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seed_grpo.rollout.vllm.unpacked_matrices import lies_plain
-from seed_grpo.weight_sync.buckets import Slot
+from seed_grpo.weight_sync.gloo.buckets import Slot
 
 logger = logging.getLogger(__name__)
 

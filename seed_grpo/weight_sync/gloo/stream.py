@@ -17,9 +17,9 @@ import torch
 from torch.distributed import Work
 
 from seed_grpo.errors import WeightSyncError
-from seed_grpo.weight_sync.buckets import ALONE, Bucket, as_bytes, pack, take, unpack
-from seed_grpo.weight_sync.gloo_group import CLOSED, GlooGroup
-from seed_grpo.weight_sync.staging import Staging
+from seed_grpo.weight_sync.gloo.buckets import ALONE, Bucket, as_bytes, pack, take, unpack
+from seed_grpo.weight_sync.gloo.group import CLOSED, GlooGroup
+from seed_grpo.weight_sync.gloo.staging import Staging
 
 LOOK = timedelta(seconds=0.05)
 """between two looks whether the group was closed"""

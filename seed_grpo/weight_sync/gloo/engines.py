@@ -23,13 +23,13 @@ from vllm.distributed.weight_transfer.base import (
 )
 
 from seed_grpo.errors import WeightSyncError
-from seed_grpo.weight_sync.buckets import Bucket, plan_buckets
-from seed_grpo.weight_sync.gloo_group import GlooGroup
-from seed_grpo.weight_sync.in_place import Places, find_places
-from seed_grpo.weight_sync.reload import Reload
+from seed_grpo.weight_sync.gloo.buckets import Bucket, plan_buckets
+from seed_grpo.weight_sync.gloo.group import GlooGroup
+from seed_grpo.weight_sync.gloo.in_place import Places, find_places
+from seed_grpo.weight_sync.gloo.reload import Reload
+from seed_grpo.weight_sync.gloo.staging import PARTS, Staging
+from seed_grpo.weight_sync.gloo.stream import receive, send
 from seed_grpo.weight_sync.source import PolicySource
-from seed_grpo.weight_sync.staging import PARTS, Staging
-from seed_grpo.weight_sync.stream import receive, send
 from seed_grpo.weight_sync.transport import TransferPlan, Transport
 
 
