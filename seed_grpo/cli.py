@@ -13,7 +13,7 @@ from pathlib import Path
 from seed_grpo.config import Config, VerifierConfig
 from seed_grpo.config.loading import load_config
 from seed_grpo.errors import ConfigError, SeedGrpoError
-from seed_grpo.files import claimed
+from seed_grpo.records.files import claimed
 
 INTERRUPTED = 130
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]

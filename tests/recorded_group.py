@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seed_grpo.evaluate.rollouts import RecordedGroup
 from seed_grpo.messages import Verdict
+from seed_grpo.records.rollout_table import RecordedGroup
 
 VERDICTS = {
     "R": Verdict.CORRECT,

@@ -13,7 +13,7 @@ from seed_grpo.evaluate.adaptive import Point, Rule, curve
 from seed_grpo.evaluate.estimators import ESTIMATORS
 from seed_grpo.evaluate.monte_carlo import entropy_by_size
 from seed_grpo.evaluate.ranks import midranks, rank_correlation
-from seed_grpo.evaluate.rollouts import subgroup
+from seed_grpo.records.rollout_table import subgroup
 
 COUNTS = SemanticEntropyConfig(functional="shannon", mass="counts")
 SHANNON = "semantic_entropy/shannon/counts"

@@ -24,8 +24,8 @@ from seed_grpo.evaluate.benchmark import (
     sizes,
 )
 from seed_grpo.evaluate.bootstrap import MAX_BYTES, mean_intervals, resample_counts
-from seed_grpo.evaluate.rollouts import RecordedGroup
 from seed_grpo.messages import Verdict
+from seed_grpo.records.rollout_table import RecordedGroup
 
 
 def test_pass_at_k_is_the_share_of_subsets_with_a_right_one() -> None:

@@ -92,7 +92,7 @@ def test_a_directory_of_another_run_is_refused(model: str, tmp_path: Path) -> No
 
 
 def test_a_directory_that_another_program_works_in_is_refused(model: str, tmp_path: Path) -> None:
-    from seed_grpo.files import claimed
+    from seed_grpo.records.files import claimed
 
     directory, name = tmp_path / "run", model.partition("=")[2]
     file = tmp_path / "experiment.yaml"

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from seed_grpo.errors import ConfigError, SeedGrpoError
-from seed_grpo.files import claimed
+from seed_grpo.records.files import claimed
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from seed_grpo.files import claimed
+from seed_grpo.records.files import claimed
 with claimed(Path(sys.argv[1])):
     print("claimed", flush=True)
     time.sleep(60)

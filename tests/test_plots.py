@@ -10,8 +10,8 @@ import pytest
 
 from seed_grpo.evaluate import plots
 from seed_grpo.evaluate.plots import smooth, write_plots
-from seed_grpo.runtime.ledger_table import LedgerRow, ledger_schema
-from seed_grpo.runtime.run_files import JsonLines, write_table
+from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
+from seed_grpo.records.run_files import JsonLines, write_table
 
 
 def record_steps(path: Path, steps: int, scale: float | None = None) -> None:

@@ -16,16 +16,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from judged_group import judged_group
-from seed_grpo import files
 from seed_grpo.config import Config
 from seed_grpo.config.loading import load_config
 from seed_grpo.errors import CheckpointError, ConfigError, SeedGrpoError
-from seed_grpo.evaluate.rollouts import COLUMNS, Estimate, read_groups, rollout_rows, schema, tables
-from seed_grpo.runtime import run_directory as module
-from seed_grpo.runtime import run_files
-from seed_grpo.runtime.ledger_table import LEDGER_COLUMNS, LedgerRow, ledger_schema
-from seed_grpo.runtime.run_directory import MAY_CHANGE, RunDirectory
-from seed_grpo.runtime.run_files import JsonLines
+from seed_grpo.records import files, run_files
+from seed_grpo.records import run_directory as module
+from seed_grpo.records.ledger_table import LEDGER_COLUMNS, LedgerRow, ledger_schema
+from seed_grpo.records.rollout_table import COLUMNS, Estimate, read_groups, rollout_rows, schema, tables
+from seed_grpo.records.run_directory import MAY_CHANGE, RunDirectory
+from seed_grpo.records.run_files import JsonLines
 
 
 def config_of(path: Path, **sections: dict) -> Config:

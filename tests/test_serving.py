@@ -10,7 +10,7 @@ from model_folders import without
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, ModelError
-from seed_grpo.files import claimed
+from seed_grpo.records.files import claimed
 from seed_grpo.runtime import serving
 from seed_grpo.runtime.console import Console
 from seed_grpo.train import checkpoint

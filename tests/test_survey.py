@@ -19,14 +19,14 @@ from seed_grpo.data.source import PromptSource
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import CheckpointError, ConfigError
 from seed_grpo.evaluate.evaluator import check_recorded
-from seed_grpo.evaluate.rollouts import rollout_rows, schema
 from seed_grpo.loop.interfaces import OpenGroups
 from seed_grpo.messages import FinishReason, JudgedGroup, Problem, Verdict
+from seed_grpo.records.rollout_table import rollout_rows, schema
+from seed_grpo.records.run_files import write_table
 from seed_grpo.runtime import preflight
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.preflight import Page
-from seed_grpo.runtime.run_files import write_table
 from seed_grpo.runtime.session import check_unchanged
 
 

@@ -13,7 +13,6 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from recorded_group import random_group, recorded_group
 from seed_grpo.evaluate.bootstrap import resample_counts
 from seed_grpo.evaluate.estimators import ESTIMATORS
-from seed_grpo.evaluate.rollouts import RecordedGroup
 from seed_grpo.evaluate.uncertainty import (
     CURVE_POINTS,
     auroc,
@@ -23,6 +22,7 @@ from seed_grpo.evaluate.uncertainty import (
     risk_coverage,
     uncertainty,
 )
+from seed_grpo.records.rollout_table import RecordedGroup
 
 
 def test_auroc_worked_by_hand() -> None:

@@ -17,7 +17,6 @@ from fake_pipeline import FakeEngine
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.rollouts import Estimate, rollout_rows, schema
 from seed_grpo.evaluate.whatif import Outcome, markdown, variants_of, whatif
 from seed_grpo.messages import (
     Completion,
@@ -30,13 +29,14 @@ from seed_grpo.messages import (
     Sampling,
     Verdict,
 )
+from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
+from seed_grpo.records.recorder import Recorder
+from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
+from seed_grpo.records.run_directory import RunDirectory
+from seed_grpo.records.run_files import write_table
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.first_rewards import FirstRewards
-from seed_grpo.runtime.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.runtime.monitor import Monitor
-from seed_grpo.runtime.recorder import Recorder
-from seed_grpo.runtime.run_directory import RunDirectory
-from seed_grpo.runtime.run_files import write_table
 from seed_grpo.semantics.entropy import log_likelihood, semantic_entropy
 
 

@@ -18,7 +18,7 @@ from seed_grpo.config import SemanticEntropyConfig
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.benchmark import majority_at_k
 from seed_grpo.evaluate.estimators import recorded_semantic_entropy
-from seed_grpo.evaluate.rollouts import RecordedGroup, subgroup
+from seed_grpo.records.rollout_table import RecordedGroup, subgroup
 
 ORDERS = 20
 """random orders of a group's samples that a replay averages over, since which came first says nothing"""

@@ -30,9 +30,9 @@ import numpy as np
 
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.accuracy import wilson_interval
-from seed_grpo.evaluate.rollouts import RecordedGroup, read_groups, tables
 from seed_grpo.evaluate.signs import SIGNS, Rewarded
 from seed_grpo.messages import FinishReason, Verdict
+from seed_grpo.records.rollout_table import RecordedGroup, read_groups, tables
 
 MAX_KEPT = 32
 MAX_SHOWN = 300

@@ -23,8 +23,8 @@ from seed_grpo.errors import DataError
 from seed_grpo.evaluate.accuracy import wilson_interval
 from seed_grpo.evaluate.bootstrap import RESAMPLES, mean_intervals
 from seed_grpo.evaluate.measured import Measured, escaped, json_ready, percent, table
-from seed_grpo.evaluate.rollouts import RecordedGroup
 from seed_grpo.messages import Verdict
+from seed_grpo.records.rollout_table import RecordedGroup
 
 MAX_SUBSETS = 1_000
 """of k among n completions; where there are more, maj@k is the mean over so many seeded random ones"""

@@ -37,7 +37,7 @@ from collections.abc import Callable
 import numpy as np
 
 from seed_grpo.config import SemanticEntropyConfig
-from seed_grpo.evaluate.rollouts import RecordedGroup
+from seed_grpo.records.rollout_table import RecordedGroup
 from seed_grpo.semantics.entropy import SemanticEntropy, semantic_entropy
 
 Estimator = Callable[[RecordedGroup], float]

@@ -20,9 +20,9 @@ from seed_grpo.evaluate.accuracy import EvaluationResult, summarize
 from seed_grpo.evaluate.asking import Pipeline, Prompt, ask, greedy_tasks, sampled_tasks
 from seed_grpo.evaluate.benchmark import majority_at_k
 from seed_grpo.evaluate.ranks import DECIMALS
-from seed_grpo.evaluate.rollouts import read_groups, recorded, rollout_rows, tables
 from seed_grpo.evaluate.uncertainty import auroc
 from seed_grpo.messages import GroupTask, JudgedGroup
+from seed_grpo.records.rollout_table import read_groups, recorded, rollout_rows, tables
 
 
 class Records(Protocol):

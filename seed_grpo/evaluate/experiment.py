@@ -21,8 +21,8 @@ import numpy as np
 from seed_grpo.evaluate.accuracy import Interval, mean_interval
 from seed_grpo.evaluate.measured import escaped, json_ready, number, table
 from seed_grpo.evaluate.plots import STAGE_COLOURS, save_figures, smooth
-from seed_grpo.evaluate.records import read_records
-from seed_grpo.files import write_atomically
+from seed_grpo.records.files import write_atomically
+from seed_grpo.records.json_lines import read_records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ import numpy as np
 
 from seed_grpo.evaluate.estimators import Estimator
 from seed_grpo.evaluate.ranks import rank_correlation
-from seed_grpo.evaluate.rollouts import RecordedGroup, subgroup
+from seed_grpo.records.rollout_table import RecordedGroup, subgroup
 
 
 @dataclass(frozen=True)

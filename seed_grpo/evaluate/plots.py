@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seed_grpo.evaluate.records import read_records
-from seed_grpo.evaluate.rollouts import read_table, tables
+from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.rollout_table import read_table, tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,8 +19,8 @@ from seed_grpo.algo.scale import scales_P
 from seed_grpo.config import Config
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.estimators import recorded_semantic_entropy
-from seed_grpo.evaluate.rollouts import RecordedGroup, read_groups, read_table
 from seed_grpo.loop.ledger import NOT_FINITE
+from seed_grpo.records.rollout_table import RecordedGroup, read_groups, read_table
 from seed_grpo.seeds import Use, derive_seed
 
 SCALE_TOLERANCE, ADVANTAGE_TOLERANCE = 1e-9, 1e-5

@@ -23,8 +23,8 @@ from seed_grpo.evaluate.estimators import ESTIMATORS
 from seed_grpo.evaluate.figures import write_figures
 from seed_grpo.evaluate.measured import escaped, json_ready, number, table
 from seed_grpo.evaluate.monte_carlo import SizeResult, entropy_by_size
-from seed_grpo.evaluate.rollouts import RecordedGroup
-from seed_grpo.files import write_atomically
+from seed_grpo.records.files import write_atomically
+from seed_grpo.records.rollout_table import RecordedGroup
 
 FIRST, MORE, MOST = 4, 2, 32
 """answers that the adaptive rule draws first, then at a time, and in all"""

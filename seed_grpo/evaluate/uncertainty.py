@@ -23,7 +23,7 @@ from seed_grpo.evaluate.benchmark import Problem, by_source, majority_at_k, majo
 from seed_grpo.evaluate.bootstrap import percentile_interval, resample_counts
 from seed_grpo.evaluate.estimators import ESTIMATORS
 from seed_grpo.evaluate.measured import Measured, escaped, json_ready, number, table
-from seed_grpo.evaluate.rollouts import RecordedGroup
+from seed_grpo.records.rollout_table import RecordedGroup
 
 RESAMPLES = 2_000
 """of the bootstrap, whose every resample is ranked by every estimator"""

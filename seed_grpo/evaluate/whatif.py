@@ -27,7 +27,7 @@ from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.measured import table
 from seed_grpo.evaluate.ranks import rank_correlation
 from seed_grpo.evaluate.replay import RecordedStep, differences, recorded_step, replay
-from seed_grpo.evaluate.rollouts import RecordedGroup, tables
+from seed_grpo.records.rollout_table import RecordedGroup, tables
 from seed_grpo.semantics.entropy import FUNCTIONALS
 
 REPLAYED = ("algo.semantic_entropy.", "algo.scale.", "algo.advantage", "algo.overlong_tokens")

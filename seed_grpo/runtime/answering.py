@@ -19,9 +19,9 @@ from seed_grpo.errors import DataError, RolloutError
 from seed_grpo.evaluate.adaptive import Rule
 from seed_grpo.evaluate.asking import Pipeline, Prompt, ask
 from seed_grpo.evaluate.benchmark import majority_at_k
-from seed_grpo.evaluate.rollouts import RecordedGroup, recorded, rollout_rows
-from seed_grpo.files import claimed, write_atomically
 from seed_grpo.messages import Group, GroupTask, Problem, Sampling
+from seed_grpo.records.files import claimed, write_atomically
+from seed_grpo.records.rollout_table import RecordedGroup, recorded, rollout_rows
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.preflight import load_policy_tokenizer
 from seed_grpo.runtime.serving import served

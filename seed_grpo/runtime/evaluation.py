@@ -21,12 +21,12 @@ from seed_grpo.data.survey import normal_text
 from seed_grpo.errors import ConfigError, DataError
 from seed_grpo.evaluate.asking import Pipeline, ask, greedy_tasks, sampled_tasks
 from seed_grpo.evaluate.results import Note, write_results
-from seed_grpo.evaluate.rollouts import RecordedGroup, read_groups, rollout_rows, schema, tables
-from seed_grpo.files import claimed
 from seed_grpo.messages import GroupTask, JudgedGroup
+from seed_grpo.records.files import claimed
+from seed_grpo.records.rollout_table import RecordedGroup, read_groups, rollout_rows, schema, tables
+from seed_grpo.records.run_files import write_table
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.preflight import check_prompts, data_notes, load_policy_tokenizer
-from seed_grpo.runtime.run_files import write_table
 from seed_grpo.runtime.serving import check_same_sampling, served
 
 GROUPS_PER_TABLE = 64

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from seed_grpo.files import write_atomically
+from seed_grpo.records.files import write_atomically
 from seed_grpo.runtime.waiting import why
 from seed_grpo.runtime.watched import children_of, stack_of, watch
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from seed_grpo.config import Config
 from seed_grpo.config.loading import load_config
 from seed_grpo.errors import ConfigError, DeadlineError
-from seed_grpo.files import write_atomically
+from seed_grpo.records.files import write_atomically
 
 if TYPE_CHECKING:
     from seed_grpo.runtime.worker_pool import WorkerPool

@@ -16,13 +16,13 @@ from typing import Any
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config, parse_config, read_tree
 from seed_grpo.errors import ConfigError
-from seed_grpo.files import claimed, write_atomically
+from seed_grpo.records.files import claimed, write_atomically
+from seed_grpo.records.run_directory import MAY_CHANGE, check_same_run
 from seed_grpo.runtime.cluster import check_cluster, connected
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.pipeline import Pipeline
 from seed_grpo.runtime.placement import machine_gpus, make_plan
 from seed_grpo.runtime.preflight import check_versions
-from seed_grpo.runtime.run_directory import MAY_CHANGE, check_same_run
 from seed_grpo.runtime.session import export
 from seed_grpo.runtime.supervision import supervise
 from seed_grpo.train.checkpoint import latest

@@ -19,11 +19,13 @@ from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.accuracy import EvaluationResult
 from seed_grpo.evaluate.evaluator import Evaluator, check_recorded
 from seed_grpo.evaluate.plots import write_plots
-from seed_grpo.files import claimed
 from seed_grpo.loop.clock import Clock
 from seed_grpo.loop.controller import Controller
 from seed_grpo.loop.interfaces import Parts
 from seed_grpo.loop.queue import GroupQueue
+from seed_grpo.records.files import claimed
+from seed_grpo.records.recorder import Recorder
+from seed_grpo.records.run_directory import RunDirectory
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster import check_cluster, connected, place_gang
 from seed_grpo.runtime.console import Console, Report
@@ -31,8 +33,6 @@ from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.pipeline import Pipeline
 from seed_grpo.runtime.placement import Plan, make_plan
 from seed_grpo.runtime.preflight import Prepared, check_machine, check_outlives_job, prepare
-from seed_grpo.runtime.recorder import Recorder
-from seed_grpo.runtime.run_directory import RunDirectory
 from seed_grpo.runtime.supervision import Supervision, supervise
 from seed_grpo.runtime.sync import ProvenSync
 from seed_grpo.runtime.trainer_pool import TrainerPool

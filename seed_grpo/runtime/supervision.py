@@ -19,7 +19,7 @@ import ray
 
 from seed_grpo.config import Config, SupervisionConfig
 from seed_grpo.errors import SeedGrpoError
-from seed_grpo.files import clear_disk_errors, write_atomically
+from seed_grpo.records.files import clear_disk_errors, write_atomically
 from seed_grpo.runtime.forensics import Forensics
 from seed_grpo.runtime.monitor import Monitor
 from seed_grpo.runtime.waiting import Say, is_done

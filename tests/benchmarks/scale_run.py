@@ -30,7 +30,6 @@ from benchmarks.peers import resident_mib, say
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.data.source import PromptSource
-from seed_grpo.files import write_atomically
 from seed_grpo.loop.controller import Controller
 from seed_grpo.loop.interfaces import Batch, OpenGroups, Parts, Synced, Trainer
 from seed_grpo.loop.queue import GroupQueue
@@ -46,6 +45,7 @@ from seed_grpo.messages import (
     StepResult,
     Verdict,
 )
+from seed_grpo.records.files import write_atomically
 from seed_grpo.rollout.worker import RolloutWorker
 from seed_grpo.runtime import pools
 from seed_grpo.runtime.cluster import connected, spawn

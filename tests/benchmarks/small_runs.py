@@ -22,9 +22,9 @@ from seed_grpo.arithmetic import task
 from seed_grpo.arithmetic.warm_start import warm_start
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config
-from seed_grpo.evaluate.records import read_records
 from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask
+from seed_grpo.records.json_lines import read_records
 from seed_grpo.runtime import session
 from seed_grpo.runtime.pipeline import Pipeline
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seed_grpo.runtime.environment import describe_environment
+from seed_grpo.records.environment import describe_environment
 
 SAY_EVERY_SECONDS = 5.0
 WIDTH = 150

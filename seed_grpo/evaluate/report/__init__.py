@@ -20,7 +20,7 @@ from seed_grpo.errors import CheckpointError, ModelError
 from seed_grpo.evaluate.report.groups import TABLES, GroupIndex, group_payload
 from seed_grpo.evaluate.report.summary import dropped_reasons, summary
 from seed_grpo.evaluate.report.tokens import load_tokenizer, token_texts
-from seed_grpo.evaluate.rollouts import read_groups, tables
+from seed_grpo.records.rollout_table import read_groups, tables
 
 SCRIPTS = ("base.js", "charts.js", "overview.js", "group.js", "browser.js")
 """in the order in which the page runs them"""

@@ -16,8 +16,8 @@ import numpy as np
 from seed_grpo.algo.dynamic_sampling import is_informative
 from seed_grpo.evaluate.accuracy import mean_interval
 from seed_grpo.evaluate.report.tokens import surprisal_bytes
-from seed_grpo.evaluate.rollouts import RecordedGroup
 from seed_grpo.messages import Verdict
+from seed_grpo.records.rollout_table import RecordedGroup
 
 TABLES = ("rollouts", "evaluations")
 """folders of the run directory with groups; the index has their places in this tuple"""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from seed_grpo.config import Config
-from seed_grpo.evaluate.records import read_records
-from seed_grpo.evaluate.rollouts import read_table, tables
+from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.rollout_table import read_table, tables
 
 RECORDS = ("metrics", "evaluations", "timings", "gauges")
 

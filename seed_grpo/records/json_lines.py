@@ -1,7 +1,7 @@
 """Reading of the run directory's `.jsonl` records: one JSON object with an integer `step` per line.
 
 Consumes a file that a killed process may have left with half a line at its end; produces the whole records. It
-writes nothing (`seed_grpo.runtime.run_files` does).
+writes nothing (`seed_grpo.records.run_files` does).
 """
 
 from __future__ import annotations

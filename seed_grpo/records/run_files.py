@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seed_grpo.evaluate.records import read_lines
-from seed_grpo.files import clear_disk_errors, write_atomically
+from seed_grpo.records.files import clear_disk_errors, write_atomically
+from seed_grpo.records.json_lines import read_lines
 
 if TYPE_CHECKING:
     import pyarrow as pa

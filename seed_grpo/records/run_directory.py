@@ -32,13 +32,13 @@ import yaml
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.records import read_records
-from seed_grpo.evaluate.rollouts import Estimate, rollout_rows, schema
-from seed_grpo.files import clear_disk_errors, write_atomically
 from seed_grpo.messages import JudgedGroup
-from seed_grpo.runtime.environment import describe_environment
-from seed_grpo.runtime.ledger_table import LedgerRow, ledger_schema
-from seed_grpo.runtime.run_files import JsonLines, write_table
+from seed_grpo.records.environment import describe_environment
+from seed_grpo.records.files import clear_disk_errors, write_atomically
+from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
+from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
+from seed_grpo.records.run_files import JsonLines, write_table
 
 # What may change when a run goes on: how long and how often, where it runs, on how many rollout and verifier workers,
 # and how long things are waited for. None of these enters the mathematics of a step. (On GPU the number of rollout
