@@ -116,7 +116,7 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 
 
 def _answer(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.adaptive import Rule
+    from seed_grpo.evaluate.metrics.early_stopping import Rule
     from seed_grpo.runtime.answering import answer
     from seed_grpo.runtime.serving import serving_config
 
@@ -141,21 +141,21 @@ def _experiment(parsed: argparse.Namespace) -> int:
 
 
 def _whatif(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.whatif import markdown, variants_of, whatif
+    from seed_grpo.evaluate.studies.whatif import markdown, variants_of, whatif
 
     print(markdown(whatif(parsed.run, variants_of(parsed.run, parsed.overrides))))
     return 0
 
 
 def _audit(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.audit import audit, markdown
+    from seed_grpo.evaluate.studies.audit import audit, markdown
 
     print(markdown(audit(parsed.run, parsed.limit)))
     return 0
 
 
 def _report(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.report import has_completions, write_report
+    from seed_grpo.evaluate.reports.page import has_completions, write_report
 
     print(f"the report is in {write_report(parsed.run, parsed.out)}")
     if not has_completions(parsed.run):

@@ -9,10 +9,10 @@ from scipy.stats import spearmanr
 from recorded_group import recorded_group
 from seed_grpo.config import SemanticEntropyConfig
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.adaptive import Point, Rule, curve
-from seed_grpo.evaluate.estimators import ESTIMATORS
-from seed_grpo.evaluate.monte_carlo import entropy_by_size
-from seed_grpo.evaluate.ranks import midranks, rank_correlation
+from seed_grpo.evaluate.metrics.early_stopping import Point, Rule, curve
+from seed_grpo.evaluate.metrics.estimators import ESTIMATORS
+from seed_grpo.evaluate.metrics.ranks import midranks, rank_correlation
+from seed_grpo.evaluate.metrics.sample_size import entropy_by_size
 from seed_grpo.records.rollout_table import subgroup
 
 COUNTS = SemanticEntropyConfig(functional="shannon", mass="counts")

@@ -11,7 +11,7 @@ import pytest
 from fake_pipeline import FakeEngine, FakePipeline
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError
-from seed_grpo.evaluate.adaptive import Rule
+from seed_grpo.evaluate.metrics.early_stopping import Rule
 from seed_grpo.messages import Group, JudgedGroup, Problem
 from seed_grpo.runtime.answering import _draw
 

@@ -12,8 +12,9 @@ import pytest
 
 from recorded_group import random_group, recorded_group
 from seed_grpo.errors import DataError
-from seed_grpo.evaluate.accuracy import wilson_interval
-from seed_grpo.evaluate.benchmark import (
+from seed_grpo.evaluate.metrics.accuracy import wilson_interval
+from seed_grpo.evaluate.metrics.bootstrap import MAX_BYTES, mean_intervals, resample_counts
+from seed_grpo.evaluate.metrics.pass_at_k import (
     MAX_SUBSETS,
     benchmark,
     majority_at_k,
@@ -23,7 +24,6 @@ from seed_grpo.evaluate.benchmark import (
     sampled_metrics,
     sizes,
 )
-from seed_grpo.evaluate.bootstrap import MAX_BYTES, mean_intervals, resample_counts
 from seed_grpo.messages import Verdict
 from seed_grpo.records.rollout_table import RecordedGroup
 

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from scipy.stats import entropy
 
 from recorded_group import random_group, recorded_group
-from seed_grpo.evaluate.estimators import ESTIMATORS
+from seed_grpo.evaluate.metrics.estimators import ESTIMATORS
 
 # Classes of 3 and 1; the fifth, timed out, takes no part, whatever its likelihood and length are.
 LOGPROBS = np.log([0.1, 0.1, 0.2, 0.4, 0.9])

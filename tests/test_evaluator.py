@@ -7,7 +7,7 @@ import pytest
 
 from fake_pipeline import FakeEngine, FakePipeline, OneOrTwo
 from seed_grpo.config import Config
-from seed_grpo.evaluate.evaluator import Evaluator, sampled_accuracy
+from seed_grpo.evaluate.held_out import Evaluator, sampled_accuracy
 from seed_grpo.messages import GroupTask, JudgedGroup, Problem, Sampling
 
 PROBLEMS, SAMPLED = 3, 2

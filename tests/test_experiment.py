@@ -11,7 +11,7 @@ import yaml
 
 from seed_grpo.config.experiment import load_experiment
 from seed_grpo.errors import ConfigError, SeedGrpoError
-from seed_grpo.evaluate.experiment import Runs, run_metrics, sign_flip_p, summarize, write_report
+from seed_grpo.evaluate.studies.experiment import Runs, run_metrics, sign_flip_p, summarize, write_report
 from seed_grpo.runtime import experiment as runner
 
 EXPERIMENTS = Path(__file__).parents[1] / "jobs" / "experiments"

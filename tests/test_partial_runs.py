@@ -9,7 +9,7 @@ import pytest
 
 from recorded_run import Page, judged, write_run
 from seed_grpo.cli import main
-from seed_grpo.evaluate.report import write_report
+from seed_grpo.evaluate.reports.page import write_report
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seed_grpo.evaluate import plots
-from seed_grpo.evaluate.plots import smooth, write_plots
+from seed_grpo.evaluate.reports import plots
+from seed_grpo.evaluate.reports.plots import smooth, write_plots
 from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.records.run_files import JsonLines, write_table
 

@@ -17,8 +17,8 @@ import pytest
 from chromium import Chromium, why_there_is_none
 from recorded_run import HOSTILE, Page, judged, write_run
 from seed_grpo.errors import CheckpointError
-from seed_grpo.evaluate.report import write_report
-from seed_grpo.evaluate.report.tokens import surprisal_bytes, token_texts
+from seed_grpo.evaluate.reports.page import write_report
+from seed_grpo.evaluate.reports.page.tokens import surprisal_bytes, token_texts
 from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.records.run_files import write_table
 

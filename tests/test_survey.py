@@ -18,7 +18,7 @@ from seed_grpo.data.prompts import PromptSet
 from seed_grpo.data.source import PromptSource
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import CheckpointError, ConfigError
-from seed_grpo.evaluate.evaluator import check_recorded
+from seed_grpo.evaluate.held_out import check_recorded
 from seed_grpo.loop.interfaces import OpenGroups
 from seed_grpo.messages import FinishReason, JudgedGroup, Problem, Verdict
 from seed_grpo.records.rollout_table import rollout_rows, schema

@@ -17,7 +17,7 @@ from fake_pipeline import FakeEngine
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.whatif import Outcome, markdown, variants_of, whatif
+from seed_grpo.evaluate.studies.whatif import Outcome, markdown, variants_of, whatif
 from seed_grpo.messages import (
     Completion,
     FinishReason,

@@ -16,9 +16,9 @@ from seed_grpo.config import Config
 from seed_grpo.data.prompts import load_prompts
 from seed_grpo.data.templates import encode_prompts
 from seed_grpo.errors import DataError, RolloutError
-from seed_grpo.evaluate.adaptive import Rule
-from seed_grpo.evaluate.asking import Pipeline, Prompt, ask
-from seed_grpo.evaluate.benchmark import majority_at_k
+from seed_grpo.evaluate.metrics.early_stopping import Rule
+from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
+from seed_grpo.evaluate.sampling import Pipeline, Prompt, ask
 from seed_grpo.messages import Group, GroupTask, Problem, Sampling
 from seed_grpo.records.files import claimed, write_atomically
 from seed_grpo.records.rollout_table import RecordedGroup, recorded, rollout_rows

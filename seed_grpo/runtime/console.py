@@ -24,8 +24,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from seed_grpo.evaluate.accuracy import EvaluationResult
-from seed_grpo.evaluate.measured import printable
+from seed_grpo.evaluate.metrics.accuracy import EvaluationResult
+from seed_grpo.evaluate.reports.formatting import printable
 
 LOG_WIDTH = 110
 RATE_STEPS = 20

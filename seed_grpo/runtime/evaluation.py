@@ -19,8 +19,8 @@ from seed_grpo.data.datasets import load_problems
 from seed_grpo.data.prompts import PromptSet, load_prompts
 from seed_grpo.data.survey import normal_text
 from seed_grpo.errors import ConfigError, DataError
-from seed_grpo.evaluate.asking import Pipeline, ask, greedy_tasks, sampled_tasks
-from seed_grpo.evaluate.results import Note, write_results
+from seed_grpo.evaluate.reports.results import Note, write_results
+from seed_grpo.evaluate.sampling import Pipeline, ask, greedy_tasks, sampled_tasks
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.records.files import claimed
 from seed_grpo.records.rollout_table import RecordedGroup, read_groups, rollout_rows, schema, tables

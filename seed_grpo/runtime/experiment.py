@@ -22,8 +22,8 @@ from typing import Any, Protocol
 from seed_grpo.config.experiment import ExperimentConfig
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, PlacementError, SeedGrpoError
-from seed_grpo.evaluate.experiment import Runs, write_report
-from seed_grpo.evaluate.measured import printable
+from seed_grpo.evaluate.reports.formatting import printable
+from seed_grpo.evaluate.studies.experiment import Runs, write_report
 from seed_grpo.records.files import write_atomically
 from seed_grpo.records.json_lines import read_records
 

@@ -17,12 +17,12 @@ import numpy as np
 
 from seed_grpo.config import SemanticEntropyConfig
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate import benchmark, uncertainty
-from seed_grpo.evaluate.adaptive import Curve, Rule, curve
-from seed_grpo.evaluate.estimators import ESTIMATORS
-from seed_grpo.evaluate.figures import write_figures
-from seed_grpo.evaluate.measured import escaped, json_ready, number, table
-from seed_grpo.evaluate.monte_carlo import SizeResult, entropy_by_size
+from seed_grpo.evaluate.metrics import pass_at_k, uncertainty
+from seed_grpo.evaluate.metrics.early_stopping import Curve, Rule, curve
+from seed_grpo.evaluate.metrics.estimators import ESTIMATORS
+from seed_grpo.evaluate.metrics.sample_size import SizeResult, entropy_by_size
+from seed_grpo.evaluate.reports.figures import write_figures
+from seed_grpo.evaluate.reports.formatting import escaped, json_ready, number, table
 from seed_grpo.records.files import write_atomically
 from seed_grpo.records.rollout_table import RecordedGroup
 
@@ -76,7 +76,7 @@ class Results:
     """All parts."""
 
     notes: Sequence[Note]
-    accuracy: benchmark.BenchmarkReport
+    accuracy: pass_at_k.BenchmarkReport
     uncertainty: uncertainty.UncertaintyReport
     adaptive: dict[str, Curve]
     """by set"""
@@ -105,7 +105,7 @@ def write_results(
     by_size = {source: _monte_carlo(of_source, seed) for source, of_source in sampled.items()}
     results = Results(
         notes,
-        benchmark.benchmark(groups, seed),
+        pass_at_k.benchmark(groups, seed),
         uncertainty.uncertainty(groups, seed),
         {source: found for source, found in curves.items() if found is not None},
         {source: found for source, found in by_size.items() if found},
@@ -121,7 +121,7 @@ def write_results(
 def markdown(results: Results, figures: Sequence[Path] = ()) -> str:
     """The page of all parts."""
     lines = ["# Results", "", *(f"- {note.text}" for note in results.notes), "", "## Accuracy", ""]
-    lines += [benchmark.markdown(results.accuracy), "## Uncertainty", "", uncertainty.markdown(results.uncertainty)]
+    lines += [pass_at_k.markdown(results.accuracy), "## Uncertainty", "", uncertainty.markdown(results.uncertainty)]
     for source, found in results.adaptive.items():
         lines += [f"## Fewer samples where the answers agree: {escaped(source)}", "", *_adaptive_lines(found)]
     for source, sizes in results.monte_carlo.items():
@@ -153,7 +153,7 @@ def _monte_carlo(groups: Sequence[RecordedGroup], seed: int) -> list[SizeResult]
 
 def _adaptive_lines(found: Curve) -> list[str]:
     rows = []
-    shown = {*benchmark.sizes(int(found.fixed[-1].samples)), FIRST}
+    shown = {*pass_at_k.sizes(int(found.fixed[-1].samples)), FIRST}
     for point, same in zip(found.fixed, found.matched, strict=True):
         if point.samples not in shown:
             continue

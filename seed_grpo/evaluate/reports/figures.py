@@ -11,12 +11,12 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seed_grpo.evaluate.plots import GREY, STAGE_COLOURS, save_figures
+from seed_grpo.evaluate.reports.plots import GREY, STAGE_COLOURS, save_figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from seed_grpo.evaluate.results import Results
+    from seed_grpo.evaluate.reports.results import Results
 
 CURVES = (
     "semantic_entropy/paper/mean", "semantic_entropy/shannon/counts", "minority_share", "token_entropy", "num_tokens",

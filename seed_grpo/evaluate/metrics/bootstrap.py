@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seed_grpo.evaluate.accuracy import Interval
+from seed_grpo.evaluate.metrics.accuracy import Interval
 
 RESAMPLES = 10_000
 MAX_BYTES = 48 * 2**20

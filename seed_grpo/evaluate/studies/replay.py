@@ -18,7 +18,7 @@ from seed_grpo.algo.overlong import overlong_G
 from seed_grpo.algo.scale import scales_P
 from seed_grpo.config import Config
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.estimators import recorded_semantic_entropy
+from seed_grpo.evaluate.metrics.estimators import recorded_semantic_entropy
 from seed_grpo.loop.ledger import NOT_FINITE
 from seed_grpo.records.rollout_table import RecordedGroup, read_groups, read_table
 from seed_grpo.seeds import Use, derive_seed

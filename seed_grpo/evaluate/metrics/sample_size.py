@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seed_grpo.evaluate.estimators import Estimator
-from seed_grpo.evaluate.ranks import rank_correlation
+from seed_grpo.evaluate.metrics.estimators import Estimator
+from seed_grpo.evaluate.metrics.ranks import rank_correlation
 from seed_grpo.records.rollout_table import RecordedGroup, subgroup
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from seed_grpo.config.loading import load_config
 from seed_grpo.errors import CheckpointError, ModelError
-from seed_grpo.evaluate.report.groups import TABLES, GroupIndex, group_payload
-from seed_grpo.evaluate.report.summary import dropped_reasons, summary
-from seed_grpo.evaluate.report.tokens import load_tokenizer, token_texts
+from seed_grpo.evaluate.reports.page.groups import TABLES, GroupIndex, group_payload
+from seed_grpo.evaluate.reports.page.summary import dropped_reasons, summary
+from seed_grpo.evaluate.reports.page.tokens import load_tokenizer, token_texts
 from seed_grpo.records.rollout_table import read_groups, tables
 
 SCRIPTS = ("base.js", "charts.js", "overview.js", "group.js", "browser.js")

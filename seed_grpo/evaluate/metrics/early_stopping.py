@@ -16,8 +16,8 @@ import numpy as np
 
 from seed_grpo.config import SemanticEntropyConfig
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.benchmark import majority_at_k
-from seed_grpo.evaluate.estimators import recorded_semantic_entropy
+from seed_grpo.evaluate.metrics.estimators import recorded_semantic_entropy
+from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
 from seed_grpo.records.rollout_table import RecordedGroup, subgroup
 
 ORDERS = 20

@@ -24,9 +24,9 @@ from seed_grpo.algo.scale import SCALES
 from seed_grpo.config import AlgoConfig, Config
 from seed_grpo.config.loading import load_config
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.measured import table
-from seed_grpo.evaluate.ranks import rank_correlation
-from seed_grpo.evaluate.replay import RecordedStep, differences, recorded_step, replay
+from seed_grpo.evaluate.metrics.ranks import rank_correlation
+from seed_grpo.evaluate.reports.formatting import table
+from seed_grpo.evaluate.studies.replay import RecordedStep, differences, recorded_step, replay
 from seed_grpo.records.rollout_table import RecordedGroup, tables
 from seed_grpo.semantics.entropy import FUNCTIONALS
 
