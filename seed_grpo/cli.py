@@ -94,7 +94,7 @@ def _export(parsed: argparse.Namespace) -> int:
 
 
 def _scale(parsed: argparse.Namespace) -> int:
-    from seed_grpo.runtime.scaling import request
+    from seed_grpo.runtime.workers.scaling import request
 
     sizes = {kind: size for kind in ("rollout", "verifier") if (size := getattr(parsed, kind)) is not None}
     if not sizes:

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from seed_grpo.records.json_lines import read_records
-from seed_grpo.runtime.watched import children_of
+from seed_grpo.runtime.workers.probes import children_of
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "seed_grpo.cli"]

@@ -12,8 +12,8 @@ import ray
 
 from seed_grpo.config.loading import load_config
 from seed_grpo.errors import RolloutError
-from seed_grpo.runtime.placement import make_plan
-from seed_grpo.runtime.supervision import WorkerState, supervise
+from seed_grpo.runtime.cluster.placement import make_plan
+from seed_grpo.runtime.supervision.heartbeats import WorkerState, supervise
 from test_recorder import batch_of_three
 
 QUICKSTART = Path(__file__).parents[1] / "jobs/quickstart.yaml"

@@ -12,14 +12,14 @@ import ray
 from seed_grpo.config import SupervisionConfig
 from seed_grpo.errors import SeedGrpoError, VerifierError
 from seed_grpo.messages import GroupTask, Problem, Sampling
-from seed_grpo.runtime.cluster import spawn
-from seed_grpo.runtime.forensics import Forensics
-from seed_grpo.runtime.monitor import Monitor
-from seed_grpo.runtime.placement import Pool
-from seed_grpo.runtime.stage import Job, Stage, Work
-from seed_grpo.runtime.supervision import Events, RestartBudget, Supervision
-from seed_grpo.runtime.watched import GROUP
-from seed_grpo.runtime.worker_pool import Kind, Worker, WorkerPool
+from seed_grpo.runtime.cluster.connection import spawn
+from seed_grpo.runtime.cluster.placement import Pool
+from seed_grpo.runtime.supervision.hang_report import Forensics
+from seed_grpo.runtime.supervision.heartbeats import Events, RestartBudget, Supervision
+from seed_grpo.runtime.supervision.prometheus import Monitor
+from seed_grpo.runtime.workers.dispatch import Job, Stage, Work
+from seed_grpo.runtime.workers.pool import Kind, Worker, WorkerPool
+from seed_grpo.runtime.workers.probes import GROUP
 
 PATIENCE = 120.0
 """seconds for what a busy machine does at last"""

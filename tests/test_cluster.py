@@ -12,7 +12,7 @@ PROGRAM = """
 import sys, time
 import ray
 from seed_grpo.config import Config
-from seed_grpo.runtime.cluster import connected
+from seed_grpo.runtime.cluster.connection import connected
 
 @ray.remote
 class Actor:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from seed_grpo.runtime.placement import KINDS
+from seed_grpo.runtime.cluster.placement import KINDS
 
 CLUSTER = Path(__file__).parents[1] / "cluster"
 

@@ -17,7 +17,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscali
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from seed_grpo.config.loading import load_config
-from seed_grpo.runtime.placement import KINDS, check_plan, make_plan
+from seed_grpo.runtime.cluster.placement import KINDS, check_plan, make_plan
 
 ROOT = Path(__file__).parents[1]
 CLUSTER = ROOT / "cluster"

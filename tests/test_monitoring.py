@@ -10,7 +10,7 @@ import yaml
 
 from prometheus import MONITORING, panels, tool
 from seed_grpo.config import Config
-from seed_grpo.runtime.monitor import METRICS, Monitor, label_of
+from seed_grpo.runtime.supervision.prometheus import METRICS, Monitor, label_of
 
 USED = re.compile(r"\bray_seed_grpo_(\w+)(\{[^}]*\})?")
 RULES = (MONITORING / "alerts.yaml").read_text()

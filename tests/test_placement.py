@@ -6,7 +6,7 @@ import pytest
 
 from seed_grpo.config.loading import load_config
 from seed_grpo.errors import PlacementError
-from seed_grpo.runtime.placement import check_plan, make_plan
+from seed_grpo.runtime.cluster.placement import check_plan, make_plan
 
 JOBS = Path(__file__).parents[1] / "jobs"
 

@@ -24,7 +24,7 @@ from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.first_rewards import FirstRewards
-from seed_grpo.runtime.monitor import Monitor
+from seed_grpo.runtime.supervision.prometheus import Monitor
 
 SECONDS = {"rollout": 1.0, "train": 0.5, "total": 2.0}
 

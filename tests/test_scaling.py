@@ -11,8 +11,8 @@ import pytest
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, DeadlineError
-from seed_grpo.runtime import scaling
-from seed_grpo.runtime.scaling import Scaler, request
+from seed_grpo.runtime.workers import scaling
+from seed_grpo.runtime.workers.scaling import Scaler, request
 
 
 class FakePool:

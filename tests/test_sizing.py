@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from seed_grpo.config import Config, LoraConfig, ModelConfig
 from seed_grpo.config.loading import parse_config
 from seed_grpo.errors import ConfigError, ModelError
-from seed_grpo.runtime.placement import make_plan
+from seed_grpo.runtime.cluster.placement import make_plan
 from seed_grpo.runtime.sizing import GIB, LOGITS_AT_ONCE, Shape, Sizing, read_shape
 from seed_grpo.runtime.sizing_page import plan_page
 from seed_grpo.train import lean_logprobs

@@ -4,8 +4,8 @@
 import pytest
 
 from ray_workers import MakeCrew
-from seed_grpo.runtime.stage import ATTEMPTS
-from seed_grpo.runtime.supervision import WorkerState
+from seed_grpo.runtime.supervision.heartbeats import WorkerState
+from seed_grpo.runtime.workers.dispatch import ATTEMPTS
 
 pytestmark = pytest.mark.engine
 

@@ -12,7 +12,7 @@ import pytest
 import ray
 
 from seed_grpo.errors import DeadlineError, ModelError, RolloutError
-from seed_grpo.runtime.waiting import gather
+from seed_grpo.runtime.cluster.calls import gather
 
 pytestmark = pytest.mark.engine
 

@@ -10,8 +10,7 @@ import ray
 from ray_workers import MakeCrew
 from seed_grpo.config import SupervisionConfig
 from seed_grpo.errors import RolloutError, VerifierError
-from seed_grpo.runtime import forensics
-from seed_grpo.runtime.supervision import Heartbeat, RestartBudget, WorkerState
+from seed_grpo.runtime.supervision.heartbeats import Heartbeat, RestartBudget, WorkerState, hang_report
 
 pytestmark = pytest.mark.engine
 
@@ -114,7 +113,7 @@ def test_draining_costs_no_restart(crew: MakeCrew) -> None:
 
 def test_the_budget_forgets_what_is_long_past(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("seed_grpo.runtime.supervision.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("seed_grpo.runtime.supervision.heartbeats.time.monotonic", lambda: now[0])
     budget = RestartBudget(SupervisionConfig(max_restarts=2, restart_window=10.0))
     for now[0] in (0.0, 6.0, 11.0, 17.0):  # never three within 10 s
         budget.charge(RolloutError("x"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seed_grpo.messages import GroupSummary
-from seed_grpo.runtime.monitor import Sample
+from seed_grpo.runtime.supervision.prometheus import Sample
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from seed_grpo.records.rollout_table import Estimate
 from seed_grpo.records.run_directory import RunDirectory
 from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.first_rewards import FirstRewards
-from seed_grpo.runtime.monitor import Monitor
+from seed_grpo.runtime.supervision.prometheus import Monitor
 from seed_grpo.runtime.unjudged import Unjudged
 
 

@@ -20,17 +20,17 @@ import ray
 
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError, SeedGrpoError, TrainerLostError, WeightSyncError
-from seed_grpo.runtime.cluster import check_cluster, connected
+from seed_grpo.runtime.cluster.calls import gather
+from seed_grpo.runtime.cluster.connection import check_cluster, connected
+from seed_grpo.runtime.cluster.placement import make_plan
 from seed_grpo.runtime.console import Console
-from seed_grpo.runtime.placement import make_plan
 from seed_grpo.runtime.preflight import Page, prepare
 from seed_grpo.runtime.session import probe_of, start_workers
-from seed_grpo.runtime.supervision import supervise
-from seed_grpo.runtime.sync import ProvenSync
-from seed_grpo.runtime.trainer_pool import TrainerPool
-from seed_grpo.runtime.waiting import gather
-from seed_grpo.runtime.watched import watch
-from seed_grpo.runtime.worker_pool import WorkerPool
+from seed_grpo.runtime.supervision.heartbeats import supervise
+from seed_grpo.runtime.weight_publisher import ProvenSync
+from seed_grpo.runtime.workers.pool import WorkerPool
+from seed_grpo.runtime.workers.probes import watch
+from seed_grpo.runtime.workers.trainer_group import TrainerPool
 
 OBJECT_BYTES = 16 * 2**20
 """of what is sent to measure a link"""

@@ -19,7 +19,14 @@ from seed_grpo.config import Config, DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts, shown
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
-from seed_grpo.runtime.placement import KINDS, check_plan, cluster_address, machine_cpus, machine_gpus, make_plan
+from seed_grpo.runtime.cluster.placement import (
+    KINDS,
+    check_plan,
+    cluster_address,
+    machine_cpus,
+    machine_gpus,
+    make_plan,
+)
 
 UPLOADS = "runtime_resources"
 """Ray's folder of the working directories that jobs brought with them"""

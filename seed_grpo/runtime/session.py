@@ -27,15 +27,15 @@ from seed_grpo.records.files import claimed
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
 from seed_grpo.runtime.checkpoints import Checkpoints
-from seed_grpo.runtime.cluster import check_cluster, connected, place_gang
+from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
+from seed_grpo.runtime.cluster.placement import Plan, make_plan
 from seed_grpo.runtime.console import Console, Report
 from seed_grpo.runtime.first_rewards import FirstRewards
-from seed_grpo.runtime.pipeline import Pipeline
-from seed_grpo.runtime.placement import Plan, make_plan
 from seed_grpo.runtime.preflight import Prepared, check_machine, check_outlives_job, prepare
-from seed_grpo.runtime.supervision import Supervision, supervise
-from seed_grpo.runtime.sync import ProvenSync
-from seed_grpo.runtime.trainer_pool import TrainerPool
+from seed_grpo.runtime.supervision.heartbeats import Supervision, supervise
+from seed_grpo.runtime.weight_publisher import ProvenSync
+from seed_grpo.runtime.workers.pipeline import Pipeline
+from seed_grpo.runtime.workers.trainer_group import TrainerPool
 from seed_grpo.weight_sync.canary import probe_token_ids
 
 PROBE_TOKENS = 64

@@ -15,7 +15,7 @@ import torch
 
 from seed_grpo.config import Config
 from seed_grpo.messages import JudgedGroup, Sample, StepResult
-from seed_grpo.runtime.waiting import fetch
+from seed_grpo.runtime.cluster.calls import fetch
 from seed_grpo.train.deepspeed_engine import DeepSpeedEngine
 from seed_grpo.weight_sync.base import Receivers, WeightSender
 

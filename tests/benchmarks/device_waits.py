@@ -16,7 +16,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from seed_grpo.messages import StepResult
 from seed_grpo.rollout.vllm import engine
 from seed_grpo.rollout.worker import RolloutWorker
-from seed_grpo.runtime import pools, trainer_pool
+from seed_grpo.runtime.workers import pools, trainer_group
 from seed_grpo.train.worker import TrainerWorker
 
 ENGINE_STEP_SECONDS, OPTIMIZER_STEP_SECONDS = 0.03, 1.2
@@ -58,4 +58,4 @@ class WaitingTrainerWorker(TrainerWorker):
 def install() -> None:
     """The pools of this process make these workers."""
     pools.RolloutWorker = WaitingRolloutWorker  # type: ignore[misc]
-    trainer_pool.TrainerWorker = WaitingTrainerWorker  # type: ignore[misc]
+    trainer_group.TrainerWorker = WaitingTrainerWorker  # type: ignore[misc]

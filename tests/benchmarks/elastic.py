@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.peers import started
 from benchmarks.scale_run import COMPLETIONS
 from benchmarks.tables import heading, show
-from seed_grpo.runtime.scaling import request
+from seed_grpo.runtime.workers.scaling import request
 
 SIZES = (1, 3, 1)
 """engines, one after the other"""

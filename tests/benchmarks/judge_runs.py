@@ -23,8 +23,8 @@ from benchmarks.tables import progress
 from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Judgement, Problem, Sampling, Verdict
-from seed_grpo.runtime.cluster import spawn
-from seed_grpo.runtime.placement import Pool
+from seed_grpo.runtime.cluster.connection import spawn
+from seed_grpo.runtime.cluster.placement import Pool
 from seed_grpo.semantics.partition import partition
 from seed_grpo.verify.judge import Judge
 from seed_grpo.verify.worker import VerifierWorker

@@ -47,13 +47,13 @@ from seed_grpo.messages import (
 )
 from seed_grpo.records.files import write_atomically
 from seed_grpo.rollout.worker import RolloutWorker
-from seed_grpo.runtime import pools
-from seed_grpo.runtime.cluster import connected, spawn
-from seed_grpo.runtime.pipeline import Pipeline
-from seed_grpo.runtime.placement import Pool, make_plan
-from seed_grpo.runtime.pools import CALLS_AT_ONCE
-from seed_grpo.runtime.supervision import supervise
-from seed_grpo.runtime.worker_pool import WorkerPool
+from seed_grpo.runtime.cluster.connection import connected, spawn
+from seed_grpo.runtime.cluster.placement import Pool, make_plan
+from seed_grpo.runtime.supervision.heartbeats import supervise
+from seed_grpo.runtime.workers import pools
+from seed_grpo.runtime.workers.pipeline import Pipeline
+from seed_grpo.runtime.workers.pool import WorkerPool
+from seed_grpo.runtime.workers.pools import CALLS_AT_ONCE
 
 COMPLETIONS = 8
 PROMPTS_PER_ENGINE = 4

@@ -26,7 +26,7 @@ from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask
 from seed_grpo.records.json_lines import read_records
 from seed_grpo.runtime import session
-from seed_grpo.runtime.pipeline import Pipeline
+from seed_grpo.runtime.workers.pipeline import Pipeline
 
 QUICKSTART = TESTS.parent / "jobs" / "quickstart.yaml"
 MODEL = TESTS.parent / "runs" / "benchmarks" / "models" / "arithmetic"

@@ -9,11 +9,11 @@ from ray.util.placement_group import PlacementGroup
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError, VerifierError
 from seed_grpo.rollout.worker import RolloutWorker
-from seed_grpo.runtime.cluster import call_engine, spawn
-from seed_grpo.runtime.placement import Plan
-from seed_grpo.runtime.supervision import Supervision
-from seed_grpo.runtime.watched import watch
-from seed_grpo.runtime.worker_pool import Kind, WorkerPool
+from seed_grpo.runtime.cluster.connection import call_engine, spawn
+from seed_grpo.runtime.cluster.placement import Plan
+from seed_grpo.runtime.supervision.heartbeats import Supervision
+from seed_grpo.runtime.workers.pool import Kind, WorkerPool
+from seed_grpo.runtime.workers.probes import watch
 from seed_grpo.verify.worker import VerifierWorker
 
 # An engine takes new requests while others run; its scheduler, not Ray, decides how many run at once.

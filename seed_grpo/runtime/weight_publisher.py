@@ -13,12 +13,12 @@ from seed_grpo.errors import DeadlineError, RolloutError, SeedGrpoError, Trainer
 from seed_grpo.loop.clock import Clock
 from seed_grpo.loop.interfaces import Synced
 from seed_grpo.messages import Probe
-from seed_grpo.runtime.cluster import call_engine
-from seed_grpo.runtime.pipeline import Pipeline
-from seed_grpo.runtime.supervision import Supervision
-from seed_grpo.runtime.trainer_pool import TrainerPool
-from seed_grpo.runtime.waiting import Say, gather, result
-from seed_grpo.runtime.worker_pool import Worker
+from seed_grpo.runtime.cluster.calls import Say, gather, result
+from seed_grpo.runtime.cluster.connection import call_engine
+from seed_grpo.runtime.supervision.heartbeats import Supervision
+from seed_grpo.runtime.workers.pipeline import Pipeline
+from seed_grpo.runtime.workers.pool import Worker
+from seed_grpo.runtime.workers.trainer_group import TrainerPool
 from seed_grpo.weight_sync.canary import compare_probe
 
 ATTEMPTS = 2

@@ -20,9 +20,9 @@ import ray
 from seed_grpo.config import Config, SupervisionConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.records.files import clear_disk_errors, write_atomically
-from seed_grpo.runtime.forensics import Forensics
-from seed_grpo.runtime.monitor import Monitor
-from seed_grpo.runtime.waiting import Say, is_done
+from seed_grpo.runtime.cluster.calls import Say, is_done
+from seed_grpo.runtime.supervision.hang_report import Forensics
+from seed_grpo.runtime.supervision.prometheus import Monitor
 
 
 class WorkerState(StrEnum):

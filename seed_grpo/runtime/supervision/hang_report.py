@@ -16,8 +16,8 @@ import ray
 from ray.exceptions import RayError
 
 from seed_grpo.records.files import write_atomically
-from seed_grpo.runtime.waiting import why
-from seed_grpo.runtime.watched import children_of, stack_of, watch
+from seed_grpo.runtime.cluster.calls import why
+from seed_grpo.runtime.workers.probes import children_of, stack_of, watch
 
 STACKS_SECONDS = 15.0
 """for all workers together"""

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 from seed_grpo.config import Config
 from seed_grpo.loop.interfaces import Batch
 from seed_grpo.messages import Verdict
-from seed_grpo.runtime.placement import Plan
+from seed_grpo.runtime.cluster.placement import Plan
 
 PREFIX = "seed_grpo_"
 TEND_SECONDS = 2.0

@@ -17,9 +17,9 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from seed_grpo.errors import DeadlineError, SeedGrpoError
-from seed_grpo.runtime.supervision import Heartbeat, Supervision, WorkerState
-from seed_grpo.runtime.waiting import SAY_EVERY_SECONDS, Say, as_ours, is_done
-from seed_grpo.runtime.watched import watch
+from seed_grpo.runtime.cluster.calls import SAY_EVERY_SECONDS, Say, as_ours, is_done
+from seed_grpo.runtime.supervision.heartbeats import Heartbeat, Supervision, WorkerState
+from seed_grpo.runtime.workers.probes import watch
 
 TEND_SECONDS = 0.2
 """between two looks at the workers"""

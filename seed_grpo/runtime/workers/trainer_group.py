@@ -18,11 +18,11 @@ from seed_grpo.config import Config
 from seed_grpo.errors import DeadlineError, SeedGrpoError, TrainerError, TrainerLostError, WeightSyncError
 from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import StepResult
-from seed_grpo.runtime.cluster import call_engine, spawn, wait_for_gang
-from seed_grpo.runtime.placement import Plan
-from seed_grpo.runtime.supervision import Heartbeat, Supervision, WorkerState
-from seed_grpo.runtime.waiting import Say, as_ours, gather
-from seed_grpo.runtime.watched import watch
+from seed_grpo.runtime.cluster.calls import Say, as_ours, gather
+from seed_grpo.runtime.cluster.connection import call_engine, spawn, wait_for_gang
+from seed_grpo.runtime.cluster.placement import Plan
+from seed_grpo.runtime.supervision.heartbeats import Heartbeat, Supervision, WorkerState
+from seed_grpo.runtime.workers.probes import watch
 from seed_grpo.train.worker import TrainerWorker
 
 ALIVE_SECONDS = 15.0

@@ -18,7 +18,7 @@ from seed_grpo.errors import ConfigError, DeadlineError
 from seed_grpo.records.files import write_atomically
 
 if TYPE_CHECKING:
-    from seed_grpo.runtime.worker_pool import WorkerPool
+    from seed_grpo.runtime.workers.pool import WorkerPool
 
 LOOK_SECONDS = 1.0
 """between two looks for a request"""

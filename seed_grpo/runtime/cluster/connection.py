@@ -20,8 +20,8 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError
-from seed_grpo.runtime.placement import KINDS, Plan, Pool, check_plan, cluster_address, machine_cpus
-from seed_grpo.runtime.watched import GROUP, Watched
+from seed_grpo.runtime.cluster.placement import KINDS, Plan, Pool, check_plan, cluster_address, machine_cpus
+from seed_grpo.runtime.workers.probes import GROUP, Watched
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from ray.exceptions import RayActorError
 from seed_grpo.errors import DeadlineError, SeedGrpoError
 from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask
-from seed_grpo.runtime.waiting import is_lost, result
-from seed_grpo.runtime.worker_pool import Worker, WorkerPool
+from seed_grpo.runtime.cluster.calls import is_lost, result
+from seed_grpo.runtime.workers.pool import Worker, WorkerPool
 
 ATTEMPTS = 5
 """workers that may fail on a job before it is given up"""

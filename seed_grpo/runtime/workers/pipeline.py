@@ -21,15 +21,15 @@ from seed_grpo.errors import RolloutError, SeedGrpoError, VerifierError
 from seed_grpo.loop.interfaces import Sink
 from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import GroupTask, JudgedGroup
-from seed_grpo.runtime.cluster import call_engine
-from seed_grpo.runtime.monitor import Sample
-from seed_grpo.runtime.placement import Plan
-from seed_grpo.runtime.pools import rollout_pool, verifier_pool
-from seed_grpo.runtime.scaling import Scaler
-from seed_grpo.runtime.stage import Job, Stage, Work
-from seed_grpo.runtime.supervision import Supervision
-from seed_grpo.runtime.waiting import SAY_EVERY_SECONDS, Say, fetch, gather, is_lost
-from seed_grpo.runtime.worker_pool import Worker
+from seed_grpo.runtime.cluster.calls import SAY_EVERY_SECONDS, Say, fetch, gather, is_lost
+from seed_grpo.runtime.cluster.connection import call_engine
+from seed_grpo.runtime.cluster.placement import Plan
+from seed_grpo.runtime.supervision.heartbeats import Supervision
+from seed_grpo.runtime.supervision.prometheus import Sample
+from seed_grpo.runtime.workers.dispatch import Job, Stage, Work
+from seed_grpo.runtime.workers.pool import Worker
+from seed_grpo.runtime.workers.pools import rollout_pool, verifier_pool
+from seed_grpo.runtime.workers.scaling import Scaler
 
 GRACE_SECONDS = 60.0
 """what a worker has beyond its own limit before it counts as hung"""
