@@ -48,7 +48,7 @@ def _config(parsed: argparse.Namespace) -> Config:
 
 def _train(parsed: argparse.Namespace) -> int:
     config = _config(parsed)  # before what follows takes its seconds to load, as in the other commands
-    from seed_grpo.runtime.session import train
+    from seed_grpo.commands.train import train
 
     return 0 if train(config) else INTERRUPTED
 
@@ -56,7 +56,7 @@ def _train(parsed: argparse.Namespace) -> int:
 def _warm_start(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
     from seed_grpo.arithmetic.warm_start import warm_start
-    from seed_grpo.runtime.preflight import check_outlives_job
+    from seed_grpo.commands.doctor import check_outlives_job
 
     check_outlives_job("model.path", Path(config.model.path))
     print(f"the model is in {warm_start(config, print)}")
@@ -65,13 +65,13 @@ def _warm_start(parsed: argparse.Namespace) -> int:
 
 def _doctor(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
-    from seed_grpo.runtime.preflight import Page, diagnose
+    from seed_grpo.commands.doctor import Page, diagnose
 
     print(parsed.config)
     page = Page(print)
     diagnose(config, page)
     if parsed.live and page.well:
-        from seed_grpo.runtime.live_check import check_live
+        from seed_grpo.commands.live_check import check_live
 
         check_live(config, page)
     return 0 if page.well else 1
@@ -79,7 +79,7 @@ def _doctor(parsed: argparse.Namespace) -> int:
 
 def _plan(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
-    from seed_grpo.runtime.sizing_page import plan_page
+    from seed_grpo.commands.plan_page import plan_page
 
     print(plan_page(config, parsed.gpus, parsed.gpu_memory, parsed.gpus_per_node, parsed.link))
     return 0
@@ -87,7 +87,7 @@ def _plan(parsed: argparse.Namespace) -> int:
 
 def _export(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
-    from seed_grpo.runtime.session import export
+    from seed_grpo.commands.train import export
 
     export(config, parsed.folder)
     return 0
@@ -105,8 +105,8 @@ def _scale(parsed: argparse.Namespace) -> int:
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:
-    from seed_grpo.runtime.evaluation import evaluate
-    from seed_grpo.runtime.serving import is_run, serving_config
+    from seed_grpo.commands.evaluate import evaluate
+    from seed_grpo.commands.sampled_model import is_run, serving_config
 
     directory = parsed.out or Path("runs/evaluations") / f"{Path(parsed.model).name}-k{parsed.samples}"
     config = serving_config(parsed.model, parsed.samples, directory, parsed.settings, parsed.overrides)
@@ -116,9 +116,9 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 
 
 def _answer(parsed: argparse.Namespace) -> int:
+    from seed_grpo.commands.answer import answer
+    from seed_grpo.commands.sampled_model import serving_config
     from seed_grpo.evaluate.metrics.early_stopping import Rule
-    from seed_grpo.runtime.answering import answer
-    from seed_grpo.runtime.serving import serving_config
 
     if not parsed.problem and not parsed.sets:
         raise ConfigError("nothing to answer: give --problem TEXT, --sets SET,..., or both")
@@ -133,7 +133,7 @@ def _experiment(parsed: argparse.Namespace) -> int:
     from seed_grpo.config.experiment import load_experiment
 
     experiment = load_experiment(parsed.file)
-    from seed_grpo.runtime.experiment import run_experiment
+    from seed_grpo.commands.experiment import run_experiment
 
     with claimed(experiment.directory):  # before another program's runs get other settings
         run_experiment(experiment, parsed.parallel, parsed.address)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from fake_pipeline import FakeEngine, FakePipeline
+from seed_grpo.commands.answer import _draw
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError
 from seed_grpo.evaluate.metrics.early_stopping import Rule
 from seed_grpo.messages import Group, JudgedGroup, Problem
-from seed_grpo.runtime.answering import _draw
 
 PROMPTS = [(Problem(f"p{i}", "?", ("1",)), (1, 2)) for i in range(3)]
 

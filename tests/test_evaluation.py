@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from fake_pipeline import FakePipeline, OneOrTwo
+from seed_grpo.commands import evaluate
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, parse_config
 from seed_grpo.data.prompts import PromptSet
 from seed_grpo.errors import ConfigError
 from seed_grpo.messages import GroupTask, Problem
-from seed_grpo.runtime import evaluation
 
 PROBLEMS = 100
 
@@ -59,7 +59,7 @@ class World:
             "run": {"directory": self.path, "steps": 1}, "model": {"path": "m"}, "data": {"source": "-"},
             "rollout": {"completions_per_prompt": 2, "max_completion_tokens": 9, "temperature": temperature},
         }  # fmt: skip
-        return evaluation.evaluate(parse_config(tree, "a test"), sets, None).read_text()
+        return evaluate.evaluate(parse_config(tree, "a test"), sets, None).read_text()
 
     def rows(self) -> int:
         return sum(pq.read_metadata(file).num_rows for file in self.path.glob("responses/*/*.parquet"))

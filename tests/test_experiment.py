@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
+from seed_grpo.commands import experiment as runner
 from seed_grpo.config.experiment import load_experiment
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.evaluate.studies.experiment import Runs, run_metrics, sign_flip_p, summarize, write_report
-from seed_grpo.runtime import experiment as runner
 
 EXPERIMENTS = Path(__file__).parents[1] / "jobs" / "experiments"
 

@@ -97,7 +97,7 @@ def test_light_modules_load_nothing_heavy() -> None:
         ("seed_grpo.algo.scale", "seed_grpo.algo.advantage", "seed_grpo.loop.controller"): ("vllm", "ray", "deepspeed"),
         ("seed_grpo.rollout.engine", "seed_grpo.train.engine", "seed_grpo.weight_sync.base"): heavy,
         ("seed_grpo.runtime.cluster.placement", "seed_grpo.loop.queue"): heavy,
-        ("seed_grpo.runtime.session",): ("vllm", "deepspeed"),
+        ("seed_grpo.commands.train",): ("vllm", "deepspeed"),
     }
     for modules, forbidden in groups.items():
         for module in modules:

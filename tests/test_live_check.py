@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import ray
 
+from seed_grpo.commands.doctor import Page
+from seed_grpo.commands.live_check import check_engine, check_storage, check_worker
 from seed_grpo.errors import PlacementError, SeedGrpoError, TrainerLostError, WeightSyncError
 from seed_grpo.runtime.cluster.connection import spawn
 from seed_grpo.runtime.cluster.placement import Pool
-from seed_grpo.runtime.live_check import check_engine, check_storage, check_worker
-from seed_grpo.runtime.preflight import Page
 from seed_grpo.runtime.workers.probes import Watched
 
 PLACE = Pool("trainer", 1, 0.1, 0.0, {"CUDA_VISIBLE_DEVICES": "3,4"})

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
+from seed_grpo.commands.doctor import Page, diagnose
 from seed_grpo.errors import ModelError
 from seed_grpo.pretrained.family import check_config
 from seed_grpo.pretrained.fit import check_weights
-from seed_grpo.runtime.preflight import Page, diagnose
 from seed_grpo.train.model import load_model
 from tiny_model import make_tiny_model, make_tokenizer
 from trainer_process import make_config

@@ -14,6 +14,7 @@ from tokenizers import AddedToken, normalizers, processors
 from transformers import MistralConfig
 
 from many_tokenizers import CONTROL, KINDS, THOUGHT, byte_level, gemma, llama_2, sentence_piece, word_piece
+from seed_grpo.commands.doctor import Page, data_notes, diagnose
 from seed_grpo.config import Config, DataConfig, ModelConfig
 from seed_grpo.config.loading import parse_config
 from seed_grpo.data.datasets import NAMED_SETS, load_problems
@@ -21,7 +22,6 @@ from seed_grpo.data.prompts import PromptSet
 from seed_grpo.data.templates import TEMPLATES, EncodedPrompts, encode_prompts, render
 from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem
-from seed_grpo.runtime.preflight import Page, data_notes, diagnose
 from seed_grpo.train.model import load_tokenizer
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

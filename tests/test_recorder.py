@@ -14,6 +14,7 @@ import pytest
 
 from controller_world import FakeCheckpoints, World
 from judged_group import judged_group
+from seed_grpo.commands.console import Console
 from seed_grpo.config import Config
 from seed_grpo.errors import TrainerError
 from seed_grpo.loop.interfaces import Batch, LostGroup
@@ -22,7 +23,6 @@ from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
-from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.supervision.prometheus import Monitor
 

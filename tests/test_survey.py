@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from judged_group import judged_group
+from seed_grpo.commands import doctor
+from seed_grpo.commands.doctor import Page
+from seed_grpo.commands.train import check_unchanged
 from seed_grpo.config import Config
 from seed_grpo.data import survey as surveyed
 from seed_grpo.data.prompts import PromptSet
@@ -23,11 +26,8 @@ from seed_grpo.loop.interfaces import OpenGroups
 from seed_grpo.messages import FinishReason, JudgedGroup, Problem, Verdict
 from seed_grpo.records.rollout_table import rollout_rows, schema
 from seed_grpo.records.run_files import write_table
-from seed_grpo.runtime import preflight
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.first_rewards import FirstRewards
-from seed_grpo.runtime.preflight import Page
-from seed_grpo.runtime.session import check_unchanged
 
 
 def problem(identity: str, text: str, *answers: str) -> Problem:
@@ -107,11 +107,11 @@ class Set:
 
 def test_doctor_and_the_start_of_a_run_say_the_hints(monkeypatch: pytest.MonkeyPatch) -> None:
     Set(monkeypatch, problem("a", "x", "So she has 5 apples."), problem("b", "x", "6"))
-    notes = preflight.prepare(config()).notes
+    notes = doctor.prepare(config()).notes
     assert [note.partition(" problems ")[0] for note in notes] == ["mine.jsonl: 1 of 2"] * 2
     out = io.StringIO()
     page = Page(lambda line: print(line, file=out))
-    page.check("data", preflight._describe_data, config(), config().data, 1)
+    page.check("data", doctor._describe_data, config(), config().data, 1)
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("  ok     data") and page.well
     assert lines[1:3] == [f"         note: {note}" for note in notes]
@@ -121,9 +121,9 @@ def test_doctor_and_the_start_of_a_run_say_the_hints(monkeypatch: pytest.MonkeyP
 def test_a_run_directory_that_cannot_be_is_refused_before_anything(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"run\.directory=.*choose another"):
-        preflight.check_directory(config(run={"directory": tmp_path / name, "steps": 1}))
+        doctor.check_directory(config(run={"directory": tmp_path / name, "steps": 1}))
     there = config(run={"directory": tmp_path / "neu ü" / "deep", "steps": 1})
-    assert preflight.check_directory(there) == str(tmp_path / "neu ü" / "deep")
+    assert doctor.check_directory(there) == str(tmp_path / "neu ü" / "deep")
 
 
 def unrewarded(group_id: int = 0, verdict: Verdict = Verdict.INCORRECT, end: FinishReason = FinishReason.STOP) -> Any:
@@ -186,14 +186,14 @@ def test_changed_training_problems_are_refused_before_anything_starts(
 ) -> None:
     own = config(run={"directory": tmp_path, "steps": 20})
     Set(monkeypatch, problem("a", "x"), problem("b", "y"))
-    prepared = preflight.prepare(own)
+    prepared = doctor.prepare(own)
     check_unchanged(own, prepared)  # no checkpoint yet
     state = {"prompts": PromptSource(prepared.train.prompts, seed=0).state()}
     Checkpoints(tmp_path / "checkpoints", 1).save(1, state, OpenGroups([], []), Unwriting())  # type: ignore[arg-type]
     check_unchanged(own, prepared)
     Set(monkeypatch, problem("a", "x"), problem("b", "y", "6"))
     with pytest.raises(CheckpointError, match="changed under its name"):
-        check_unchanged(own, preflight.prepare(own))
+        check_unchanged(own, doctor.prepare(own))
 
 
 def of(asked: Problem, judged: JudgedGroup) -> JudgedGroup:

@@ -14,6 +14,7 @@ import pytest
 
 from controller_world import World, config
 from fake_pipeline import FakeEngine
+from seed_grpo.commands.console import Console
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError
@@ -34,7 +35,6 @@ from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
 from seed_grpo.records.run_directory import RunDirectory
 from seed_grpo.records.run_files import write_table
-from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.supervision.prometheus import Monitor
 from seed_grpo.semantics.entropy import log_likelihood, semantic_entropy

@@ -2,7 +2,7 @@
 
 `seed_grpo.config.loading` reads it from YAML. Each section belongs to one folder of the package. It imports no torch,
 touches no device and opens no file; what needs the machine (cores, data, models) is checked by
-`seed_grpo.runtime.preflight`.
+`seed_grpo.commands.doctor`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from seed_grpo.commands.console import Console
 from seed_grpo.loop.interfaces import Batch
 from seed_grpo.loop.ledger import NOT_FINITE
 from seed_grpo.messages import JudgedGroup
@@ -15,7 +16,6 @@ from seed_grpo.records.group_metrics import group_metrics
 from seed_grpo.records.ledger_table import LedgerRow
 from seed_grpo.records.rollout_table import Estimate
 from seed_grpo.records.run_directory import RunDirectory
-from seed_grpo.runtime.console import Console
 from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.supervision.prometheus import Monitor
 from seed_grpo.runtime.unjudged import Unjudged

@@ -20,12 +20,12 @@ import yaml
 from benchmarks.peers import CORES, TESTS, say, started
 from seed_grpo.arithmetic import task
 from seed_grpo.arithmetic.warm_start import warm_start
+from seed_grpo.commands import train
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config
 from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask
 from seed_grpo.records.json_lines import read_records
-from seed_grpo.runtime import session
 from seed_grpo.runtime.workers.pipeline import Pipeline
 
 QUICKSTART = TESTS.parent / "jobs" / "quickstart.yaml"
@@ -123,12 +123,12 @@ def prompts(count: int) -> list[dict[str, str]]:
 
 
 def _main(arguments: Mapping[str, Any]) -> None:
-    session.Pipeline = TimedPipeline  # type: ignore[misc]
+    train.Pipeline = TimedPipeline  # type: ignore[misc]
     if arguments["waits"]:
         from benchmarks import device_waits  # loads vLLM
 
         device_waits.install()
-    session.train(load_config(arguments["config"]))
+    train.train(load_config(arguments["config"]))
     say(tails=TimedPipeline.tails)
 
 

@@ -13,6 +13,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from seed_grpo.commands.console import Console, Report
+from seed_grpo.commands.doctor import Prepared, check_machine, check_outlives_job, prepare
 from seed_grpo.config import Config
 from seed_grpo.data.source import PromptSource
 from seed_grpo.errors import CheckpointError
@@ -29,9 +31,7 @@ from seed_grpo.records.run_directory import RunDirectory
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
 from seed_grpo.runtime.cluster.placement import Plan, make_plan
-from seed_grpo.runtime.console import Console, Report
 from seed_grpo.runtime.first_rewards import FirstRewards
-from seed_grpo.runtime.preflight import Prepared, check_machine, check_outlives_job, prepare
 from seed_grpo.runtime.supervision.heartbeats import Supervision, supervise
 from seed_grpo.runtime.weight_publisher import ProvenSync
 from seed_grpo.runtime.workers.pipeline import Pipeline

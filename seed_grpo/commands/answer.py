@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from seed_grpo.commands.console import Console
+from seed_grpo.commands.doctor import load_policy_tokenizer
+from seed_grpo.commands.sampled_model import served
 from seed_grpo.config import Config
 from seed_grpo.data.prompts import load_prompts
 from seed_grpo.data.templates import encode_prompts
@@ -22,9 +25,6 @@ from seed_grpo.evaluate.sampling import Pipeline, Prompt, ask
 from seed_grpo.messages import Group, GroupTask, Problem, Sampling
 from seed_grpo.records.files import claimed, write_atomically
 from seed_grpo.records.rollout_table import RecordedGroup, recorded, rollout_rows
-from seed_grpo.runtime.console import Console
-from seed_grpo.runtime.preflight import load_policy_tokenizer
-from seed_grpo.runtime.serving import served
 from seed_grpo.seeds import Use, derive_seed
 from seed_grpo.verify.worker import VerifierWorker
 

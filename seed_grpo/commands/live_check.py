@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import ray
 
+from seed_grpo.commands.console import Console
+from seed_grpo.commands.doctor import Page, prepare
+from seed_grpo.commands.train import probe_of, start_workers
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError, SeedGrpoError, TrainerLostError, WeightSyncError
 from seed_grpo.runtime.cluster.calls import gather
 from seed_grpo.runtime.cluster.connection import check_cluster, connected
 from seed_grpo.runtime.cluster.placement import make_plan
-from seed_grpo.runtime.console import Console
-from seed_grpo.runtime.preflight import Page, prepare
-from seed_grpo.runtime.session import probe_of, start_workers
 from seed_grpo.runtime.supervision.heartbeats import supervise
 from seed_grpo.runtime.weight_publisher import ProvenSync
 from seed_grpo.runtime.workers.pool import WorkerPool

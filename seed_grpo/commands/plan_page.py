@@ -9,9 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from seed_grpo.config import Config
-from seed_grpo.errors import ConfigError
-from seed_grpo.runtime.sizing import (
+from seed_grpo.commands.plan import (
     ALL_REDUCE,
     COMPLETION_SHARE,
     ENGINE_WORKING,
@@ -28,6 +26,8 @@ from seed_grpo.runtime.sizing import (
     gib,
     read_shape,
 )
+from seed_grpo.config import Config
+from seed_grpo.errors import ConfigError
 
 
 def plan_page(

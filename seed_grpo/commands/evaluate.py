@@ -14,6 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from seed_grpo.commands.console import Console
+from seed_grpo.commands.doctor import check_prompts, data_notes, load_policy_tokenizer
+from seed_grpo.commands.sampled_model import check_same_sampling, served
 from seed_grpo.config import Config, DataConfig
 from seed_grpo.data.datasets import load_problems
 from seed_grpo.data.prompts import PromptSet, load_prompts
@@ -25,9 +28,6 @@ from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.records.files import claimed
 from seed_grpo.records.rollout_table import RecordedGroup, read_groups, rollout_rows, schema, tables
 from seed_grpo.records.run_files import write_table
-from seed_grpo.runtime.console import Console
-from seed_grpo.runtime.preflight import check_prompts, data_notes, load_policy_tokenizer
-from seed_grpo.runtime.serving import check_same_sampling, served
 
 GROUPS_PER_TABLE = 64
 """so many are lost at most, where the program is killed"""
