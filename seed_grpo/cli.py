@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from seed_grpo.config import Config, VerifierConfig
+from seed_grpo.config import Config
 from seed_grpo.config.loading import load_config
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.records.files import claimed
 

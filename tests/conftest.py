@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from judging import JUDGE_TIMEOUT
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.verify.judge import Judge
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from benchmarks.tables import default_data, heading, records, short, show, show_list
 from fuzz_answers import LONGEST, AnswerMaker, Pair
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.judge import Judge
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from seed_grpo.config import SupervisionConfig
+from seed_grpo.config.sections import SupervisionConfig
 from seed_grpo.errors import SeedGrpoError, VerifierError
 from seed_grpo.messages import GroupTask, Problem, Sampling
 from seed_grpo.runtime.cluster.connection import spawn

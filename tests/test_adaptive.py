@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from recorded_group import recorded_group
-from seed_grpo.config import SemanticEntropyConfig
+from seed_grpo.config.sections import SemanticEntropyConfig
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics.early_stopping import Point, Rule, curve
 from seed_grpo.evaluate.metrics.estimators import ESTIMATORS

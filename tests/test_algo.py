@@ -12,7 +12,7 @@ from seed_grpo.algo.advantage import ADVANTAGES, advantages_G
 from seed_grpo.algo.importance import LOG_RATIO_LIMIT, importance_weights, sequence_ratio_T, token_ratio_T
 from seed_grpo.algo.loss import AGGREGATIONS, clipped_surrogate_T, k3_T, token_weights_B
 from seed_grpo.algo.scale import SCALES, scale, scales_P
-from seed_grpo.config import LossConfig, ScaleConfig
+from seed_grpo.config.sections import LossConfig, ScaleConfig
 
 
 def test_scales_by_hand():

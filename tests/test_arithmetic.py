@@ -8,7 +8,7 @@ import pytest
 
 from seed_grpo.arithmetic import task
 from seed_grpo.arithmetic.task import FORMS, always_carries, forgets_carry, is_right, keeps_carry, work
-from seed_grpo.config import DataConfig
+from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.datasets import load_problems
 from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem

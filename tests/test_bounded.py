@@ -17,7 +17,7 @@ import pytest
 
 from bounded_oracles import FAULTS
 from judging import verdict
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.errors import VerifierError
 from seed_grpo.messages import Verdict
 from seed_grpo.verify import relations

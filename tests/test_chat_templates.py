@@ -9,7 +9,7 @@ import pytest
 from transformers.utils import chat_template_utils
 
 from many_tokenizers import byte_level
-from seed_grpo.config import DataConfig
+from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.templates import EncodedPrompts, encode_prompts
 from seed_grpo.errors import ConfigError, ModelError
 from seed_grpo.messages import Problem

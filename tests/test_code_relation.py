@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from sandboxes import LONG, LOOP, MEMORY_MIB, needs_sandbox
-from seed_grpo.config import VerifierConfig
 from seed_grpo.config.loading import parse_config
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.errors import ConfigError, VerifierError
 from seed_grpo.messages import Verdict
 from seed_grpo.semantics.partition import partition

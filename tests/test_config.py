@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from seed_grpo.config import Config, DataConfig, EvaluationConfig, ModelConfig, RunConfig, ScaleConfig
+from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config
+from seed_grpo.config.sections import DataConfig, EvaluationConfig, ModelConfig, RunConfig, ScaleConfig
 from seed_grpo.errors import ConfigError
 
 MINIMAL = "run: {directory: runs/x, steps: 3}\nmodel: {path: m}\ndata: {source: gsm8k_train}\n"

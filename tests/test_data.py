@@ -12,7 +12,7 @@ import pytest
 
 from many_tokenizers import byte_level, characters
 from seed_grpo.arithmetic.model import build_tokenizer
-from seed_grpo.config import ColumnsConfig, DataConfig
+from seed_grpo.config.sections import ColumnsConfig, DataConfig
 from seed_grpo.data.datasets import DIRECTORY_VARIABLE, NAMED_SETS, load_problems
 from seed_grpo.data.source import PromptSource
 from seed_grpo.data.templates import TEMPLATES, encode_prompts, render

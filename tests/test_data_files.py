@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from seed_grpo.config import ColumnsConfig, DataConfig
+from seed_grpo.config.sections import ColumnsConfig, DataConfig
 from seed_grpo.data.datasets import DIRECTORY_VARIABLE, load_problems
 from seed_grpo.data.files import FORMATS, SUFFIXES
 from seed_grpo.errors import DataError

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from answer_pairs import PAIRS
 from judging import said, same
 from relation_settings import settings_of
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.messages import Verdict
 from seed_grpo.semantics.partition import partition
 from seed_grpo.verify.extract import extract_answer

@@ -27,9 +27,9 @@ class World:
         self.tasks: list[GroupTask] = []
         self.stop_after: int | None = None
         self.failing: set[int] = set()
-        monkeypatch.setattr(evaluation, "load_policy_tokenizer", lambda _config: None)
-        monkeypatch.setattr(evaluation, "load_prompts", lambda data, _tokenizer: self.prompts(data.source))
-        monkeypatch.setattr(evaluation, "served", self.served)
+        monkeypatch.setattr(evaluate, "load_policy_tokenizer", lambda _config: None)
+        monkeypatch.setattr(evaluate, "load_prompts", lambda data, _tokenizer: self.prompts(data.source))
+        monkeypatch.setattr(evaluate, "served", self.served)
 
     def prompts(self, source: str) -> PromptSet:
         problems = [Problem(f"{source}-{i}", f"{self.prefix} {i}", ("1",), "file") for i in range(PROBLEMS)]

@@ -19,7 +19,7 @@ import pytest
 
 from benchmarks.tables import default_data
 from fuzz_answers import AnswerMaker
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.extract import extract_answer
 from seed_grpo.verify.isolation.bounds import BoundReachedError

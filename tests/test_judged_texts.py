@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.messages import Verdict
 from seed_grpo.semantics.partition import partition
 from seed_grpo.verify.judge import Judge

@@ -11,7 +11,7 @@ import torch
 
 from seed_grpo.algo.importance import CORRECTIONS, GAPS, RATIOS
 from seed_grpo.algo.loss import MAXIMA, MEANS, SUMS, LossTokens, policy_loss
-from seed_grpo.config import LossConfig
+from seed_grpo.config.sections import LossConfig
 
 LENGTHS = (4, 1, 6, 2, 5)
 LOG2, LOG3 = math.log(2), math.log(3)

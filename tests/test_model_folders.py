@@ -31,7 +31,7 @@ from model_folders import (
     weights,
     without,
 )
-from seed_grpo.config import ModelConfig
+from seed_grpo.config.sections import ModelConfig
 from seed_grpo.errors import ModelError
 from seed_grpo.pretrained.fit import check_weights
 from seed_grpo.train.model import load_model

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model_folders import Change, changed, config, cut, removed, setting, text
-from seed_grpo.config import ModelConfig
+from seed_grpo.config.sections import ModelConfig
 from seed_grpo.errors import ModelError
 from seed_grpo.train.model import load_tokenizer
 from tiny_model import make_tiny_model

@@ -15,8 +15,9 @@ from transformers import MistralConfig
 
 from many_tokenizers import CONTROL, KINDS, THOUGHT, byte_level, gemma, llama_2, sentence_piece, word_piece
 from seed_grpo.commands.doctor import Page, data_notes, diagnose
-from seed_grpo.config import Config, DataConfig, ModelConfig
+from seed_grpo.config import Config
 from seed_grpo.config.loading import parse_config
+from seed_grpo.config.sections import DataConfig, ModelConfig
 from seed_grpo.data.datasets import NAMED_SETS, load_problems
 from seed_grpo.data.prompts import PromptSet
 from seed_grpo.data.templates import TEMPLATES, EncodedPrompts, encode_prompts, render

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from every_family import small_config, small_model
-from seed_grpo.config import ModelConfig
+from seed_grpo.config.sections import ModelConfig
 from seed_grpo.errors import ModelError
 from seed_grpo.train import attention
 from seed_grpo.train.logprobs import PolicyLogprobs

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from seed_grpo.config import SemanticEntropyConfig
+from seed_grpo.config.sections import SemanticEntropyConfig
 from seed_grpo.semantics.entropy import class_log_mass, log_likelihood, semantic_entropy
 from seed_grpo.semantics.partition import partition
 

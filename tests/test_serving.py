@@ -34,7 +34,7 @@ def test_the_policy_of_a_checkpoint_is_written_once_and_by_one_program(
         folder.mkdir()
         (folder / "config.json").write_text("{}")
 
-    monkeypatch.setattr(serving, "export", export)
+    monkeypatch.setattr(sampled_model, "export", export)
     with pytest.raises(ConfigError, match="temprature"):  # before anything is written
         sampled_model.serving_config(str(run), 2, out, None, ["rollout.temprature=1"])
     assert not out.exists()

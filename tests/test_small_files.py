@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from model_folders import SINGLE, Change, changed, config, cut, removed, setting, text
-from seed_grpo.config import ModelConfig
+from seed_grpo.config.sections import ModelConfig
 from seed_grpo.errors import ModelError
 from seed_grpo.pretrained.small_files import read_small_files, write_small_files
 from seed_grpo.train.model import load_tokenizer

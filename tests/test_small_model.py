@@ -14,7 +14,8 @@ from seed_grpo.arithmetic import task
 from seed_grpo.arithmetic import warm_start as module
 from seed_grpo.arithmetic.model import build_model, build_tokenizer
 from seed_grpo.arithmetic.warm_start import RECORD, greedy_accuracy, train, warm_start
-from seed_grpo.config import Config, DataConfig, WarmStartConfig
+from seed_grpo.config import Config
+from seed_grpo.config.sections import DataConfig, WarmStartConfig
 from seed_grpo.data.datasets import load_problems
 from seed_grpo.errors import ConfigError, ModelError
 
@@ -169,7 +170,7 @@ def test_greedy_accuracy_does_not_depend_on_the_padding(monkeypatch):
     model = build_model(tokenizer, hidden_size=32, layers=2, heads=2, tie_word_embeddings=False, seed=0).eval()
     completed = []
     monkeypatch.setattr(module, "NUM_CHECKED", 8)
-    monkeypatch.setattr(arithmetic, "is_right", lambda problem, text: bool(completed.append((problem.text, text))))
+    monkeypatch.setattr(task, "is_right", lambda problem, text: bool(completed.append((problem.text, text))))
     assert greedy_accuracy(model, tokenizer) == 0.0
     assert {len(prompt) for prompt, _ in completed} == {6, 8}
     for prompt, text in completed:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
+from seed_grpo.config.sections import SemanticEntropyConfig, VerifierConfig
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling, Verdict
 from seed_grpo.semantics.entropy import semantic_entropy
 from seed_grpo.semantics.steps import step_entropy

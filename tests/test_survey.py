@@ -97,12 +97,12 @@ class Set:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *problems: Problem) -> None:
         prompts = PromptSet([(each, (1, 2)) for each in problems], 0, 0)
-        monkeypatch.setattr(preflight, "load_prompts", lambda data, tokenizer: prompts)
-        monkeypatch.setattr(preflight, "load_policy_tokenizer", lambda config: SimpleNamespace())
-        monkeypatch.setattr(preflight, "check_model", lambda config, tokenizer: "")
-        monkeypatch.setattr(preflight, "shown", lambda prompt_ids, tokenizer: ["the first prompt"])
-        monkeypatch.setattr(preflight, "check_versions", lambda config: "")
-        monkeypatch.setattr(preflight, "check_machine", lambda config: "")
+        monkeypatch.setattr(doctor, "load_prompts", lambda data, tokenizer: prompts)
+        monkeypatch.setattr(doctor, "load_policy_tokenizer", lambda config: SimpleNamespace())
+        monkeypatch.setattr(doctor, "check_model", lambda config, tokenizer: "")
+        monkeypatch.setattr(doctor, "shown", lambda prompt_ids, tokenizer: ["the first prompt"])
+        monkeypatch.setattr(doctor, "check_versions", lambda config: "")
+        monkeypatch.setattr(doctor, "check_machine", lambda config: "")
 
 
 def test_doctor_and_the_start_of_a_run_say_the_hints(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model_folders import changed, without
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.errors import VerifierError
 from seed_grpo.messages import Verdict
 from seed_grpo.semantics.partition import partition

@@ -31,7 +31,7 @@ from transformers import AutoModelForCausalLM
 
 from seed_grpo.algo.loss import LossTokens, k3_T, policy_loss, token_weights_B
 from seed_grpo.algo.scale import scale
-from seed_grpo.config import LossConfig, ScaleConfig
+from seed_grpo.config.sections import LossConfig, ScaleConfig
 from tiny_model import make_tiny_model
 
 AGGREGATION = {"dr_grpo": "constant", "grpo": "per_completion", "dapo": "per_token"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
+from seed_grpo.config.sections import SemanticEntropyConfig, VerifierConfig
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling, Verdict
 from seed_grpo.verify.relations import RELATIONS
 from seed_grpo.verify.worker import VerifierWorker

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from judging import verdict
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.errors import VerifierError
 from seed_grpo.messages import Verdict
 from seed_grpo.verify import judge as judge_module

@@ -8,9 +8,10 @@ import pytest
 import ray
 
 from ray_workers import MakeCrew
-from seed_grpo.config import SupervisionConfig
+from seed_grpo.config.sections import SupervisionConfig
 from seed_grpo.errors import RolloutError, VerifierError
-from seed_grpo.runtime.supervision.heartbeats import Heartbeat, RestartBudget, WorkerState, hang_report
+from seed_grpo.runtime.supervision import hang_report
+from seed_grpo.runtime.supervision.heartbeats import Heartbeat, RestartBudget, WorkerState
 
 pytestmark = pytest.mark.engine
 
@@ -50,7 +51,7 @@ def test_a_stopped_worker_is_replaced_after_its_silence_and_a_file_names_it(
     crew: MakeCrew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that is stopped answers nothing; its stacks are read from outside, where the system lets us."""
-    monkeypatch.setattr(forensics, "STACKS_SECONDS", 3.0)
+    monkeypatch.setattr(hang_report, "STACKS_SECONDS", 3.0)
     made = crew(2, heartbeat_timeout=12.0)
     pid = made.pid(1)
     made.submit("0.1")

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seed_grpo.config import LossConfig
+from seed_grpo.config.sections import LossConfig
 
 LOG_RATIO_LIMIT = 20.0
 """nats; exp(20) = 4.9e8"""

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from seed_grpo.algo.importance import RATIOS, ImportanceWeights, bounded_T, importance_weights
-from seed_grpo.config import LossConfig
+from seed_grpo.config.sections import LossConfig
 
 
 def constant(lengths_N: np.ndarray, completions_per_update: int, max_completion_tokens: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from seed_grpo.config import ScaleConfig
+from seed_grpo.config.sections import ScaleConfig
 
 
 def linear(x: float, config: ScaleConfig) -> float:

@@ -24,7 +24,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2ForCausa
 import seed_grpo
 from seed_grpo.arithmetic import task
 from seed_grpo.arithmetic.model import build_model, build_tokenizer
-from seed_grpo.config import Config, WarmStartConfig
+from seed_grpo.config import Config
+from seed_grpo.config.sections import WarmStartConfig
 from seed_grpo.errors import ConfigError, ModelError
 
 RECORD = "warm_start.json"

@@ -15,7 +15,8 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from seed_grpo.config import Config, DataConfig
+from seed_grpo.config import Config
+from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts, shown
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError

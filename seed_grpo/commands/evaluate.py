@@ -17,7 +17,8 @@ from pathlib import Path
 from seed_grpo.commands.console import Console
 from seed_grpo.commands.doctor import check_prompts, data_notes, load_policy_tokenizer
 from seed_grpo.commands.sampled_model import check_same_sampling, served
-from seed_grpo.config import Config, DataConfig
+from seed_grpo.config import Config
+from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.datasets import load_problems
 from seed_grpo.data.prompts import PromptSet, load_prompts
 from seed_grpo.data.survey import normal_text

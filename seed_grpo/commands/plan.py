@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seed_grpo.config import Config, ModelConfig
+from seed_grpo.config import Config
+from seed_grpo.config.sections import ModelConfig
 from seed_grpo.errors import ConfigError, ModelError
 
 GIB = 2**30

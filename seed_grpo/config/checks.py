@@ -1,18 +1,17 @@
 """What the sections of a configuration must agree on, and take from one another. `Config` asks when it is built.
 
-Consumes a `Config`; produces a line for each fault, with its numbers and the setting to change. Of settings that are
+Consumes `Sections`; produces a line for each fault, with its numbers and the setting to change. Of settings that are
 not checked yet, it produces those of `evaluation.data` that follow `data`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
-if TYPE_CHECKING:
-    from seed_grpo.config import Config
+from seed_grpo.config.sections import Sections
 
 FOLLOWED = ("template", "max_prompt_tokens", "directory")
 """settings of `data` that are those of `evaluation.data` too, where it has none of its own"""
@@ -39,7 +38,7 @@ def _given(section: Any) -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
 
 
-def faults_between(config: Config) -> list[str]:
+def faults_between(config: Sections) -> list[str]:
     """All faults, none where the sections fit together."""
     checks = (
         _batch_faults, _length_faults, _staleness_faults, _schedule_faults, _transport_faults, _relation_faults,
@@ -48,7 +47,7 @@ def faults_between(config: Config) -> list[str]:
     return [fault for check in checks for fault in check(config)]
 
 
-def _batch_faults(config: Config) -> list[str]:
+def _batch_faults(config: Sections) -> list[str]:
     trainer, rollout = config.trainer, config.rollout
     faults = []
     if rollout.prompts_per_step % trainer.mini_batches:
@@ -67,7 +66,7 @@ def _batch_faults(config: Config) -> list[str]:
     return faults
 
 
-def _length_faults(config: Config) -> list[str]:
+def _length_faults(config: Sections) -> list[str]:
     trainer, rollout = config.trainer, config.rollout
     faults = []
     if config.algo.overlong_tokens >= rollout.max_completion_tokens:
@@ -90,7 +89,7 @@ def _length_faults(config: Config) -> list[str]:
     return faults
 
 
-def _staleness_faults(config: Config) -> list[str]:
+def _staleness_faults(config: Sections) -> list[str]:
     staleness, rollout, loss = config.run.max_staleness, config.rollout, config.algo.loss
     faults = []
     rounds = config.algo.dynamic_sampling_rounds
@@ -114,7 +113,7 @@ def _staleness_faults(config: Config) -> list[str]:
     return faults
 
 
-def _schedule_faults(config: Config) -> list[str]:
+def _schedule_faults(config: Sections) -> list[str]:
     trainer = config.trainer
     if trainer.schedule == "linear" and trainer.warmup_steps >= config.run.steps:
         return [
@@ -124,7 +123,7 @@ def _schedule_faults(config: Config) -> list[str]:
     return []
 
 
-def _relation_faults(config: Config) -> list[str]:
+def _relation_faults(config: Sections) -> list[str]:
     if config.verifier.relation == "code" and config.algo.semantic_entropy.granularity == "step":
         return [
             "algo.semantic_entropy.granularity=step compares intermediate results, which verifier.relation=code would "
@@ -133,7 +132,7 @@ def _relation_faults(config: Config) -> list[str]:
     return []
 
 
-def _template_faults(config: Config) -> list[str]:
+def _template_faults(config: Sections) -> list[str]:
     """Whether the answer is looked for where the template asks for it. What searches the whole text goes with all."""
     extraction, faults = config.verifier.extraction, []
     sections = {config.data.template: "data"}  # each template once
@@ -154,7 +153,7 @@ def _template_faults(config: Config) -> list[str]:
     return faults
 
 
-def _transport_faults(config: Config) -> list[str]:
+def _transport_faults(config: Sections) -> list[str]:
     trainer, rollout, transport = config.trainer, config.rollout, config.weight_sync.transport
     on_cpu = config.cluster.device == "cpu"
     faults = []

@@ -21,8 +21,9 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from seed_grpo.config import Config, NonNegative, Positive, Section
+from seed_grpo.config import Config
 from seed_grpo.config.loading import describe, parse_config, read_tree
+from seed_grpo.config.sections import NonNegative, Positive, Section
 from seed_grpo.errors import ConfigError
 
 Settings = dict[str, Any]

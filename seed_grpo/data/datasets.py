@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seed_grpo.arithmetic import task
-from seed_grpo.config import ColumnsConfig, DataConfig
+from seed_grpo.config.sections import ColumnsConfig, DataConfig
 from seed_grpo.data.files import SUFFIXES, Row, read_rows
 from seed_grpo.data.hub import hub_rows
 from seed_grpo.data.problem_files import ProblemSet, Reading, read_problems

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seed_grpo.config import ColumnsConfig
+from seed_grpo.config.sections import ColumnsConfig
 from seed_grpo.data.escapes import mended
 from seed_grpo.data.files import BadRecordError, Row
 from seed_grpo.data.references import references

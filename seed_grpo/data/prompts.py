@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from seed_grpo.config import DataConfig
+from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.datasets import load_problems
 from seed_grpo.data.source import Prompt
 from seed_grpo.data.templates import encode_prompts

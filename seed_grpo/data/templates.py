@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from seed_grpo.config import DataConfig
+from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.encoding import PromptEncoder
 from seed_grpo.errors import ConfigError, DataError, ModelError
 from seed_grpo.messages import Problem

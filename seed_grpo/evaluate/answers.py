@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.semantics.partition import partition as connected
 from seed_grpo.verify.judge import Judge

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from seed_grpo.config import EvaluationConfig, RolloutConfig
+from seed_grpo.config.sections import EvaluationConfig, RolloutConfig
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics.accuracy import EvaluationResult, summarize
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from seed_grpo.config import RolloutConfig
+from seed_grpo.config.sections import RolloutConfig
 from seed_grpo.messages import GroupTask, JudgedGroup, Problem, Sampling
 from seed_grpo.seeds import Use, derive_seed
 

@@ -15,7 +15,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
-from seed_grpo.config import ModelConfig
+from seed_grpo.config.sections import ModelConfig
 from seed_grpo.errors import ModelError
 from seed_grpo.pretrained.family import check_config, check_kind, is_known
 from seed_grpo.pretrained.folder import loading, local_folder, quantisation, read_config

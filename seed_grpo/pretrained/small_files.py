@@ -15,7 +15,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
-from seed_grpo.config import ModelConfig
+from seed_grpo.config.sections import ModelConfig
 from seed_grpo.errors import ModelError
 from seed_grpo.pretrained.folder import loading, local_folder, read_json
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seed_grpo.config import SemanticEntropyConfig
+from seed_grpo.config.sections import SemanticEntropyConfig
 
 
 class SemanticEntropy(NamedTuple):

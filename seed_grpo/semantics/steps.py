@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seed_grpo.config import SemanticEntropyConfig
+from seed_grpo.config.sections import SemanticEntropyConfig
 from seed_grpo.semantics.entropy import SemanticEntropy, semantic_entropy
 
 

@@ -14,7 +14,7 @@ from peft import inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from transformers import PreTrainedModel
 
-from seed_grpo.config import LoraConfig
+from seed_grpo.config.sections import LoraConfig
 from seed_grpo.errors import ModelError
 
 ADAPTER = "default"

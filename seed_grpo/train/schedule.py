@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seed_grpo.config import TrainerConfig
+from seed_grpo.config.sections import TrainerConfig
 
 
 def learning_rate(step: int, steps: int, config: TrainerConfig) -> float:

@@ -19,7 +19,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.extract import extract_answer

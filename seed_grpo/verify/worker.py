@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
+from seed_grpo.config.sections import SemanticEntropyConfig, VerifierConfig
 from seed_grpo.messages import Completion, FinishReason, Group, GroupSummary, JudgedGroup, Judgement, Verdict
 from seed_grpo.semantics.entropy import log_likelihood
 from seed_grpo.semantics.partition import partition

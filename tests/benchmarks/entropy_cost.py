@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks import small_runs
 from benchmarks.tables import heading, progress, records, show
 from seed_grpo.algo.scale import scales_P
-from seed_grpo.config import ScaleConfig, SemanticEntropyConfig, VerifierConfig
+from seed_grpo.config.sections import ScaleConfig, SemanticEntropyConfig, VerifierConfig
 from seed_grpo.messages import Verdict
 from seed_grpo.semantics.entropy import SemanticEntropy, log_likelihood, semantic_entropy
 from seed_grpo.semantics.partition import partition

@@ -14,7 +14,7 @@ from pathlib import Path
 from answer_pairs import PAIRS
 from benchmarks.judge_peer import PREPARATIONS, MathVerify
 from benchmarks.tables import heading, progress, records, share, show, show_list
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.extract import extract_answer
 from seed_grpo.verify.judge import Judge

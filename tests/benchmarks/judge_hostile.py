@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.tables import heading, progress, records, show, show_list
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement
 from seed_grpo.verify.judge import Judge

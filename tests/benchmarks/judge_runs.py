@@ -20,7 +20,7 @@ import ray
 
 from benchmarks.judge_peer import MathVerify, in_a_box
 from benchmarks.tables import progress
-from seed_grpo.config import SemanticEntropyConfig, VerifierConfig
+from seed_grpo.config.sections import SemanticEntropyConfig, VerifierConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Judgement, Problem, Sampling, Verdict
 from seed_grpo.runtime.cluster.connection import spawn

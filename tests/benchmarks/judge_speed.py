@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.judge_runs import IN_FLIGHT, Run, Timed, in_process, math_verify, pool, pool_throughput
 from benchmarks.tables import heading, progress, records, share, show, show_list
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.messages import Verdict
 from seed_grpo.verify.judge import Judge
 

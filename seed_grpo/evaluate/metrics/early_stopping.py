@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from seed_grpo.config import SemanticEntropyConfig
+from seed_grpo.config.sections import SemanticEntropyConfig
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics.estimators import recorded_semantic_entropy
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k

@@ -36,7 +36,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from seed_grpo.config import SemanticEntropyConfig
+from seed_grpo.config.sections import SemanticEntropyConfig
 from seed_grpo.records.rollout_table import RecordedGroup
 from seed_grpo.semantics.entropy import SemanticEntropy, semantic_entropy
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seed_grpo.config import SemanticEntropyConfig
+from seed_grpo.config.sections import SemanticEntropyConfig
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics import pass_at_k, uncertainty
 from seed_grpo.evaluate.metrics.early_stopping import Curve, Rule, curve

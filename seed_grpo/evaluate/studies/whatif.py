@@ -21,8 +21,9 @@ import numpy as np
 
 from seed_grpo.algo.advantage import ADVANTAGES
 from seed_grpo.algo.scale import SCALES
-from seed_grpo.config import AlgoConfig, Config
+from seed_grpo.config import Config
 from seed_grpo.config.loading import load_config
+from seed_grpo.config.sections import AlgoConfig
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics.ranks import rank_correlation
 from seed_grpo.evaluate.reports.formatting import table

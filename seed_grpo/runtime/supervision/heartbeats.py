@@ -17,7 +17,8 @@ from typing import Any
 
 import ray
 
-from seed_grpo.config import Config, SupervisionConfig
+from seed_grpo.config import Config
+from seed_grpo.config.sections import SupervisionConfig
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.records.files import clear_disk_errors, write_atomically
 from seed_grpo.runtime.cluster.calls import Say, is_done

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from seed_grpo.config import VerifierConfig
+from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.verify.math.parameters import same_answers
 from seed_grpo.verify.math.parse import Parsed, parse_answer, same_text
 from seed_grpo.verify.math.reach import check_reach

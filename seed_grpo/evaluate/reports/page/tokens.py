@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from seed_grpo.config import ModelConfig
+from seed_grpo.config.sections import ModelConfig
 from seed_grpo.errors import ModelError
 
 LARGEST_SURPRISAL = 16.0
