@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import read_records
 from seed_grpo.runtime.workers.probes import children_of
 
 ROOT = Path(__file__).parents[1]

@@ -16,8 +16,8 @@ import numpy as np
 from seed_grpo.config.loading import dump_config, load_config
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, JudgedGroup, Judgement, Problem, Sampling
 from seed_grpo.messages import Verdict as V
+from seed_grpo.records.files import write_table
 from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
-from seed_grpo.records.run_files import write_table
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = "</script><img src=x onerror=pwned=1><!-- <script>pwned=2</script>"

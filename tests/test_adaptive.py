@@ -11,7 +11,7 @@ from seed_grpo.config.sections import SemanticEntropyConfig
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics.early_stopping import Point, Rule, curve
 from seed_grpo.evaluate.metrics.estimators import ESTIMATORS
-from seed_grpo.evaluate.metrics.ranks import midranks, rank_correlation
+from seed_grpo.evaluate.metrics.intervals import midranks, rank_correlation
 from seed_grpo.evaluate.metrics.sample_size import entropy_by_size
 from seed_grpo.records.rollout_table import subgroup
 

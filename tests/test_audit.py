@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.metrics.accuracy import wilson_interval
+from seed_grpo.evaluate.metrics.intervals import wilson_interval
 from seed_grpo.evaluate.studies.audit import MAX_KEPT, MAX_SHOWN, Audit, Finding, audit, markdown
 from seed_grpo.evaluate.studies.signs import SIGNS, Rewarded
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, JudgedGroup, Judgement, Problem, Sampling
 from seed_grpo.messages import Verdict as V
+from seed_grpo.records.files import write_table
 from seed_grpo.records.rollout_table import rollout_rows, schema
-from seed_grpo.records.run_files import write_table
 
 REASONED = "first this, then that, and so at last, after all is said and done, we have it: "
 

@@ -12,8 +12,7 @@ import pytest
 
 from recorded_group import random_group, recorded_group
 from seed_grpo.errors import DataError
-from seed_grpo.evaluate.metrics.accuracy import wilson_interval
-from seed_grpo.evaluate.metrics.bootstrap import MAX_BYTES, mean_intervals, resample_counts
+from seed_grpo.evaluate.metrics.intervals import MAX_BYTES, mean_intervals, resample_counts, wilson_interval
 from seed_grpo.evaluate.metrics.pass_at_k import (
     MAX_SUBSETS,
     benchmark,

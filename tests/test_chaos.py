@@ -21,7 +21,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from chaos_run import PROGRAM, ROOT, ChaosRun
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import read_records
 
 KINDS = ("rollout worker", "engine", "verifier worker", "trainer rank", "driver", "node")
 KILLS = 60

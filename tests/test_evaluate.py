@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from seed_grpo.commands.console import Console, Report, format_duration, stage_seconds
-from seed_grpo.evaluate.metrics.accuracy import EvaluationResult, mean_interval, summarize, t_quantile, wilson_interval
+from seed_grpo.evaluate.metrics.intervals import EvaluationResult, mean_interval, summarize, t_quantile, wilson_interval
 from seed_grpo.messages import GroupSummary, Verdict
-from seed_grpo.records.run_files import JsonLines
+from seed_grpo.records.files import JsonLines
 
 R, W, N, T, E = Verdict.CORRECT, Verdict.INCORRECT, Verdict.NO_ANSWER, Verdict.TIMED_OUT, Verdict.VERIFIER_ERROR
 

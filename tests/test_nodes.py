@@ -10,7 +10,7 @@ from ray._private.state import actors
 from ray.cluster_utils import Cluster
 
 from chaos_run import ROOT, ChaosRun
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import read_records
 from seed_grpo.runtime.cluster.placement import KINDS
 from test_end_to_end import SMALL
 from tiny_model import tiny_inputs

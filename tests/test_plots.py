@@ -10,8 +10,8 @@ import pytest
 
 from seed_grpo.evaluate.reports import plots
 from seed_grpo.evaluate.reports.plots import smooth, write_plots
+from seed_grpo.records.files import JsonLines, write_table
 from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
-from seed_grpo.records.run_files import JsonLines, write_table
 
 
 def record_steps(path: Path, steps: int, scale: float | None = None) -> None:

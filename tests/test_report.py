@@ -19,8 +19,8 @@ from recorded_run import HOSTILE, Page, judged, write_run
 from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.reports.page import write_report
 from seed_grpo.evaluate.reports.page.tokens import surprisal_bytes, token_texts
+from seed_grpo.records.files import write_table
 from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
-from seed_grpo.records.run_files import write_table
 
 MANY = 400
 

@@ -19,12 +19,12 @@ from judged_group import judged_group
 from seed_grpo.config import Config
 from seed_grpo.config.loading import load_config
 from seed_grpo.errors import CheckpointError, ConfigError, SeedGrpoError
-from seed_grpo.records import files, run_files
+from seed_grpo.records import files
 from seed_grpo.records import run_directory as module
+from seed_grpo.records.files import JsonLines
 from seed_grpo.records.ledger_table import LEDGER_COLUMNS, LedgerRow, ledger_schema
 from seed_grpo.records.rollout_table import COLUMNS, Estimate, read_groups, rollout_rows, schema, tables
 from seed_grpo.records.run_directory import MAY_CHANGE, RunDirectory
-from seed_grpo.records.run_files import JsonLines
 
 
 def config_of(path: Path, **sections: dict) -> Config:
@@ -275,7 +275,7 @@ def test_recorded_groups_come_back_as_they_were(tmp_path: Path) -> None:
     file = tmp_path / "step_000003.parquet"
     groups = [judged_group(7), judged_group(8)]
     estimate = Estimate(0.99, np.array([0.0, -0.25, 0.0]), np.array([0.5, -0.5, 0.0]))
-    run_files.write_table(file, list(rollout_rows(3, groups, {7: estimate})), schema())
+    files.write_table(file, list(rollout_rows(3, groups, {7: estimate})), schema())
     trained, other = read_groups(tables(tmp_path), tokens=True)
     assert (trained.group_id, trained.step, trained.scale, other.group_id, other.scale) == (7, 3, 0.99, 8, None)
     assert trained.references == ("2", "2.0") and trained.verdicts_G == ("correct", "no_answer", "timed_out")

@@ -11,8 +11,8 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from recorded_group import random_group, recorded_group
-from seed_grpo.evaluate.metrics.bootstrap import resample_counts
 from seed_grpo.evaluate.metrics.estimators import ESTIMATORS
+from seed_grpo.evaluate.metrics.intervals import resample_counts
 from seed_grpo.evaluate.metrics.uncertainty import (
     CURVE_POINTS,
     auroc,

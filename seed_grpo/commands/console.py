@@ -24,7 +24,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from seed_grpo.evaluate.metrics.accuracy import EvaluationResult
+from seed_grpo.evaluate.metrics.intervals import EvaluationResult
 from seed_grpo.evaluate.reports.formatting import printable
 
 LOG_WIDTH = 110

@@ -26,9 +26,8 @@ from seed_grpo.errors import ConfigError, DataError
 from seed_grpo.evaluate.reports.results import Note, write_results
 from seed_grpo.evaluate.sampling import Pipeline, ask, greedy_tasks, sampled_tasks
 from seed_grpo.messages import GroupTask, JudgedGroup
-from seed_grpo.records.files import claimed
+from seed_grpo.records.files import claimed, write_table
 from seed_grpo.records.rollout_table import RecordedGroup, read_groups, rollout_rows, schema, tables
-from seed_grpo.records.run_files import write_table
 
 GROUPS_PER_TABLE = 64
 """so many are lost at most, where the program is killed"""

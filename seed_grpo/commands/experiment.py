@@ -24,8 +24,7 @@ from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, PlacementError, SeedGrpoError
 from seed_grpo.evaluate.reports.formatting import printable
 from seed_grpo.evaluate.studies.experiment import Runs, write_report
-from seed_grpo.records.files import write_atomically
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import read_records, write_atomically
 
 POLL_SECONDS = 1.0
 SAID_CHARACTERS = 600

@@ -19,7 +19,7 @@ from seed_grpo.config import Config
 from seed_grpo.data.source import PromptSource
 from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.held_out import Evaluator, check_recorded
-from seed_grpo.evaluate.metrics.accuracy import EvaluationResult
+from seed_grpo.evaluate.metrics.intervals import EvaluationResult
 from seed_grpo.evaluate.reports.plots import write_plots
 from seed_grpo.loop.clock import Clock
 from seed_grpo.loop.controller import Controller

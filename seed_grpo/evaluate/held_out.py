@@ -16,9 +16,8 @@ import numpy as np
 
 from seed_grpo.config.sections import EvaluationConfig, RolloutConfig
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.metrics.accuracy import EvaluationResult, summarize
+from seed_grpo.evaluate.metrics.intervals import DECIMALS, EvaluationResult, summarize
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
-from seed_grpo.evaluate.metrics.ranks import DECIMALS
 from seed_grpo.evaluate.metrics.uncertainty import auroc
 from seed_grpo.evaluate.sampling import Pipeline, Prompt, ask, greedy_tasks, sampled_tasks
 from seed_grpo.messages import GroupTask, JudgedGroup

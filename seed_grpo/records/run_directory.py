@@ -34,11 +34,9 @@ from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.records.environment import describe_environment
-from seed_grpo.records.files import clear_disk_errors, write_atomically
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import JsonLines, clear_disk_errors, read_records, write_atomically, write_table
 from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
-from seed_grpo.records.run_files import JsonLines, write_table
 
 # What may change when a run goes on: how long and how often, where it runs, on how many rollout and verifier workers,
 # and how long things are waited for. None of these enters the mathematics of a step. (On GPU the number of rollout

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import small_runs
 from benchmarks.peers import CORES, BusyCores
 from benchmarks.tables import heading, progress, show
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import read_records
 
 STALENESS = (0, 1)
 STEPS = 15

@@ -25,7 +25,7 @@ from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config
 from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import read_records
 from seed_grpo.runtime.workers.pipeline import Pipeline
 
 QUICKSTART = TESTS.parent / "jobs" / "quickstart.yaml"

@@ -21,7 +21,7 @@ from benchmarks import small_runs
 from benchmarks.long_tail_model import long_tail_model
 from benchmarks.peers import CORES, Peer, say, started
 from benchmarks.tables import heading, progress, show
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import read_records
 
 STEPS, PROMPTS, COMPLETIONS = 5, 16, 16
 SAMPLES = PROMPTS * COMPLETIONS

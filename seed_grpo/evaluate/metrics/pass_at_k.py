@@ -20,8 +20,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from seed_grpo.errors import DataError
-from seed_grpo.evaluate.metrics.accuracy import wilson_interval
-from seed_grpo.evaluate.metrics.bootstrap import RESAMPLES, mean_intervals
+from seed_grpo.evaluate.metrics.intervals import RESAMPLES, mean_intervals, wilson_interval
 from seed_grpo.evaluate.reports.formatting import Measured, escaped, json_ready, percent, table
 from seed_grpo.messages import Verdict
 from seed_grpo.records.rollout_table import RecordedGroup

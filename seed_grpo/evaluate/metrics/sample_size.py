@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seed_grpo.evaluate.metrics.estimators import Estimator
-from seed_grpo.evaluate.metrics.ranks import rank_correlation
+from seed_grpo.evaluate.metrics.intervals import rank_correlation
 from seed_grpo.records.rollout_table import RecordedGroup, subgroup
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from seed_grpo.evaluate.metrics.bootstrap import percentile_interval, resample_counts
 from seed_grpo.evaluate.metrics.estimators import ESTIMATORS
+from seed_grpo.evaluate.metrics.intervals import percentile_interval, resample_counts
 from seed_grpo.evaluate.metrics.pass_at_k import Problem, by_source, majority_at_k, majority_share
 from seed_grpo.evaluate.reports.formatting import Measured, escaped, json_ready, number, table
 from seed_grpo.records.rollout_table import RecordedGroup

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import read_records
 from seed_grpo.records.rollout_table import read_table, tables
 
 if TYPE_CHECKING:

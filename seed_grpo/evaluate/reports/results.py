@@ -1,17 +1,15 @@
-"""What an evaluation found: `results.json`, `results.md` and figures, from the recorded groups of one or more sets.
+"""Results of an evaluation, from the recorded groups of one or more sets.
 
-Consumes recorded groups, greedy and sampled; produces these files. Each part of the results is computed where it is
-told: accuracy in `benchmark`, the quality of uncertainty in `uncertainty`, fewer samples in `adaptive` and
-`monte_carlo`.
+Consumes recorded groups, greedy and sampled; produces `Results`, which `results_page` writes. Each part has its module
+in `evaluate.metrics`: accuracy in `pass_at_k`, the quality of uncertainty in `uncertainty`, fewer samples in
+`early_stopping` and `sample_size`.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -21,9 +19,7 @@ from seed_grpo.evaluate.metrics import pass_at_k, uncertainty
 from seed_grpo.evaluate.metrics.early_stopping import Curve, Rule, curve
 from seed_grpo.evaluate.metrics.estimators import ESTIMATORS
 from seed_grpo.evaluate.metrics.sample_size import SizeResult, entropy_by_size
-from seed_grpo.evaluate.reports.figures import write_figures
-from seed_grpo.evaluate.reports.formatting import escaped, json_ready, number, table
-from seed_grpo.records.files import write_atomically
+from seed_grpo.evaluate.reports.formatting import escaped
 from seed_grpo.records.rollout_table import RecordedGroup
 
 FIRST, MORE, MOST = 4, 2, 32
@@ -84,18 +80,15 @@ class Results:
     """by set, where there are enough completions of each problem"""
 
 
-def write_results(
-    folder: Path, groups: Sequence[RecordedGroup], notes: Sequence[Note], config: SemanticEntropyConfig, seed: int
-) -> Path:
-    """Computes and writes everything.
+def measure(
+    groups: Sequence[RecordedGroup], notes: Sequence[Note], config: SemanticEntropyConfig, seed: int
+) -> Results:
+    """Computes all parts.
 
     Args:
         groups: of all sets, in any order.
         config: the estimator that the adaptive rule looks at.
         seed: of resamples and random orders.
-
-    Returns:
-        the file `results.md`.
     """
     sampled: dict[str, list[RecordedGroup]] = {}
     for group in groups:
@@ -103,31 +96,13 @@ def write_results(
             sampled.setdefault(group.source, []).append(group)
     curves = {source: _adaptive(of_source, config, seed) for source, of_source in sampled.items()}
     by_size = {source: _monte_carlo(of_source, seed) for source, of_source in sampled.items()}
-    results = Results(
+    return Results(
         notes,
         pass_at_k.benchmark(groups, seed),
         uncertainty.uncertainty(groups, seed),
         {source: found for source, found in curves.items() if found is not None},
         {source: found for source, found in by_size.items() if found},
     )
-    figures = write_figures(folder / "figures", results)
-    file = folder / "results.md"
-    write_atomically(file, markdown(results, [figure.relative_to(folder) for figure in figures]).encode())
-    whole = json.dumps(json_ready(results), indent=1) + "\n"
-    write_atomically(folder / "results.json", whole.encode())  # last, since it vouches for the rest
-    return file
-
-
-def markdown(results: Results, figures: Sequence[Path] = ()) -> str:
-    """The page of all parts."""
-    lines = ["# Results", "", *(f"- {note.text}" for note in results.notes), "", "## Accuracy", ""]
-    lines += [pass_at_k.markdown(results.accuracy), "## Uncertainty", "", uncertainty.markdown(results.uncertainty)]
-    for source, found in results.adaptive.items():
-        lines += [f"## Fewer samples where the answers agree: {escaped(source)}", "", *_adaptive_lines(found)]
-    for source, sizes in results.monte_carlo.items():
-        lines += [f"## Entropy by number of samples: {escaped(source)}", "", *_monte_carlo_lines(sizes)]
-    lines += [f"![{figure.stem}]({figure})" for figure in figures]
-    return "\n".join(lines) + "\n"
 
 
 def _adaptive(groups: Sequence[RecordedGroup], config: SemanticEntropyConfig, seed: int) -> Curve | None:
@@ -149,40 +124,3 @@ def _monte_carlo(groups: Sequence[RecordedGroup], seed: int) -> list[SizeResult]
     sizes = [size for size in SIZES if size * TIMES_MORE <= fewest]
     chosen = {name: estimate for name, estimate in ESTIMATORS.items() if name.startswith("semantic_entropy/")}
     return entropy_by_size(groups, sizes, chosen, seed) if sizes else []
-
-
-def _adaptive_lines(found: Curve) -> list[str]:
-    rows = []
-    shown = {*pass_at_k.sizes(int(found.fixed[-1].samples)), FIRST}
-    for point, same in zip(found.fixed, found.matched, strict=True):
-        if point.samples not in shown:
-            continue
-        rows.append(
-            [
-                f"{point.samples:.0f}",
-                number(point.accuracy),
-                "-" if same is None else f"{same.threshold:.2f}",
-                "-" if same is None else number(same.accuracy),
-                "-" if same is None else f"{same.samples:.1f}",
-                "-" if same is None else f"{same.samples / point.samples:.0%}",
-            ]
-        )
-    columns = ["answers, fixed", "accuracy", "threshold, nats", "accuracy", "answers, adaptive", "of the fixed"]
-    return [
-        "Accuracy of the majority of so many answers, and what the rule that goes on while the semantic entropy "
-        f"exceeds a threshold gives and spends ({found.problems} problems, replayed in random orders; the threshold "
-        "for as much accuracy, to half a point, at the least cost is chosen on one half of the problems and tried on "
-        "the other):",
-        "",
-        *table(columns, rows),
-    ]
-
-
-def _monte_carlo_lines(by_size: Sequence[SizeResult]) -> list[str]:
-    rows = [
-        [f"`{each.estimator}`", str(each.size), number(each.truth), number(each.bias), number(each.rmse),
-         number(each.rank_correlation)]
-        for each in by_size
-    ]  # fmt: skip
-    columns = ["estimator", "G", "of all samples, nats", "bias", "RMSE", "rank correlation"]
-    return [f"Against all samples of the same {by_size[0].problems} problems:", "", *table(columns, rows)]

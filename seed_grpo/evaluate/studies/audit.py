@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.metrics.accuracy import wilson_interval
+from seed_grpo.evaluate.metrics.intervals import wilson_interval
 from seed_grpo.evaluate.studies.signs import SIGNS, Rewarded
 from seed_grpo.messages import FinishReason, Verdict
 from seed_grpo.records.rollout_table import RecordedGroup, read_groups, tables

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seed_grpo.evaluate.metrics.accuracy import Interval, mean_interval
+from seed_grpo.evaluate.metrics.intervals import Interval, mean_interval
 from seed_grpo.evaluate.reports.formatting import escaped, json_ready, number, table
 from seed_grpo.evaluate.reports.plots import STAGE_COLOURS, save_figures, smooth
-from seed_grpo.records.files import write_atomically
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import read_records, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

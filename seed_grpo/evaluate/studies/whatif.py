@@ -25,7 +25,7 @@ from seed_grpo.config import Config
 from seed_grpo.config.loading import load_config
 from seed_grpo.config.sections import AlgoConfig
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.metrics.ranks import rank_correlation
+from seed_grpo.evaluate.metrics.intervals import rank_correlation
 from seed_grpo.evaluate.reports.formatting import table
 from seed_grpo.evaluate.studies.replay import RecordedStep, differences, recorded_step, replay
 from seed_grpo.records.rollout_table import RecordedGroup, tables

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from seed_grpo.algo.dynamic_sampling import is_informative
-from seed_grpo.evaluate.metrics.accuracy import mean_interval
+from seed_grpo.evaluate.metrics.intervals import mean_interval
 from seed_grpo.evaluate.reports.page.tokens import surprisal_bytes
 from seed_grpo.messages import Verdict
 from seed_grpo.records.rollout_table import RecordedGroup

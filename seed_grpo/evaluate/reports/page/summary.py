@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seed_grpo.config import Config
-from seed_grpo.records.json_lines import read_records
+from seed_grpo.records.files import read_records
 from seed_grpo.records.rollout_table import read_table, tables
 
 RECORDS = ("metrics", "evaluations", "timings", "gauges")

@@ -1,13 +1,15 @@
-"""Accuracy and mean semantic entropy of a policy, with 95% intervals.
+"""Estimates over problems with 95% intervals: shares (Wilson), means (Student's t, bootstrap), rank correlation.
 
-Consumes the summaries of judged groups: one greedy completion per problem for the accuracy, G sampled ones for the
-entropy. Produces an `EvaluationResult`. It samples and judges nothing.
+Consumes one value or one judged group's summary per problem; produces an `Interval`, an `EvaluationResult`, or a
+correlation. The bootstrap draws a problem whole, with all its completions (Efron and Tibshirani, "An Introduction to
+the Bootstrap", 1993, ch. 13), so the noise of sampling the completions is in its interval as well. It samples and
+judges nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
@@ -144,3 +146,76 @@ def summarize(greedy_P: Sequence[GroupSummary], sampled_P: Sequence[GroupSummary
         len(entropies),
         **{f"verdict_{verdict}": verdicts.count(verdict) for verdict in Verdict},
     )
+
+
+RESAMPLES = 10_000
+MAX_BYTES = 48 * 2**20
+"""for the resamples that are in memory at once"""
+BYTES_PER_DRAW = 48
+"""of one problem in one resample, with the working copies of whoever uses the counts"""
+MAX_COLUMNS = 128
+"""resamples at once, so that those of a few thousand problems stay in the processor's cache"""
+
+
+def resample_counts(num_problems: int, seed: int, resamples: int = RESAMPLES) -> Iterator[np.ndarray]:
+    """How often each problem is drawn, in chunks [P, R] float64 with `resamples` columns in all; each column sums to P.
+
+    Args:
+        num_problems: P, at least 1.
+        seed: the same seed and P give the same counts.
+    """
+    rng = np.random.default_rng(seed)
+    columns = max(1, min(MAX_COLUMNS, MAX_BYTES // (BYTES_PER_DRAW * num_problems)))
+    for start in range(0, resamples, columns):
+        count = min(columns, resamples - start)
+        slots = rng.integers(num_problems, size=(num_problems, count)) * count + np.arange(count)
+        yield np.bincount(slots.ravel(), minlength=slots.size).reshape(slots.shape).astype(np.float64)
+
+
+def percentile_interval(value: float, resampled_R: np.ndarray) -> Interval:
+    """The value with the 2.5% and 97.5% quantiles of its resamples [R]; resamples that are nan say nothing."""
+    known = resampled_R[~np.isnan(resampled_R)]
+    if math.isnan(value) or not len(known):
+        return Interval(value, math.nan, math.nan)
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Interval(value, float(low), float(high))
+
+
+def mean_intervals(values_PM: np.ndarray, seed: int, resamples: int = RESAMPLES) -> list[Interval]:
+    """The mean over problems of each of M metrics, with its interval; all metrics share the resamples.
+
+    Args:
+        values_PM: [P, M]; nan where a problem does not have the metric: it is left out of that mean.
+
+    Returns:
+        [M]. A metric of one problem has no interval (nan), one of none no mean.
+    """
+    known_PM = ~np.isnan(values_PM)
+    sums_and_numbers = np.concatenate([np.where(known_PM, values_PM, 0.0), known_PM], axis=1)
+    if not len(values_PM):
+        return [Interval(math.nan, math.nan, math.nan)] * values_PM.shape[1]
+    drawn = [counts_PR.T @ sums_and_numbers for counts_PR in resample_counts(len(values_PM), seed, resamples)]
+    sums, numbers = np.split(np.concatenate([sums_and_numbers.sum(axis=0, keepdims=True), *drawn]), 2, axis=1)
+    with np.errstate(invalid="ignore"):
+        means = sums / numbers  # the first row is the estimate itself, the others are its resamples
+    means[1:, known_PM.sum(axis=0) < 2] = np.nan
+    return [percentile_interval(float(column[0]), column[1:]) for column in means.T]
+
+
+DECIMALS = 12
+"""values that differ by less are ties: the order of a sum must not decide"""
+
+
+def rank_correlation(x_N: np.ndarray, y_N: np.ndarray) -> float:
+    """Of [N] pairs, ties by midranks; pairs with nan are left out. nan where one side does not vary."""
+    known = ~(np.isnan(x_N) | np.isnan(y_N))
+    x_ranks, y_ranks = midranks(x_N[known]), midranks(y_N[known])
+    if not known.any() or np.ptp(x_ranks) == 0 or np.ptp(y_ranks) == 0:
+        return math.nan
+    return float(np.corrcoef(x_ranks, y_ranks)[0, 1])
+
+
+def midranks(values_N: np.ndarray) -> np.ndarray:
+    """Ranks [N] from 1; equal values share the mean of theirs."""
+    _, inverse, counts = np.unique(np.round(values_N, DECIMALS), return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
