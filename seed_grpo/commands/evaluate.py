@@ -23,7 +23,8 @@ from seed_grpo.data.datasets import load_problems
 from seed_grpo.data.prompts import PromptSet, load_prompts
 from seed_grpo.data.survey import normal_text
 from seed_grpo.errors import ConfigError, DataError
-from seed_grpo.evaluate.reports.results import Note, write_results
+from seed_grpo.evaluate.reports.results import Note, measure
+from seed_grpo.evaluate.reports.results_page import write_results
 from seed_grpo.evaluate.sampling import Pipeline, ask, greedy_tasks, sampled_tasks
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.records.files import claimed, write_table
@@ -77,7 +78,8 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
         recorded = [list(_recorded(question)) for question in questions]
         notes = [_note(config, *each, seen) for each in zip(questions, recorded, strict=True)]
         groups = [group for each in recorded for group in each]
-        written = write_results(config.run.directory, groups, notes, config.algo.semantic_entropy, config.run.seed)
+        results = measure(groups, notes, config.algo.semantic_entropy, config.run.seed)
+        written = write_results(config.run.directory, results)
         console.say(written.read_text())
         console.say(f"results, figures and responses: {config.run.directory}")
     return written
