@@ -23,16 +23,14 @@ from typing import Any
 
 import numpy as np
 
-from seed_grpo.algo.advantage import advantages_G
-from seed_grpo.algo.overlong import overlong_G
-from seed_grpo.algo.scale import scales_P
+from seed_grpo.algo.estimate import GroupOutcome, estimate
 from seed_grpo.config import Config
 from seed_grpo.errors import ConfigError, RolloutError, SeedGrpoError, TrainerLostError
 from seed_grpo.loop.clock import Clock
 from seed_grpo.loop.interfaces import Batch, LostGroup, OpenGroups, Parts, Ready
 from seed_grpo.loop.ledger import LOST, NOT_FINITE, Ledger
 from seed_grpo.loop.selection import count_informative, select
-from seed_grpo.messages import GroupTask, Sampling
+from seed_grpo.messages import GroupSummary, GroupTask, Sampling
 from seed_grpo.seeds import Use, derive_seed
 
 PUMP_SECONDS = 1.0
@@ -276,21 +274,13 @@ class Controller:
 
     def _estimate(self, sampled: Sequence[Ready], rounds: int) -> Batch:
         """Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346."""
-        algo = self._config.algo
         groups, dropped = select(sampled, self.step, self._config)
-        summaries = [group.summary for group in groups]
-        scale_P = scales_P(
-            np.array([summary.semantic_entropy for summary in summaries]),
-            np.array([summary.entropy_max for summary in summaries]),
-            algo.scale,
+        estimated = estimate(
+            [_outcome(group.summary) for group in groups],
+            self._config.algo,
+            self._config.rollout.max_completion_tokens,
             np.random.default_rng(derive_seed(self._config.run.seed, Use.CONTROL, self.step)),
         )
-        longest = self._config.rollout.max_completion_tokens
-        overlong_PG = [overlong_G(summary.lengths_G, longest, algo.overlong_tokens) for summary in summaries]
-        advantages_PG = [
-            scale * advantages_G(summary.rewards_G + added_G, summary.valid_G, algo.advantage)
-            for scale, summary, added_G in zip(scale_P, summaries, overlong_PG, strict=True)
-        ]
         lost, self._lost = self._lost, []
         return Batch(
             step=self.step + 1,
@@ -299,9 +289,9 @@ class Controller:
             groups=groups,
             dropped=dropped,
             lost=lost,
-            scale_P=scale_P,
-            overlong_PG=overlong_PG,
-            advantages_PG=advantages_PG,
+            scale_P=estimated.scale_P,
+            overlong_PG=estimated.overlong_PG,
+            advantages_PG=estimated.advantages_PG,
         )
 
     def _close(self, batch: Batch) -> None:
@@ -338,3 +328,9 @@ class Controller:
                 is_best = self._parts.evaluator.evaluate(self.step, self._attend)
             if is_best and self.step:  # before training it is the model that there is already
                 self._export("best")
+
+
+def _outcome(summary: GroupSummary) -> GroupOutcome:
+    return GroupOutcome(
+        summary.semantic_entropy, summary.entropy_max, summary.rewards_G, summary.valid_G, summary.lengths_G
+    )

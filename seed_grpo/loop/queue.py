@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from seed_grpo.messages import GroupSummary
-from seed_grpo.runtime.supervision.prometheus import Sample
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,19 @@ class ReadyGroup:
     summary: GroupSummary
     payload: Any
     """reference to the `JudgedGroup` in the object store; opaque to all but the runtime"""
+
+
+Urgency = tuple[bool, int, int]
+"""sorts groups into the order in which steps take them"""
+
+
+def urgency(version_min: int, group_id: int) -> Urgency:
+    """Sorting key of a ready group: the oldest weights first, since they may wait the least, then the order of issue.
+
+    Args:
+        version_min: oldest weight version of a sampled token; -1 where no token was sampled, which comes last.
+    """
+    return version_min < 0, version_min, group_id
 
 
 class GroupQueue:
@@ -44,25 +56,20 @@ class GroupQueue:
         self._ready[group_id] = group
 
     def first(self, count: int) -> list[ReadyGroup]:
-        """The next up to `count` groups: those of the oldest weights first, as they may wait the least, and among them
-        in the order of their issue. Those without a token are of no weights, and come last."""
-        return sorted(self._ready.values(), key=_urgency)[:count]
+        """The next up to `count` groups, the most urgent first; see `urgency`."""
+        ready = self._ready.values()
+        return sorted(ready, key=lambda group: urgency(group.summary.version_min, group.summary.group_id))[:count]
 
     def remove(self, group_ids: Iterable[int]) -> None:
         """Takes groups out."""
         for group_id in group_ids:
             del self._ready[group_id]
 
-    def gauges(self) -> list[Sample]:
-        """How much is in it, for the monitor."""
-        size = sum(group.summary.payload_bytes for group in self._ready.values())
-        return [("groups", float(len(self._ready)), ("ready for the trainer",)), ("queue_bytes", float(size), ())]
+    @property
+    def payload_bytes(self) -> int:
+        """Size of the ready groups in the object store."""
+        return sum(group.summary.payload_bytes for group in self._ready.values())
 
     def clear(self) -> None:
         """Takes all groups out."""
         self._ready.clear()
-
-
-def _urgency(group: ReadyGroup) -> tuple[bool, int, int]:
-    summary = group.summary
-    return summary.version_min < 0, summary.version_min, summary.group_id

@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seed_grpo.algo.advantage import advantages_G
-from seed_grpo.algo.overlong import overlong_G
-from seed_grpo.algo.scale import scales_P
+from seed_grpo.algo.estimate import GroupOutcome, estimate
 from seed_grpo.config import Config
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics.estimators import recorded_semantic_entropy
 from seed_grpo.loop.ledger import NOT_FINITE
+from seed_grpo.loop.queue import Urgency, urgency
 from seed_grpo.records.rollout_table import RecordedGroup, read_groups, read_table
 from seed_grpo.seeds import Use, derive_seed
 
@@ -76,21 +75,19 @@ def replay(groups: Sequence[RecordedGroup], config: Config) -> Replay:
             "algo.semantic_entropy.granularity=step cannot be replayed: the classes of intermediate results are not on "
             "record; try algo.semantic_entropy.granularity=answer in a run of its own"
         )
-    algo, longest = config.algo, config.rollout.max_completion_tokens
-    entropies = [recorded_semantic_entropy(group, algo.semantic_entropy) for group in groups]
+    entropies = [recorded_semantic_entropy(group, config.algo.semantic_entropy) for group in groups]
     version = groups[0].step - 1 if groups else 0  # that the step started from
-    scale_P = scales_P(
-        np.array([entropy.value for entropy in entropies]),
-        np.array([entropy.maximum for entropy in entropies]),
-        algo.scale,
+    estimated = estimate(
+        [
+            GroupOutcome(entropy.value, entropy.maximum, group.rewards_G, group.valid_G, group.num_tokens_G)
+            for entropy, group in zip(entropies, groups, strict=True)
+        ],
+        config.algo,
+        config.rollout.max_completion_tokens,
         np.random.default_rng(derive_seed(config.run.seed, Use.CONTROL, version)),
     )
-    rewards_PG = [group.rewards_G + overlong_G(group.num_tokens_G, longest, algo.overlong_tokens) for group in groups]
-    unscaled_PG = [
-        advantages_G(rewards_G, group.valid_G, algo.advantage)
-        for rewards_G, group in zip(rewards_PG, groups, strict=True)
-    ]
-    return Replay(scale_P, unscaled_PG, np.array([entropy.clipped for entropy in entropies], dtype=bool))
+    clipped_P = np.array([entropy.clipped for entropy in entropies], dtype=bool)
+    return Replay(estimated.scale_P, estimated.unscaled_PG, clipped_P)
 
 
 def differences(batch: Sequence[RecordedGroup], own: Replay, config_file: Path) -> tuple[float, float]:
@@ -121,7 +118,6 @@ def differences(batch: Sequence[RecordedGroup], own: Replay, config_file: Path) 
     return by_scale, by_advantage
 
 
-def _urgency(group: RecordedGroup) -> tuple[bool, int, int]:
-    """The order of the run's queue: oldest weights first, then in order of issue; those without a token last."""
+def _urgency(group: RecordedGroup) -> Urgency:
     versions = group.versions_G[:, 0][group.versions_G[:, 0] >= 0]
-    return not len(versions), int(versions.min()) if len(versions) else -1, group.group_id
+    return urgency(int(versions.min()) if len(versions) else -1, group.group_id)
