@@ -21,9 +21,9 @@ from seed_grpo.loop.interfaces import Batch, LostGroup
 from seed_grpo.loop.ledger import LOST, NOT_FINITE, REPLACED
 from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import JudgedGroup
+from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
-from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.supervision.prometheus import Monitor
 
 SECONDS = {"rollout": 1.0, "train": 0.5, "total": 2.0}

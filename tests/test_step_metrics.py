@@ -11,7 +11,7 @@ from seed_grpo.loop.ledger import NOT_FINITE, REPLACED, TOO_FEW_VALID
 from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import GroupSummary, Verdict
 from seed_grpo.records.group_metrics import METRICS, group_metrics
-from seed_grpo.runtime.unjudged import STEPS, Unjudged
+from seed_grpo.records.unjudged import STEPS, Unjudged
 
 R, W, N, T, E = Verdict.CORRECT, Verdict.INCORRECT, Verdict.NO_ANSWER, Verdict.TIMED_OUT, Verdict.VERIFIER_ERROR
 

@@ -25,9 +25,9 @@ from seed_grpo.evaluate.held_out import check_recorded
 from seed_grpo.loop.interfaces import OpenGroups
 from seed_grpo.messages import FinishReason, JudgedGroup, Problem, Verdict
 from seed_grpo.records.files import write_table
+from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.rollout_table import rollout_rows, schema
 from seed_grpo.runtime.checkpoints import Checkpoints
-from seed_grpo.runtime.first_rewards import FirstRewards
 
 
 def problem(identity: str, text: str, *answers: str) -> Problem:

@@ -31,11 +31,11 @@ from seed_grpo.messages import (
     Verdict,
 )
 from seed_grpo.records.files import write_table
+from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
 from seed_grpo.records.run_directory import RunDirectory
-from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.supervision.prometheus import Monitor
 from seed_grpo.semantics.entropy import log_likelihood, semantic_entropy
 

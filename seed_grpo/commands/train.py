@@ -26,12 +26,12 @@ from seed_grpo.loop.controller import Controller
 from seed_grpo.loop.interfaces import Parts
 from seed_grpo.loop.queue import GroupQueue
 from seed_grpo.records.files import claimed
+from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
 from seed_grpo.runtime.cluster.placement import Plan, make_plan
-from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.supervision.heartbeats import Supervision, supervise
 from seed_grpo.runtime.weight_publisher import ProvenSync
 from seed_grpo.runtime.workers.pipeline import Pipeline

@@ -1,47 +1,74 @@
-"""Keeps what the controller and the evaluator tell: into the run directory, onto the console, to the monitor.
+"""The recorder: every step and evaluation of a run goes through it, into the run directory and before people's eyes.
 
-It reads the payloads of a step's groups from the object store, once, for the rollout table.
+Consumes the loop's batches and the evaluator's groups; produces the run's files, and calls on a `Screen` and a
+`Dashboard`. It reads the payloads of a step's groups from the object store, once, for the rollout table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from seed_grpo.commands.console import Console
 from seed_grpo.loop.interfaces import Batch
 from seed_grpo.loop.ledger import NOT_FINITE
 from seed_grpo.messages import JudgedGroup
+from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.group_metrics import group_metrics
 from seed_grpo.records.ledger_table import LedgerRow
 from seed_grpo.records.rollout_table import Estimate
 from seed_grpo.records.run_directory import RunDirectory
-from seed_grpo.runtime.first_rewards import FirstRewards
-from seed_grpo.runtime.supervision.prometheus import Monitor
-from seed_grpo.runtime.unjudged import Unjudged
+from seed_grpo.records.unjudged import Unjudged
+
+
+class Screen(Protocol):
+    """The console of a run; see `commands.console.Console`."""
+
+    def say(self, message: str) -> None:
+        """Shows one line."""
+        ...
+
+    def begin_steps(self) -> None:
+        """Starts the estimate of the time left anew."""
+        ...
+
+    def step(self, step: int, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
+        """Shows the line of an optimiser step."""
+        ...
+
+
+class Dashboard(Protocol):
+    """The run's metrics on a server; see `runtime.supervision.prometheus.Monitor`."""
+
+    def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
+        """Publishes an optimiser step."""
+        ...
+
+    def evaluation(self, accuracy: float) -> None:
+        """Publishes the accuracy on held-out problems."""
+        ...
 
 
 class Recorder:
-    """See `interfaces.Recorder`; also sums up for the table at the end."""
+    """Records steps and evaluations (`loop.interfaces.Recorder`), and sums them up for the table at the end."""
 
     def __init__(
         self,
         directory: RunDirectory,
-        console: Console,
+        screen: Screen,
         fetch: Callable[[Any], JudgedGroup | None],
         gauges: Callable[[], Mapping[str, float]],
-        monitor: Monitor,
+        dashboard: Dashboard,
         first_rewards: FirstRewards,
     ) -> None:
         """Args:
-        fetch: reads a payload.
-        gauges: tells how the pools are.
+        fetch: reads a group's payload; None where it is lost.
+        gauges: numbers of healthy workers and of groups by where they are.
         """
         self._first_rewards = first_rewards
         self._gauges = gauges
-        self._monitor = monitor
+        self._dashboard = dashboard
         self._directory = directory
-        self._console = console
+        self._screen = screen
         self._fetch = fetch
         self._unjudged = Unjudged()
         self.steps = 0
@@ -51,9 +78,9 @@ class Recorder:
         self.seconds = 0.0
 
     def truncate_after(self, step: int) -> None:
-        """The run goes on from this step."""
+        """Removes the records of later steps, as the run continues from this one."""
         self._directory.truncate_after(step)
-        self._console.begin_steps()
+        self._screen.begin_steps()
 
     def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
         """Records an optimiser step.
@@ -67,7 +94,7 @@ class Recorder:
         fetched = [self._fetch(group.payload) for group in batch.sampled]
         judged = [group for group in fetched if group is not None]
         if len(judged) < len(fetched):
-            self._console.say(
+            self._screen.say(
                 f"step {batch.step}: {len(fetched) - len(judged)} groups went with a machine before they "
                 "were on record; the rollout table lacks them"
             )
@@ -75,15 +102,15 @@ class Recorder:
         self._directory.write_step(batch.step, metrics, seconds, judged, _estimates(batch))
         lost = sum(reason == NOT_FINITE for _, reason in batch.dropped)
         if lost:
-            self._console.say(f"step {batch.step}: {lost} groups were not trained: {NOT_FINITE}")
+            self._screen.say(f"step {batch.step}: {lost} groups were not trained: {NOT_FINITE}")
         warning = self._unjudged.step(batch)
         if warning is not None:
-            self._console.say(warning)
-        self._monitor.step(batch, metrics, seconds)
-        self._console.step(batch.step, metrics, seconds)
+            self._screen.say(warning)
+        self._dashboard.step(batch, metrics, seconds)
+        self._screen.step(batch.step, metrics, seconds)
         alarm = self._first_rewards.step(judged)
         if alarm is not None:
-            self._console.say(alarm)
+            self._screen.say(alarm)
         self.seconds += seconds["total"]
         self.steps += 1
         self.samples += int(metrics["sampled_completions"])
@@ -98,7 +125,7 @@ class Recorder:
     ) -> None:
         """Records an evaluation; see `RunDirectory.write_evaluation`."""
         self._directory.write_evaluation(step, metrics, seconds, groups)
-        self._monitor.evaluation(metrics["accuracy"])
+        self._dashboard.evaluation(metrics["accuracy"])
 
 
 def _ledger_rows(batch: Batch) -> list[LedgerRow]:
