@@ -14,9 +14,11 @@ from seed_grpo.errors import SeedGrpoError, VerifierError
 from seed_grpo.messages import GroupTask, Problem, Sampling
 from seed_grpo.runtime.cluster.connection import spawn
 from seed_grpo.runtime.cluster.placement import Pool
-from seed_grpo.runtime.supervision.hang_report import Forensics
-from seed_grpo.runtime.supervision.heartbeats import Events, RestartBudget, Supervision
+from seed_grpo.runtime.supervision.events import Events
+from seed_grpo.runtime.supervision.hang_report import HangReport
+from seed_grpo.runtime.supervision.heartbeats import RestartBudget
 from seed_grpo.runtime.supervision.prometheus import Monitor
+from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.dispatch import Job, Stage, Work
 from seed_grpo.runtime.workers.pool import Kind, Worker, WorkerPool
 from seed_grpo.runtime.workers.probes import GROUP
@@ -90,8 +92,8 @@ class Crew:
         self.said: list[str] = []
         config = SupervisionConfig(**{"heartbeat_every": 0.2, "heartbeat_timeout": 60.0} | limits)
         monitor = Monitor("test")
-        events, forensics = Events(directory, self.said.append, monitor), Forensics(directory)
-        self.supervision = Supervision(config, RestartBudget(config), events, forensics, monitor)
+        events, hang_report = Events(directory, self.said.append, monitor), HangReport(directory)
+        self.supervision = Supervision(config, RestartBudget(config), events, hang_report, monitor)
         self.needs_weights = False
         self.pool = WorkerPool(self._kind(), size, self.supervision)
         self.done: dict[int, str] = {}
@@ -99,7 +101,8 @@ class Crew:
         self.given_up: dict[int, SeedGrpoError] = {}
         work = Work("judging", self._start, one_call=one_call, seconds=seconds, error=VerifierError)
         self.stage = Stage(work, self.pool, self._give_up)
-        forensics.facts.append(lambda: {"being judged": self.stage.num_running})
+        hang_report.workers.append(self.pool.actors)
+        hang_report.facts.append(lambda: {"being judged": self.stage.num_running})
 
     def _kind(self) -> Kind:
         def make(_name: str, actor_name: str) -> Any:

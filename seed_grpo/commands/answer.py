@@ -17,11 +17,13 @@ from seed_grpo.commands.doctor import load_policy_tokenizer
 from seed_grpo.commands.sampled_model import served
 from seed_grpo.config import Config
 from seed_grpo.data.prompts import load_prompts
+from seed_grpo.data.source import Prompt
 from seed_grpo.data.templates import encode_prompts
 from seed_grpo.errors import DataError, RolloutError
 from seed_grpo.evaluate.metrics.early_stopping import Rule
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
-from seed_grpo.evaluate.sampling import Pipeline, Prompt, ask
+from seed_grpo.evaluate.sampling import ask
+from seed_grpo.loop.interfaces import Sampler
 from seed_grpo.messages import Group, GroupTask, Problem, Sampling
 from seed_grpo.records.files import claimed, write_atomically
 from seed_grpo.records.rollout_table import RecordedGroup, recorded, rollout_rows
@@ -107,7 +109,7 @@ def _draw(
     config: Config,
     prompts: Sequence[Prompt],
     rule: Rule,
-    pipeline: Pipeline,
+    pipeline: Sampler,
     verifier: VerifierWorker,
     console: Console,
 ) -> list[RecordedGroup]:

@@ -25,7 +25,8 @@ from seed_grpo.data.survey import normal_text
 from seed_grpo.errors import ConfigError, DataError
 from seed_grpo.evaluate.reports.results import Note, measure
 from seed_grpo.evaluate.reports.results_page import write_results
-from seed_grpo.evaluate.sampling import Pipeline, ask, greedy_tasks, sampled_tasks
+from seed_grpo.evaluate.sampling import ask, greedy_tasks, sampled_tasks
+from seed_grpo.loop.interfaces import Sampler
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.records.files import claimed, write_table
 from seed_grpo.records.rollout_table import RecordedGroup, read_groups, rollout_rows, schema, tables
@@ -129,7 +130,7 @@ def _recorded(question: Question) -> Iterator[RecordedGroup]:
 
 
 def _answer(
-    config: Config, question: Question, tasks: Sequence[GroupTask], pipeline: Pipeline, console: Console
+    config: Config, question: Question, tasks: Sequence[GroupTask], pipeline: Sampler, console: Console
 ) -> None:
     """Greedy and sampled completions have the same group ids, so one kind is asked for after the other."""
     for kind, is_greedy in (("greedy", True), ("sampled", False)):

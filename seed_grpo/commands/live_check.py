@@ -20,13 +20,13 @@ import ray
 
 from seed_grpo.commands.console import Console
 from seed_grpo.commands.doctor import Page, prepare
-from seed_grpo.commands.train import probe_of, start_workers
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError, SeedGrpoError, TrainerLostError, WeightSyncError
+from seed_grpo.runtime.assembly import start
 from seed_grpo.runtime.cluster.calls import gather
-from seed_grpo.runtime.cluster.connection import check_cluster, connected
+from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
 from seed_grpo.runtime.cluster.placement import make_plan
-from seed_grpo.runtime.supervision.heartbeats import supervise
+from seed_grpo.runtime.supervision.supervise import supervise
 from seed_grpo.runtime.weight_publisher import ProvenSync
 from seed_grpo.runtime.workers.pool import WorkerPool
 from seed_grpo.runtime.workers.probes import watch
@@ -53,9 +53,12 @@ def check_live(config: Config, page: Page) -> None:
                 cluster = stack.enter_context(connected(config))
             check_cluster(config, plan, cluster)
             supervision = supervise(config, records, console.say)
-            pipeline, trainer = start_workers(config, plan, supervision, console)
+            with console.waiting("a place for the trainer ranks"):
+                gang = place_gang(plan, config.trainer.start_timeout)
+            running = start(config, plan, gang, prepared.train.prompts, supervision, console.say)
+            pipeline, trainer = running.pipeline, running.trainer
             stack.callback(pipeline.close)
-            actors = supervision.forensics.actors()
+            actors = supervision.hang_report.actors()
             ranks = {name: actors[name] for name in plan.trainer.names()}
             engines = {worker.name: worker.actor for worker in pipeline.rollout.started}
             timeout = config.weight_sync.timeout
@@ -66,8 +69,7 @@ def check_live(config: Config, page: Page) -> None:
                 page.check("ranks", check_ranks, trainer)
             for name, actor in engines.items():
                 page.check(f"to {name}", check_engine, name, actor, trainer, config.transport)
-            sync = ProvenSync(config, trainer, pipeline, probe_of(config, prepared), supervision, console.say)
-            page.check("canary", check_canary, config, sync, pipeline.rollout)
+            page.check("canary", check_canary, config, running.sync, pipeline.rollout)
         except SeedGrpoError as error:
             page.fault("workers", error)
 

@@ -21,9 +21,10 @@ from seed_grpo.config.loading import dump_config, load_config, parse_config, rea
 from seed_grpo.errors import ConfigError
 from seed_grpo.records.files import claimed, write_atomically
 from seed_grpo.records.run_directory import MAY_CHANGE, check_same_run
+from seed_grpo.runtime.assembly import watch
 from seed_grpo.runtime.cluster.connection import check_cluster, connected
 from seed_grpo.runtime.cluster.placement import machine_gpus, make_plan
-from seed_grpo.runtime.supervision.heartbeats import supervise
+from seed_grpo.runtime.supervision.supervise import supervise
 from seed_grpo.runtime.workers.pipeline import Pipeline
 from seed_grpo.train.checkpoint import latest
 
@@ -87,7 +88,9 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
     with connected(config) as cluster:
         check_cluster(config, plan, cluster)
         console.say(f"Ray dashboard: {cluster.dashboard or 'off'}; records: {path}")
-        pipeline = Pipeline(config, plan, None, supervise(config, path, console.say), console.say)
+        supervision = supervise(config, path, console.say)
+        pipeline = Pipeline(config, plan, None, supervision, console.say)
+        watch(supervision, pipeline)
         try:
             pipeline.wait_started()
             yield pipeline

@@ -1,6 +1,6 @@
-"""A whole run: builds every part from the configuration, on Ray, and drives the controller to the end.
+"""`seed-grpo train`: a whole run, from the configuration to the exported policy; and the export of a checkpoint.
 
-The one place where parts are put together; what each does is told where it lives.
+Consumes a configuration; produces a run directory. `runtime.assembly` puts the parts together.
 """
 
 from __future__ import annotations
@@ -11,34 +11,26 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from seed_grpo.commands.console import Console, Report
 from seed_grpo.commands.doctor import Prepared, check_machine, check_outlives_job, prepare
 from seed_grpo.config import Config
 from seed_grpo.data.source import PromptSource
 from seed_grpo.errors import CheckpointError
-from seed_grpo.evaluate.held_out import Evaluator, check_recorded
+from seed_grpo.evaluate.held_out import check_recorded
 from seed_grpo.evaluate.metrics.intervals import EvaluationResult
 from seed_grpo.evaluate.reports.plots import write_plots
 from seed_grpo.loop.clock import Clock
 from seed_grpo.loop.controller import Controller
-from seed_grpo.loop.interfaces import Parts
-from seed_grpo.loop.queue import GroupQueue
 from seed_grpo.records.files import claimed
 from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
+from seed_grpo.runtime.assembly import parts_of, start, watch
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
-from seed_grpo.runtime.cluster.placement import Plan, make_plan
-from seed_grpo.runtime.supervision.heartbeats import Supervision, supervise
-from seed_grpo.runtime.weight_publisher import ProvenSync
-from seed_grpo.runtime.workers.pipeline import Pipeline
+from seed_grpo.runtime.cluster.placement import make_plan
+from seed_grpo.runtime.supervision.supervise import supervise
 from seed_grpo.runtime.workers.trainer_group import TrainerPool
-from seed_grpo.weight_sync.canary import probe_token_ids
-
-PROBE_TOKENS = 64
 
 
 def train(config: Config) -> bool:
@@ -70,11 +62,16 @@ def train(config: Config) -> bool:
         console.say(f"workers: {workers}; run directory: {path}")
         supervision = supervise(config, path, console.say)
         supervision.monitor.begin(config, plan)
-        pipeline, trainer = start_workers(config, plan, supervision, console)
+        with console.waiting("a place for the trainer ranks"):
+            gang = place_gang(plan, config.trainer.start_timeout)
+        train_prompts = prepared.train.prompts
+        running = start(config, plan, gang, train_prompts, supervision, console.say)
+        pipeline = running.pipeline
         stack.callback(pipeline.close)
-        watch = FirstRewards(config)
-        recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor, watch)
-        parts = _assemble(config, prepared, pipeline, trainer, supervision, recorder, directory, console)
+        rewards = FirstRewards(config)
+        recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor, rewards)
+        held_out = None if prepared.held_out is None else prepared.held_out.prompts
+        parts = parts_of(config, running, train_prompts, held_out, recorder, console.say)
         controller = Controller(config, parts)
         clock.add("start", clock.total)
         with _stopping_on_signals(controller, console):
@@ -118,6 +115,7 @@ def export(config: Config, folder: Path) -> None:
         gang = place_gang(plan, config.trainer.start_timeout)
         supervision = supervise(config, Path(records), console.say)
         trainer = TrainerPool(config, plan, gang, supervision, console.say)
+        watch(supervision, trainer=trainer)
         trainer.wait_started()
         checkpoints = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints)
         saved = checkpoints.load(trainer)
@@ -125,56 +123,6 @@ def export(config: Config, folder: Path) -> None:
             raise CheckpointError(f"{config.run.directory} has no checkpoint yet; train first")
         trainer.export(folder.resolve())
         console.say(f"the policy of step {saved[0]['step']} is in {folder}")
-
-
-def start_workers(
-    config: Config, plan: Plan, supervision: Supervision, console: Console
-) -> tuple[Pipeline, TrainerPool]:
-    """Both pools and the trainer, all up. A SeedGrpoError names the worker that is not."""
-    with console.waiting("a place for the trainer ranks"):
-        gang = place_gang(plan, config.trainer.start_timeout)
-    pipeline = Pipeline(config, plan, gang, supervision, console.say)
-    trainer = TrainerPool(config, plan, gang, supervision, console.say)
-    trainer.wait_started()
-    pipeline.wait_started()
-    return pipeline, trainer
-
-
-def _assemble(
-    config: Config,
-    prepared: Prepared,
-    pipeline: Pipeline,
-    trainer: TrainerPool,
-    supervision: Supervision,
-    recorder: Recorder,
-    directory: RunDirectory,
-    console: Console,
-) -> Parts:
-    evaluator = None
-    if config.evaluation is not None and prepared.held_out is not None:
-        prompts = prepared.held_out.prompts[: config.evaluation.num_problems]
-        evaluator = Evaluator(
-            config.evaluation, config.rollout, config.run.seed, prompts, pipeline, recorder, console.say
-        )
-    queue = GroupQueue(config.cluster.queue_capacity)
-    supervision.monitor.sources.append(queue.gauges)
-    return Parts(
-        prompts=PromptSource(prepared.train.prompts, config.run.seed, config.data.shuffle),
-        pipeline=pipeline,
-        queue=queue,
-        trainer=trainer,
-        sync=ProvenSync(config, trainer, pipeline, probe_of(config, prepared), supervision, console.say),
-        evaluator=evaluator,
-        recorder=recorder,
-        checkpoints=Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints),
-    )
-
-
-def probe_of(config: Config, prepared: Prepared) -> np.ndarray:
-    """Token ids [T] of the canary's fixed text."""
-    # with the one token that scoring samples, the probe must fit the engine
-    longest = min(PROBE_TOKENS, config.data.max_prompt_tokens + config.rollout.max_completion_tokens - 1)
-    return probe_token_ids((prompt_ids for _, prompt_ids in prepared.train.prompts), longest)
 
 
 def _report(

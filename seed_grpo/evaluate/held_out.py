@@ -15,11 +15,13 @@ from typing import Protocol
 import numpy as np
 
 from seed_grpo.config.sections import EvaluationConfig, RolloutConfig
+from seed_grpo.data.source import Prompt
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics.intervals import DECIMALS, EvaluationResult, summarize
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
 from seed_grpo.evaluate.metrics.uncertainty import auroc
-from seed_grpo.evaluate.sampling import Pipeline, Prompt, ask, greedy_tasks, sampled_tasks
+from seed_grpo.evaluate.sampling import ask, greedy_tasks, sampled_tasks
+from seed_grpo.loop.interfaces import Sampler
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.records.rollout_table import read_groups, recorded, rollout_rows, tables
 
@@ -43,7 +45,7 @@ class Evaluator:
         rollout: RolloutConfig,
         run_seed: int,
         prompts: Sequence[Prompt],
-        pipeline: Pipeline,
+        pipeline: Sampler,
         records: Records,
         say: Callable[[str], None],
     ) -> None:

@@ -8,28 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
 
 from seed_grpo.config.sections import RolloutConfig
-from seed_grpo.messages import GroupTask, JudgedGroup, Problem, Sampling
+from seed_grpo.data.source import Prompt
+from seed_grpo.loop.interfaces import Ready, Sampler
+from seed_grpo.messages import GroupTask, JudgedGroup, Sampling
 from seed_grpo.seeds import Use, derive_seed
 
 PUMP_SECONDS = 1.0
-Prompt = tuple[Problem, tuple[int, ...]]
-"""a problem with its token ids"""
 
-
-class Pipeline(Protocol):
-    """See `runtime.pipeline.Pipeline`."""
-
-    @property
-    def num_engines(self) -> int: ...
-
-    def submit(self, tasks: Sequence[GroupTask], sink: Any) -> None: ...
-
-    def pump(self, timeout: float = 0.0) -> None: ...
-
-    def fetch(self, payload: Any) -> JudgedGroup | None: ...
 
 
 def greedy_tasks(prompts: Iterable[Prompt], rollout: RolloutConfig) -> Iterator[GroupTask]:
@@ -58,7 +45,7 @@ def sampled_tasks(prompts: Iterable[Prompt], rollout: RolloutConfig, seed: int, 
 
 
 def ask(
-    pipeline: Pipeline,
+    pipeline: Sampler,
     tasks: Sequence[GroupTask],
     rollout: RolloutConfig,
     say: Callable[[str], None],
@@ -101,10 +88,10 @@ class _Arrived:
     """See `interfaces.Sink`."""
 
     def __init__(self) -> None:
-        self._groups: list[Any] = []
+        self._groups: list[Ready] = []
         self._lost: list[tuple[GroupTask, str]] = []
 
-    def take(self) -> tuple[list[Any], list[tuple[GroupTask, str]]]:
+    def take(self) -> tuple[list[Ready], list[tuple[GroupTask, str]]]:
         """What came since the last call, and what was lost, with the cause."""
         taken = self._groups, self._lost
         self._groups, self._lost = [], []
@@ -112,7 +99,7 @@ class _Arrived:
 
     def running(self, group_id: int) -> None: ...
 
-    def ready(self, group: Any) -> None:
+    def ready(self, group: Ready) -> None:
         self._groups.append(group)
 
     def lost(self, task: GroupTask, cause: str) -> None:

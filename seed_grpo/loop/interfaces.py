@@ -1,4 +1,4 @@
-"""What the controller drives, as interfaces, and the batch that passes between them.
+"""Interfaces of what the controller drives, and the batch that passes between them.
 
 Each names where its implementation lives. The controller and its tests see nothing else of the runtime.
 """
@@ -26,84 +26,150 @@ class Ready(Protocol):
 
 
 class Prompts(Protocol):
-    """The prompt source; see `data.cursor.PromptSource`."""
+    """The prompt source; see `data.source.PromptSource`."""
 
-    def take(self, count: int) -> Sequence[tuple[Problem, tuple[int, ...]]]: ...
+    def take(self, count: int) -> Sequence[tuple[Problem, tuple[int, ...]]]:
+        """The next `count` problems with their prompts' token ids."""
+        ...
 
-    def state(self) -> dict[str, Any]: ...
+    def state(self) -> dict[str, Any]:
+        """The position in the data, as JSON, for a checkpoint."""
+        ...
 
-    def restore(self, state: dict[str, Any]) -> None: ...
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continues from a position that `state` returned.
+
+        Raises:
+            CheckpointError: the problems are not those of then.
+        """
+        ...
 
 
 class Sink(Protocol):
-    """Who is told what becomes of the groups of a submission."""
+    """Receiver of what becomes of the groups of a submission."""
 
     def running(self, group_id: int) -> None:
-        """A rollout worker has it, perhaps anew, after another was lost."""
+        """A rollout worker has the group, perhaps anew, after another worker was lost."""
         ...
 
-    def ready(self, group: Any) -> None:
-        """It came back judged, as a `Ready`."""
+    def ready(self, group: Ready) -> None:
+        """The group came back judged."""
         ...
 
     def lost(self, task: GroupTask, cause: str) -> None:
-        """Workers failed on it again and again, the last one by this cause."""
+        """Workers failed on the group again and again, the last one by this cause."""
         ...
 
 
-class Pipeline(Protocol):
-    """From prompts to judged groups; see `runtime.pipeline.Pipeline`."""
+class Sampler(Protocol):
+    """Where prompts become judged groups; see `runtime.workers.pipeline.Pipeline`."""
 
-    def submit(self, tasks: Sequence[GroupTask], sink: Sink) -> None: ...
+    @property
+    def num_engines(self) -> int:
+        """Target number of engines, including those still starting."""
+        ...
 
-    def pump(self, timeout: float = 0.0) -> None: ...
+    def submit(self, tasks: Sequence[GroupTask], sink: Sink) -> None:
+        """Dispatches tasks to the engines; what becomes of each is told to `sink`, during later calls of `pump`."""
+        ...
 
-    def reset(self) -> None: ...
+    def pump(self, timeout: float = 0.0) -> None:
+        """Moves groups on and looks after the workers; waits up to `timeout` seconds for something to move.
+
+        Raises:
+            SeedGrpoError: too many workers had to be replaced.
+        """
+        ...
 
     def fetch(self, payload: Any) -> JudgedGroup | None:
-        """The group behind a reference; None where it went with a machine."""
+        """The group behind a reference; None if it was lost with its machine."""
         ...
 
-    def keep(self, judged: JudgedGroup) -> Any:
-        """A `Ready` of a group that was judged before."""
+
+class Pipeline(Sampler, Protocol):
+    """The sampler of a run, which can be emptied and take up groups of a checkpoint."""
+
+    def reset(self) -> None:
+        """Discards all groups on their way and aborts their requests."""
+        ...
+
+    def keep(self, judged: JudgedGroup) -> Ready:
+        """Stores a group that was judged before, and returns it as ready."""
         ...
 
 
 class Queue(Protocol):
-    """Where judged groups wait; see `runtime.queue.GroupQueue`."""
+    """Judged groups that wait for the trainer; see `loop.queue.GroupQueue`."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Number of ready groups."""
+        ...
 
-    def put(self, group: Any) -> None: ...
+    def put(self, group: Ready) -> None:
+        """Adds a group; one id enters once, and no more groups than the capacity."""
+        ...
 
-    def first(self, count: int) -> list[Any]: ...
+    def first(self, count: int) -> list[Ready]:
+        """The next up to `count` groups, the most urgent first; they stay in the queue."""
+        ...
 
-    def remove(self, group_ids: Iterable[int]) -> None: ...
+    def remove(self, group_ids: Iterable[int]) -> None:
+        """Takes groups out, which must be there."""
+        ...
 
-    def clear(self) -> None: ...
+    def clear(self) -> None:
+        """Takes all groups out."""
+        ...
 
 
 class Trainer(Protocol):
-    """All trainer ranks; see `runtime.trainer_pool.TrainerPool`. Every method raises `TrainerLostError` where a rank is
-    gone; after `restart` the ranks are as at the start of the run, until `load`."""
+    """All trainer ranks; see `runtime.workers.trainer_group.TrainerPool`.
 
-    def fetch(self, groups: Sequence[Any]) -> list[int]: ...
+    Every method raises `TrainerLostError` where a rank is gone. After `restart` the ranks are as at the start of the
+    run, until `load`.
+    """
+
+    def fetch(self, groups: Sequence[Ready]) -> list[int]:
+        """Brings the groups' payloads to the ranks; returns the ids of those whose payload is lost."""
+        ...
 
     def step(
-        self, groups: Sequence[Any], advantages_PG: Sequence[np.ndarray], meanwhile: Callable[[], None]
-    ) -> StepResult: ...
+        self, groups: Sequence[Ready], advantages_PG: Sequence[np.ndarray], meanwhile: Callable[[], None]
+    ) -> StepResult:
+        """Makes one optimiser step on groups that were fetched; `meanwhile` is called again and again until it ends.
 
-    def save(self, folder: Path) -> None: ...
+        Args:
+            advantages_PG: [P] arrays [G], scaled.
+        """
+        ...
 
-    def load(self, folder: Path) -> None: ...
+    def save(self, folder: Path) -> None:
+        """Writes each rank's part of a checkpoint."""
+        ...
 
-    def export(self, folder: Path) -> None: ...
+    def load(self, folder: Path) -> None:
+        """Continues from a checkpoint.
 
-    def restart(self, cause: Exception) -> None: ...
+        Raises:
+            CheckpointError: it is damaged, or of another model.
+        """
+        ...
+
+    def export(self, folder: Path) -> None:
+        """Writes the policy as a Hugging Face model."""
+        ...
+
+    def restart(self, cause: Exception) -> None:
+        """Starts all ranks anew.
+
+        Raises:
+            SeedGrpoError: too many workers had to be replaced.
+        """
+        ...
 
 
 class Synced(NamedTuple):
-    """What a weight sync tells of itself."""
+    """Result of a weight sync."""
 
     difference: float
     """largest |difference| of a log-probability of the canary's probe, in nats, over all engines"""
@@ -112,10 +178,15 @@ class Synced(NamedTuple):
 
 
 class WeightSync(Protocol):
-    """See `runtime.sync.ProvenSync`."""
+    """The way from the trainer's weights to the engines; see `runtime.weight_publisher`."""
 
     def push(self, version: int) -> Synced:
-        """Brings the trainer's weights to every rollout worker as `version`, and proves that they are there."""
+        """Brings the trainer's weights to every rollout worker as `version`, and proves that they are there.
+
+        Raises:
+            WeightSyncError: all engines failed the proof twice, or the transport failed twice.
+            TrainerLostError: a trainer rank is gone.
+        """
         ...
 
     @property
@@ -125,19 +196,27 @@ class WeightSync(Protocol):
 
 
 class Evaluator(Protocol):
-    """See `evaluate.evaluator.Evaluator`."""
+    """Evaluation on held-out problems during a run; see `evaluate.held_out.Evaluator`."""
 
     def evaluate(self, step: int, stopping: Callable[[], bool]) -> bool:
-        """Returns whether the policy is better than at all steps before it."""
+        """Evaluates and records the policy of a step; gives up once `stopping` returns True.
+
+        Returns:
+            whether the policy is better than at all steps before.
+        """
         ...
 
 
 class Recorder(Protocol):
-    """See `runtime.recorder.Recorder`."""
+    """Records of a run; see `records.recorder.Recorder`."""
 
-    def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None: ...
+    def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
+        """Records an optimiser step: its groups, its metrics, and its wall-clock seconds by stage."""
+        ...
 
-    def truncate_after(self, step: int) -> None: ...
+    def truncate_after(self, step: int) -> None:
+        """Removes the records of later steps."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -153,9 +232,21 @@ class OpenGroups:
 class Checkpoints(Protocol):
     """See `runtime.checkpoints.Checkpoints`."""
 
-    def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: Trainer) -> None: ...
+    def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: Trainer) -> None:
+        """Writes a checkpoint, whole or not at all.
 
-    def load(self, trainer: Trainer) -> tuple[dict[str, Any], OpenGroups] | None: ...
+        Args:
+            state: of the controller and its parts, as JSON.
+        """
+        ...
+
+    def load(self, trainer: Trainer) -> tuple[dict[str, Any], OpenGroups] | None:
+        """Brings the trainer to the last checkpoint, and returns the rest of it; None if there is none.
+
+        Raises:
+            CheckpointError: it is damaged.
+        """
+        ...
 
 
 class LostGroup(NamedTuple):

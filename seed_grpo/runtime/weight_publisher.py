@@ -15,7 +15,7 @@ from seed_grpo.loop.interfaces import Synced
 from seed_grpo.messages import Probe
 from seed_grpo.runtime.cluster.calls import Say, gather, result
 from seed_grpo.runtime.cluster.connection import call_engine
-from seed_grpo.runtime.supervision.heartbeats import Supervision
+from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.pipeline import Pipeline
 from seed_grpo.runtime.workers.pool import Worker
 from seed_grpo.runtime.workers.trainer_group import TrainerPool
@@ -55,7 +55,10 @@ class ProvenSync:
         self._joined: tuple[int, list[Worker]] | None = None
         """whom the open transport joins: the trainer's ranks, by how often they were started, and the engines"""
         self._phase = "no sync yet"
-        supervision.forensics.facts.append(lambda: {"weight sync": self._phase})
+
+    def facts(self) -> dict[str, str]:
+        """The phase of the present sync, for hang reports."""
+        return {"weight sync": self._phase}
 
     @property
     def is_awaited(self) -> bool:

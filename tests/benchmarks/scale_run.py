@@ -47,9 +47,10 @@ from seed_grpo.messages import (
 )
 from seed_grpo.records.files import write_atomically
 from seed_grpo.rollout.worker import RolloutWorker
+from seed_grpo.runtime.assembly import watch
 from seed_grpo.runtime.cluster.connection import connected, spawn
 from seed_grpo.runtime.cluster.placement import Pool, make_plan
-from seed_grpo.runtime.supervision.heartbeats import supervise
+from seed_grpo.runtime.supervision.supervise import supervise
 from seed_grpo.runtime.workers import pools
 from seed_grpo.runtime.workers.pipeline import Pipeline
 from seed_grpo.runtime.workers.pool import WorkerPool
@@ -295,6 +296,7 @@ def _main(config: Config, groups_at_once: int | None) -> None:
         supervision = supervise(config, config.run.directory, tell)
         write_atomically(config.run.directory / "config.yaml", dump_config(config).encode())  # for `seed-grpo scale`
         pipeline = Pipeline(config, make_plan(config), PlacementGroup.empty(), supervision, tell)
+        watch(supervision, pipeline)
         pipeline.wait_started()
         prompt_ids = tuple(range(PROMPT_TOKENS))
         prompts = [(Problem(f"p{i}", "simulated", ("0",)), prompt_ids) for i in range(PROBLEMS)]

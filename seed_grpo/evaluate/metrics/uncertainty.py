@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from seed_grpo.evaluate.metrics.estimators import ESTIMATORS
-from seed_grpo.evaluate.metrics.intervals import percentile_interval, resample_counts
+from seed_grpo.evaluate.metrics.intervals import DECIMALS, percentile_interval, resample_counts
 from seed_grpo.evaluate.metrics.pass_at_k import Problem, by_source, majority_at_k, majority_share
 from seed_grpo.evaluate.reports.formatting import Measured, escaped, json_ready, number, table
 from seed_grpo.records.rollout_table import RecordedGroup
@@ -28,8 +28,6 @@ from seed_grpo.records.rollout_table import RecordedGroup
 RESAMPLES = 2_000
 """of the bootstrap, whose every resample is ranked by every estimator"""
 NUM_BINS = 10
-DECIMALS = 12
-"""of an estimator's value: without rounding, the order in which an entropy is summed up would break ties"""
 CURVE_POINTS = 200
 """of a recorded risk-coverage curve, at most; its area is taken of all points"""
 

@@ -23,7 +23,7 @@ STACKS_SECONDS = 15.0
 """for all workers together"""
 
 
-class Forensics:
+class HangReport:
     """Of one run."""
 
     def __init__(self, directory: Path) -> None:

@@ -1,29 +1,21 @@
-"""How workers are watched: heartbeats, the budget of restarts, and the record of what happened.
+"""Heartbeats of workers, the states that follow from them, and the budget of restarts.
 
-Consumes Ray actors; produces how long each has been silent. What is done about it is the pools' business.
+Consumes Ray actors; produces how long each has been silent. The pools decide what is done about it.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
 
 import ray
 
-from seed_grpo.config import Config
 from seed_grpo.config.sections import SupervisionConfig
 from seed_grpo.errors import SeedGrpoError
-from seed_grpo.records.files import clear_disk_errors, write_atomically
-from seed_grpo.runtime.cluster.calls import Say, is_done
-from seed_grpo.runtime.supervision.hang_report import Forensics
-from seed_grpo.runtime.supervision.prometheus import Monitor
+from seed_grpo.runtime.cluster.calls import is_done
 
 
 class WorkerState(StrEnum):
@@ -107,70 +99,3 @@ class Heartbeat:
             self._pending, self._asked = self._ask(), time.monotonic()
             self._next = self._asked + self._config.heartbeat_every
         return 0.0
-
-
-class Events:
-    """What happened to workers, for people and for the tests: `events.jsonl`, a line each, and `workers.json`, the
-    present states. Both tell of wall-clock facts, so a resumed run adds to them. The monitor is told of both."""
-
-    def __init__(self, directory: Path, say: Say, monitor: Monitor) -> None:
-        self._file = directory / "events.jsonl"
-        self._workers_file = directory / "workers.json"
-        self._say = say
-        self._monitor = monitor
-        self._workers: dict[str, str] = {}
-
-    def record(self, event: str, worker: str, text: str, **facts: Any) -> None:
-        """Writes a line, and says it.
-
-        Args:
-            event: failed, recovered, added, drained, resynced or hang.
-            text: for people.
-            facts: further fields.
-        """
-        line = json.dumps({"time": time.time(), "event": event, "worker": worker, "text": text, **facts})
-        with clear_disk_errors(self._file), open(self._file, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        self._monitor.event(event)
-        self._say(text)
-
-    def states(self, kind: str, states: Mapping[str, WorkerState]) -> None:
-        """Writes the states of all workers where those of one kind have changed.
-
-        Args:
-            states: by the workers' names.
-        """
-        others = {name: state for name, state in self._workers.items() if not name.startswith(f"{kind}-")}
-        workers = others | {name: str(state) for name, state in states.items()}
-        if workers != self._workers:
-            self._workers = workers
-            self._monitor.states(kind, states.values(), WorkerState)
-            write_atomically(self._workers_file, (json.dumps(workers, indent=1) + "\n").encode())
-
-
-@dataclass(frozen=True)
-class Supervision:
-    """What all pools of a run share."""
-
-    config: SupervisionConfig
-    budget: RestartBudget
-    events: Events
-    forensics: Forensics
-    monitor: Monitor
-
-    def write_down_hang(self, culprit: str, cause: Exception) -> None:
-        """What all workers are doing, before anything is done about the one that hangs."""
-        path = self.forensics.dump(culprit, str(cause))
-        self.events.record("hang", culprit, f"{cause}; stacks are in {path}")
-
-
-def supervise(config: Config, directory: Path, say: Say) -> Supervision:
-    """That of a new process.
-
-    Args:
-        directory: where it leaves its records, by which its metrics are told from those of others.
-    """
-    monitor = Monitor(str(directory.resolve()))
-    budget, events = RestartBudget(config.supervision), Events(directory, say, monitor)
-    monitor.sources.append(lambda: [("recent_restarts", float(budget.recent), ())])
-    return Supervision(config.supervision, budget, events, Forensics(directory), monitor)

@@ -24,8 +24,8 @@ from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.runtime.cluster.calls import SAY_EVERY_SECONDS, Say, fetch, gather, is_lost
 from seed_grpo.runtime.cluster.connection import call_engine
 from seed_grpo.runtime.cluster.placement import Plan
-from seed_grpo.runtime.supervision.heartbeats import Supervision
 from seed_grpo.runtime.supervision.prometheus import Sample
+from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.dispatch import Job, Stage, Work
 from seed_grpo.runtime.workers.pool import Worker
 from seed_grpo.runtime.workers.pools import rollout_pool, verifier_pool
@@ -60,9 +60,7 @@ class Pipeline:
         judging = Work("judging", _judge, one_call=True, seconds=seconds, error=VerifierError)
         self._judging = Stage(judging, self.verifier, self._not_judged)
         self._scaler = Scaler(config, self.rollout, self.verifier)
-        supervision.forensics.facts.append(self.depths)
         self._monitor = supervision.monitor
-        self._monitor.sources.append(self._samples)
 
     def wait_started(self) -> None:
         """Waits for the workers.
@@ -125,7 +123,8 @@ class Pipeline:
         healthy = {"rollout_workers": len(self.rollout.serving), "verifier_workers": len(self.verifier.serving)}
         return {name.replace(" ", "_"): float(count) for name, count in {**healthy, **self.depths()}.items()}
 
-    def _samples(self) -> list[Sample]:
+    def samples(self) -> list[Sample]:
+        """Gauges for Prometheus: groups by where they are, and busy workers by pool."""
         busy = {pool.name: sum(worker.load > 0 for worker in pool.serving) for pool in (self.rollout, self.verifier)}
         groups: list[Sample] = [("groups", float(count), (where,)) for where, count in self.depths().items()]
         return groups + [("busy_workers", float(count), (pool,)) for pool, count in busy.items()]

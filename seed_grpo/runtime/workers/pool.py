@@ -18,7 +18,8 @@ from ray.exceptions import RayActorError, RayError
 
 from seed_grpo.errors import DeadlineError, SeedGrpoError
 from seed_grpo.runtime.cluster.calls import SAY_EVERY_SECONDS, Say, as_ours, is_done
-from seed_grpo.runtime.supervision.heartbeats import Heartbeat, Supervision, WorkerState
+from seed_grpo.runtime.supervision.heartbeats import Heartbeat, WorkerState
+from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.probes import watch
 
 TEND_SECONDS = 0.2
@@ -93,12 +94,15 @@ class WorkerPool:
         self.workers: dict[str, Worker] = {}
         for i in range(size):
             self._add(f"{kind.name}-{i}")
-        supervision.forensics.workers.append(lambda: {w.name: w.actor for w in self.workers.values()})
 
     @property
     def name(self) -> str:
         """rollout or verifier"""
         return self._kind.name
+
+    def actors(self) -> dict[str, Any]:
+        """Ray actors by the names of the workers."""
+        return {worker.name: worker.actor for worker in self.workers.values()}
 
     @property
     def serving(self) -> list[Worker]:
@@ -220,7 +224,7 @@ class WorkerPool:
 
     def _look_at_start(self, worker: Worker, starting: ray.ObjectRef) -> None:
         if worker.placing is not None and is_done(worker.placing):
-            self._supervision.forensics.register(worker.name, *ray.get(worker.placing))
+            self._supervision.hang_report.register(worker.name, *ray.get(worker.placing))
             worker.placing, worker.placed = None, time.monotonic()
         if is_done(starting):
             ray.get(starting)

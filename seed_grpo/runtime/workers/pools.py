@@ -11,7 +11,7 @@ from seed_grpo.errors import RolloutError, VerifierError
 from seed_grpo.rollout.worker import RolloutWorker
 from seed_grpo.runtime.cluster.connection import call_engine, spawn
 from seed_grpo.runtime.cluster.placement import Plan
-from seed_grpo.runtime.supervision.heartbeats import Supervision
+from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.pool import Kind, WorkerPool
 from seed_grpo.runtime.workers.probes import watch
 from seed_grpo.verify.worker import VerifierWorker

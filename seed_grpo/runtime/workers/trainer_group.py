@@ -21,7 +21,8 @@ from seed_grpo.messages import StepResult
 from seed_grpo.runtime.cluster.calls import Say, as_ours, gather
 from seed_grpo.runtime.cluster.connection import call_engine, spawn, wait_for_gang
 from seed_grpo.runtime.cluster.placement import Plan
-from seed_grpo.runtime.supervision.heartbeats import Heartbeat, Supervision, WorkerState
+from seed_grpo.runtime.supervision.heartbeats import Heartbeat, WorkerState
+from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.probes import watch
 from seed_grpo.train.worker import TrainerWorker
 
@@ -69,8 +70,14 @@ class TrainerPool:
         """how often the ranks were started anew"""
         self._doing = "nothing"
         self._spawn()
-        supervision.forensics.workers.append(lambda: self._ranks)
-        supervision.forensics.facts.append(lambda: {"trainer": self._doing})
+
+    def actors(self) -> dict[str, Any]:
+        """Ray actors by the names of the ranks."""
+        return dict(self._ranks)
+
+    def facts(self) -> dict[str, str]:
+        """The ranks' present activity, for hang reports."""
+        return {"trainer": self._doing}
 
     def wait_started(self) -> None:
         """Waits until all ranks hold the model; where one dies meanwhile, all are started anew.
@@ -198,7 +205,7 @@ class TrainerPool:
         self._wait(starting, what, self._config.trainer.start_timeout)
         pulses = {name: watch(actor) for name, actor in self._ranks.items()}
         for name, place in zip(pulses, self._wait(pulses, "the trainer ranks to say where they are"), strict=True):
-            self._supervision.forensics.register(name, *place)
+            self._supervision.hang_report.register(name, *place)
         self._is_up = True
         self._tell(WorkerState.HEALTHY)
 

@@ -1,0 +1,131 @@
+"""Assembly of a run: starts its workers, puts the loop's parts together, and registers all of them for watching.
+
+Consumes the configuration, the plan and the prompts; produces what is `Running`, and the controller's `Parts`. Hang
+reports and Prometheus learn here, and nowhere else, what there is to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ray.util.placement_group import PlacementGroup
+
+from seed_grpo.config import Config
+from seed_grpo.data.prompts import Prompt
+from seed_grpo.data.source import PromptSource
+from seed_grpo.evaluate.held_out import Evaluator
+from seed_grpo.loop.interfaces import Parts
+from seed_grpo.loop.queue import GroupQueue
+from seed_grpo.records.recorder import Recorder
+from seed_grpo.runtime.checkpoints import Checkpoints
+from seed_grpo.runtime.cluster.calls import Say
+from seed_grpo.runtime.cluster.placement import Plan
+from seed_grpo.runtime.supervision.prometheus import Sample
+from seed_grpo.runtime.supervision.supervise import Supervision
+from seed_grpo.runtime.weight_publisher import ProvenSync
+from seed_grpo.runtime.workers.pipeline import Pipeline
+from seed_grpo.runtime.workers.trainer_group import TrainerPool
+from seed_grpo.weight_sync.canary import probe_token_ids
+
+PROBE_TOKENS = 64
+"""of the canary's fixed text, at most"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a run has at work: both pools, the trainer ranks, the queue between them, and the weight publisher."""
+
+    pipeline: Pipeline
+    trainer: TrainerPool
+    queue: GroupQueue
+    sync: ProvenSync
+
+
+def start(
+    config: Config, plan: Plan, gang: PlacementGroup, prompts: Sequence[Prompt], supervision: Supervision, say: Say
+) -> Running:
+    """Starts both pools and the trainer ranks, and waits until all are up.
+
+    Args:
+        gang: of the trainer ranks.
+        prompts: the canary's fixed text is made of them.
+
+    Raises:
+        SeedGrpoError: names the worker that did not come up.
+    """
+    pipeline = Pipeline(config, plan, gang, supervision, say)
+    trainer = TrainerPool(config, plan, gang, supervision, say)
+    queue = GroupQueue(config.cluster.queue_capacity)
+    sync = ProvenSync(config, trainer, pipeline, _probe(config, prompts), supervision, say)
+    watch(supervision, pipeline, trainer, queue, sync)
+    trainer.wait_started()
+    pipeline.wait_started()
+    return Running(pipeline, trainer, queue, sync)
+
+
+def parts_of(
+    config: Config,
+    running: Running,
+    train: Sequence[Prompt],
+    held_out: Sequence[Prompt] | None,
+    recorder: Recorder,
+    say: Say,
+) -> Parts:
+    """The controller's parts.
+
+    Args:
+        train: prompts to train on.
+        held_out: prompts to evaluate on, as far as `evaluation.num_problems` goes.
+    """
+    evaluator = None
+    if config.evaluation is not None and held_out is not None:
+        asked = held_out[: config.evaluation.num_problems]
+        evaluator = Evaluator(
+            config.evaluation, config.rollout, config.run.seed, asked, running.pipeline, recorder, say
+        )
+    return Parts(
+        prompts=PromptSource(train, config.run.seed, config.data.shuffle),
+        pipeline=running.pipeline,
+        queue=running.queue,
+        trainer=running.trainer,
+        sync=running.sync,
+        evaluator=evaluator,
+        recorder=recorder,
+        checkpoints=Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints),
+    )
+
+
+def watch(
+    supervision: Supervision,
+    pipeline: Pipeline | None = None,
+    trainer: TrainerPool | None = None,
+    queue: GroupQueue | None = None,
+    sync: ProvenSync | None = None,
+) -> None:
+    """Registers what there is with hang reports and Prometheus; called once a supervision."""
+    report, sources = supervision.hang_report, supervision.monitor.sources
+    sources.append(lambda: [("recent_restarts", float(supervision.budget.recent), ())])
+    if pipeline is not None:
+        report.workers += [pipeline.rollout.actors, pipeline.verifier.actors]
+        report.facts.append(pipeline.depths)
+        sources.append(pipeline.samples)
+    if trainer is not None:
+        report.workers.append(trainer.actors)
+        report.facts.append(trainer.facts)
+    if queue is not None:
+        sources.append(lambda: _queue_samples(queue))
+    if sync is not None:
+        report.facts.append(sync.facts)
+
+
+def _queue_samples(queue: GroupQueue) -> list[Sample]:
+    return [("groups", float(len(queue)), ("ready for the trainer",)), ("queue_bytes", float(queue.payload_bytes), ())]
+
+
+def _probe(config: Config, prompts: Sequence[Prompt]) -> np.ndarray:
+    """Token ids [T] of the canary's fixed text."""
+    # with the one token that scoring samples, the probe must fit the engine
+    longest = min(PROBE_TOKENS, config.data.max_prompt_tokens + config.rollout.max_completion_tokens - 1)
+    return probe_token_ids((prompt_ids for _, prompt_ids in prompts), longest)
