@@ -13,8 +13,8 @@ from fake_pipeline import FakeEngine, FakePipeline
 from seed_grpo.config import Config
 from seed_grpo.errors import TrainerError, TrainerLostError
 from seed_grpo.loop.controller import Controller
-from seed_grpo.loop.interfaces import Batch, OpenGroups, Parts, Prompts, Recorder, Synced
-from seed_grpo.loop.queue import GroupQueue, ReadyGroup
+from seed_grpo.loop.interfaces import Batch, OpenGroups, Parts, Prompts, ReadyGroup, Recorder, Synced
+from seed_grpo.loop.queue import GroupQueue
 from seed_grpo.messages import Problem, StepResult
 
 STEPS, P, G = 4, 3, 2

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from group_summary import two_answers
-from seed_grpo.loop.interfaces import Batch, LostGroup
+from seed_grpo.loop.interfaces import Batch, LostGroup, ReadyGroup
 from seed_grpo.loop.ledger import NOT_FINITE, REPLACED, TOO_FEW_VALID
-from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import GroupSummary, Verdict
 from seed_grpo.records.group_metrics import METRICS, group_metrics
 from seed_grpo.records.unjudged import STEPS, Unjudged

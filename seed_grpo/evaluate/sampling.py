@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from seed_grpo.config.sections import RolloutConfig
 from seed_grpo.data.source import Prompt
-from seed_grpo.loop.interfaces import Ready, Sampler
+from seed_grpo.loop.interfaces import ReadyGroup, Sampler
 from seed_grpo.messages import GroupTask, JudgedGroup, Sampling
 from seed_grpo.seeds import Use, derive_seed
 
@@ -88,10 +88,10 @@ class _Arrived:
     """See `interfaces.Sink`."""
 
     def __init__(self) -> None:
-        self._groups: list[Ready] = []
+        self._groups: list[ReadyGroup] = []
         self._lost: list[tuple[GroupTask, str]] = []
 
-    def take(self) -> tuple[list[Ready], list[tuple[GroupTask, str]]]:
+    def take(self) -> tuple[list[ReadyGroup], list[tuple[GroupTask, str]]]:
         """What came since the last call, and what was lost, with the cause."""
         taken = self._groups, self._lost
         self._groups, self._lost = [], []
@@ -99,7 +99,7 @@ class _Arrived:
 
     def running(self, group_id: int) -> None: ...
 
-    def ready(self, group: Ready) -> None:
+    def ready(self, group: ReadyGroup) -> None:
         self._groups.append(group)
 
     def lost(self, task: GroupTask, cause: str) -> None:

@@ -27,9 +27,9 @@ from seed_grpo.algo.estimate import GroupOutcome, estimate
 from seed_grpo.config import Config
 from seed_grpo.errors import ConfigError, RolloutError, SeedGrpoError, TrainerLostError
 from seed_grpo.loop.clock import Clock
-from seed_grpo.loop.interfaces import Batch, LostGroup, OpenGroups, Parts, Ready
+from seed_grpo.loop.interfaces import Batch, LostGroup, OpenGroups, Parts, ReadyGroup
 from seed_grpo.loop.ledger import LOST, NOT_FINITE, Ledger
-from seed_grpo.loop.selection import count_informative, select
+from seed_grpo.loop.selection import Selection, count_informative, select
 from seed_grpo.messages import GroupSummary, GroupTask, Sampling
 from seed_grpo.seeds import Use, derive_seed
 
@@ -135,12 +135,11 @@ class Controller:
     def _train_step(self) -> None:
         clock = Clock()
         with clock.stage("rollout"):
-            sampled, rounds = self._sample()
-        if not sampled:
+            batch = self._sample()
+        if batch is None:
             return  # since a stop was requested
-        batch = self._estimate(sampled, rounds)
         with clock.stage("train"):
-            result = self._parts.trainer.step(batch.groups, batch.advantages_PG, self._meanwhile)
+            result = self._parts.trainer.step(batch.groups, batch.advantages_PG, self._pump)
         self._record()
         batch = batch.without(result.skipped, NOT_FINITE)
         self._close(batch)
@@ -151,31 +150,33 @@ class Controller:
         metrics = {**result.metrics, "canary_logprob_difference": synced.difference}
         parts = {f"train/{name}": value for name, value in result.seconds.items()} | {
             **{f"weight_sync/{name}": value for name, value in synced.seconds.items()},
-            "rollout/slowest_group": max(group.summary.rollout_seconds for group in sampled),
-            "rollout/judging": sum(group.summary.verify_seconds for group in sampled),  # while others are generated
+            "rollout/slowest_group": max(group.summary.rollout_seconds for group in batch.sampled),
+            "rollout/judging": sum(group.summary.verify_seconds for group in batch.sampled),  # beside generation
         }
         seconds = {**clock.seconds, **parts, "total": clock.total}
         self._unrecorded = partial(self._parts.recorder.step, batch, metrics, seconds)
         self.clock.include(clock)
 
-    def _meanwhile(self) -> None:
+    def _pump(self, timeout: float = 0.0) -> None:
+        """Moves groups on; the step before is recorded in the time that others work."""
         self._record()
-        self._parts.pipeline.pump()
+        self._parts.pipeline.pump(timeout)
 
     def _record(self) -> None:
+        """Records the latest step, unless that is done."""
         record, self._unrecorded = self._unrecorded, None
         if record is not None:
             record()
 
-    def _sample(self) -> tuple[list[Ready], int]:
-        """The step's groups, and the rounds of further prompts that they took; none where a stop was requested.
+    def _sample(self) -> Batch | None:
+        """Samples a step's groups, and chooses once what it trains on; None where a stop was requested.
 
         Dynamic sampling (DAPO, arXiv 2503.14476, Eq. 11): each further round asks for as many prompts as informative
         groups are missing, until none is, or the rounds are used up.
         """
         per_step = wanted = self._config.rollout.prompts_per_step
         rounds = 0
-        sampled: list[Ready] = []
+        sampled: list[ReadyGroup] = []
         while self._await(wanted, sampled):
             sampled, _ = self._divide(sampled, wanted)
             missing = per_step - count_informative(sampled, self.step, self._config)
@@ -183,23 +184,23 @@ class Controller:
                 wanted += missing
                 rounds += 1
                 continue
-            gone = self._parts.trainer.fetch(select(sampled, self.step, self._config)[0])
+            selection = select(sampled, self.step, self._config)
+            gone = self._parts.trainer.fetch(selection.groups)
             if not gone:
                 self._parts.queue.remove(group.summary.group_id for group in sampled)
-                return sampled, rounds
+                return self._estimate(selection, rounds)
             self._sample_anew(gone)
             sampled = [group for group in sampled if group.summary.group_id not in gone]
-        return [], rounds
+        return None
 
-    def _await(self, count: int, sampled: Sequence[Ready]) -> bool:
+    def _await(self, count: int, sampled: Sequence[ReadyGroup]) -> bool:
         """Waits until so many groups are ready, those that were `sampled` before among them, and all that cannot wait
         for a later step; False where a stop was requested."""
         while not self._stop:
             self._issue(count)
             if len(self._parts.queue) >= count and self._can_wait(self._divide(sampled, count)[1]):
                 return True
-            self._record()
-            self._parts.pipeline.pump(PUMP_SECONDS)
+            self._pump(PUMP_SECONDS)
             self._attend()
         return False
 
@@ -209,7 +210,7 @@ class Controller:
             self._parts.sync.push(self.step)
         return self._stop
 
-    def _divide(self, sampled: Sequence[Ready], count: int) -> tuple[list[Ready], list[Ready]]:
+    def _divide(self, sampled: Sequence[ReadyGroup], count: int) -> tuple[list[ReadyGroup], list[ReadyGroup]]:
         """The ready groups that a step takes, so many, and those that it leaves. It takes those that were sampled
         before, and the oldest others: what came since takes the place of none, as the rounds counted on their
         outcomes."""
@@ -219,7 +220,7 @@ class Controller:
         places = count - len(sampled)
         return [*sampled, *others[:places]], others[places:]
 
-    def _can_wait(self, left: Sequence[Ready]) -> bool:
+    def _can_wait(self, left: Sequence[ReadyGroup]) -> bool:
         """Whether the groups that a step leaves, and those that are unfinished, are all young enough to be trained by
         the steps after it, the oldest first, a step's worth by each."""
         unfinished = self.ledger.unfinished_versions()
@@ -258,7 +259,7 @@ class Controller:
         """See `interfaces.Sink`."""
         self.ledger.run(group_id, self.step)
 
-    def ready(self, group: Ready) -> None:
+    def ready(self, group: ReadyGroup) -> None:
         """See `interfaces.Sink`."""
         self.ledger.ready(group.summary.group_id)
         self._parts.queue.put(group)
@@ -272,11 +273,10 @@ class Controller:
         if self._lost_in_a_row >= self._config.rollout.prompts_per_step:
             raise RolloutError(f"the last {self._lost_in_a_row} groups all failed, the last one with: {cause}")
 
-    def _estimate(self, sampled: Sequence[Ready], rounds: int) -> Batch:
+    def _estimate(self, selection: Selection, rounds: int) -> Batch:
         """Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346."""
-        groups, dropped = select(sampled, self.step, self._config)
         estimated = estimate(
-            [_outcome(group.summary) for group in groups],
+            [_outcome(group.summary) for group in selection.groups],
             self._config.algo,
             self._config.rollout.max_completion_tokens,
             np.random.default_rng(derive_seed(self._config.run.seed, Use.CONTROL, self.step)),
@@ -286,8 +286,8 @@ class Controller:
             step=self.step + 1,
             version=self.step,
             rounds=rounds,
-            groups=groups,
-            dropped=dropped,
+            groups=selection.groups,
+            dropped=selection.dropped,
             lost=lost,
             scale_P=estimated.scale_P,
             overlong_PG=estimated.overlong_PG,

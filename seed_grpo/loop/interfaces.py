@@ -15,14 +15,13 @@ import numpy as np
 from seed_grpo.messages import GroupSummary, GroupTask, JudgedGroup, Problem, StepResult
 
 
-class Ready(Protocol):
-    """A judged group: its summary, and a reference that only the runtime reads."""
+@dataclass(frozen=True)
+class ReadyGroup:
+    """A judged group that waits for the trainer."""
 
-    @property
-    def summary(self) -> GroupSummary: ...
-
-    @property
-    def payload(self) -> Any: ...
+    summary: GroupSummary
+    payload: Any
+    """reference to the `JudgedGroup` in the object store; opaque to all but the runtime"""
 
 
 class Prompts(Protocol):
@@ -52,7 +51,7 @@ class Sink(Protocol):
         """A rollout worker has the group, perhaps anew, after another worker was lost."""
         ...
 
-    def ready(self, group: Ready) -> None:
+    def ready(self, group: ReadyGroup) -> None:
         """The group came back judged."""
         ...
 
@@ -93,7 +92,7 @@ class Pipeline(Sampler, Protocol):
         """Discards all groups on their way and aborts their requests."""
         ...
 
-    def keep(self, judged: JudgedGroup) -> Ready:
+    def keep(self, judged: JudgedGroup) -> ReadyGroup:
         """Stores a group that was judged before, and returns it as ready."""
         ...
 
@@ -105,11 +104,11 @@ class Queue(Protocol):
         """Number of ready groups."""
         ...
 
-    def put(self, group: Ready) -> None:
+    def put(self, group: ReadyGroup) -> None:
         """Adds a group; one id enters once, and no more groups than the capacity."""
         ...
 
-    def first(self, count: int) -> list[Ready]:
+    def first(self, count: int) -> list[ReadyGroup]:
         """The next up to `count` groups, the most urgent first; they stay in the queue."""
         ...
 
@@ -129,12 +128,12 @@ class Trainer(Protocol):
     run, until `load`.
     """
 
-    def fetch(self, groups: Sequence[Ready]) -> list[int]:
+    def fetch(self, groups: Sequence[ReadyGroup]) -> list[int]:
         """Brings the groups' payloads to the ranks; returns the ids of those whose payload is lost."""
         ...
 
     def step(
-        self, groups: Sequence[Ready], advantages_PG: Sequence[np.ndarray], meanwhile: Callable[[], None]
+        self, groups: Sequence[ReadyGroup], advantages_PG: Sequence[np.ndarray], meanwhile: Callable[[], None]
     ) -> StepResult:
         """Makes one optimiser step on groups that were fetched; `meanwhile` is called again and again until it ends.
 
@@ -266,9 +265,9 @@ class Batch:
     """weight version that the step starts from"""
     rounds: int
     """of further prompts, which dynamic sampling took"""
-    groups: list[Ready]
+    groups: list[ReadyGroup]
     """[P] trained"""
-    dropped: list[tuple[Ready, str]]
+    dropped: list[tuple[ReadyGroup, str]]
     """sampled for the step but not trained, with their reasons"""
     lost: list[LostGroup]
     """given up since the step before, without having been judged"""
@@ -280,7 +279,7 @@ class Batch:
     """[P] arrays [G], scaled"""
 
     @property
-    def sampled(self) -> list[Ready]:
+    def sampled(self) -> list[ReadyGroup]:
         """All groups, trained or dropped, in the order of their issue."""
         return sorted([*self.groups, *(group for group, _ in self.dropped)], key=lambda g: g.summary.group_id)
 

@@ -7,20 +7,8 @@ verdicts, entropy. It is bounded: no more groups are issued than it holds, which
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
-from seed_grpo.messages import GroupSummary
-
-
-@dataclass(frozen=True)
-class ReadyGroup:
-    """A judged group that waits for the trainer."""
-
-    summary: GroupSummary
-    payload: Any
-    """reference to the `JudgedGroup` in the object store; opaque to all but the runtime"""
-
+from seed_grpo.loop.interfaces import ReadyGroup
 
 Urgency = tuple[bool, int, int]
 """sorts groups into the order in which steps take them"""

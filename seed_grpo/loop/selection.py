@@ -1,4 +1,4 @@
-"""Which of the groups that were sampled for a step it trains on, and why it drops the others.
+"""Selection of the groups that a step trains on, with the reasons why it drops the others.
 
 Consumes summaries of groups; produces a choice. It changes nothing and waits for nothing: that is the controller's.
 """
@@ -6,17 +6,27 @@ Consumes summaries of groups; produces a choice. It changes nothing and waits fo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from seed_grpo.algo.dynamic_sampling import chosen_places, is_informative
 from seed_grpo.config import Config
 from seed_grpo.errors import TrainerError
-from seed_grpo.loop.interfaces import Ready
+from seed_grpo.loop.interfaces import ReadyGroup
 from seed_grpo.loop.ledger import REPLACED, STALE, TOO_FEW_VALID
 from seed_grpo.messages import GroupSummary
 
 
-def select(sampled: Sequence[Ready], version: int, config: Config) -> tuple[list[Ready], list[tuple[Ready, str]]]:
-    """The groups to train on, at most `rollout.prompts_per_step`, and the others with their reasons.
+class Selection(NamedTuple):
+    """The groups that were sampled for a step, divided."""
+
+    groups: list[ReadyGroup]
+    """[P] to train on"""
+    dropped: list[tuple[ReadyGroup, str]]
+    """the others, with their reasons"""
+
+
+def select(sampled: Sequence[ReadyGroup], version: int, config: Config) -> Selection:
+    """Chooses the groups to train on, at most `rollout.prompts_per_step`.
 
     Args:
         version: of the weights that the step updates.
@@ -39,11 +49,11 @@ def select(sampled: Sequence[Ready], version: int, config: Config) -> tuple[list
     informative = [_is_informative(group.summary) for group in usable]
     places = chosen_places(informative, config.rollout.prompts_per_step)
     dropped += [(group, REPLACED) for place, group in enumerate(usable) if place not in places]
-    return [usable[place] for place in places], dropped
+    return Selection([usable[place] for place in places], dropped)
 
 
-def count_informative(sampled: Sequence[Ready], version: int, config: Config) -> int:
-    """How many could be trained on and would give a gradient."""
+def count_informative(sampled: Sequence[ReadyGroup], version: int, config: Config) -> int:
+    """Number of groups that could be trained on and would give a gradient."""
     summaries = [group.summary for group in sampled]
     return sum(_reason_to_drop(each, version, config) is None and _is_informative(each) for each in summaries)
 
