@@ -12,8 +12,9 @@ import numpy as np
 from fake_pipeline import FakeEngine, FakePipeline
 from seed_grpo.config import Config
 from seed_grpo.errors import TrainerError, TrainerLostError
+from seed_grpo.loop.batch import Batch, OpenGroups, ReadyGroup
 from seed_grpo.loop.controller import Controller
-from seed_grpo.loop.interfaces import Batch, OpenGroups, Parts, Prompts, ReadyGroup, Recorder, Synced
+from seed_grpo.loop.interfaces import Parts, Prompts, Recorder, Synced
 from seed_grpo.loop.queue import GroupQueue
 from seed_grpo.messages import Problem, StepResult
 

@@ -7,7 +7,7 @@ from itertools import chain
 
 from controller_world import P, World
 from fake_pipeline import FakePipeline, Job
-from seed_grpo.loop.interfaces import Batch
+from seed_grpo.loop.batch import Batch
 from seed_grpo.loop.ledger import LOST
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from seed_grpo.loop.interfaces import ReadyGroup, Sink
+from seed_grpo.loop.batch import ReadyGroup
+from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, JudgedGroup, Judgement, Verdict
 
 IDLE_PUMPS = 5_000

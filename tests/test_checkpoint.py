@@ -11,7 +11,7 @@ import pytest
 
 from judged_group import judged_group
 from seed_grpo.errors import CheckpointError
-from seed_grpo.loop.interfaces import OpenGroups
+from seed_grpo.loop.batch import OpenGroups
 from seed_grpo.runtime.checkpoints import Checkpoints, GroupsUnpickler
 from seed_grpo.train.checkpoint import MANIFEST, latest, step_of, writing
 

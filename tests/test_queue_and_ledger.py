@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from group_summary import two_answers
-from seed_grpo.loop.interfaces import ReadyGroup
+from seed_grpo.loop.batch import ReadyGroup
 from seed_grpo.loop.ledger import GroupState, Ledger, OpenGroup
 from seed_grpo.loop.queue import GroupQueue
 from seed_grpo.messages import GroupTask, Problem, Sampling

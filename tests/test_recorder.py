@@ -17,7 +17,7 @@ from judged_group import judged_group
 from seed_grpo.commands.console import Console
 from seed_grpo.config import Config
 from seed_grpo.errors import TrainerError
-from seed_grpo.loop.interfaces import Batch, LostGroup, ReadyGroup
+from seed_grpo.loop.batch import Batch, LostGroup, ReadyGroup
 from seed_grpo.loop.ledger import LOST, NOT_FINITE, REPLACED
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.records.first_rewards import FirstRewards

@@ -8,7 +8,7 @@ import pytest
 from controller_world import FakeCheckpoints, P, World
 from disorder import audit, disordered, ids, times_submitted
 from fake_pipeline import Job
-from seed_grpo.loop.interfaces import Batch
+from seed_grpo.loop.batch import Batch
 from seed_grpo.loop.ledger import LOST, REPLACED
 from seed_grpo.messages import GroupTask
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from group_summary import two_answers
-from seed_grpo.loop.interfaces import Batch, LostGroup, ReadyGroup
+from seed_grpo.loop.batch import Batch, LostGroup, ReadyGroup
 from seed_grpo.loop.ledger import NOT_FINITE, REPLACED, TOO_FEW_VALID
 from seed_grpo.messages import GroupSummary, Verdict
 from seed_grpo.records.group_metrics import METRICS, group_metrics

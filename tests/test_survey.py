@@ -22,7 +22,7 @@ from seed_grpo.data.source import PromptSource
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import CheckpointError, ConfigError
 from seed_grpo.evaluate.held_out import check_recorded
-from seed_grpo.loop.interfaces import OpenGroups
+from seed_grpo.loop.batch import OpenGroups
 from seed_grpo.messages import FinishReason, JudgedGroup, Problem, Verdict
 from seed_grpo.records.files import write_table
 from seed_grpo.records.first_rewards import FirstRewards

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from seed_grpo.config.sections import RolloutConfig
 from seed_grpo.data.source import Prompt
-from seed_grpo.loop.interfaces import ReadyGroup, Sampler
+from seed_grpo.loop.batch import ReadyGroup
+from seed_grpo.loop.interfaces import Sampler
 from seed_grpo.messages import GroupTask, JudgedGroup, Sampling
 from seed_grpo.seeds import Use, derive_seed
 

@@ -1,18 +1,31 @@
-"""The loop of SEED-GRPO: sample, estimate, train, sync; on interfaces only.
+"""The loop of SEED-GRPO: sample, estimate, train, publish; on interfaces only.
 
-Consumes prompts; produces a trained policy and, through the recorder, everything that is known of how it came about.
-It holds no payloads, no tensors and no Ray: groups are summaries with an opaque reference. One step is
+                      tasks                completions             summaries
+    prompts ──► controller ──► rollout pool ──► verifier pool ──► group queue ──► controller
+                    ▲  └── advantages x scale, references ──► trainer ranks ── weights ──► rollout pool
+                    └────────────────────────── metrics ───────────┘
 
-    prompts -> [rollout -> verify -> partition -> entropy] -> advantage x scale -> optimiser step -> weight sync
+Groups move as references into Ray's object store; the controller holds their summaries alone, no tensors and no Ray.
+It runs in one thread, the driver's. Whatever moves groups or looks after workers happens in `pump`, which it calls
+while it waits.
+
+    loop              consumes               waits for               is unblocked by          produces
+    controller        ready groups           P ready groups          the queue, a stop        batches, versions
+    pipeline.pump     finished calls         one call to finish      Ray                      ready and lost groups
+    rollout worker    tasks, weights         its engine              tokens, a new version    completions
+    verifier worker   completions            its judge               verdicts, time limits    judged groups
+    trainer ranks     a batch                one another             the last rank            weights, metrics
+    weight publisher  a version's weights    every engine's proof    the canary               engines at that version
 
 With `run.max_staleness` k = 0 the groups of a step are sampled by the weights that the step updates. With k > 0 the
-first half of the line runs on while the second half works: the groups of k further steps are open at any time, and
-their generation goes on under the new weights after each sync. That no group gets older than k versions follows from
-how many are open, (k + 1) P, which k + 1 steps can train; from their order, the oldest first; and from what a step
-waits for: the groups that it leaves must all be young enough for the steps after it (`_can_wait`).
+groups of k further steps are open at any time, and their generation continues under the new weights after each sync.
+No group gets older than k versions. Three things see to it: (k + 1) P groups are open, which k + 1 steps can train;
+steps take the oldest first; and a step waits until the groups that it leaves are young enough for the steps after it
+(`_can_wait`).
 
-State changes only between steps, so a checkpoint is a step number, what each part says of itself, and the open groups.
-Where the trainer is lost, the run goes on from it, in the same process. Steps are recorded while others wait.
+State changes only between steps. A checkpoint is therefore a step number, the state of each part, and the open groups.
+If the trainer is lost, the run continues from the last checkpoint in the same process. A step is recorded while others
+work (`_pump`), at the latest before the next checkpoint, evaluation or error.
 """
 
 from __future__ import annotations
@@ -26,8 +39,9 @@ import numpy as np
 from seed_grpo.algo.estimate import GroupOutcome, estimate
 from seed_grpo.config import Config
 from seed_grpo.errors import ConfigError, RolloutError, SeedGrpoError, TrainerLostError
+from seed_grpo.loop.batch import Batch, LostGroup, OpenGroups, ReadyGroup
 from seed_grpo.loop.clock import Clock
-from seed_grpo.loop.interfaces import Batch, LostGroup, OpenGroups, Parts, ReadyGroup
+from seed_grpo.loop.interfaces import Parts
 from seed_grpo.loop.ledger import LOST, NOT_FINITE, Ledger
 from seed_grpo.loop.selection import Selection, count_informative, select
 from seed_grpo.messages import GroupSummary, GroupTask, Sampling

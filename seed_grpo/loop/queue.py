@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seed_grpo.loop.interfaces import ReadyGroup
+from seed_grpo.loop.batch import ReadyGroup
 
 Urgency = tuple[bool, int, int]
 """sorts groups into the order in which steps take them"""

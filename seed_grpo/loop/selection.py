@@ -11,7 +11,7 @@ from typing import NamedTuple
 from seed_grpo.algo.dynamic_sampling import chosen_places, is_informative
 from seed_grpo.config import Config
 from seed_grpo.errors import TrainerError
-from seed_grpo.loop.interfaces import ReadyGroup
+from seed_grpo.loop.batch import ReadyGroup
 from seed_grpo.loop.ledger import REPLACED, STALE, TOO_FEW_VALID
 from seed_grpo.messages import GroupSummary
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from seed_grpo.algo.dynamic_sampling import is_informative
-from seed_grpo.loop.interfaces import Batch
+from seed_grpo.loop.batch import Batch
 from seed_grpo.loop.ledger import REPLACED
 from seed_grpo.messages import GroupSummary, Verdict
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from seed_grpo.loop.interfaces import Batch
+from seed_grpo.loop.batch import Batch
 from seed_grpo.loop.ledger import NOT_FINITE
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.records.first_rewards import FirstRewards

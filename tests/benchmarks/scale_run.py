@@ -30,8 +30,9 @@ from benchmarks.peers import resident_mib, say
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.data.source import PromptSource
+from seed_grpo.loop.batch import Batch, OpenGroups
 from seed_grpo.loop.controller import Controller
-from seed_grpo.loop.interfaces import Batch, OpenGroups, Parts, Synced, Trainer
+from seed_grpo.loop.interfaces import Parts, Synced, Trainer
 from seed_grpo.loop.queue import GroupQueue
 from seed_grpo.messages import (
     Completion,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from seed_grpo.config import Config
-from seed_grpo.loop.interfaces import Batch
+from seed_grpo.loop.batch import Batch
 from seed_grpo.messages import Verdict
 from seed_grpo.runtime.cluster.placement import Plan
 

@@ -18,7 +18,8 @@ from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError, SeedGrpoError, VerifierError
-from seed_grpo.loop.interfaces import ReadyGroup, Sink
+from seed_grpo.loop.batch import ReadyGroup
+from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.runtime.cluster.calls import SAY_EVERY_SECONDS, Say, fetch, gather, is_lost
 from seed_grpo.runtime.cluster.connection import call_engine

@@ -16,7 +16,7 @@ from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
 from seed_grpo.errors import DeadlineError, SeedGrpoError, TrainerError, TrainerLostError, WeightSyncError
-from seed_grpo.loop.interfaces import ReadyGroup
+from seed_grpo.loop.batch import ReadyGroup
 from seed_grpo.messages import StepResult
 from seed_grpo.runtime.cluster.calls import Say, as_ours, gather
 from seed_grpo.runtime.cluster.connection import call_engine, spawn, wait_for_gang

@@ -1,0 +1,83 @@
+"""Groups as the loop holds them: ready for the trainer, open at a checkpoint, and put together into a step's batch.
+
+Of each group it has the summary and a reference; only the runtime reads the payload behind it.
+
+Shape suffixes: P groups of a step, G completions of a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seed_grpo.messages import GroupSummary, GroupTask, JudgedGroup
+
+
+@dataclass(frozen=True)
+class ReadyGroup:
+    """A judged group that waits for the trainer."""
+
+    summary: GroupSummary
+    payload: Any
+    """reference to the `JudgedGroup` in the object store; opaque to all but the runtime"""
+
+
+@dataclass(frozen=True)
+class OpenGroups:
+    """The groups that a checkpoint finds neither trained nor dropped."""
+
+    tasks: list[GroupTask]
+    """pending or running, to be sampled anew"""
+    judged: list[JudgedGroup]
+    """ready, with all that was sampled"""
+
+
+class LostGroup(NamedTuple):
+    """A group that workers failed on, again and again."""
+
+    group_id: int
+    problem_id: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one optimiser step is made of."""
+
+    step: int
+    """from 1"""
+    version: int
+    """weight version that the step starts from"""
+    rounds: int
+    """of further prompts, which dynamic sampling took"""
+    groups: list[ReadyGroup]
+    """[P] trained"""
+    dropped: list[tuple[ReadyGroup, str]]
+    """sampled for the step but not trained, with their reasons"""
+    lost: list[LostGroup]
+    """given up since the step before, without having been judged"""
+    scale_P: np.ndarray
+    """[P] in [0, 1]"""
+    overlong_PG: list[np.ndarray]
+    """[P] arrays [G] in [-1, 0], that a completion's length adds to its reward"""
+    advantages_PG: list[np.ndarray]
+    """[P] arrays [G], scaled"""
+
+    @property
+    def sampled(self) -> list[ReadyGroup]:
+        """All groups, trained or dropped, in the order of their issue."""
+        return sorted([*self.groups, *(group for group, _ in self.dropped)], key=lambda g: g.summary.group_id)
+
+    def without(self, places: Collection[int], reason: str) -> Batch:
+        """The batch with the groups at these places dropped."""
+        kept = [p for p in range(len(self.groups)) if p not in places]
+        return replace(
+            self,
+            groups=[self.groups[p] for p in kept],
+            dropped=[*self.dropped, *((self.groups[p], reason) for p in sorted(places))],
+            scale_P=self.scale_P[kept],
+            overlong_PG=[self.overlong_PG[p] for p in kept],
+            advantages_PG=[self.advantages_PG[p] for p in kept],
+        )
