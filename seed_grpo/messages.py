@@ -15,7 +15,7 @@ import numpy as np
 
 
 class Verdict(StrEnum):
-    """What the judge says of one completion. Only the first three say something about the completion; an answer whose
+    """Outcome of judging one completion. Only the first three say something about the completion; an answer whose
     size alone is beyond all bounds is incorrect."""
 
     CORRECT = "correct"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """Why a completion ended."""
+    """Reason why a completion ended."""
 
     STOP = "stop"  # end-of-sequence token or stop string
     LENGTH = "length"  # the completion-token limit
@@ -55,7 +55,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How completions are drawn. `temperature` 0 is greedy."""
+    """Sampling parameters of a group. `temperature` 0 is greedy."""
 
     num_completions: int
     temperature: float
@@ -94,7 +94,7 @@ class Completion:
 
     @property
     def num_bytes(self) -> int:
-        """Of its arrays and its text."""
+        """Size of the arrays and the text."""
         return self.token_ids_T.nbytes + self.logprobs_T.nbytes + self.versions_T.nbytes + len(self.text)
 
     def __post_init__(self) -> None:
@@ -120,7 +120,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was made of one completion, with the evidence."""
+    """Verdict on one completion, with the evidence."""
 
     verdict: Verdict
     answer: str | None
@@ -180,7 +180,7 @@ class JudgedGroup:
 
 @dataclass(frozen=True)
 class GroupSummary:
-    """What the controller, the queue and the ledger know of a judged group; the payload stays in the object store."""
+    """Summary of a judged group for the controller, the queue and the ledger; the payload stays in the object store."""
 
     group_id: int
     problem_id: str
@@ -240,7 +240,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step of training reports; equal on every rank."""
+    """Report of one step of training; equal on every rank."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     """names as they appear in metrics.jsonl, e.g. `loss`, `grad_norm`, `learning_rate`"""

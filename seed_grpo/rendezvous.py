@@ -1,4 +1,4 @@
-"""Where the processes of a group meet: a store that listens on the address given, and nowhere else.
+"""Meeting point of the processes of a group: a store that listens on the address given, and nowhere else.
 
 Consumes an address; produces a torch store. It knows nothing of what is sent.
 """

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Use(IntEnum):
-    """What a seed is for; uses never share seeds."""
+    """Purpose of a seed; purposes never share seeds."""
 
     GROUP = 1
     EVALUATION = 2

@@ -1,4 +1,5 @@
-"""Which groups dynamic sampling trains on (DAPO, arXiv 2503.14476, Eq. 11): those neither all right nor all wrong,
+"""Choice of the groups that dynamic sampling trains on (DAPO, arXiv 2503.14476, Eq. 11): those neither all right nor
+all wrong,
 
     0 < number of right completions < number of completions,
 
@@ -18,7 +19,7 @@ from seed_grpo.messages import Verdict
 
 
 def is_informative(verdicts_G: Sequence[Verdict], valid_G: np.ndarray) -> bool:
-    """Whether some valid completions are right and some are wrong.
+    """Tells whether some valid completions are right and some are wrong.
 
     Args:
         verdicts_G: [G].

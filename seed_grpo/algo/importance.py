@@ -27,7 +27,7 @@ LOG_RATIO_LIMIT = 20.0
 
 
 def completion_sums_T(values_T: Tensor, rows_T: Tensor) -> Tensor:
-    """For each token, the sum over the tokens of its completion.
+    """Sum over each token's completion, at every token.
 
     T entries hold the sums of the at most T completions, so that no GPU is waited for to say how many there are.
     """

@@ -104,8 +104,8 @@ def work(first: int, second: int, habit: Habit, form: Callable[[int], str]) -> s
 
 
 def is_right(problem: Problem, completion: str) -> bool:
-    """Whether a completion ends in the right answer, in one of the written forms; a quick check of a warm start, not
-    the verifier."""
+    """Tells whether a completion ends in the right answer, in one of the written forms; a quick check of a warm start,
+    not the verifier."""
     value = int(problem.answers[0])
     return completion.rstrip().endswith(tuple(f"\\boxed{{{form(value)}}}" for form in FORMS))
 

@@ -170,7 +170,7 @@ class _Progress:
 
 
 def _made_with(folder: Path) -> dict[str, Any] | None:
-    """What the folder's model was made with; None where there is no model."""
+    """Settings that the folder's model was made with; None if there is no model."""
     if not folder.exists():
         return None
     try:

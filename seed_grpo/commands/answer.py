@@ -36,7 +36,7 @@ NO_REFERENCE = ("",)
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of one problem."""
+    """Answer to one problem."""
 
     problem_id: str
     problem: str

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a live line in a terminal, one line a step in a log, and the table at the end.
+"""Console of a run: a live line in a terminal, one line a step in a log, and the table at the end.
 
 Consumes metrics and events; writes to one stream. In a terminal the progress line is redrawn in place, with events
 above it. Anywhere else (a log file, a Ray job) every step is a line of its own, and fast steps are left out so that
@@ -34,7 +34,7 @@ RATE_STEPS = 20
 
 @dataclass(frozen=True)
 class Report:
-    """What the final table shows."""
+    """Numbers of the final table."""
 
     before: EvaluationResult | None
     after: EvaluationResult | None

@@ -1,4 +1,4 @@
-"""What is checked before anything starts, and the page of `seed-grpo doctor` about it.
+"""Checks before anything starts, and the page of `seed-grpo doctor` about them.
 
 Consumes the configuration; produces the prompts of the run, or the first error. Versions, model, data and placement
 are looked at; no device is touched, no worker started.
@@ -38,7 +38,7 @@ INDENT = " " * 9
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run needs of the outside world."""
+    """Tokenizer and data of a run."""
 
     tokenizer: Any
     train: PromptSet
@@ -113,7 +113,7 @@ def check_machine(config: Config) -> str:
 
 
 def check_directory(config: Config) -> str:
-    """Where the run leaves its records.
+    """Checks the directory in which the run leaves its records.
 
     Raises:
         ConfigError: in the upload of a Ray job, which goes with the job, or where this program cannot write.
@@ -160,7 +160,7 @@ def load_policy_tokenizer(config: Config) -> Any:
 
 
 def check_model(config: Config, tokenizer: Any) -> str:
-    """Whether the policy's folder holds a whole model that can be trained, and what an export needs.
+    """Checks that the policy's folder holds a whole model that can be trained, and all that an export needs.
 
     Raises:
         ModelError: says what is missing, left over or of another shape, by name.
@@ -176,7 +176,7 @@ def check_model(config: Config, tokenizer: Any) -> str:
 
 
 def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) -> str:
-    """Whether a data set is large enough.
+    """Checks that a data set is large enough.
 
     Raises:
         ConfigError: it is not.
@@ -211,7 +211,7 @@ def check_batch(config: Config) -> str:
 
 
 class Page:
-    """What a check found, line by line as it is found."""
+    """Page of findings, printed line by line as they are found."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say

@@ -100,7 +100,7 @@ def _data(config: Config, name: str) -> DataConfig:
 
 
 def _missing(config: Config, question: Question, recorded: Iterable[RecordedGroup]) -> Iterator[GroupTask]:
-    """What is not on record yet, greedy completions first."""
+    """Tasks that are not on record yet, greedy completions first."""
     there = {(group.group_id, group.temperature == 0) for group in recorded}
     prompts, rollout = question.prompts.prompts, config.rollout
     sampled = sampled_tasks(prompts, rollout, config.run.seed, _number(question.name))
@@ -110,7 +110,7 @@ def _missing(config: Config, question: Question, recorded: Iterable[RecordedGrou
 
 
 def _recorded(question: Question) -> Iterator[RecordedGroup]:
-    """What is on disk of the set's problems, under the name by which it was asked for.
+    """Recorded groups of the set's problems, under the name by which the set was asked for.
 
     Raises:
         ConfigError: a problem is not the one that was answered.
@@ -183,7 +183,7 @@ def _note(config: Config, question: Question, recorded: Iterable[RecordedGroup],
 
 
 def _number(name: str) -> int:
-    """Of a set, so that problems at the same place in two sets have seeds of their own."""
+    """Number of a set: problems at the same place in two sets get different seeds."""
     return zlib.crc32(name.encode())
 
 

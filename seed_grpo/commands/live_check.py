@@ -75,7 +75,8 @@ def check_live(config: Config, page: Page) -> None:
 
 
 def check_worker(name: str, actor: Any, timeout: float) -> str:
-    """Where a worker is, and how fast the driver reaches it: by calls, and by objects that are new to its machine.
+    """Tells where a worker is and measures how fast the driver reaches it: by calls, and by objects that are new to its
+    machine.
 
     Raises:
         SeedGrpoError: it does not answer within the timeout, in seconds.
@@ -94,7 +95,7 @@ def check_worker(name: str, actor: Any, timeout: float) -> str:
 
 
 def check_storage(directory: Path, ranks: Mapping[str, Any], timeout: float) -> str:
-    """Whether the trainer ranks and the driver share the folder that the run directory is to be in.
+    """Checks that the trainer ranks and the driver share the folder that the run directory is to be in.
 
     Raises:
         PlacementError: a rank cannot write there, or does not see what this machine made there; names it.
@@ -112,12 +113,12 @@ def check_storage(directory: Path, ranks: Mapping[str, Any], timeout: float) -> 
 
 
 def check_ranks(trainer: TrainerPool) -> str:
-    """How fast the trainer ranks add up their gradients."""
+    """Measures how fast the trainer ranks add up their gradients."""
     return f"all together, they add up {rate(trainer.all_reduce)}"
 
 
 def check_engine(name: str, actor: Any, trainer: TrainerPool, transport: str) -> str:
-    """How fast the weights go to one engine alone, so that a fault has a name.
+    """Measures how fast the weights go to one engine alone; a fault then has a name.
 
     Raises:
         WeightSyncError: they do not arrive; says what to look at. Where that took the trainer with it, the trainer is

@@ -1,4 +1,4 @@
-"""How many GPUs a run needs and how to split them, by arithmetic that a reader can repeat.
+"""Number of GPUs that a run needs and their split, by arithmetic that a reader can repeat.
 
 Consumes the configuration, the model's config.json and a number of GPUs; produces bytes, seconds and the best splits;
 `sizing_page` shows them. It measures and starts nothing, and loads neither torch nor Ray.

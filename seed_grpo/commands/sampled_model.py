@@ -39,7 +39,7 @@ WHOLE = {"tokens_per_micro_batch": 2**31}
 def serving_config(
     model: str, completions: int, directory: Path, settings: Path | None, overrides: Sequence[str]
 ) -> Config:
-    """How to sample a model.
+    """Configuration to sample a model with.
 
     Args:
         model: a local folder of a Hugging Face model, its hub id, or the directory of a run: then the settings are
@@ -99,7 +99,7 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
 
 
 def is_run(model: str) -> bool:
-    """Whether the name of a model is the directory of a run."""
+    """Tells whether the name of a model is the directory of a run."""
     return (Path(model) / "metrics.jsonl").is_file() and (Path(model) / "config.yaml").is_file()
 
 
@@ -122,7 +122,7 @@ def check_same_sampling(config: Config) -> None:
 
 
 def _identity(model: str) -> dict[str, str]:
-    """What tells whether the files of a local model are the same: sizes, and hashes of their ends, by name. Nothing of
+    """Identity of a local model's files: sizes, and hashes of their ends, by name. Nothing of
     one on the hub."""
     return {file.name: _mark(file) for file in sorted(Path(model).glob("*")) if file.is_file()}
 
@@ -136,7 +136,7 @@ def _mark(file: Path) -> str:
 
 
 def _defaults() -> dict[str, Any]:
-    """For a machine with or without GPUs."""
+    """Settings for this machine, with or without GPUs."""
     if machine_gpus():
         return {}
     return {

@@ -87,7 +87,7 @@ def train(config: Config) -> bool:
 
 
 def check_unchanged(config: Config, prepared: Prepared) -> None:
-    """Whether a run that goes on has the problems that it began with; said before anything is started.
+    """Checks that a resumed run has the problems that it began with, before anything is started.
 
     Raises:
         CheckpointError, ConfigError: a data file has changed.

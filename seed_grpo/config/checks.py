@@ -1,4 +1,4 @@
-"""What the sections of a configuration must agree on, and take from one another. `Config` asks when it is built.
+"""Checks between the sections of a configuration, and what they take from one another; `Config` runs them.
 
 Consumes `Sections`; produces a line for each fault, with its numbers and the setting to change. Of settings that are
 not checked yet, it produces those of `evaluation.data` that follow `data`.
@@ -133,7 +133,8 @@ def _relation_faults(config: Sections) -> list[str]:
 
 
 def _template_faults(config: Sections) -> list[str]:
-    """Whether the answer is looked for where the template asks for it. What searches the whole text goes with all."""
+    """Checks that the answer is looked for where the template asks for it. What searches the whole text goes with
+    all."""
     extraction, faults = config.verifier.extraction, []
     sections = {config.data.template: "data"}  # each template once
     if config.evaluation is not None:

@@ -60,20 +60,20 @@ class ExperimentConfig(Section):
     evaluate: EvaluateConfig | None = None
 
     def all_configurations(self) -> dict[str, Settings]:
-        """By name, those of the grid last, named after their values."""
+        """Configurations by name; those of the grid come last and are named after their values."""
         cells = [dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())]
         named = {" ".join(f"{key.rpartition('.')[2]}={value}" for key, value in cell.items()): cell for cell in cells}
         return self.configurations | (named if self.grid else {})
 
     def config(self, name: str, seed: int) -> Config:
-        """Of one run. Raises ConfigError as `load_config`."""
+        """Configuration of one run. Raises ConfigError as `load_config`."""
         settings = {**self.settings, **self.all_configurations()[name], "run.seed": seed}
         settings["run.directory"] = self.run_directory(name, seed)
         overrides = [f"{key}={json.dumps(value, default=str)}" for key, value in settings.items()]  # JSON is YAML
         return parse_config(read_tree(self.base), f"{self.base}, {name}", overrides)
 
     def run_directory(self, name: str, seed: int) -> Path:
-        """Where one run leaves its records."""
+        """Directory in which one run leaves its records."""
         return self.directory / "".join(c if c.isalnum() or c in "._=-" else "_" for c in name) / f"seed-{seed}"
 
 

@@ -65,7 +65,7 @@ class ModelConfig(Section):
 
 
 class ColumnsConfig(Section):
-    """Where a record's fields are found."""
+    """Columns of a record's fields."""
 
     problem: str = "problem"
     answer: str = "answer"
@@ -252,7 +252,7 @@ class LossConfig(Section):
 
 
 class AlgoConfig(Section):
-    """What makes a gradient of judged groups."""
+    """The algorithm that makes a gradient of judged groups."""
 
     semantic_entropy: SemanticEntropyConfig = SemanticEntropyConfig()
     scale: ScaleConfig = ScaleConfig()
@@ -299,7 +299,7 @@ class TrainerConfig(Section):
 
 
 class WeightSyncConfig(Section):
-    """How weights reach the rollout workers."""
+    """The transport of weights to the rollout workers, and its proof."""
 
     transport: Literal["auto", "nccl", "ipc", "gloo"] = "auto"
     """auto: gloo on CPU, nccl on GPU"""
@@ -325,7 +325,7 @@ class EvaluationConfig(Section):
 
 
 class ClusterConfig(Section):
-    """Where the run takes place."""
+    """The machines of the run."""
 
     device: Literal["cpu", "cuda"] = "cuda"
     address: str | None = None
@@ -342,7 +342,7 @@ class ClusterConfig(Section):
 
 
 class SupervisionConfig(Section):
-    """How long workers may be silent, and how often they are replaced."""
+    """Limits on workers' silence and on their replacement."""
 
     heartbeat_every: Seconds = 5.0
     """seconds between the heartbeats that each worker is asked for"""

@@ -30,7 +30,7 @@ OTHER_SUFFIXES = (
 
 @dataclass(frozen=True)
 class NamedSet:
-    """Where a set is found; a local file has the default columns."""
+    """Place of a named set; a local file has the default columns."""
 
     stem: str
     """of the local file, which ends in one of `files.SUFFIXES`"""
@@ -135,7 +135,7 @@ def _load_file(path: Path, reading: Reading) -> ProblemSet:
 
 
 def _is_local(source: str, path: Path) -> bool:
-    """Whether a source is a file, there or not, or a folder that is not there, and so no hub id.
+    """Tells whether a source is a path and no hub id: a file, there or not, or a folder that is not there.
 
     Raises:
         DataError: it looks like a folder and is not there.

@@ -1,4 +1,4 @@
-r"""From problems to token ids, in which only the template writes control tokens.
+r"""Encoding of problems as token ids, in which only the template writes control tokens.
 
 Consumes a tokenizer, a template as a function, and problem texts; produces token ids. All prompts are encoded in one
 piece, as the tokenizer does it by itself, but for those of problems that spell a control token: see `spelling`. What
@@ -86,7 +86,7 @@ class PromptEncoder:
         return [token_id for token_id in prompt_ids if token_id in self._counted]
 
     def _is_plain(self, prompt_ids: Iterable[int]) -> bool:
-        """Whether the control tokens are those of the template alone."""
+        """Tells whether the control tokens are those of the template alone."""
         return self._control_ids(prompt_ids) == self._template_ids
 
     def _plain_ids(self, rendered: str, problem_text: str) -> list[int]:
@@ -136,8 +136,8 @@ def _control_tokens(tokenizer: Any, rendered: str) -> dict[str, int]:
 
 
 def _is_mark(content: str, written: str) -> bool:
-    """Whether it stands in brackets and a template writes it, or what opens or closes it. Others (HTML, runs of spaces)
-    are ordinary text."""
+    """Tells whether a token stands in brackets and a template writes it, or what opens or closes it. Others (HTML, runs
+    of spaces) are ordinary text."""
     opening = content.replace("/", "", 1)
     closing = f"{opening[:1]}/{opening[1:]}"
     return _BRACKETED.fullmatch(content) is not None and (opening in written or closing in written)

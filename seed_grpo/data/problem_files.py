@@ -28,7 +28,7 @@ MAX_DIGITS = 400
 
 
 class ProblemSet(NamedTuple):
-    """What was read."""
+    """Problems that were read."""
 
     problems: list[Problem]
     skipped: int
@@ -36,7 +36,7 @@ class ProblemSet(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How records become problems."""
+    """Rules by which records become problems."""
 
     name: str
     """of the set: part of the ids of records without one, and the source of records without one"""

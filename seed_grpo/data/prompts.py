@@ -13,7 +13,7 @@ from seed_grpo.data.templates import encode_prompts
 
 
 class PromptSet(NamedTuple):
-    """What a data set gives."""
+    """Encoded prompts of a data set."""
 
     prompts: list[Prompt]
     """at least one"""

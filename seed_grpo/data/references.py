@@ -1,4 +1,4 @@
-r"""From the text of an answer column to reference answers that a completion's answer can equal.
+r"""Reference answers, from the text of an answer column, that a completion's answer can equal.
 
 Consumes one text; produces the alternatives that it holds. What an answer column holds besides bare answers:
 
@@ -72,7 +72,7 @@ def _items(text: str) -> list[str]:
 
 
 def _unescaped(escape: re.Match[str]) -> str:
-    r"""What an escape stands for; others than these are LaTeX with one backslash, such as `\frac`."""
+    r"""Character that an escape stands for; others than these are LaTeX with one backslash, such as `\frac`."""
     return escape[1] or chr(int(escape[2], 16))
 
 
@@ -91,7 +91,7 @@ def _final(text: str) -> str:
 
 
 def _said(text: str) -> str | None:
-    """What a short text says to be the answer: behind a label, as an option, or in one clause."""
+    """Answer that a short text states: behind a label, as an option, or in one clause."""
     short = _LABEL.fullmatch(text) or _OPTION.fullmatch(text)
     if short:
         return short["answer"]

@@ -52,7 +52,7 @@ class PromptSource:
         return taken
 
     def state(self) -> dict[str, Any]:
-        """Where it stands, fit for JSON."""
+        """Position in the data, as JSON."""
         return {
             "epoch": self._epoch,
             "position": self._position,

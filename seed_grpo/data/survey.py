@@ -1,4 +1,4 @@
-"""What is odd about a set of problems, though each by itself is well-formed: hints for people, never errors.
+"""Survey of a set of problems: what is odd about it though each is well-formed; hints, never errors.
 
 Consumes problems and the relation that will judge; produces a sentence each about references that are bare words, texts
 that come twice, and characters that no text means to have. References are looked at with the relation's own parser.

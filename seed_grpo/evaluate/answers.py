@@ -29,7 +29,7 @@ _DEFAULT = VerifierConfig()
 
 
 def judge(prediction: str, reference: str, config: VerifierConfig = _DEFAULT) -> Verdict:
-    """Whether a prediction means what the reference means; the verdicts are those of a run.
+    """Judges whether a prediction means what the reference means; the verdicts are those of a run.
 
     Raises:
         VerifierError: the bounded process cannot be started.

@@ -86,13 +86,13 @@ class Evaluator:
         self._say(_line(step, result, seconds))
 
     def _judged(self, tasks: Sequence[GroupTask], stopping: Callable[[], bool]) -> list[JudgedGroup]:
-        """In the order of the tasks; not all of them where it has to stop, or a problem is left out."""
+        """Judged groups in the order of the tasks; some are missing if it has to stop, or a problem is left out."""
         judged = ask(self._pipeline, tasks, self._rollout, self._say, stopping)
         return sorted(judged, key=lambda judged: judged.group.task.group_id)
 
 
 def check_recorded(folder: Path, prompts: Sequence[Prompt]) -> None:
-    """Whether the evaluations on record, if any, are of these problems.
+    """Checks that the evaluations on record, if any, are of these problems.
 
     Args:
         folder: of the tables.
@@ -112,9 +112,10 @@ def check_recorded(folder: Path, prompts: Sequence[Prompt]) -> None:
 
 
 def sampled_accuracy(groups: Sequence[JudgedGroup]) -> dict[str, float]:
-    """What the G samples of each problem say, as `seed-grpo evaluate` does: `sampled_accuracy` (avg@G), `pass_at_g`,
-    `majority_accuracy` (maj@G), and `entropy_auroc`, how well the semantic entropy tells wrong majority answers from
-    right ones. Means over the problems with two completions or more in the partition; nan where there is none.
+    """Metrics of the G samples of each problem, as `seed-grpo evaluate` has them: `sampled_accuracy` (avg@G),
+    `pass_at_g`, `majority_accuracy` (maj@G), and `entropy_auroc`, how well the semantic entropy tells wrong majority
+    answers from right ones. Means over the problems with two completions or more in the partition; nan where there is
+    none.
     """
     groups_P = [group for group in recorded(rollout_rows(0, groups, {})) if np.sum(group.class_ids_G >= 0) >= 2]
     right_P = np.array([majority_at_k(group, int(group.valid_G.sum())) for group in groups_P])

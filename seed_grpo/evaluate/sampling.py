@@ -93,7 +93,7 @@ class _Arrived:
         self._lost: list[tuple[GroupTask, str]] = []
 
     def take(self) -> tuple[list[ReadyGroup], list[tuple[GroupTask, str]]]:
-        """What came since the last call, and what was lost, with the cause."""
+        """Groups that came since the last call, and those that were lost, with their causes."""
         taken = self._groups, self._lost
         self._groups, self._lost = [], []
         return taken

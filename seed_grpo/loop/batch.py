@@ -44,7 +44,7 @@ class LostGroup(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What one optimiser step is made of."""
+    """Groups, scales and advantages of one optimiser step."""
 
     step: int
     """from 1"""

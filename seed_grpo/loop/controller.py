@@ -235,8 +235,8 @@ class Controller:
         return [*sampled, *others[:places]], others[places:]
 
     def _can_wait(self, left: Sequence[ReadyGroup]) -> bool:
-        """Whether the groups that a step leaves, and those that are unfinished, are all young enough to be trained by
-        the steps after it, the oldest first, a step's worth by each."""
+        """Tells whether the groups that a step leaves, and those that are unfinished, are all young enough to be
+        trained by the steps after it, the oldest first, a step's worth by each."""
         unfinished = self.ledger.unfinished_versions()
         versions = [group.summary.version_min for group in left if group.summary.version_min >= 0]
         oldest, per_step = self.step + 1 - self._config.run.max_staleness, self._config.rollout.prompts_per_step
@@ -265,7 +265,7 @@ class Controller:
             self._parts.pipeline.submit(tasks, self)
 
     def _sample_anew(self, group_ids: Sequence[int]) -> None:
-        """Of ready groups whose payloads are gone."""
+        """Requeues ready groups whose payloads are lost."""
         self._parts.queue.remove(group_ids)
         self._parts.pipeline.submit([self.ledger.reissue(group_id, self.step) for group_id in group_ids], self)
 

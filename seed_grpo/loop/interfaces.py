@@ -53,7 +53,7 @@ class Sink(Protocol):
 
 
 class Sampler(Protocol):
-    """Where prompts become judged groups; see `runtime.workers.pipeline.Pipeline`."""
+    """Workers that turn prompts into judged groups; see `runtime.workers.pipeline.Pipeline`."""
 
     @property
     def num_engines(self) -> int:
@@ -182,7 +182,7 @@ class WeightSync(Protocol):
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a rollout worker waits for weights, to join."""
+        """Tells whether a rollout worker waits for weights, to join."""
         ...
 
 
@@ -232,7 +232,7 @@ class Checkpoints(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What the controller drives."""
+    """Everything that the controller drives."""
 
     prompts: Prompts
     pipeline: Pipeline

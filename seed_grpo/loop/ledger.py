@@ -99,7 +99,7 @@ class Ledger:
         return [group.version for group in self.open.values() if group.state is not GroupState.READY]
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint, without the tasks of the open groups."""
+        """The ledger for a checkpoint, without the tasks of the open groups."""
         self.check()
         return {
             "next_group_id": self.next_group_id,

@@ -1,4 +1,4 @@
-"""What a model's configuration alone tells: the models that are certain to be refused, before any weights are read.
+"""Refusals by a model's configuration alone, before any weights are read.
 
 Consumes a Hugging Face configuration; produces the error, or nothing. It proves nothing: `train.proof` judges what it
 lets pass. The names here only speak earlier, before any worker starts, and plainer.
@@ -116,6 +116,6 @@ def check_kind(config: Any, path: str) -> None:
 
 
 def is_known(config: Any) -> bool:
-    """Whether Transformers, or the folder's own code, makes a causal language model of it."""
+    """Tells whether Transformers, or the folder's own code, makes a causal language model of it."""
     brings_code = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
     return brings_code or config.model_type in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES

@@ -1,4 +1,4 @@
-"""Whether a folder holds the whole causal language model that its configuration describes.
+"""Check that a folder holds the whole causal language model that its configuration describes.
 
 Consumes `ModelConfig`; produces a line for people, or a `ModelError` that says what is wrong. Only configuration and
 headers are read, so it takes a second, whatever the size.

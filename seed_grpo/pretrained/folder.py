@@ -127,7 +127,7 @@ def _base_of(folder: Path) -> str:
 
 
 def _what_else(folder: Path) -> str:
-    """What a folder without `config.json` is, and what to do."""
+    """Description of a folder without `config.json`, and what to do."""
     inside = sorted(each.parent.name for each in folder.glob("*/config.json"))
     if inside:
         return f"config.json is in its folder {', '.join(inside[:3])}; set model.path to {folder / inside[-1]}"

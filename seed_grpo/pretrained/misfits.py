@@ -1,4 +1,4 @@
-"""Which weights of a checkpoint are missing, left over or of another shape, by the checkpoint's names.
+"""Weights of a checkpoint that are missing, left over or of another shape, by the checkpoint's names.
 
 Consumes tensors without numbers (`pretrained.stored`) and Transformers' class of the model, built without numbers;
 produces the names, and a `ModelError` that tells them. Transformers' own loading, run on these tensors, says what fits:
@@ -27,7 +27,7 @@ MASKS = re.compile(r"\.(attn|attention|self_attn)\.(bias|masked_bias|causal_mask
 
 @dataclass
 class Misfits:
-    """What does not fit."""
+    """Weights that do not fit."""
 
     missing: set[str] = field(default_factory=set)
     reshaped: dict[str, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ def find_misfits(model: PreTrainedModel, stored: dict[str, torch.Tensor]) -> Mis
 
 
 def misfits_of_loading(info: dict[str, Any]) -> Misfits:
-    """What Transformers made weights of its own for, by the names of the model.
+    """Weights that Transformers made up, by the names of the model.
 
     Args:
         info: `output_loading_info` of a model that was loaded.

@@ -1,4 +1,5 @@
-"""What an export passes on of the model that was trained: configuration, tokenizer, chat templates, the model's code.
+"""Files that an export passes on of the model that was trained: configuration, tokenizer, chat templates, the model's
+code.
 
 Consumes the model's folder; produces the files' bytes, which `write_small_files` puts beside the weights. They are
 copied, since reading them into Transformers' classes and saving those refuses what it read (a `generation_config.json`

@@ -52,7 +52,7 @@ def stored_weights(folder: Path, path: str) -> dict[str, torch.Tensor]:
 
 
 def has_weight_files(folder: Path, path: str) -> bool:
-    """Whether a folder has all files of weights, as far as their names tell."""
+    """Tells whether a folder has all files of weights, as far as their names tell."""
     try:
         return bool(_files(folder, path))
     except ModelError:
@@ -60,7 +60,7 @@ def has_weight_files(folder: Path, path: str) -> bool:
 
 
 def differing_rows(folder: Path, path: str, first: str, second: str) -> bool:
-    """Whether two matrices in safetensors files differ, as far as a few rows at equal distances tell."""
+    """Tells whether two matrices in safetensors files differ, as far as a few rows at equal distances show."""
     rows: dict[str, torch.Tensor] = {}
     for file in _files(folder, path):
         if file.suffix == ".safetensors":
@@ -145,7 +145,7 @@ def _size(file: Path) -> int:
 
 
 def _reason(file: Path, error: Exception) -> str:
-    """What is wrong with a file; a pointer of Git's large file storage is told by name."""
+    """Fault of a file; a pointer of Git's large file storage is told by name."""
     try:
         with file.open("rb") as stream:
             if stream.read(64).startswith(b"version https://git-lfs"):

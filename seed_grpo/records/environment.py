@@ -1,4 +1,4 @@
-"""What a run ran on: versions of the packages that decide its results, the machine, the commit.
+"""Environment of a run: versions of the packages that decide its results, the machine, the commit.
 
 Consumes package metadata and, in a git checkout, git; produces a dictionary for `environment.json`. It imports none of
 the packages.

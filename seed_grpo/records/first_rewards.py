@@ -22,7 +22,7 @@ SHOWN = 80
 
 
 class FirstRewards:
-    """Of the steps that this process has made; silent for good after the first reward."""
+    """Watch over the steps of this process; silent for good after the first reward."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -34,7 +34,7 @@ class FirstRewards:
         self._example: JudgedGroup | None = None
 
     def step(self, groups: Sequence[JudgedGroup]) -> str | None:
-        """What to say after a step, if anything.
+        """Message after a step, if there is one.
 
         Args:
             groups: all that were sampled for it.

@@ -92,7 +92,7 @@ def _sampling_metrics(batch: Batch, sampled: Sequence[GroupSummary]) -> dict[str
 
 
 def _update_metrics(batch: Batch) -> dict[str, float]:
-    """Of the trained groups."""
+    """Metrics of the trained groups."""
     summaries = [group.summary for group in batch.groups]
     overlong = [added_G[s.valid_G] for added_G, s in zip(batch.overlong_PG, summaries, strict=True)]
     ages = [batch.version - summary.version_min for summary in summaries if summary.version_min >= 0]

@@ -33,7 +33,7 @@ LEDGER_COLUMNS = {
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What became of one prompt group."""
+    """End of one prompt group."""
 
     step: int
     group_id: int

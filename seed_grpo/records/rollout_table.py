@@ -59,7 +59,7 @@ TOKEN_COLUMNS = ("token_ids", "logprobs")
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a group was trained with."""
+    """Scale and advantages that a group was trained with."""
 
     scale: float
     overlong_G: np.ndarray
@@ -120,7 +120,7 @@ class RecordedGroup:
         return int(self.class_ids_G.max(initial=-1)) + 1
 
     def is_of(self, problem: Problem) -> bool:
-        """Whether the completions answer this very problem, text and references included."""
+        """Tells whether the completions answer this very problem, text and references included."""
         return (self.problem_id, self.prompt, self.references) == (problem.id, problem.text, problem.answers)
 
 

@@ -203,7 +203,7 @@ class RunDirectory:
 
 
 def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY_CHANGE) -> None:
-    """Whether a run directory, if it has been used, belongs to a run with these settings.
+    """Checks that a run directory, if it has been used, belongs to a run with these settings.
 
     Raises:
         ConfigError: names every setting that differs, with both values; those of `may_change` may.

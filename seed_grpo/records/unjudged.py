@@ -1,4 +1,4 @@
-"""Which prompts' completions get no verdict: they time out, or meet a fault of the verifier.
+"""Watch over completions without a verdict: they time out, or meet a fault of the verifier.
 
 Consumes the batches of steps; produces a line for the console where their share is too high. What has no verdict leaves
 the loss and is not punished, so a policy can learn to write what takes too long to judge. Counts are of the last

@@ -35,7 +35,8 @@ PROBE_TOKENS = 64
 
 @dataclass(frozen=True)
 class Running:
-    """What a run has at work: both pools, the trainer ranks, the queue between them, and the weight publisher."""
+    """The parts of a run that are at work: both pools, the trainer ranks, the queue between them, and the weight
+    publisher."""
 
     pipeline: Pipeline
     trainer: TrainerPool

@@ -28,7 +28,7 @@ MARGIN = 0.005
 
 @dataclass(frozen=True)
 class Rule:
-    """When to go on, e.g. `Rule(4, 2, 32, 0.5)`."""
+    """Rule that tells when to draw more answers, e.g. `Rule(4, 2, 32, 0.5)`."""
 
     first: int
     """answers drawn of every problem"""
@@ -52,13 +52,13 @@ class Rule:
         return [*range(self.first, self.most, self.more), self.most]
 
     def goes_on(self, size: int, entropy: float) -> bool:
-        """Whether to draw more than the `size` answers that have this semantic entropy, in nats."""
+        """Tells whether to draw more than the `size` answers that have this semantic entropy, in nats."""
         return size < self.most and entropy > self.threshold
 
 
 @dataclass(frozen=True)
 class Point:
-    """What a way of sampling gives, e.g. `Point(0.5, 0.81, 9.3)`."""
+    """Accuracy and cost of a way of sampling, e.g. `Point(0.5, 0.81, 9.3)`."""
 
     threshold: float
     """nats; nan for fixed self-consistency"""

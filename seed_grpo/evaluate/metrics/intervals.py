@@ -86,7 +86,7 @@ def t_quantile(df: int) -> float:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """How good and how certain a policy is, e.g. 275 of 500 right: accuracy 0.55 in [0.506, 0.593]."""
+    """Accuracy and mean semantic entropy of a policy, e.g. 275 of 500 right: accuracy 0.55 in [0.506, 0.593]."""
 
     accuracy: float
     """share of greedy completions that are right, among those that could be judged"""
@@ -158,7 +158,8 @@ MAX_COLUMNS = 128
 
 
 def resample_counts(num_problems: int, seed: int, resamples: int = RESAMPLES) -> Iterator[np.ndarray]:
-    """How often each problem is drawn, in chunks [P, R] float64 with `resamples` columns in all; each column sums to P.
+    """Counts of how often each problem is drawn, in chunks [P, R] float64 with `resamples` columns in all; each column
+    sums to P.
 
     Args:
         num_problems: P, at least 1.
@@ -207,7 +208,8 @@ DECIMALS = 12
 
 
 def rank_correlation(x_N: np.ndarray, y_N: np.ndarray) -> float:
-    """Of [N] pairs, ties by midranks; pairs with nan are left out. nan where one side does not vary."""
+    """Spearman's rank correlation of [N] pairs (The American Journal of Psychology 15, 1904), ties by midranks; pairs
+    with nan are left out. nan where one side does not vary."""
     known = ~(np.isnan(x_N) | np.isnan(y_N))
     x_ranks, y_ranks = midranks(x_N[known]), midranks(y_N[known])
     if not known.any() or np.ptp(x_ranks) == 0 or np.ptp(y_ranks) == 0:

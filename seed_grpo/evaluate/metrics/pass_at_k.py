@@ -69,7 +69,7 @@ class BenchmarkReport:
 
 @dataclass
 class Problem(Generic[S]):
-    """What is kept of a problem's groups."""
+    """Counts of one problem's groups."""
 
     level: str
     subject: str

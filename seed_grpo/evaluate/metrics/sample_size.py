@@ -1,4 +1,4 @@
-"""How well G samples estimate the semantic entropy: against that of many more samples of the same prompts.
+"""Error of the semantic entropy of G samples, against that of many more samples of the same prompts.
 
 Consumes sampled groups of N completions each, N large (256). Draws disjoint groups of G from each; for each the entropy
 of all the other completions stands for the truth, so that an estimate is no part of what it is compared with. Produces
@@ -20,7 +20,8 @@ from seed_grpo.records.rollout_table import RecordedGroup, subgroup
 
 @dataclass(frozen=True)
 class SizeResult:
-    """Of one estimator at one size, e.g. `SizeResult("semantic_entropy/shannon/counts", 8, 100, 0.7, -0.1, 0.2, 0.9)`.
+    """Error of one estimator at one size, e.g. `SizeResult("semantic_entropy/shannon/counts", 8, 100, 0.7, -0.1, 0.2,
+    0.9)`.
 
     The rank correlation is that of single estimates with the truth over prompts (Spearman), the mean over the draws."""
 
@@ -62,7 +63,7 @@ def entropy_by_size(
 
 
 def _apart(group: RecordedGroup, order: np.ndarray, start: int, size: int) -> tuple[RecordedGroup, RecordedGroup]:
-    """So many completions, and all the others."""
+    """Splits a group into so many completions, and all the others."""
     return subgroup(group, order[start : start + size]), subgroup(group, np.delete(order, np.s_[start : start + size]))
 
 

@@ -1,4 +1,4 @@
-"""How well measures of uncertainty tell right answers from wrong ones, and how calibrated the majority share is.
+"""Quality of uncertainty measures: how well they tell right answers from wrong ones, and calibration.
 
 Consumes the recorded groups of one evaluation. Produces, for each set and each of `estimators.ESTIMATORS`, AUROC with a
 bootstrap interval, the risk-coverage curve and its area, against two answers: the majority answer of the sampled
@@ -44,7 +44,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Quality:
-    """Of one estimator, against one answer."""
+    """Quality of one estimator, against one answer."""
 
     auroc: Measured
     """1/2: says nothing; 1: each wrong answer is less certain than each right one"""
@@ -67,7 +67,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of the majority share as the probability that the majority answer is right."""
+    """Calibration of the majority share as the probability that the majority answer is right."""
 
     ece: float
     """expected calibration error"""
@@ -264,7 +264,7 @@ def _mean(values_P: np.ndarray) -> float:
 
 
 def markdown(report: UncertaintyReport) -> str:
-    """Of each set a table of the estimators and the reliability table."""
+    """Page with a table of the estimators and the reliability table of each set."""
     lines = []
     for each in report.sources:
         columns = ["estimator"]

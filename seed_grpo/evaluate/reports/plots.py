@@ -40,7 +40,7 @@ MAX_POINTS = 4000
 
 
 class Records(NamedTuple):
-    """What a run directory holds, read once."""
+    """Records of a run directory, read once."""
 
     metrics: list[dict[str, Any]]
     timings: list[dict[str, Any]]

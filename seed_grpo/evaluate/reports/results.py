@@ -34,7 +34,7 @@ TIMES_MORE = 4
 
 @dataclass(frozen=True)
 class Note:
-    """What a reader should know of a set."""
+    """Remarks on a set for the reader."""
 
     name: str
     problems: int
@@ -49,7 +49,7 @@ class Note:
 
     @property
     def text(self) -> str:
-        """In sentences."""
+        """The remarks in sentences."""
         said = [f"{escaped(self.name)}: {self.problems} problems."]
         if self.left_out:
             said.append(

@@ -1,4 +1,4 @@
-"""Which prompts of a run to look at by hand: wrong labels, verdicts that hang on one rule, rewards of odd answers.
+"""Prompts of a run to look at by hand: wrong labels, verdicts that hang on one rule, rewards of odd answers.
 
 Consumes the tables of completions of a run (`rollouts/`, `evaluations/`), in one pass, one table in memory at a time;
 produces findings with evidence, ranked. It judges nothing anew and calls nothing an error: that is for people to say.
@@ -94,7 +94,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Mark:
-    """How often something was seen in the run."""
+    """Count of something seen in the run."""
 
     kind: str
     mark: str
@@ -104,7 +104,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found."""
+    """Findings of an audit."""
 
     run: str
     prompts: int
@@ -132,7 +132,7 @@ class _Seen:
 
 @dataclass
 class _Prompt:
-    """What is kept of one prompt."""
+    """Counts of one prompt."""
 
     references: tuple[str, ...]
     of: Counter[str] = field(default_factory=Counter)

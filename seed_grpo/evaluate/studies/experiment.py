@@ -1,4 +1,4 @@
-"""What an experiment found: metrics of its runs by configuration, and differences from the baseline, over seeds.
+"""Results of an experiment: metrics of its runs by configuration, and differences from the baseline, over seeds.
 
 Consumes run directories (or evaluations) of configurations x seeds; produces `report.json`, `report.md` and figures.
 The runs of one seed share their prompts' order and their model's beginning, so differences are taken seed by seed, and
@@ -218,7 +218,7 @@ def _draw_learning(runs: Runs, axes: Axes) -> bool:
 
 
 def _draw_differences(summaries: Sequence[Summary], runs: Runs, axes: Axes) -> bool:
-    """Of the first metric."""
+    """Draws the differences of the first metric."""
     compared = [each for each in summaries if each.difference is not None and each.metric == runs.metrics[0]]
     for place, each in enumerate(reversed(compared)):
         assert each.difference is not None

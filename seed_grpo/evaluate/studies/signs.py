@@ -63,6 +63,6 @@ SIGNS: dict[str, Callable[[Rewarded], bool]] = {
 
 
 def _items(answer: str) -> list[str]:
-    """What stands between commas, semicolons and words that join; `1,000` is one."""
+    """Items between commas, semicolons and words that join; `1,000` is one."""
     items = re.split(r",(?!\d{3}\b)|;|\bor\b|\band\b", answer)
     return [item.strip() for item in items if item.strip()]

@@ -1,4 +1,4 @@
-"""What a run's gradients would have been under other settings: its recorded groups replayed, without a model.
+"""Gradients that a run would have had under other settings: recorded groups replayed, without a model.
 
 Consumes the tables and the configuration of a run; produces, of each choice of settings, the scales and advantages of
 the very same completions, summed up by how hard the prompts were. One step's groups are in memory at a time. It says
@@ -65,7 +65,7 @@ class Difficulty:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one choice of settings makes of the run's groups."""
+    """Effect of one choice of settings on the run's groups."""
 
     name: str
     scale_mean: float

@@ -109,13 +109,13 @@ def result(name: str, ref: ray.ObjectRef, what: str, error: type[SeedGrpoError])
 
 
 def is_done(call: ray.ObjectRef) -> bool:
-    """Whether a call has ended, well or not."""
+    """Tells whether a call has ended, well or not."""
     done, _ = ray.wait([call], timeout=0, fetch_local=False)
     return bool(done)
 
 
 def fetch(payload: Any) -> Any | None:
-    """What is behind a reference; None where it went with a machine, or does not come."""
+    """Object behind a reference; None if it was lost with its machine, or does not come in time."""
     try:
         return ray.get(payload, timeout=FETCH_SECONDS)
     except (ObjectLostError, GetTimeoutError):
@@ -140,7 +140,7 @@ def as_ours(name: str, failure: RayError, what: str, error: type[SeedGrpoError])
 
 
 def why(failure: RayError) -> str:
-    """What was raised, in one plain line: the exception's class and message, and those that a chain began with.
+    """Cause of a failure in one plain line: the exception's class and message, and those that a chain began with.
 
     Read off Ray's text, which has them also where the exception itself does not travel: its class takes other arguments
     than its message, is not known here, or holds what cannot be pickled.
@@ -151,13 +151,13 @@ def why(failure: RayError) -> str:
 
 
 def is_lost(error: SeedGrpoError) -> bool:
-    """Whether a call failed since the machine is gone that had what it was given."""
+    """Tells whether the call failed because its input object was lost with its node."""
     failure = error.__cause__
     return isinstance(failure.cause if isinstance(failure, RayTaskError) else failure, ObjectLostError)
 
 
 def _raised(traceback: str) -> str:
-    """What stands behind the last frame of a traceback; all of a text that is none."""
+    """Text behind the last frame of a traceback; all of a text that is none."""
     if "Exception Group Traceback" in traceback:
         traceback = GROUP_MARK.sub("", traceback)
     lines = traceback.strip().splitlines()
@@ -174,7 +174,7 @@ def _cut(text: str) -> str:
 
 
 def _remoteness(failure: SeedGrpoError) -> int:
-    """How far a failure is from its cause: a dead worker breaks the others' connections, and an error that is ours
+    """Distance of a failure from its cause: a dead worker breaks the others' connections, and an error that is ours
     says more than one that is not."""
     cause = failure.__cause__
     if isinstance(cause, RayActorError):

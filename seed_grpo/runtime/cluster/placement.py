@@ -62,7 +62,7 @@ class Plan:
 
     @property
     def pools(self) -> tuple[Pool, Pool, Pool]:
-        """In the order of the data flow."""
+        """Pools in the order of the data flow."""
         return (self.rollout, self.verifier, self.trainer)
 
     @property
@@ -147,7 +147,7 @@ def check_plan(plan: Plan, machines: Sequence[Mapping[str, float]], where: str) 
 
 
 def _pool_fault(pool: Pool, machines: Sequence[Mapping[str, float]], where: str) -> str | None:
-    """Why the machines that a pool may have cannot hold it; None where they can, as far as this pool alone goes."""
+    """Reason why a pool's machines cannot hold it; None if they can, as far as this pool alone goes."""
     group = pool.node_group
     if not pool.num_workers:
         return None
@@ -178,8 +178,8 @@ def _total(machines: Sequence[Mapping[str, float]], resource: str) -> float:
 
 
 def cluster_address(config: Config) -> str | None:
-    """Of the running Ray cluster that the run goes to: that of the configuration, or of the Ray job that this process
-    is; None where Ray is to be started here.
+    """Address of the running Ray cluster that the run goes to: that of the configuration, or of the Ray job that this
+    process is; None where Ray is to be started here.
 
     Raises:
         PlacementError: it is the address of a dashboard, which takes jobs and no drivers.

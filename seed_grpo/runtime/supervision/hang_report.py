@@ -1,4 +1,4 @@
-"""What is written down when something hangs: the culprit first, then depths and phases, then every worker's stacks.
+"""Hang reports: the culprit first, then depths and phases, then every worker's stacks.
 
 Consumes the workers that others register; produces a file in the run directory's `hangs`. It decides nothing.
 """
@@ -24,7 +24,7 @@ STACKS_SECONDS = 15.0
 
 
 class HangReport:
-    """Of one run."""
+    """Hang reports of one run."""
 
     def __init__(self, directory: Path) -> None:
         """Args:
@@ -38,7 +38,7 @@ class HangReport:
         self._pids: dict[str, int] = {}
 
     def register(self, worker: str, machine: str, pid: int) -> None:
-        """Where a worker runs: on this machine it can be looked at even if it does not answer."""
+        """Notes where a worker runs: on this machine it can be looked at even if it does not answer."""
         if machine == platform.node():
             self._pids[worker] = pid
 

@@ -19,7 +19,7 @@ from seed_grpo.runtime.cluster.calls import is_done
 
 
 class WorkerState(StrEnum):
-    """What a worker is fit for."""
+    """State of a worker, which decides what it is given."""
 
     STARTING = "starting"
     HEALTHY = "healthy"
@@ -76,7 +76,7 @@ class Heartbeat:
 
     @property
     def is_late(self) -> bool:
-        """Whether an answer has been owed for a third of the time that makes a worker dead."""
+        """Tells whether an answer has been owed for a third of the time that makes a worker dead."""
         return self._pending is not None and time.monotonic() - self._asked > self._config.heartbeat_timeout / 3
 
     def hurry(self) -> None:

@@ -105,7 +105,7 @@ Sample = tuple[str, float, tuple[str, ...]]
 
 
 class Monitor:
-    """Of one run of the program."""
+    """Metrics of one run of the program."""
 
     def __init__(self, run: str) -> None:
         """Args:
@@ -121,7 +121,7 @@ class Monitor:
         """each tells gauges of the present"""
 
     def begin(self, config: Config, plan: Plan) -> None:
-        """What is known before the first step."""
+        """Publishes what is known before the first step."""
         self._set("planned_steps", config.run.steps)
         self._set("last_step_timestamp_seconds", time.time())
         self._set("canary_tolerance_nats", config.canary_tolerance)
@@ -129,8 +129,8 @@ class Monitor:
         self._set("max_restarts", config.supervision.max_restarts)
 
     def tend(self) -> None:
-        """To be called many times a second: tells the present, every so often. Ray forgets a gauge that is not told
-        anew within seconds, and with it the alerts that look at it."""
+        """Publishes the gauges of the present, every so often; to be called many times a second. Ray forgets a gauge
+        that is not set anew within seconds, and with it the alerts that look at it."""
         if time.monotonic() - self._tended < TEND_SECONDS:
             return
         self._tended = time.monotonic()
@@ -164,7 +164,7 @@ class Monitor:
             self._metrics["verify_seconds"].observe(group.summary.verify_seconds, self._labels("verify_seconds"))
 
     def evaluation(self, accuracy: float) -> None:
-        """Of the held-out problems."""
+        """Publishes the accuracy on held-out problems."""
         self._set("accuracy", accuracy)
 
     def event(self, event: str) -> None:

@@ -40,7 +40,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Call:
-    """What a worker is at."""
+    """A call that a worker has."""
 
     worker: Worker
     jobs: list[Job]
@@ -52,7 +52,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Work:
-    """What a stage does with its jobs."""
+    """Kind of call that a stage makes, and its limits."""
 
     doing: str
     """for messages: generating or judging"""
@@ -121,7 +121,7 @@ class Stage:
                 yield from zip(call.jobs, told, call.refs[1:], strict=True)
 
     def take_back(self) -> None:
-        """What the workers had that are gone waits for others; what is past its deadline ends its worker.
+        """Requeues the jobs of lost workers, and ends workers whose jobs are past their deadline.
 
         Raises:
             SeedGrpoError: too many workers had to be replaced.
@@ -138,7 +138,7 @@ class Stage:
             self.disown(worker, f"{worker.name} was lost {self._work.doing}", is_failure=not worker.drained)
 
     def disown(self, worker: Worker, why: str, is_failure: bool) -> None:
-        """What a worker has waits for others; what it makes of it is not looked at.
+        """Requeues the worker's jobs and ignores any result it still returns.
 
         Args:
             is_failure: whether the groups may have brought it about.

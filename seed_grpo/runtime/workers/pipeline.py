@@ -1,4 +1,4 @@
-"""From prompt to judged group: the rollout pool and the verifier pool, joined by references.
+"""Pipeline from prompt to judged group: the rollout pool and the verifier pool, joined by references.
 
 Consumes `GroupTask`s; produces `ReadyGroup`s, told to whoever submitted them. A group goes from its rollout worker
 through the object store to a verifier worker as soon as its last completion ends, so judging runs while other groups
@@ -73,7 +73,7 @@ class Pipeline:
 
     @property
     def num_engines(self) -> int:
-        """That the rollout pool has or is to have."""
+        """Target number of engines, including those still starting."""
         return self.rollout.size
 
     def submit(self, tasks: Sequence[GroupTask], sink: Sink) -> None:
@@ -119,7 +119,7 @@ class Pipeline:
             call_engine(worker.actor, "abort_all")
 
     def gauges(self) -> dict[str, float]:
-        """What is worth a curve: workers that are healthy, groups by where they are."""
+        """Gauges for the run's curves: healthy workers, and groups by where they are."""
         healthy = {"rollout_workers": len(self.rollout.serving), "verifier_workers": len(self.verifier.serving)}
         return {name.replace(" ", "_"): float(count) for name, count in {**healthy, **self.depths()}.items()}
 
@@ -180,7 +180,7 @@ class Pipeline:
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        """Under `run.deterministic`, no engine begins anything inside."""
+        """Holds all engines while the block runs, under `run.deterministic`."""
         workers = self.rollout.serving if self._config.run.deterministic else []
         self._call(workers, "pause")
         yield
@@ -197,7 +197,7 @@ class Pipeline:
                 self.rollout.doubt(worker)
 
     def _not_judged(self, job: Job, error: SeedGrpoError) -> None:
-        """Where the machine is gone that had the completions, they are sampled anew."""
+        """Requeues a group whose completions were lost with their machine; gives up any other."""
         if is_lost(error):
             self._generation.waiting.append(Job(job.task, job.sink))
         else:

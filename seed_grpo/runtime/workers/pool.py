@@ -52,7 +52,7 @@ class Worker:
 
     @property
     def state(self) -> WorkerState:
-        """As people see it."""
+        """The state as people see it."""
         if self.starting is not None:
             return WorkerState.STARTING if self.replaces is None else WorkerState.RESTARTING
         if self.heartbeat.is_late or self.heartbeat.alive < self.doubted:
@@ -62,7 +62,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Kind:
-    """How the workers of a pool are made and watched."""
+    """Recipe by which the workers of a pool are made and watched."""
 
     name: str
     """rollout or verifier"""
@@ -106,17 +106,17 @@ class WorkerPool:
 
     @property
     def serving(self) -> list[Worker]:
-        """Those that may be given work, in the order of their names' numbers."""
+        """Workers that may be given work, in the order of their names' numbers."""
         return [worker for worker in self.workers.values() if worker.state is WorkerState.HEALTHY]
 
     @property
     def started(self) -> list[Worker]:
-        """Those that are up, with or without the present weights."""
+        """Workers that are up, with or without the present weights."""
         return [worker for worker in self.workers.values() if worker.starting is None]
 
     @property
     def starting(self) -> list[ray.ObjectRef]:
-        """What the coming up of further workers is waited for with."""
+        """References that resolve once a starting worker is up."""
         return [worker.starting for worker in self.workers.values() if worker.starting is not None]
 
     def wait_started(self, say: Say) -> None:
@@ -186,7 +186,7 @@ class WorkerPool:
         self._supervision.events.record("failed", worker.name, f"{worker.name} is replaced: {cause}")
 
     def hung(self, worker: Worker, cause: SeedGrpoError) -> None:
-        """As `fail`, for one that does not answer: writes down first what all workers are doing."""
+        """Replaces a worker that does not answer, after a hang report of all workers; otherwise as `fail`."""
         if self.workers.get(worker.name) is worker:
             self._supervision.write_down_hang(worker.name, cause)
             self.fail(worker, cause)

@@ -1,4 +1,4 @@
-"""What every worker can tell of itself, whatever it is busy with: that it lives, and what its threads are doing.
+"""Probes that every worker answers, however busy it is: that it lives, and what its threads are doing.
 
 `cluster.spawn` mixes this into the worker's class. Calls go to a concurrency group of their own, so they are answered
 while the worker works; one that does not answer is stopped, gone, or holds the interpreter's lock.

@@ -77,7 +77,7 @@ class Scaler:
         self._awaited = self._idle = 0.0
 
     def tend(self, is_awaited: bool) -> None:
-        """To be called many times a second.
+        """Applies requests and the autoscaler's decisions; to be called many times a second.
 
         Args:
             is_awaited: whether the trainer waits for groups.

@@ -54,7 +54,7 @@ def write_report(run_directory: Path, out: Path | None = None) -> Path:
 
 
 def has_completions(run_directory: Path) -> bool:
-    """Whether a run has any on record."""
+    """Tells whether a run has completions on record."""
     return any(tables(run_directory / table) for table in TABLES)
 
 

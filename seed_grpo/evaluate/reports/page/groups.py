@@ -1,4 +1,4 @@
-"""What the page holds of the recorded groups: an index with a value per group and column, and each group's payload.
+"""Recorded groups of the page: an index with a value per group and column, and each group's payload.
 
 Consumes recorded groups, one at a time; produces columns that the browser filters and sorts by, intervals by step, and
 payloads for JSON. Numbers have six significant digits; None stands for what is not there.

@@ -1,4 +1,4 @@
-"""What the page says of the run as a whole: its settings and versions, and its records as columns.
+"""Summary of the run for the page: its settings and versions, and its records as columns.
 
 Consumes the configuration and the `.jsonl` records and ledger of a run directory; produces a tree for JSON. It reads no
 completions.
@@ -39,7 +39,7 @@ def summary(run_directory: Path, config: Config, bands: Mapping[str, Any]) -> di
 
 
 def dropped_reasons(run_directory: Path) -> dict[tuple[int, int], str]:
-    """Why groups were dropped, by step and group id, as the ledger has it."""
+    """Reasons for which groups were dropped, by step and group id, as the ledger has them."""
     reasons: dict[tuple[int, int], str] = {}
     for file in tables(run_directory / "ledger"):
         rows = read_table(file, ["step", "group_id", "reason"], filters=[("state", "==", "dropped")])
@@ -78,7 +78,7 @@ def _facts(
 
 
 def _last_step(run_directory: Path) -> str:
-    """When the last line was written, in UTC."""
+    """Time at which the last line was written, in UTC."""
     file = run_directory / "metrics.jsonl"
     if not file.exists():
         return "none yet"
