@@ -1,10 +1,12 @@
 r"""Answers made to hang, crash, exhaust or be executed: every verdict is a verdict, soon, and the judge serves on.
 
 Time is processor time of this process, so that other programs do not matter: parsing and comparing happen in it, and
-what goes to the bounded process ends at `verifier.judge_timeout` of wall clock, which `test_bounded` shows.
+what goes to the bounded process ends at `verifier.judge_timeout` of wall clock, which `test_bounded` shows. It is the
+judge's own: a full garbage collection of what all test modules have loaded, a second and more, is kept out of it.
 """
 
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -32,6 +34,15 @@ CPU_SECONDS = 1.0
 GROWTH_MIB = 100
 """for a process that judges all texts, some of them of a MiB"""
 MEMORY_MIB = 300
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collections_of_own_objects_alone():
+    """Collections look at what is made here, and not at the millions of objects that were there before."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def text_of(parts):
