@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a command of seed-grpo on a Ray cluster: the code of this checkout and one configuration are uploaded (under a
-# megabyte), the packages are the cluster's own. Paths in the configuration are the cluster's.
+# Runs a command of seed-grpo on a Ray cluster: the code of this checkout and one configuration are uploaded (1.3
+# megabytes, without READMEs), the packages are the cluster's own. Paths in the configuration are the cluster's.
 #   jobs/submit.sh [OPTIONS OF ray job submit --] COMMAND CONFIG [OPTION or section.key=value ...]
 #   jobs/submit.sh doctor jobs/qwen2.5-math-7b.yaml --live run.directory=/shared/runs/mine
 #   jobs/submit.sh --no-wait --submission-id mine -- train jobs/qwen2.5-math-7b.yaml run.directory=/shared/runs/mine
@@ -20,7 +20,8 @@ command=$1 config=$2 && shift 2
 upload=$(mktemp -d)
 trap 'rm -rf "$upload"' EXIT
 cp "$config" "$upload/config.yaml"
-tar -C "$(dirname "${BASH_SOURCE[0]}")/.." --exclude __pycache__ -c seed_grpo | tar -C "$upload" -x
+tar -C "$(dirname "${BASH_SOURCE[0]}")/.." --exclude __pycache__ --exclude '*.md' --exclude py.typed -c seed_grpo \
+  | tar -C "$upload" -x
 
 # `ray job stop` gives the run ten minutes for its checkpoint; Ray's own limit is three seconds
 ray job submit --address "${RAY_ADDRESS:-http://127.0.0.1:8265}" --working-dir "$upload" \

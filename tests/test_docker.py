@@ -159,8 +159,10 @@ class Image:
 def borrow(image: Image, command: str) -> None:
     """In place of the packages' installation: an environment that finds those of this one, with setup.sh's mark."""
     subprocess.run([sys.executable, "-m", "venv", image.here(".venv")], check=True)
-    site = image.here(".venv/lib/python3.11/site-packages/borrowed.pth")
-    site.write_text(sysconfig.get_path("purelib"))
+    site = image.here(".venv/lib/python3.11/site-packages")
+    for old in site.glob("setuptools*"):  # as in the image, that of the lock file builds the program
+        shutil.rmtree(old)
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
     digest = hashlib.sha256(image.here("docker/requirements/cpu.lock").read_bytes()).hexdigest()
     image.here(".venv/.seed-grpo-packages").write_text(f"{digest}  -\n")
     # borrowed packages come without their scripts
