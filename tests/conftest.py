@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from judging import JUDGE_TIMEOUT
 from seed_grpo.config import VerifierConfig
 from seed_grpo.verify.judge import Judge
+from support.judging import JUDGE_TIMEOUT
 
 if TYPE_CHECKING:
-    from ray_workers import MakeCrew
+    from support.ray_workers import MakeCrew
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def cluster() -> Iterator[None]:
     """Ray on this machine."""
     import ray
 
-    from ray_workers import start_ray
+    from support.ray_workers import start_ray
 
     start_ray()
     yield
@@ -37,7 +37,7 @@ def cluster() -> Iterator[None]:
 @pytest.fixture
 def crew(cluster: None, tmp_path: Path) -> "Iterator[MakeCrew]":
     """Makes a crew whose workers are all up."""
-    from ray_workers import Crew
+    from support.ray_workers import Crew
 
     made: list[Crew] = []
 
