@@ -10,15 +10,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from seed_grpo.errors import CheckpointError, ModelError, TrainerError
-from seed_grpo.train.model import load_model
-from seed_grpo.train.schedule import learning_rate
+from seed_grpo.errors import CheckpointError, TrainerError
 from support.model_folders import setting
 from support.tiny_model import make_tiny_model
-from support.trainer_process import largest_difference, make_config, make_samples, run_ranks, weights_of
+from support.trainer_process import largest_difference, make_samples, run_ranks, weights_of
 
-engine = pytest.mark.engine
-pytestmark = pytest.mark.timeout(600)  # the first engine test waits for all scenarios
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]  # the first test waits for all scenarios
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +172,6 @@ def assert_identical(result, expected):
 # ---------------------------------------------------------------- tests
 
 
-@engine
 def test_fewer_rows_than_ranks_and_a_step_without_signal(ranks):
     alone = ranks[1]["edges"][0]
     for shared in ranks[2]["edges"]:
@@ -188,7 +184,6 @@ def test_fewer_rows_than_ranks_and_a_step_without_signal(ranks):
             assert_close(shared[stage]["weights"], alone[0]["weights"])
 
 
-@engine
 @pytest.mark.parametrize("world_size", [1, 2])
 def test_a_resumed_run_is_the_straight_run_to_the_bit(ranks, world_size):
     for rank_results in ranks[world_size]["resume"]:
@@ -196,7 +191,6 @@ def test_a_resumed_run_is_the_straight_run_to_the_bit(ranks, world_size):
             assert_identical(resumed, straight)
 
 
-@engine
 def test_a_step_that_is_not_finite_changes_nothing(ranks):
     for rank_results in ranks[2]["failures"]:
         for before, after, skipped, went_on, undisturbed in rank_results.values():
@@ -206,7 +200,6 @@ def test_a_step_that_is_not_finite_changes_nothing(ranks):
             assert np.isnan(skipped.metrics["loss"]) and np.isnan(skipped.metrics["grad_norm"])
 
 
-@engine
 @pytest.mark.parametrize("world_size", [1, 2])
 def test_adapters_are_trained_alone_and_leave_merged(ranks, folders, world_size):
     for rank_results in ranks[world_size]["adapters"]:
@@ -227,7 +220,6 @@ def test_adapters_are_trained_alone_and_leave_merged(ranks, folders, world_size)
             assert np.abs(logprobs.detach().numpy() - trained["score"]).max() < 1e-5  # merged is what was trained
 
 
-@engine
 @pytest.mark.parametrize("tied", [True, False])
 def test_weights_and_exports(ranks, folders, models, tied):
     folder = folders[2] / "export" / str(tied)
@@ -244,29 +236,12 @@ def test_weights_and_exports(ranks, folders, models, tied):
         assert (folder / name).read_bytes() == (models[tied] / name).read_bytes()
 
 
-@engine
 def test_checkpoints_that_do_not_fit_are_refused(ranks):
     for other_stage, other_dtype in ranks[2]["misfits"]:
         assert "zero_stage=3, this run has zero_stage=2" in other_stage
         assert "dtype=float32, this run has dtype=bfloat16" in other_dtype
 
 
-@engine
 def test_kl_is_measured_against_the_initial_policy(ranks):
     for first, second in ranks[2]["anchor"]:
         assert first == pytest.approx(0.0, abs=1e-7) and second > 1e-4
-
-
-def test_learning_rates_by_hand():
-    config = make_config("unused", schedule="linear", warmup_steps=2, learning_rate=0.8).trainer
-    assert [learning_rate(step, 6, config) for step in range(6)] == pytest.approx([0.4, 0.8, 0.8, 0.6, 0.4, 0.2])
-    config = make_config("unused", warmup_steps=2, learning_rate=0.8).trainer
-    assert [learning_rate(step, 6, config) for step in range(4)] == pytest.approx([0.4, 0.8, 0.8, 0.8])
-
-
-def test_a_missing_model_is_one_clear_error(tmp_path):
-    with pytest.raises(ModelError, match=r"there is no folder .*absent with a model; set model\.path"):
-        load_model(make_config(tmp_path / "absent").model)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match=r"model\.path=.*empty holds no model: it has no config\.json"):
-        load_model(make_config(tmp_path / "empty").model)

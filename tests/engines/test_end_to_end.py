@@ -13,25 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.sockets import beyond_loopback, listening
-from support.tiny_model import make_digit_problems, make_tiny_model
+from support.tiny_model import SMALL, STEPS, make_digit_problems, make_tiny_model
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "seed_grpo.cli"]
-STEPS = 4
-
-SMALL = [
-    f"run.steps={STEPS}",
-    "run.checkpoint_every=1",
-    "rollout.prompts_per_step=4",
-    "rollout.completions_per_prompt=4",
-    "rollout.max_completion_tokens=12",
-    "evaluation.num_problems=8",
-    "evaluation.entropy_problems=2",
-    # a random model writes random digits: the last number is right for about every third completion, see `problems`
-    "verifier.extraction=last_number",
-    "cluster.dashboard=false",
-    "warm_start=null",
-]
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
 

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engines.test_end_to_end import SMALL
 from support.chromium import Chromium, why_there_is_none
 from support.prometheus import MONITORING, Prometheus, hastened, panels
 from support.ray_head import RayHead, ray_head
-from support.tiny_model import tiny_inputs
+from support.tiny_model import SMALL, tiny_inputs
 
 ROOT = Path(__file__).parents[2]
 STEPS = 1000

@@ -9,11 +9,10 @@ import ray
 from ray._private.state import actors
 from ray.cluster_utils import Cluster
 
-from engines.test_end_to_end import SMALL
 from seed_grpo.records.json_lines import read_records
 from seed_grpo.runtime.cluster.placement import KINDS
 from support.chaos_run import ROOT, ChaosRun
-from support.tiny_model import tiny_inputs
+from support.tiny_model import SMALL, tiny_inputs
 
 STEPS = 400
 """more than are made before the machine is lost"""

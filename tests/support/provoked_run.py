@@ -14,7 +14,7 @@ from seed_grpo.config.loading import load_config
 from seed_grpo.errors import RolloutError
 from seed_grpo.runtime.cluster.placement import make_plan
 from seed_grpo.runtime.supervision.heartbeats import WorkerState, supervise
-from unit.records.test_recorder import batch_of_three
+from support.recorded_batch import batch_of_three
 
 QUICKSTART = Path(__file__).parents[2] / "jobs/quickstart.yaml"
 WRONG = {

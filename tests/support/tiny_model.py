@@ -13,6 +13,22 @@ from pathlib import Path
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
+STEPS = 4
+SMALL = [
+    f"run.steps={STEPS}",
+    "run.checkpoint_every=1",
+    "rollout.prompts_per_step=4",
+    "rollout.completions_per_prompt=4",
+    "rollout.max_completion_tokens=12",
+    "evaluation.num_problems=8",
+    "evaluation.entropy_problems=2",
+    # a random model writes random digits: the last number is right for about every third, see `make_digit_problems`
+    "verifier.extraction=last_number",
+    "cluster.dashboard=false",
+    "warm_start=null",
+]
+"""settings of a run of four steps"""
+
 PAD, EOS = "<pad>", "<eos>"
 PRINTABLE = string.printable[:95] + "\n"  # the 95 printable ASCII characters, space last, and the newline
 

@@ -1,4 +1,4 @@
-"""Weight sync without an engine: ranks, the gloo transport between threads, its failures, the canary."""
+"""Weight sync without an engine: ranks, the gloo transport between threads, its failures."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory, WeightTransferTrainerFactory
 from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
 from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 
 from seed_grpo.config import Config
 from seed_grpo.errors import WeightSyncError
-from seed_grpo.messages import Probe
-from seed_grpo.rollout.vllm import plugin
-from seed_grpo.train.engine import WeightInfo
-from seed_grpo.weight_sync.canary import compare_probe, probe_token_ids
 from seed_grpo.weight_sync.client import EngineClient
 from seed_grpo.weight_sync.factory import TRANSPORTS, TransportSender, make_sender
 from seed_grpo.weight_sync.gloo.engines import GlooUpdateInfo
@@ -29,10 +23,8 @@ from seed_grpo.weight_sync.gloo.staging import Staging
 from seed_grpo.weight_sync.gloo.stream import receive
 from seed_grpo.weight_sync.source import PolicySource
 from seed_grpo.weight_sync.transport import TransferPlan
+from support.sent_weights import TIMEOUT, FakeWeights, assert_same
 from support.sockets import beyond_loopback, free_port, listening
-
-TIMEOUT = 40.0
-"""far above what any of these tests takes: a test that waits it out fails"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +34,6 @@ def no_rendezvous_outlives_the_tests():
     for thread in threading.enumerate():
         if thread.name == "weight-transfer-join":
             thread.join(timeout=2 * TIMEOUT)
-
 
 
 def make_config(**weight_sync: Any) -> Config:
@@ -55,26 +46,6 @@ def make_config(**weight_sync: Any) -> Config:
             "weight_sync": {"bucket_mib": 1, "timeout": TIMEOUT, **weight_sync},
         }
     )
-
-
-class FakeWeights:
-    """Implements `train.interface.Weights`; counts what was gathered, and spoils all of it at the end, as training
-    does."""
-
-    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
-        self.tensors = tensors
-        self.gathered = 0
-
-    def metadata(self) -> list[WeightInfo]:
-        return [WeightInfo(n, str(t.dtype).removeprefix("torch."), tuple(t.shape)) for n, t in self.tensors.items()]
-
-    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
-        lent = {name: tensor.clone() for name, tensor in self.tensors.items()}
-        for name, tensor in lent.items():
-            self.gathered += 1
-            yield name, tensor
-        for tensor in lent.values():
-            tensor.zero_()
 
 
 class FakeEngine:
@@ -148,13 +119,6 @@ def some_tensors(seed: int, kib: int = 600) -> dict[str, torch.Tensor]:
     }
 
 
-def assert_same(received: dict[str, torch.Tensor], sent: dict[str, torch.Tensor]) -> None:
-    assert list(received) == list(sent)
-    for name, tensor in sent.items():
-        assert received[name].dtype == tensor.dtype
-        assert torch.equal(received[name], tensor), name
-
-
 @pytest.fixture
 def open_sender() -> Iterator[Any]:
     senders: list[TransportSender] = []
@@ -182,18 +146,6 @@ def test_each_engine_has_its_own_ranks() -> None:
     assert [info["rank_offset"] for (info,) in calls[0][1]] == [1, 2, 4]
     assert calls[1] == ("init_weight_transfer", [({"packed": True},)] * 3)
     assert calls[2] == ("finish_weight_update", [(9,)] * 3)
-
-
-@pytest.mark.parametrize("name", TRANSPORTS)
-def test_every_transport_is_known_to_vllm_at_both_ends(name: str) -> None:
-    plugin.register()
-    plugin.register()  # a second time changes nothing
-    plan = TransferPlan(rank=0, world_size=4, address="127.0.0.1", port=29600, bucket_bytes=2**20, timeout=5.0)
-    info = TRANSPORTS[name].init_info(plan)
-    assert (info.backend, info.rank, info.is_sender) == (name, 0, True)
-    trainer_end = WeightTransferTrainerFactory._registry[name]()
-    assert trainer_end.init_info_cls is type(info)
-    assert WeightTransferEngineFactory._registry[name]().__name__.lower().startswith(name)
 
 
 def test_gpu_transports_are_packed_in_our_buckets() -> None:
@@ -281,33 +233,3 @@ def test_nothing_listens_beyond_loopback(open_sender: Any) -> None:
     opened = listening() - before
     assert len(opened) >= 3  # the store, and both ends of gloo
     assert beyond_loopback(opened) == set()
-
-
-def probe(*logprobs: float) -> Probe:
-    return Probe(np.arange(len(logprobs) + 1, dtype=np.int32), np.array(logprobs, dtype=np.float32))
-
-
-def test_canary_reports_the_largest_difference_of_either_sign() -> None:
-    # |-1 - -1.25| = 0.25, |-2 - -1.5| = 0.5, |-3 - -3| = 0. The mean would be 0.25, the signed maximum 0.25.
-    difference = compare_probe(probe(-1.0, -2.0, -3.0), np.array([-1.25, -1.5, -3.0], np.float32), 0.5, "rollout-3")
-    assert difference == 0.5
-
-
-@pytest.mark.parametrize(
-    ("logprobs", "message"),
-    [
-        ([-1.0, -2.6], "rollout-3: log-probabilities of the probe differ by 0.6 nats .* more than 0.5"),
-        ([-1.0, np.nan], "differ by nan nats"),
-        ([-1.0], "1 log-probabilities came back for the 2 of the probe"),
-    ],
-)
-def test_canary_fails(logprobs: list[float], message: str) -> None:
-    with pytest.raises(WeightSyncError, match=message):
-        compare_probe(probe(-1.0, -2.0), np.array(logprobs, np.float32), 0.5, "rollout-3")
-
-
-def test_the_probe_is_the_first_prompts_one_after_the_other() -> None:
-    prompts = [(5, 6, 7), (8,), (9, 10)]
-    assert probe_token_ids(prompts, 5).tolist() == [5, 6, 7, 8, 9]
-    assert probe_token_ids(prompts, 50).tolist() == [5, 6, 7, 8, 9, 10]
-    assert probe_token_ids(prompts, 5).dtype == np.int32

@@ -12,8 +12,8 @@ import torch
 from seed_grpo.algo.importance import CORRECTIONS, GAPS, RATIOS
 from seed_grpo.algo.loss import MAXIMA, MEANS, SUMS, LossTokens, policy_loss
 from seed_grpo.config import LossConfig
+from support.loss_tokens import LENGTHS, config_of, cut, random_tokens, tokens_of
 
-LENGTHS = (4, 1, 6, 2, 5)
 LOG2, LOG3 = math.log(2), math.log(3)
 
 SETTINGS = [
@@ -36,49 +36,6 @@ def name_of(settings):
 def has_derivative(settings):
     corrected_by_token = settings["importance_correction"] != "none" and settings["importance_level"] == "token"
     return not (settings["ratio"] == "sequence" and corrected_by_token)
-
-
-def config_of(settings):
-    return LossConfig(clip_low=0.15, clip_high=0.3, importance_cap=1.4, **settings)
-
-
-def tokens_of(logprobs, rows, *, old=None, rollout=None, advantages=0.0, weights=1.0, entropies=0.0, reference=None):
-    """`LossTokens` in float64; a single number is every token's; `old` is like `logprobs`, `rollout` like `old`."""
-
-    def column(values):
-        return torch.tensor(np.broadcast_to(values, len(logprobs)).copy(), dtype=torch.float64)
-
-    old = logprobs if old is None else old
-    return LossTokens(
-        logprobs_T=column(logprobs).requires_grad_(),
-        entropies_T=column(entropies).requires_grad_(),
-        old_logprobs_T=column(old),
-        rollout_logprobs_T=column(old if rollout is None else rollout),
-        advantages_T=column(advantages),
-        weights_T=column(weights),
-        rows_T=torch.tensor(rows),
-        reference_logprobs_T=None if reference is None else column(reference),
-    )
-
-
-def random_tokens(seed=0, reference=True):
-    """Completions of `LENGTHS`, with gaps that every clip and cap catches some of and leaves some of."""
-    rng = np.random.default_rng(seed)
-    rows = np.repeat(np.arange(len(LENGTHS)), LENGTHS)
-    logprobs = rng.normal(-2, 1, len(rows))
-    # a part of each gap is the completion's, so that means and sums over it leave the clips too
-    old = logprobs + rng.normal(0, 0.3, len(rows)) + np.array([0.4, -0.6, -0.3, 0.5, 0.0])[rows]
-    rollout = old + rng.normal(0, 0.3, len(rows)) + np.array([-0.2, 0.3, -0.2, 0.2, 0.0])[rows]
-    return tokens_of(
-        logprobs,
-        rows,
-        old=old,
-        rollout=rollout,
-        advantages=np.array([1.0, 0.7, -0.8, -0.5, 0.0])[rows],
-        weights=rng.uniform(0.02, 0.1, len(LENGTHS))[rows],
-        entropies=rng.uniform(0.1, 2, len(rows)),
-        reference=logprobs + rng.normal(0, 0.5, len(rows)) if reference else None,
-    )
 
 
 def run(tokens, config):
@@ -264,17 +221,6 @@ def test_the_gradient_is_that_of_the_value(settings):
 
 
 # ---------------------------------------------------------------- invariants
-
-
-def cut(tokens, start, stop):
-    """The micro-batch of completions start..stop-1, numbered from 0."""
-    chosen = (tokens.rows_T >= start) & (tokens.rows_T < stop)
-    part = LossTokens(*(None if tensor is None else tensor.detach()[chosen] for tensor in tokens))
-    return part._replace(
-        logprobs_T=part.logprobs_T.requires_grad_(),
-        entropies_T=part.entropies_T.requires_grad_(),
-        rows_T=part.rows_T - start,
-    )
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=name_of)

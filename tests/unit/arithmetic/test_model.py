@@ -17,9 +17,8 @@ from seed_grpo.arithmetic.warm_start import RECORD, greedy_accuracy, train, warm
 from seed_grpo.config import Config, DataConfig, WarmStartConfig
 from seed_grpo.data.datasets import load_problems
 from seed_grpo.errors import ConfigError, ModelError
+from support.shared_data import SHARED, needs_shared
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not beside the repository")
 EXAMPLE = r"47+85= 7+5=12 4+8+1=13 \boxed{\frac{132}{1}}"
 PRINTABLE = string.digits + string.ascii_letters + string.punctuation + " \n"
 TINY = {"steps": 3, "batch_size": 4, "hidden_size": 16, "layers": 1, "heads": 2, "threads": 1}

@@ -1,4 +1,4 @@
-"""Records, named sets, templates and the prompt source."""
+"""Records of problems, whole and malformed, and named sets."""
 
 from __future__ import annotations
 
@@ -10,17 +10,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from seed_grpo.arithmetic.model import build_tokenizer
 from seed_grpo.config import ColumnsConfig, DataConfig
-from seed_grpo.data.datasets import DIRECTORY_VARIABLE, NAMED_SETS, load_problems
-from seed_grpo.data.source import PromptSource
-from seed_grpo.data.templates import TEMPLATES, encode_prompts, render
-from seed_grpo.errors import CheckpointError, ConfigError, DataError
+from seed_grpo.data.datasets import DIRECTORY_VARIABLE, load_problems
+from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem
-from support.many_tokenizers import byte_level, characters
-
-SHARED = Path(__file__).parents[4] / "shared" / "data"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not beside the repository")
+from support.shared_data import SHARED, needs_shared
 
 TWO = [
     {"id": "a", "problem": "1+1=", "answer": "2", "level": 3, "subject": "Algebra", "source": "toy"},
@@ -167,21 +161,6 @@ def test_what_is_missing_is_named_with_what_to_set(tmp_path):
 
 
 @needs_shared
-def test_every_named_set_loads_with_the_counts_of_the_manifest(monkeypatch):
-    monkeypatch.setenv(DIRECTORY_VARIABLE, str(SHARED))
-    manifest = json.loads((SHARED / "MANIFEST.json").read_text())
-    rows = {entry["file"].partition(".")[0]: entry["rows"] for entry in manifest}
-    empty_answers = {"math_lvl3to5": 2, "math_12k": 2}
-    assert {named.stem for named in NAMED_SETS.values()} <= set(rows)
-    for name, named in NAMED_SETS.items():
-        problems, skipped = load(name, on_bad_record="skip")
-        assert skipped == empty_answers.get(name, 0), name
-        assert len(problems) + skipped == rows[named.stem], name
-    minerva = load("minerva").problems
-    assert sum(len(p.answers) > 1 for p in minerva) == 40
-
-
-@needs_shared
 def test_the_papers_training_set_names_its_first_empty_answer():
     # index 5054 is line 5055
     message = refused("math_lvl3to5", directory=SHARED)
@@ -199,90 +178,3 @@ def test_a_named_set_from_the_hub_finds_the_answer_behind_its_mark(monkeypatch):
     problems = load("gsm8k_test").problems
     assert asked == [("openai/gsm8k", "main", "test")]
     assert problems == [Problem("gsm8k_test-1", "How many?", ("72",), "gsm8k_test")]
-
-
-def test_templates_are_those_of_the_published_code():
-    assert render("none", "1+1=", None) == "1+1="
-    assert render("qwen_math", "Q {x} %s", None) == (
-        "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n"
-        "<|im_start|>user\nQ {x} %s<|im_end|>\n<|im_start|>assistant\n"
-    )
-    r1 = render("r1", "Q", None)
-    assert r1.startswith("A conversation between User and Assistant. The User asks a question, and the Assistant")
-    assert r1.endswith("<answer> answer here </answer>.\nUser: Q\nAssistant: <think>")
-    assert "  " not in r1 and r1.count("\n") == 2
-    tokenizer = byte_level()
-    tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant: "
-    chat = render("chat", "Q", tokenizer)
-    assert chat == "user: Q\nPlease reason step by step, and put your final answer within \\boxed{}.\nassistant: "
-
-
-def test_chat_without_a_chat_template_says_what_to_set():
-    with pytest.raises(ConfigError, match=r"has no chat template; set data.template to one of qwen_math, r1, none"):
-        render("chat", "Q", build_tokenizer())
-
-
-def test_every_template_of_the_configuration_is_in_the_table():
-    assert set(TEMPLATES) == set(DataConfig.model_fields["template"].annotation.__args__)
-
-
-def test_encoding_leaves_out_and_counts_long_prompts():
-    problems = [Problem(str(n), "x" * n, ("1",)) for n in (2, 3, 4)]
-    config = DataConfig(source="toy", template="none", max_prompt_tokens=4)
-    tokenizer = characters()
-    tokenizer.special_tokens_pattern = "bos"
-    (bos,) = tokenizer("")["input_ids"]
-    encoded = encode_prompts(problems, config, tokenizer)
-    # one special token each: 3, 4 and 5 tokens; counting without it would keep all three
-    assert encoded == ([(problems[0], (bos, 120, 120)), (problems[1], (bos, 120, 120, 120))], 1, ())
-    with pytest.raises(DataError, match=r"all 1 prompts .* data.max_prompt_tokens=4 \(the shortest has 5\)"):
-        encode_prompts(problems[2:], config, tokenizer)
-
-
-def prompts(number):
-    return [(Problem(str(n), "x", ("1",)), (n,)) for n in range(number)]
-
-
-def taken_ids(source, number):
-    return [ids[0] for _, ids in source.take(number)]
-
-
-def test_the_prompt_source_goes_through_all_in_a_new_order_each_epoch():
-    source = PromptSource(prompts(10), seed=0)
-    first, second = taken_ids(source, 10), taken_ids(source, 10)
-    assert sorted(first) == sorted(second) == list(range(10))
-    assert first != second and first != list(range(10))
-    again = PromptSource(prompts(10), seed=0)
-    assert [again.take(1)[0][1][0] for _ in range(20)] == first + second  # how many at a time is all one
-    assert taken_ids(PromptSource(prompts(10), seed=1), 10) != first
-    assert taken_ids(PromptSource(prompts(10), seed=0, shuffle=False), 12) == [*range(10), 0, 1]
-
-
-@pytest.mark.parametrize("before", [0, 3, 9, 10, 11, 20, 25], ids=lambda n: f"after_{n}")
-def test_the_prompt_source_resumes_to_the_record(before):
-    # 10 prompts: 3 is in the middle of an epoch, 10 at its very end, and 25 in the third; each take(7) crosses one
-    source = PromptSource(prompts(10), seed=5)
-    source.take(before)
-    state = json.loads(json.dumps(source.state()))
-    expected = [taken_ids(source, 7) for _ in range(4)]
-    resumed = PromptSource(prompts(10), seed=5)
-    resumed.take(4)  # what it did before is forgotten
-    resumed.restore(state)
-    assert [taken_ids(resumed, 7) for _ in range(4)] == expected
-    assert resumed.state() == source.state()
-
-
-def test_a_cursor_of_changed_problems_is_refused():
-    state = json.loads(json.dumps(PromptSource(prompts(3), seed=0).state()))
-    first, *others = prompts(3)
-    for changed in (Problem("0", "y", ("1",)), Problem("0", "x", ("2",)), Problem("z", "x", ("1",))):
-        with pytest.raises(CheckpointError, match=r"changed under its name.*run\.directory"):
-            PromptSource([(changed, first[1]), *others], seed=0).restore(state)
-    with pytest.raises(CheckpointError, match="changed under its name"):
-        PromptSource([*others, first], seed=0).restore(state)  # another order
-    PromptSource([first, *others], seed=0).restore(state)
-
-
-def test_a_cursor_of_another_set_is_refused():
-    with pytest.raises(CheckpointError, match="counts 10 prompts, the data set now gives 11"):
-        PromptSource(prompts(11), seed=0).restore(PromptSource(prompts(10), seed=0).state())

@@ -1,4 +1,4 @@
-"""Chat templates of every kind: dates, failures, what they leave out, and what of a problem they see."""
+"""Templates: the published ones, and chat templates of every kind, their dates, failures and what they leave out."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from transformers.utils import chat_template_utils
 
+from seed_grpo.arithmetic.model import build_tokenizer
 from seed_grpo.config import DataConfig
-from seed_grpo.data.templates import EncodedPrompts, encode_prompts
-from seed_grpo.errors import ConfigError, ModelError
+from seed_grpo.data.templates import EncodedPrompts, encode_prompts, render
+from seed_grpo.errors import ConfigError, DataError, ModelError
 from seed_grpo.messages import Problem
-from support.many_tokenizers import byte_level
+from support.many_tokenizers import byte_level, characters
 
 
 def encoded(text: str, tokenizer: Any) -> EncodedPrompts:
@@ -105,3 +106,37 @@ def test_thinking_that_may_be_switched_off_is_on() -> None:
         "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
     )
     assert prompt_of("x", tokenizer).endswith("assistant\n<think>\n")
+
+
+def test_templates_are_those_of_the_published_code():
+    assert render("none", "1+1=", None) == "1+1="
+    assert render("qwen_math", "Q {x} %s", None) == (
+        "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n"
+        "<|im_start|>user\nQ {x} %s<|im_end|>\n<|im_start|>assistant\n"
+    )
+    r1 = render("r1", "Q", None)
+    assert r1.startswith("A conversation between User and Assistant. The User asks a question, and the Assistant")
+    assert r1.endswith("<answer> answer here </answer>.\nUser: Q\nAssistant: <think>")
+    assert "  " not in r1 and r1.count("\n") == 2
+    tokenizer = byte_level()
+    tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant: "
+    chat = render("chat", "Q", tokenizer)
+    assert chat == "user: Q\nPlease reason step by step, and put your final answer within \\boxed{}.\nassistant: "
+
+
+def test_chat_without_a_chat_template_says_what_to_set():
+    with pytest.raises(ConfigError, match=r"has no chat template; set data.template to one of qwen_math, r1, none"):
+        render("chat", "Q", build_tokenizer())
+
+
+def test_encoding_leaves_out_and_counts_long_prompts():
+    problems = [Problem(str(n), "x" * n, ("1",)) for n in (2, 3, 4)]
+    config = DataConfig(source="toy", template="none", max_prompt_tokens=4)
+    tokenizer = characters()
+    tokenizer.special_tokens_pattern = "bos"
+    (bos,) = tokenizer("")["input_ids"]
+    encoded = encode_prompts(problems, config, tokenizer)
+    # one special token each: 3, 4 and 5 tokens; counting without it would keep all three
+    assert encoded == ([(problems[0], (bos, 120, 120)), (problems[1], (bos, 120, 120, 120))], 1, ())
+    with pytest.raises(DataError, match=r"all 1 prompts .* data.max_prompt_tokens=4 \(the shortest has 5\)"):
+        encode_prompts(problems[2:], config, tokenizer)

@@ -15,11 +15,11 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from engines.test_families import FamilyModel
 from seed_grpo.config import ModelConfig
 from seed_grpo.errors import ModelError
 from seed_grpo.pretrained.fit import check_weights
 from seed_grpo.train.model import load_model
+from support.family_model import FamilyModel
 from support.model_folders import (
     SINGLE,
     Change,

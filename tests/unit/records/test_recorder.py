@@ -8,16 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from seed_grpo.commands.console import Console
 from seed_grpo.config import Config
 from seed_grpo.errors import TrainerError
-from seed_grpo.loop.interfaces import Batch, LostGroup
 from seed_grpo.loop.ledger import LOST, NOT_FINITE, REPLACED
-from seed_grpo.loop.queue import ReadyGroup
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
@@ -25,6 +22,7 @@ from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.supervision.prometheus import Monitor
 from support.controller_world import FakeCheckpoints, World
 from support.judged_group import judged_group
+from support.recorded_batch import batch_of_three
 
 SECONDS = {"rollout": 1.0, "train": 0.5, "total": 2.0}
 
@@ -45,25 +43,6 @@ def recorder(
     gauges = {"rollout_workers": 2.0}
     watch = FirstRewards(made)
     return Recorder(RunDirectory(path, made), console, fetch, lambda: gauges, Monitor("test"), watch)
-
-
-def ready(group_id: int) -> ReadyGroup:
-    return ReadyGroup(judged_group(group_id).summary, payload=group_id)
-
-
-def batch_of_three() -> Batch:
-    """Groups 6 and 8 were dropped, 7 was trained, and 5 was lost."""
-    return Batch(
-        step=3,
-        version=2,
-        rounds=1,
-        groups=[ready(7)],
-        dropped=[(ready(6), REPLACED), (ready(8), NOT_FINITE)],
-        lost=[LostGroup(5, "p5")],
-        scale_P=np.array([0.99]),
-        overlong_PG=[np.array([-0.25, 0.0, 0.0])],
-        advantages_PG=[np.array([0.5, -0.5, 0.0])],
-    )
 
 
 def test_dropped_groups_are_on_record_with_their_reason_and_without_an_estimate(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from torch import distributed, multiprocessing
 
 from seed_grpo.algo.loss import COUNTS, MAXIMA, MEANS, SUMS, policy_loss
 from seed_grpo.train.loss_metrics import METRICS, StepTotals
-from unit.algo.test_loss import LENGTHS, config_of, cut, random_tokens
+from support.loss_tokens import LENGTHS, config_of, cut, random_tokens
 
 
 def test_every_metric_has_a_meaning():

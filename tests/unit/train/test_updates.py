@@ -12,6 +12,7 @@ from torch import distributed
 
 from seed_grpo.errors import TrainerError
 from seed_grpo.messages import Sample
+from seed_grpo.train.schedule import learning_rate
 from seed_grpo.train.updates import Applied, Pass, Place, Updates
 from support.trainer_process import make_config
 
@@ -145,3 +146,10 @@ def test_the_last_micro_batch_of_every_update_is_told():
     lasts = [event[1] for event in backend.events if event[0] == "backward"]
     assert lasts == [False, False, True] * 2 or lasts == ([False] * (len(lasts) // 2 - 1) + [True]) * 2
     assert len(lasts) > 4
+
+
+def test_learning_rates_by_hand():
+    config = make_config("unused", schedule="linear", warmup_steps=2, learning_rate=0.8).trainer
+    assert [learning_rate(step, 6, config) for step in range(6)] == pytest.approx([0.4, 0.8, 0.8, 0.6, 0.4, 0.2])
+    config = make_config("unused", warmup_steps=2, learning_rate=0.8).trainer
+    assert [learning_rate(step, 6, config) for step in range(4)] == pytest.approx([0.4, 0.8, 0.8, 0.8])

@@ -16,8 +16,8 @@ from seed_grpo.weight_sync.gloo.group import GlooGroup
 from seed_grpo.weight_sync.gloo.in_place import find_places
 from seed_grpo.weight_sync.gloo.staging import PARTS, Staging
 from seed_grpo.weight_sync.gloo.stream import receive, send
+from support.sent_weights import TIMEOUT, FakeWeights, assert_same
 from support.sockets import free_port
-from unit.test_weight_sync import TIMEOUT, FakeWeights, assert_same
 
 
 def test_buckets_by_hand() -> None:

@@ -14,6 +14,8 @@ from seed_grpo.runtime.cluster.connection import spawn
 from seed_grpo.runtime.cluster.placement import Pool
 from seed_grpo.runtime.workers.probes import Watched
 
+pytestmark = pytest.mark.engine
+
 PLACE = Pool("trainer", 1, 0.1, 0.0, {"CUDA_VISIBLE_DEVICES": "3,4"})
 
 
