@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import resource
-import sys
 import tempfile
 import time
 import traceback
