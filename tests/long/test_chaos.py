@@ -1,4 +1,4 @@
-"""Sixty kills in a row, ten of each of six kinds, in a learning run: `tests/run.sh -m long -s tests/test_chaos.py`.
+"""Sixty kills in a row, ten of each of six kinds, in a learning run: `tests/run.sh long -s tests/long/test_chaos.py`.
 
 The run trains the quickstart's model asynchronously, with two rollout workers, on two Ray nodes. A process, or a whole
 node with all that runs there, is killed at a random moment, and the next one as soon as all is well again and a random

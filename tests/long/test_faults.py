@@ -1,6 +1,6 @@
 """Faults that happen to real runs, one of each kind, on a tiny model: the run goes on by itself, or says why it ends.
 
-Many of them in a row are in `test_chaos.py`. They run with `tests/run.sh -m long tests/test_faults.py`.
+Many of them in a row are in `test_chaos.py`. They run with `tests/run.sh long tests/long/test_faults.py`.
 """
 
 import os

@@ -1,9 +1,9 @@
 """Real pretrained models through the whole system on CPU: doctor, evaluation, two steps, export.
 
-Asked for with `-m long`; it downloads 93 and 240 MB (see `pretrained_models`), needs the data sets of `SEED_GRPO_DATA`,
-and takes some minutes a model. What is shown: log-probabilities
-of vLLM and of the trainer agree on a real model as on a tiny one, before training and after each step, with the chat
-template and with none; and the export is what was trained. Whether the policy learns in two steps is not looked at.
+It runs with `tests/run.sh long`, downloads 93 and 240 MB (see `pretrained_models`), needs the data sets of
+`SEED_GRPO_DATA`, and takes some minutes a model. What is shown: log-probabilities of vLLM and of the trainer agree on a
+real model as on a tiny one, before training and after each step, with the chat template and with none; and the export
+is what was trained. Whether the policy learns in two steps is not looked at.
 """
 
 from __future__ import annotations
