@@ -1,5 +1,6 @@
 """The rules of the layout hold in this tree, and each one that is broken on purpose is caught."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -74,6 +75,16 @@ def test_the_top_level_holds_what_the_layout_names() -> None:
         layout.check_top_level([name for name in listed.stdout.splitlines() if (ROOT / name).is_file()], TOP_LEVEL)
         == []
     )
+
+
+def test_the_tests_that_hold_the_invariants_are_there() -> None:
+    """Every bullet of the README: a link to a file, and names of its tests."""
+    bullets = re.findall(r"^   - \[(.+?)\]\((.+?)\)(.*(?:\n     .*)*)", (TESTS / "README.md").read_text(), re.MULTILINE)
+    assert len(bullets) > 20
+    for shown, link, names in bullets:
+        assert shown == link
+        for name in re.findall(r"`(\w+)`", names):
+            assert f"def {name}(" in (TESTS / link).read_text(), f"{link} has no {name}"
 
 
 @pytest.mark.parametrize(
