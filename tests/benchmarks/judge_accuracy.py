@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from answer_pairs import PAIRS
 from benchmarks.judge_peer import PREPARATIONS, MathVerify
 from benchmarks.tables import heading, progress, records, share, show, show_list
 from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.extract import extract_answer
 from seed_grpo.verify.judge import Judge
+from support.answer_pairs import PAIRS
 
 TELLS = {Verdict.CORRECT: True, Verdict.INCORRECT: False, Verdict.NO_ANSWER: False}
 """what a verdict says of a pair; the other two say nothing"""
@@ -68,7 +68,7 @@ def accuracy(data: Path) -> None:
         heading("Accuracy: grader_cases_dev.jsonl")
         _report([_outcome(judge, math_verify, pair) for pair in progress(cases, "pairs")], math_verify)
         own = list(_own_pairs())
-        heading("Accuracy: the pairs of tests/answer_pairs.jsonl")
+        heading("Accuracy: the pairs of tests/support/answer_pairs.jsonl")
         _report([_outcome(judge, math_verify, pair) for pair in progress(own, "pairs")], math_verify)
     judge.close()
 

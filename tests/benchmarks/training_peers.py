@@ -20,7 +20,7 @@ import torch
 from benchmarks.peers import CORES, Watch, exact_norm, forget_peak, peak_mib, resident_mib, say, wait_for_go
 from benchmarks.step_batch import BETAS, COMPLETIONS, LEARNING_RATE, LONGEST, MAX_GRAD_NORM, PROMPT_TOKENS, PROMPTS
 from seed_grpo.messages import Sample
-from sockets import free_port
+from support.sockets import free_port
 
 ROWS = PROMPTS * COMPLETIONS
 

@@ -28,13 +28,13 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from benchmarks.tables import heading, show
-from running_engine import EngineThread
 from seed_grpo.config import Config
 from seed_grpo.train.weights import PolicyWeights
 from seed_grpo.weight_sync.factory import TransportSender
 from seed_grpo.weight_sync.gloo.group import GlooGroup
-from sockets import free_port
-from tiny_model import make_tokenizer
+from support.running_engine import EngineThread
+from support.sockets import free_port
+from support.tiny_model import make_tokenizer
 
 BUCKET_MIB = 64
 ROUNDS = 7

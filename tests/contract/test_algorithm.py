@@ -1,0 +1,37 @@
+"""Every scale, every advantage and every aggregation of tokens: what all of a kind must hold."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from seed_grpo.algo.advantage import ADVANTAGES, advantages_G
+from seed_grpo.algo.loss import AGGREGATIONS, token_weights_B
+from seed_grpo.algo.scale import SCALES, scale
+from seed_grpo.config.sections import ScaleConfig
+
+
+@pytest.mark.parametrize("kind", SCALES)
+def test_every_scale_is_one_without_uncertainty_and_stays_in_the_unit_interval(kind):
+    config = ScaleConfig(kind=kind, alpha=1.0, gamma=3.0)
+    values = [scale(entropy, math.log(8), config) for entropy in np.linspace(0, math.log(8), 20)]
+    assert values[0] == 1.0
+    assert all(0.0 <= value <= 1.0 for value in values)
+    assert values == sorted(values, reverse=True)
+    assert scale(0.0, 0.0, config) == 1.0  # fewer than two completions: no uncertainty is known
+
+
+@pytest.mark.parametrize("kind", ADVANTAGES)
+def test_advantages_without_a_signal_are_exact_zeros(kind):
+    # (0.1 + 0.1 + 0.1) / 3 is not 0.1: a plain r - mean(r) leaves -1e-17, and rows that have no signal would be run
+    equal = advantages_G(np.full(3, 0.1), np.ones(3, bool), kind)
+    alone = advantages_G(np.array([1.0, 0.0]), np.array([True, False]), kind)
+    assert not equal.any() and not alone.any()
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_token_weights_without_tokens_are_zeros(aggregation):
+    assert token_weights_B(np.array([0, 0]), aggregation, 6, 10).tolist() == [0, 0]
+    assert token_weights_B(np.array([], np.int64), aggregation, 6, 10).tolist() == []

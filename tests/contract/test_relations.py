@@ -1,0 +1,45 @@
+"""Every equivalence relation: it can be configured, is reflexive and symmetric, and equal forms have equal hashes."""
+
+import itertools
+from typing import get_args
+
+import pytest
+
+from seed_grpo.config.sections import VerifierConfig
+from seed_grpo.messages import Verdict
+from seed_grpo.verify.judge import Judge
+from seed_grpo.verify.relations import RELATIONS
+from support.answer_pairs import PAIRS
+from support.judging import said, same
+from support.relation_settings import settings_of
+
+SPELLINGS = [text for equal, unequal in PAIRS.values() for pair in (*equal[:2], *unequal[:2]) for text in pair]
+PROGRAMS = ["print(1)", "print( 2 - 1 )", "print(2)", "print(1)\n1/0", "1/0", "not a program"]
+
+
+def test_every_relation_can_be_configured():
+    assert set(get_args(VerifierConfig.model_fields["relation"].annotation)) == set(RELATIONS)
+
+
+@pytest.mark.parametrize("name", RELATIONS)
+def test_relations_keep_the_contract(name, tmp_path):
+    judge = Judge(VerifierConfig(relation=name, **settings_of(name, tmp_path)))
+    relation, texts = judge._relation, PROGRAMS if name == "code" else SPELLINGS
+    try:
+        forms = [relation.parse(text) for text in texts]
+        for text, form in zip(texts, forms, strict=True):
+            again = relation.parse(f" {text} ")
+            assert form == again and hash(form) == hash(again)
+            assert said(judge, text, text) is Verdict.CORRECT
+        equal = 0
+        for first, second in itertools.combinations(forms, 2):
+            if first == second:
+                equal += 1
+                assert hash(first) == hash(second)
+            else:
+                assert relation.compare(first, second, judge._rules) is relation.compare(second, first, judge._rules)
+        assert equal > 0  # the hashes of some were looked at
+        for first, second in itertools.islice(zip(texts[::2], texts[1::2], strict=True), 0, None, 3):
+            same(judge, first, second)
+    finally:
+        judge.close()

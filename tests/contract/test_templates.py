@@ -1,0 +1,10 @@
+"""Every template of prompts."""
+
+from __future__ import annotations
+
+from seed_grpo.config.sections import DataConfig
+from seed_grpo.data.templates import TEMPLATES
+
+
+def test_every_template_of_the_configuration_is_in_the_table():
+    assert set(TEMPLATES) == set(DataConfig.model_fields["template"].annotation.__args__)

@@ -1,0 +1,1 @@
+"""What tests share: fakes, small models, recorded runs, real engines in processes of their own."""

@@ -1,0 +1,229 @@
+"""Checks of the rules of the layout, each a function of a folder that holds a package, so that a test can break one.
+
+Every check returns its violations, one line each, and an empty list where the rule holds. An import counts wherever it
+stands: at the top, inside a function, or for typing alone.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+FLOORS = (
+    ("", "cli"),  # the package itself is its public API, which reaches everything
+    ("commands",),
+    ("runtime", "evaluate"),
+    ("records",),
+    ("train", "weight_sync", "loop", "verify", "data", "arithmetic"),
+    ("rollout",),
+    ("pretrained",),
+    ("algo", "semantics"),
+    ("config",),
+    ("messages", "errors", "seeds", "rendezvous"),
+)
+"""from the top; a module may import from its own floor and from those below"""
+
+OWNERS: Mapping[str, tuple[str, ...]] = {
+    "ray": ("runtime",),
+    "vllm": ("rollout.vllm", "weight_sync"),
+    "deepspeed": ("train.deepspeed_engine", "train.sequence_parallel"),
+    "sympy": ("verify",),
+    "pylatexenc": ("verify",),
+    "peft": ("train.lora",),
+    "pydantic": ("config",),
+    "trl": (),  # the trainer is measured against it, in tests only
+    "math_verify": (),  # so is the judge
+}
+"""third-party package -> the folders and modules that may import it"""
+
+WITHOUT_TORCH = ("config", "messages", "records", "loop", "verify.math", "commands.plan", "commands.plan_page")
+
+FILES_OF_A_FOLDER = 14
+LINES_OF_A_FILE = 350
+LINES_OF_A_FUNCTION = 60
+ONE_THING = "is one thing"
+"""words at the head of a file that may be longer"""
+
+FIRST_WORDS = {"of", "what", "by", "where", "that", "which", "from", "with", "how", "whether"}
+"""words that no docstring begins with"""
+
+EVALUATES = re.compile(r"\b(eval|exec|sympify|parse_expr|os\.system)\(|shell=True")
+
+
+def modules_of(package: Path) -> dict[str, Path]:
+    """Paths of the modules by name within the package: "" for the package itself, "algo.loss" for algo/loss.py."""
+    names = {path: ".".join(path.relative_to(package).with_suffix("").parts) for path in sorted(package.rglob("*.py"))}
+    return {name.removesuffix("__init__").rstrip("."): path for path, name in names.items()}
+
+
+def imported_by(path: Path, package: Path) -> Iterator[str]:
+    """Names that the import statements of a file may mean, absolute: `from a.b import c` gives a.b and a.b.c."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from _imported_from(node, path, package)
+
+
+def _imported_from(node: ast.ImportFrom, path: Path, package: Path) -> Iterator[str]:
+    module = node.module or ""
+    if node.level:
+        folder = path.relative_to(package.parent).parts[: -node.level]
+        module = ".".join([*folder, *filter(None, [node.module])])
+    yield module
+    yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def graph_of(package: Path) -> dict[str, set[str]]:
+    """Modules of the package that each module imports; a folder only where a name is taken from the folder itself."""
+    modules = modules_of(package)
+    graph = {}
+    for name, path in modules.items():
+        named = [n for n in imported_by(path, package) if _inside(n, package.name)]
+        found = {n.removeprefix(package.name).removeprefix(".") for n in named} & modules.keys()
+        folders = {n for n in found if modules[n].name == "__init__.py"}
+        graph[name] = found - {n for n in folders if any(_inside(m, n) for m in found - {n})} - {name}
+    return graph
+
+
+def _inside(name: str, folder: str) -> bool:
+    """Whether a module is a folder or module, or in it; "" is the whole package."""
+    return not folder or name == folder or name.startswith(f"{folder}.")
+
+
+def check_floors(package: Path) -> list[str]:
+    """Rule 1: nothing imports upwards, and every part of the package has a floor."""
+    floor = {part: number for number, parts in enumerate(FLOORS) for part in parts}
+    graph = graph_of(package)
+    parts = {name: name.partition(".")[0] for name in graph}
+    found = [f"{part} has no floor" for part in sorted(set(parts.values()) - floor.keys())]
+    for name, targets in graph.items():
+        for target in sorted(targets):
+            here, there = floor.get(parts[name]), floor.get(parts[target])
+            if here is not None and there is not None and there < here:
+                found.append(f"{name} imports {target or 'the package'}, upwards")
+    return found
+
+
+def check_circles(package: Path) -> list[str]:
+    """Rule 2: no two files reach each other."""
+    graph = graph_of(package)
+    reached = {name: _reached_from(name, graph) for name in graph}
+    circles = {frozenset(m for m in reached[name] if name in reached[m]) for name in graph if name in reached[name]}
+    return [f"a circle: {', '.join(sorted(circle))}" for circle in sorted(circles, key=sorted)]
+
+
+def _reached_from(name: str, graph: Mapping[str, set[str]]) -> set[str]:
+    """Modules that imports lead to from this one, itself only if they lead back."""
+    reached: set[str] = set()
+    ahead = list(graph[name])
+    while ahead:
+        module = ahead.pop()
+        if module not in reached:
+            reached.add(module)
+            ahead.extend(graph[module])
+    return reached
+
+
+def check_owners(package: Path) -> list[str]:
+    """Rule 3: third-party packages appear only at the edge that owns them, and torch not where nothing is computed."""
+    found = []
+    for name, path in modules_of(package).items():
+        imported = {n.partition(".")[0] for n in imported_by(path, package)}
+        for third_party, owners in OWNERS.items():
+            if third_party in imported and not any(_inside(name, owner) for owner in owners):
+                found.append(f"{name} imports {third_party}")
+        if "torch" in imported and any(_inside(name, folder) for folder in WITHOUT_TORCH):
+            found.append(f"{name} imports torch")
+    return found
+
+
+def check_folders(package: Path) -> list[str]:
+    """Rule 4: no folder holds more than 14 files, its `__init__.py` and README not counted."""
+    found = []
+    for folder in sorted({path.parent for path in package.rglob("*.py")}):
+        own = [p for p in folder.iterdir() if p.is_file() and p.name not in ("__init__.py", "README.md")]
+        if len(own) > FILES_OF_A_FOLDER:
+            found.append(f"{folder.relative_to(package.parent)} has {len(own)} files, at most {FILES_OF_A_FOLDER}")
+    return found
+
+
+def check_sizes(folder: Path) -> list[str]:
+    """Rule 4: a file has at most 350 lines, unless its head says that it is one thing; a function has at most 60."""
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        text, where = path.read_text(), path.relative_to(folder.parent)
+        tree, lines = ast.parse(text), text.count("\n")
+        if lines > LINES_OF_A_FILE and ONE_THING not in (ast.get_docstring(tree) or ""):
+            found.append(f"{where} has {lines} lines, and its head does not say that it {ONE_THING}")
+        for node in _functions(tree):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > LINES_OF_A_FUNCTION:
+                found.append(f"{where}: {node.name} has {length} lines, at most {LINES_OF_A_FUNCTION}")
+    return found
+
+
+def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def check_docstrings(package: Path) -> list[str]:
+    """House style 21: every module has a docstring, and no docstring's first word hangs on what stands above it."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        tree, where = ast.parse(path.read_text()), path.relative_to(package.parent)
+        if not ast.get_docstring(tree):
+            found.append(f"{where} has no docstring")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                word = re.match(r"\W*(\w*)", ast.get_docstring(node) or "")
+                if word and word[1].lower() in FIRST_WORDS:
+                    name = getattr(node, "name", "the module")
+                    found.append(f"{where}: the docstring of {name} begins with {word[1]}")
+    return found
+
+
+def check_places_of_tests(package: Path, unit: Path) -> list[str]:
+    """Rule 5: a test stands where its module does, as `test_<module>.py` or as `<module>/test_<topic>.py`."""
+    modules = modules_of(package)
+    found = []
+    for path in sorted(unit.rglob("test_*.py")):
+        folders = path.relative_to(unit).parts[:-1]
+        module = ".".join([*folders, path.stem.removeprefix("test_")])
+        if module not in modules and not _is_file(".".join(folders), modules):
+            found.append(f"{path.relative_to(unit.parent)} tests neither a module {module} nor a topic of a module")
+    return found
+
+
+def _is_file(module: str, modules: Mapping[str, Path]) -> bool:
+    return module in modules and modules[module].name != "__init__.py"
+
+
+def check_marks(tests: Path) -> list[str]:
+    """Test files of engines/ and long/ carry the mark of their folder; none of unit/ and contract/ starts an engine."""
+    found = []
+    for path in sorted(tests.rglob("test_*.py")):
+        text, folder = path.read_text(), path.relative_to(tests).parts[0]
+        for mark in ("engine", "long"):
+            if folder.startswith(mark) and f"mark.{mark}" not in text:
+                found.append(f"{path.relative_to(tests)} has no mark {mark}")
+        if folder in ("unit", "contract") and "mark.engine" in text:
+            found.append(f"{path.relative_to(tests)} starts engines")
+    return found
+
+
+def check_evaluation(package: Path) -> list[str]:
+    """Invariant 4, as far as the source shows it: no eval, exec, sympify, parse_expr, shell."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            code = line.split("#")[0]
+            if EVALUATES.search(code) and ".eval()" not in code:
+                found.append(f"{path.relative_to(package.parent)}:{number}: {line.strip()}")
+    return found
+
+
+def check_top_level(tracked: Iterable[str], allowed: set[str]) -> list[str]:
+    """The repository's top level holds only what the layout names, and dot files."""
+    names = {name.partition("/")[0] for name in tracked}
+    return [f"{name} is at the top level" for name in sorted(names - allowed) if not name.startswith(".")]
