@@ -12,8 +12,8 @@ import pytest
 from judged_group import judged_group
 from seed_grpo.errors import CheckpointError
 from seed_grpo.loop.interfaces import OpenGroups
+from seed_grpo.records.checkpoint import MANIFEST, latest, step_of, writing
 from seed_grpo.runtime.checkpoints import Checkpoints, GroupsUnpickler
-from seed_grpo.train.checkpoint import MANIFEST, latest, step_of, writing
 
 
 def write(directory, step, keep=2, content="state"):

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from model_folders import setting
 from seed_grpo.errors import CheckpointError, ModelError, TrainerError
 from seed_grpo.train.model import load_model
-from seed_grpo.train.schedule import learning_rate
+from seed_grpo.train.updates import learning_rate
 from tiny_model import make_tiny_model
 from trainer_process import largest_difference, make_config, make_samples, run_ranks, weights_of
 

@@ -12,8 +12,8 @@ from seed_grpo.commands.console import Console
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, ModelError
+from seed_grpo.records import checkpoint
 from seed_grpo.records.files import claimed
-from seed_grpo.train import checkpoint
 from tiny_model import make_tiny_model
 
 

@@ -33,7 +33,7 @@ from seed_grpo.runtime.cluster.connection import check_cluster, connected, place
 from seed_grpo.runtime.cluster.placement import Plan, make_plan
 from seed_grpo.runtime.first_rewards import FirstRewards
 from seed_grpo.runtime.supervision.heartbeats import Supervision, supervise
-from seed_grpo.runtime.weight_publisher import ProvenSync
+from seed_grpo.runtime.weight_publisher import WeightPublisher
 from seed_grpo.runtime.workers.pipeline import Pipeline
 from seed_grpo.runtime.workers.trainer_group import TrainerPool
 from seed_grpo.weight_sync.canary import probe_token_ids
@@ -163,7 +163,7 @@ def _assemble(
         pipeline=pipeline,
         queue=queue,
         trainer=trainer,
-        sync=ProvenSync(config, trainer, pipeline, probe_of(config, prepared), supervision, console.say),
+        sync=WeightPublisher(config, trainer, pipeline, probe_of(config, prepared), supervision, console.say),
         evaluator=evaluator,
         recorder=recorder,
         checkpoints=Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints),

@@ -11,7 +11,7 @@ from seed_grpo import messages
 from seed_grpo.errors import CheckpointError
 from seed_grpo.loop import interfaces
 from seed_grpo.loop.interfaces import OpenGroups, Trainer
-from seed_grpo.train.checkpoint import latest, writing
+from seed_grpo.records.checkpoint import latest, writing
 
 NUMPY = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_reconstruct")}
 

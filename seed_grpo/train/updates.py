@@ -23,12 +23,11 @@ from torch import distributed
 
 from seed_grpo.algo.loss import LossParts, LossTokens, policy_loss, token_weights_B
 from seed_grpo.algo.microbatch import plan_micro_batches
-from seed_grpo.config import Config
+from seed_grpo.config import Config, TrainerConfig
 from seed_grpo.errors import TrainerError
 from seed_grpo.messages import Sample, StepResult
 from seed_grpo.seeds import Use, derive_seed
 from seed_grpo.train.loss_metrics import StepTotals
-from seed_grpo.train.schedule import learning_rate
 
 MOST_SKIPPED = 3
 """updates in a row that may be skipped; the last of them stops the run"""
@@ -267,3 +266,20 @@ def _token_ids(samples: Sequence[Sample], rows: Sequence[int]) -> Rows:
     if not rows:
         return [(np.zeros(1, np.int32), np.zeros(1, np.int32))]
     return [(samples[row].prompt_ids_T, samples[row].completion_ids_T) for row in rows]
+
+
+def learning_rate(step: int, steps: int, config: TrainerConfig) -> float:
+    """Learning rate of step number `step`.
+
+    The first `warmup_steps` steps rise linearly, from 1 / warmup_steps of the peak to the peak. After them `constant`
+    stays there, and `linear` falls by equal amounts so that it would be 0 one step past the last.
+
+    Args:
+        step: 0 for the first step.
+        steps: steps of the run.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.schedule == "linear":
+        return config.learning_rate * max(0, steps - step) / (steps - config.warmup_steps)
+    return config.learning_rate

@@ -31,8 +31,8 @@ from benchmarks.tables import heading, show
 from running_engine import EngineThread
 from seed_grpo.config import Config
 from seed_grpo.train.weights import PolicyWeights
-from seed_grpo.weight_sync.factory import TransportSender
 from seed_grpo.weight_sync.gloo.group import GlooGroup
+from seed_grpo.weight_sync.vllm_bridge import TransportSender
 from sockets import free_port
 from tiny_model import make_tokenizer
 
