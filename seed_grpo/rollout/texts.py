@@ -33,7 +33,7 @@ class CompletionTexts:
 
         Args:
             token_ids: [T], with the token that ended it.
-            is_stopped: whether an end token or a stop ended it, and not a limit.
+            is_stopped: True for a completion that an end token or a stop ended, and not a limit.
             stopped_at: the stop string, or the id of a stop token; None for the tokenizer's end token.
         """
         string = stopped_at if isinstance(stopped_at, str) else ""

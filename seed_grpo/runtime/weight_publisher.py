@@ -73,7 +73,7 @@ class WeightPublisher:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a rollout worker is up and lacks the present weights."""
+        """True while a rollout worker is up and lacks the present weights."""
         return any(not worker.has_weights for worker in self._rollout.started)
 
     def publish(self, version: int) -> Synced:

@@ -48,8 +48,10 @@ class PolicyLogprobs(nn.Module):
         self._attention = attention
 
     def train(self, mode: bool = True) -> PolicyLogprobs:
-        """Keeps the model itself in eval mode always: with dropout, dropped layers or noise in its router it would be
-        another policy than the one that samples."""
+        """Keeps the model itself in eval mode always.
+
+        Dropout, dropped layers or noise in its router would make it another policy than the one that samples.
+        """
         super().train(mode)
         self.model.eval()
         return self
@@ -70,8 +72,10 @@ class PolicyLogprobs(nn.Module):
 
 
 class OutputLogprobs(nn.Module):
-    """The output matrix, applied by `lean_logprobs`. The matrix is this module's own parameter too, so that ZeRO-3 has
-    it whole where it is used."""
+    """The output matrix, applied by `lean_logprobs`.
+
+    The matrix is this module's own parameter too, so that ZeRO-3 has it whole while it is used.
+    """
 
     def __init__(self, output: nn.Linear) -> None:
         super().__init__()
@@ -93,7 +97,7 @@ def lean_logprobs(
         hidden_TH: [T, H] last hidden states.
         weight_VH: [V, H] output matrix, of the same dtype.
         targets_T: [T] int64, the tokens whose log-probabilities are asked for.
-        bias_V: [V], of the few models that have one.
+        bias_V: [V] bias of the few models that have one.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -171,7 +175,7 @@ def _logits(hidden_TH: Any, weight_VH: Any, bias_V: Any, block: slice) -> torch.
 
 
 def _columns(targets_T: torch.Tensor, block: slice) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each target's column in the block, clamped, and whether it is there at all."""
+    """Each target's column in the block, clamped, and a mask of the targets that lie in the block."""
     column_T = targets_T - block.start
     last = block.stop - block.start - 1
     return column_T.clamp(0, last), (column_T >= 0) & (column_T <= last)

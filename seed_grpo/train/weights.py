@@ -144,7 +144,7 @@ def write_safetensors(weights: PolicyWeights, folder: Path, writes: bool) -> Non
     """Writes weights as the shards and the index of a Hugging Face checkpoint; a collective over the ranks.
 
     Args:
-        writes: whether this rank writes; the others only take part in gathering.
+        writes: True for the one rank that writes; the others only take part in gathering.
     """
     metadata = weights.metadata()
     sizes = [info.num_bytes for info in metadata]

@@ -46,7 +46,7 @@ class GlooGroup:
 
     @property
     def is_closed(self) -> bool:
-        """Whether `close` was called."""
+        """True once `close` was called."""
         return self._group is None
 
     def broadcast(self, buffer: torch.Tensor) -> torch.distributed.Work:

@@ -35,7 +35,7 @@ class Copy:
     """first element"""
 
     def is_whole(self, slot: Slot) -> bool:
-        """Whether the bytes of the weight, as they are, are those of the target."""
+        """Tells whether the bytes of the weight, as they are, are those of the target."""
         like_slot = (slot.shape, slot.shape, slot.dtype, 0)
         alike = (self.size, self.target.shape, self.target.dtype, self.offset) == like_slot
         return alike and self.target.is_contiguous() and self.stride == self.target.stride()
