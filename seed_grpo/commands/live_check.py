@@ -27,7 +27,7 @@ from seed_grpo.runtime.cluster.calls import gather
 from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
 from seed_grpo.runtime.cluster.placement import make_plan
 from seed_grpo.runtime.supervision.supervise import supervise
-from seed_grpo.runtime.weight_publisher import ProvenSync
+from seed_grpo.runtime.weight_publisher import WeightPublisher
 from seed_grpo.runtime.workers.pool import WorkerPool
 from seed_grpo.runtime.workers.probes import watch
 from seed_grpo.runtime.workers.trainer_group import TrainerPool
@@ -126,7 +126,7 @@ def check_engine(name: str, actor: Any, trainer: TrainerPool, transport: str) ->
     """
     try:
         opened = seconds(lambda: trainer.connect({name: actor}))
-        sent = rate(lambda _: seconds(lambda: trainer.sync(0)), trainer.weight_bytes())
+        sent = rate(lambda _: seconds(lambda: trainer.send(0)), trainer.weight_bytes())
     except SeedGrpoError as error:
         if isinstance(error, TrainerLostError):
             trainer.restart(error)
@@ -134,14 +134,14 @@ def check_engine(name: str, actor: Any, trainer: TrainerPool, transport: str) ->
     return f"{transport} opened in {opened:.1f} s, {sent}"
 
 
-def check_canary(config: Config, sync: ProvenSync, rollout: WorkerPool) -> str:
+def check_canary(config: Config, sync: WeightPublisher, rollout: WorkerPool) -> str:
     """One sync to all engines with its proof, as a run begins.
 
     Raises:
         SeedGrpoError: it failed, or an engine had to be replaced; names it.
     """
     before = {worker.name: worker for worker in rollout.started}
-    synced = sync.push(0)
+    synced = sync.publish(0)
     replaced = [name for name, worker in before.items() if rollout.workers.get(name) is not worker]
     if replaced:
         raise WeightSyncError(f"{', '.join(replaced)} failed and had to be replaced, as told above")

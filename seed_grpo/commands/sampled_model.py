@@ -19,6 +19,7 @@ from seed_grpo.commands.train import export
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config, parse_config, read_tree
 from seed_grpo.errors import ConfigError
+from seed_grpo.records.checkpoint import latest
 from seed_grpo.records.files import claimed, write_atomically
 from seed_grpo.records.run_directory import MAY_CHANGE, check_same_run
 from seed_grpo.runtime.assembly import watch
@@ -26,7 +27,6 @@ from seed_grpo.runtime.cluster.connection import check_cluster, connected
 from seed_grpo.runtime.cluster.placement import machine_gpus, make_plan
 from seed_grpo.runtime.supervision.supervise import supervise
 from seed_grpo.runtime.workers.pipeline import Pipeline
-from seed_grpo.train.checkpoint import latest
 
 UNUSED_SECTIONS = ("warm_start", "evaluation", "trainer", "weight_sync")
 """of a run's settings, where nothing is trained"""

@@ -108,7 +108,7 @@ class Controller:
             unfinished = self._restore(*saved)
         self._parts.recorder.truncate_after(self.step)
         with self.clock.stage("weight_sync"):
-            self._parts.sync.push(self.step)
+            self._parts.sync.publish(self.step)
         self._parts.pipeline.submit(unfinished, self)
         self._evaluate_if_due()
 
@@ -158,7 +158,7 @@ class Controller:
         batch = batch.without(result.skipped, NOT_FINITE)
         self._close(batch)
         with clock.stage("weight_sync"):
-            synced = self._parts.sync.push(self.step)
+            synced = self._parts.sync.publish(self.step)
         if not self._config.run.deterministic:  # which hands in a step's requests alone
             self._issue(self._config.rollout.prompts_per_step)  # sampling goes on beside a checkpoint, too
         metrics = {**result.metrics, "canary_logprob_difference": synced.difference}
@@ -221,7 +221,7 @@ class Controller:
     def _attend(self) -> bool:
         """Called while groups are waited for: rollout workers that came up get the weights. Returns whether to stop."""
         if self._parts.sync.is_awaited and not self._stop:
-            self._parts.sync.push(self.step)
+            self._parts.sync.publish(self.step)
         return self._stop
 
     def _divide(self, sampled: Sequence[ReadyGroup], count: int) -> tuple[list[ReadyGroup], list[ReadyGroup]]:

@@ -169,9 +169,9 @@ class Synced(NamedTuple):
 
 
 class WeightSync(Protocol):
-    """The way from the trainer's weights to the engines; see `runtime.weight_publisher`."""
+    """Publishes weight versions; see `runtime.weight_publisher.WeightPublisher`."""
 
-    def push(self, version: int) -> Synced:
+    def publish(self, version: int) -> Synced:
         """Brings the trainer's weights to every rollout worker as `version`, and proves that they are there.
 
         Raises:

@@ -1,7 +1,9 @@
-"""What the program asks of an inference engine. Implementations: `vllm_engine.VllmEngine`."""
+"""Interface of an inference engine, and what it needs to receive weights. Implementation: `vllm.engine.VllmEngine`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,16 +11,29 @@ import numpy as np
 from seed_grpo.messages import Group, GroupTask
 
 
+@dataclass(frozen=True)
+class ReceivingEnd:
+    """An engine's end of a weight transport, e.g. `ReceivingEnd("nccl")`; see `weight_sync.transports`."""
+
+    backend: str
+    """name under which vLLM knows the receiving class"""
+    module: str = ""
+    """module that registers the receiving class, imported by every process of the engine; empty where vLLM has it"""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """environment variables of the engine's processes"""
+
+
 class RolloutEngine(Protocol):
     """One engine on one or more devices. All methods run on one event loop.
 
-    Generation and weight updates may interleave: an update pauses generation, keeps the requests, and lets them go
-    on under the new version; `Completion.versions_T` tells which version sampled which token.
+    Generation and weight updates may interleave. An update pauses generation and keeps the requests, which go on under
+    the new version; `Completion.versions_T` tells which version sampled which token.
     """
 
     async def generate(self, task: GroupTask) -> Group:
-        """Samples the G completions of a prompt, each with its own seed; a request past its deadline is aborted and
-        returned as far as it came, with `FinishReason.TIMEOUT`.
+        """Samples the G completions of a prompt, each with its own seed.
+
+        A request past its deadline is aborted and returned as far as it came, with `FinishReason.TIMEOUT`.
 
         Raises:
             RolloutError: the engine is dead, or refuses the prompt.
@@ -30,26 +45,26 @@ class RolloutEngine(Protocol):
         ...
 
     async def pause(self) -> None:
-        """Holds all requests; those handed in later wait."""
+        """Holds all requests, those that come later too."""
         ...
 
     async def resume(self) -> None:
         """Ends `pause`."""
         ...
 
-    async def init_weight_transfer(self, init_info: dict[str, Any]) -> None:
-        """Joins the transport's process group; `init_info` is what the transport's sender made for this engine."""
+    async def connect(self, init_info: dict[str, Any]) -> None:
+        """Joins the transport's process group; `init_info` is what the sender made for this engine."""
         ...
 
-    async def start_weight_update(self) -> None:
+    async def start_receiving(self) -> None:
         """Pauses generation and makes ready for new weights."""
         ...
 
-    async def update_weights(self, update_info: dict[str, Any]) -> None:
-        """Receives weights; blocks until they are in the model."""
+    async def receive(self, update_info: dict[str, Any]) -> None:
+        """Receives weights; returns when they are in the model."""
         ...
 
-    async def finish_weight_update(self, version: int) -> None:
+    async def finish_receiving(self, version: int) -> None:
         """Takes the received weights into use as `version` and resumes generation."""
         ...
 
@@ -62,7 +77,7 @@ class RolloutEngine(Protocol):
         ...
 
     async def abort_all(self) -> None:
-        """Gives up all groups that are being generated; they are returned as far as they came."""
+        """Aborts all groups that are being generated; they are returned as far as they came."""
         ...
 
     async def shutdown(self) -> None:

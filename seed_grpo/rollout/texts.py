@@ -1,8 +1,8 @@
-"""The text of a completion, and the token ids at which it stops.
+"""Text of a completion, and the token ids at which it stops.
 
-Consumes token ids and why they ended; produces the text that is judged, recorded and answered. It is decoded by the
-tokenizer, all at once and with special tokens: where `<answer>` is one, the answer stands between two of them. A stop
-string stays, as its tokens stay in what is trained; the token that ends a completion by itself is not part of the text.
+Consumes token ids and the reason of their end; produces the text that is judged, recorded and answered. The tokenizer
+decodes it all at once and with special tokens: where `<answer>` is one, the answer stands between two of them. A stop
+string stays, as its tokens stay in what is trained. A token that ends a completion by itself is not part of the text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class CompletionTexts:
 
         Args:
             ends: ids of the tokens that end a completion, whatever `stop` is: the tokenizer's and the model's.
-            vocab_size: of the model, which samples no token beyond it.
+            vocab_size: vocabulary of the model, which samples no token beyond it.
         """
         self._tokenizer = tokenizer
         self._ends = frozenset(ends)
@@ -33,7 +33,7 @@ class CompletionTexts:
 
         Args:
             token_ids: [T], with the token that ended it.
-            is_stopped: whether an end token or a stop ended it, and not a limit.
+            is_stopped: True for a completion that an end token or a stop ended, and not a limit.
             stopped_at: the stop string, or the id of a stop token; None for the tokenizer's end token.
         """
         string = stopped_at if isinstance(stopped_at, str) else ""

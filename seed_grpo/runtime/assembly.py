@@ -24,7 +24,7 @@ from seed_grpo.runtime.cluster.calls import Say
 from seed_grpo.runtime.cluster.placement import Plan
 from seed_grpo.runtime.supervision.prometheus import Sample
 from seed_grpo.runtime.supervision.supervise import Supervision
-from seed_grpo.runtime.weight_publisher import ProvenSync
+from seed_grpo.runtime.weight_publisher import WeightPublisher
 from seed_grpo.runtime.workers.pipeline import Pipeline
 from seed_grpo.runtime.workers.trainer_group import TrainerPool
 from seed_grpo.weight_sync.canary import probe_token_ids
@@ -41,7 +41,7 @@ class Running:
     pipeline: Pipeline
     trainer: TrainerPool
     queue: GroupQueue
-    sync: ProvenSync
+    sync: WeightPublisher
 
 
 def start(
@@ -59,7 +59,7 @@ def start(
     pipeline = Pipeline(config, plan, gang, supervision, say)
     trainer = TrainerPool(config, plan, gang, supervision, say)
     queue = GroupQueue(config.cluster.queue_capacity)
-    sync = ProvenSync(config, trainer, pipeline, _probe(config, prompts), supervision, say)
+    sync = WeightPublisher(config, trainer, pipeline, _probe(config, prompts), supervision, say)
     watch(supervision, pipeline, trainer, queue, sync)
     trainer.wait_started()
     pipeline.wait_started()
@@ -103,7 +103,7 @@ def watch(
     pipeline: Pipeline | None = None,
     trainer: TrainerPool | None = None,
     queue: GroupQueue | None = None,
-    sync: ProvenSync | None = None,
+    sync: WeightPublisher | None = None,
 ) -> None:
     """Registers what there is with hang reports and Prometheus; called once a supervision."""
     report, sources = supervision.hang_report, supervision.monitor.sources

@@ -12,7 +12,7 @@ from seed_grpo.errors import CheckpointError
 from seed_grpo.loop import interfaces
 from seed_grpo.loop.batch import OpenGroups
 from seed_grpo.loop.interfaces import Trainer
-from seed_grpo.train.checkpoint import latest, writing
+from seed_grpo.records.checkpoint import latest, writing
 
 NUMPY = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_reconstruct")}
 

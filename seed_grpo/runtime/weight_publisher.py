@@ -1,4 +1,8 @@
-"""Weight sync with proof: after every sync the canary must show the trainer's log-probabilities in every engine."""
+"""Publishing of weight versions: the trainer sends, every rollout worker receives, and the canary proves the arrival.
+
+Consumes the trainer's ranks and the pipeline's rollout workers; produces a `Synced` for each version. It runs on the
+driver and moves no weights itself. `weight_sync/README.md` has the picture.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +23,23 @@ from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.pipeline import Pipeline
 from seed_grpo.runtime.workers.pool import Worker
 from seed_grpo.runtime.workers.trainer_group import TrainerPool
-from seed_grpo.weight_sync.canary import compare_probe
+from seed_grpo.weight_sync import canary
 
 ATTEMPTS = 2
+"""failures of one kind, in publishing one version, at which the run stops or an engine is replaced"""
 WAIT_SECONDS = 1.0
+"""time between two looks for a rollout worker, where none is up"""
 PLACE_SECONDS = 600.0
-"""for a rollout worker to get its place where none is up, beside `rollout.start_timeout`"""
+"""time for a rollout worker to get its place where none is up, beside `rollout.start_timeout`"""
 
 
-class ProvenSync:
-    """Invariant 3: no engine whose probe differs from the trainer's gets a prompt. An engine that fails the proof
-    twice, or dies or hangs in a sync, is replaced; the others go on."""
+class WeightPublisher:
+    """Publishes weight versions.
+
+    Invariant 3: an engine whose probe differs from the trainer's gets no prompt.
+
+    An engine that fails the proof twice, or dies or hangs while it receives, is replaced; the others go on.
+    """
 
     def __init__(
         self,
@@ -52,8 +62,8 @@ class ProvenSync:
         self._probe_ids_T = probe_ids_T
         self._say = say
         self._supervision = supervision
-        self._joined: tuple[int, list[Worker]] | None = None
-        """whom the open transport joins: the trainer's ranks, by how often they were started, and the engines"""
+        self._connected: tuple[int, list[Worker]] | None = None
+        """members of the open transport: the incarnation of the trainer's ranks, and the engines"""
         self._phase = "no sync yet"
 
     def facts(self) -> dict[str, str]:
@@ -62,12 +72,13 @@ class ProvenSync:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a rollout worker is up and lacks the present weights."""
+        """True while a rollout worker is up and lacks the present weights."""
         return any(not worker.has_weights for worker in self._rollout.started)
 
-    def push(self, version: int) -> Synced:
-        """Sends the trainer's weights to every rollout worker that is up, as `version`, and proves that they are there.
-        Waits for one where none is up.
+    def publish(self, version: int) -> Synced:
+        """Sends the trainer's weights to every rollout worker that is up, as `version`, and proves that they arrived.
+
+        Waits for a worker where none is up.
 
         Raises:
             WeightSyncError: all engines failed the proof twice, or the transport failed twice though all live.
@@ -79,7 +90,7 @@ class ProvenSync:
             self._rollout.lack_weights()
             workers = self._members()
             try:
-                self._join(workers, clock)
+                self._connect(workers, clock)
                 with clock.stage("send"):
                     self._send(version, workers)
                 with clock.stage("prove"):
@@ -87,11 +98,8 @@ class ProvenSync:
             except TrainerLostError:
                 raise
             except SeedGrpoError as error:
-                if self._joined is not None:  # it came as far as sending: who was through went on, unproven
-                    for worker in workers:
-                        self._pipeline.distrust(worker, str(error))
-                self._joined = None
-                self._again(version, error)
+                self._disconnect(workers, error)
+                self._record_retry(version, error)
                 if not self._replace_dead(workers):
                     failures += 1
                     if failures == ATTEMPTS:
@@ -102,16 +110,14 @@ class ProvenSync:
                     self._pipeline.distrust(worker, str(faults[worker.name]))
             faulty += bool(faults)
             if faults and faulty < ATTEMPTS:
-                self._again(version, next(iter(faults.values())))
+                self._record_retry(version, next(iter(faults.values())))
                 continue
-            self._quarantine(workers, faults)
+            self._replace_faulty(workers, faults)
             self._phase = f"version {version} is everywhere"
             return Synced(max(differences), clock.seconds)
 
-    def _again(self, version: int, error: SeedGrpoError) -> None:
-        self._supervision.events.record("resynced", "weight sync", f"{error}; sending version {version} again")
-
     def _members(self) -> list[Worker]:
+        """The rollout workers that are up; waits for one where there is none."""
         self._phase = "waiting for a rollout worker"
         self._rollout.tend(now=True)
         began = time.monotonic()
@@ -125,17 +131,18 @@ class ProvenSync:
                 )
         return self._rollout.started
 
-    def _join(self, workers: list[Worker], clock: Clock) -> None:
-        joined = (self._trainer.incarnation, workers)
-        if joined != self._joined:
+    def _connect(self, workers: list[Worker], clock: Clock) -> None:
+        """Opens the transport, unless the open one has the same members."""
+        members = (self._trainer.incarnation, workers)
+        if members != self._connected:
             self._phase = f"opening the transport to {len(workers)} engines"
             with clock.stage("open"):
                 self._trainer.connect({worker.name: worker.actor for worker in workers})
-            self._joined = joined
+            self._connected = members
 
     def _send(self, version: int, workers: list[Worker]) -> None:
         self._phase = f"sending version {version} to {len(workers)} engines"
-        self._trainer.sync(version)
+        self._trainer.send(version)
 
     def _prove(self, workers: list[Worker]) -> tuple[list[float], dict[str, SeedGrpoError]]:
         """The differences of the engines that pass, and the faults of the others by name."""
@@ -149,13 +156,23 @@ class ProvenSync:
         faults: dict[str, SeedGrpoError] = {}
         for name, score_T in zip(calls, scores, strict=True):
             try:
-                differences.append(compare_probe(probe, score_T, self._config.canary_tolerance, name))
+                differences.append(canary.prove(probe, score_T, self._config.canary_tolerance, name))
             except WeightSyncError as fault:
                 faults[name] = fault
         return differences, faults
 
-    def _quarantine(self, workers: list[Worker], faults: Mapping[str, SeedGrpoError]) -> None:
-        """Engines that failed the proof are replaced; nothing was sampled since the sync."""
+    def _disconnect(self, workers: list[Worker], error: SeedGrpoError) -> None:
+        """Gives the transport up. Engines that had received went on unproven, so none of them is trusted."""
+        if self._connected is not None:
+            for worker in workers:
+                self._pipeline.distrust(worker, str(error))
+        self._connected = None
+
+    def _record_retry(self, version: int, error: SeedGrpoError) -> None:
+        self._supervision.events.record("resynced", "weight sync", f"{error}; sending version {version} again")
+
+    def _replace_faulty(self, workers: list[Worker], faults: Mapping[str, SeedGrpoError]) -> None:
+        """Replaces the engines that failed the proof; nothing was sampled since the sync."""
         if len(faults) == len(workers):
             raise next(iter(faults.values()))
         for worker in workers:
@@ -164,7 +181,11 @@ class ProvenSync:
         self._rollout.have_weights([worker for worker in workers if worker.name not in faults])
 
     def _replace_dead(self, workers: list[Worker]) -> bool:
-        """Replaces the workers whose engines do not answer, and says whether there were any."""
+        """Replaces the workers whose engines do not answer.
+
+        Returns:
+            whether there were any.
+        """
         calls = {worker: call_engine(worker.actor, "heartbeat") for worker in workers}
         limit = self._config.supervision.heartbeat_timeout
         done, _ = ray.wait(list(calls.values()), num_returns=len(calls), timeout=limit, fetch_local=False)

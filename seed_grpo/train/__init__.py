@@ -1,1 +1,1 @@
-"""Training: the engine interface, the DeepSpeed engine behind it, log-probabilities, and checkpoints."""
+"""Training: the engine interface, the DeepSpeed engine behind it, and all that a step is made of."""

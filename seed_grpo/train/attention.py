@@ -2,7 +2,7 @@
 
 Consumes queries, keys and values of a `PackedRow`; produces the attended values. No token sees another sequence: on a
 GPU in bfloat16 by FlashAttention's variable-length kernel, elsewhere by scaled-dot-product attention over blocks of
-sequences of like length. That is the block-diagonal causal mask without its mask: the cost is the sum of the squared
+sequences of like length. The result is that of a block-diagonal causal mask. The cost is the sum of the squared
 lengths, not the square of their sum.
 
 A model is loaded with `attn_implementation=NAME`, and called with `attend=` an `Attention` and `sequences=` the row's.
@@ -24,11 +24,11 @@ NAME = "seed_grpo_packed"
 
 
 class Reach(NamedTuple):
-    """Which tokens of a row see which, and how much their products count."""
+    """Settings of one layer's attention: the tokens that each token sees, and the weight of their products."""
 
     sequences: Sequences
     scaling: float | None
-    """of the products; None: 1 / sqrt(D)"""
+    """factor of the products; None: 1 / sqrt(D)"""
     window: int | None
     """number of tokens seen, with oneself; None: all before"""
 
@@ -38,8 +38,10 @@ Attention = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Reach], torch.Te
 
 
 def blocks(query_LHD: torch.Tensor, key_LHD: torch.Tensor, value_LHD: torch.Tensor, reach: Reach) -> torch.Tensor:
-    """Scaled-dot-product attention, block by block. A shorter sequence is padded on the right, where causality keeps
-    its own tokens from seeing the padding."""
+    """Scaled-dot-product attention, block by block.
+
+    A shorter sequence is padded on the right: causality keeps its own tokens from seeing the padding.
+    """
     sequences, scaling, window = reach
     parts = []
     for places_NL, kept in sequences.blocks:
@@ -83,11 +85,11 @@ def variable_length(
 
 
 ATTENTIONS: dict[tuple[str, str], Attention] = {("cuda", "bfloat16"): variable_length}
-"""By device and dtype; `blocks` where there is none."""
+"""attentions by device and dtype; `blocks` for all others"""
 
 
 def attention_for(device: str, dtype: str) -> Attention:
-    """The fastest that the device has for the dtype."""
+    """The fastest attention that the device has for the dtype."""
     return ATTENTIONS.get((device, dtype), blocks)
 
 
@@ -99,7 +101,7 @@ def _window_as_mask(local_size: int | None = None, **_: Any) -> torch.Tensor | N
     """The number of tokens that each token sees, in place of a layer's mask; None: all before.
 
     Returns:
-        [1, 1, 1, 1] int64 on the CPU, since layers hand a mask on as it is, or cut pieces out of four dimensions.
+        [1, 1, 1, 1] int64 on the CPU, since layers pass a mask on as it is, or cut pieces out of four dimensions.
     """
     return None if local_size is None else torch.full((1, 1, 1, 1), local_size)
 

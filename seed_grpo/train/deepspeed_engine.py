@@ -1,12 +1,12 @@
-"""One rank of the trainer on DeepSpeed: `train.interface.TrainEngine` for ZeRO 0 to 3, on CPU (gloo) and GPU (nccl).
+"""One rank of the trainer on DeepSpeed: implements `train.engine.TrainEngine` for ZeRO 0 to 3, on CPU and GPU.
 
-Consumes samples with advantages; produces optimiser steps, log-probabilities, weights, checkpoints. What a step is made
-of stands in `train.updates`, which drives this engine's passes. It knows neither Ray nor rollout engines, computes no
-advantages, and is the only module that imports deepspeed.
+Consumes samples with advantages; produces optimiser steps, log-probabilities, weights, checkpoints. `train.updates`
+makes a step of this engine's passes. This module knows neither Ray nor rollout engines, computes no advantages, and is
+the only one that imports deepspeed.
 
-The gradient of a step is the exact SUM over ranks and micro-batches of the gradients of the loss parts: DeepSpeed
-divides by the number of ranks, so each part is multiplied by it; its own division by a number of accumulation steps
-is set to one, and the boundary is set by hand, since steps differ in their number of micro-batches.
+The gradient of a step is the exact SUM over ranks and micro-batches of the gradients of the loss parts. DeepSpeed
+divides by the number of ranks, so each part is multiplied by it. Its own division by a number of accumulation steps is
+set to one, and the boundary is set by hand, since steps differ in their number of micro-batches.
 """
 
 from __future__ import annotations
@@ -46,8 +46,10 @@ from seed_grpo.train.weights import PolicyWeights, write_safetensors
 
 
 class DeepSpeedEngine:
-    """Implements `TrainEngine`, and the `Backend` of its updates. One per process; on GPU the process sees only its own
-    GPU, as a Ray actor does."""
+    """One rank: implements `TrainEngine`, and the `Backend` of its updates.
+
+    There is one per process. On GPU the process sees only its own GPU, as a Ray actor does.
+    """
 
     def __init__(self, config: Config, rank: int, world_size: int, master_address: str, master_port: int) -> None:
         """Joins the other ranks at rank 0's address and loads the model; a collective over the ranks.
@@ -80,7 +82,7 @@ class DeepSpeedEngine:
         self._steps_done = 0
 
     def step(self, samples: Sequence[Sample]) -> StepResult:
-        """One step; see the interface. `samples` are the valid completions of the whole step."""
+        """Trains one step on the valid completions of the whole step; see the interface."""
         self._engine.train()
         result = self._updates.step(samples, self._steps_done)
         self._steps_done += 1
@@ -97,12 +99,12 @@ class DeepSpeedEngine:
         return self._run(self._engine, rows)
 
     def run_reference(self, rows: Rows) -> Pass:
-        """The initial policy's."""
+        """The initial policy's log-probabilities."""
         assert self._reference is not None, "the reference is loaded where kl_coefficient is above 0"
         return self._run(self._reference, rows)
 
     def backward(self, loss: torch.Tensor, last: bool) -> None:
-        """Adds a gradient; see `updates.Backend`. A loss that is not finite makes a gradient that is not."""
+        """Adds a gradient; see `updates.Backend`. A loss that is not finite makes a gradient that is not finite."""
         self._engine.set_gradient_accumulation_boundary(last)
         value = loss.detach()
         self._engine.backward(loss * torch.where(value.isfinite(), self.world_size, value.new_tensor(math.nan)))
@@ -126,7 +128,7 @@ class DeepSpeedEngine:
         return Applied(float(norm), optimizer_state.update_to_weight_ratio(engine.optimizer, self._device))
 
     def _run(self, policy: Callable[[PackedRow], tuple[torch.Tensor, torch.Tensor]], rows: Rows) -> Pass:
-        """A forward pass, each rank of the replica on its part of the packed row."""
+        """Runs a forward pass, each rank of the replica on its part of the packed row."""
         shared = self._shared
         row = pack(rows, multiple=shared.size, in_blocks=self._whole_rows is blocks)
         parts = [row.part(index, shared.size) for index in range(shared.size)]
@@ -136,7 +138,7 @@ class DeepSpeedEngine:
         return Pass(logprobs_T, entropies_T, row.sequences.places)
 
     def _attention(self) -> Attention:
-        """Of a row whose tokens this rank has, or shares."""
+        """The attention of a row whose tokens this rank has, or shares."""
         size = self._shared.size
         if size == 1:
             return self._whole_rows
@@ -170,7 +172,7 @@ class DeepSpeedEngine:
         distributed.barrier()
 
     def load(self, folder: Path) -> None:
-        """Restores what `save` wrote; see the interface. Nothing is changed unless every rank can read its part."""
+        """Restores a checkpoint; see the interface. Nothing is changed unless every rank can read its part."""
         fault, record, content = "", {}, {}
         try:
             record = json.loads((folder / f"rank_{self.rank}.json").read_text())
@@ -203,7 +205,7 @@ class DeepSpeedEngine:
         distributed.barrier()
 
     def _identity(self) -> dict[str, Any]:
-        """What must be equal where a checkpoint is read."""
+        """The settings that a checkpoint and its reader must share."""
         return {
             "world_size": self.world_size,
             "zero_stage": self._config.trainer.zero_stage,
@@ -214,8 +216,10 @@ class DeepSpeedEngine:
 
 
 def _set_up_process(config: Config, rank: int, world_size: int, master_address: str, master_port: int) -> None:
-    """Environment, threads, seeds and process group. DeepSpeed reads DS_ACCELERATOR when it is first imported, which
-    is why this module imports it inside functions."""
+    """Sets environment, threads, seeds and process group.
+
+    DeepSpeed reads DS_ACCELERATOR when it is first imported, so this module imports it inside functions.
+    """
     os.environ |= {
         "DS_ACCELERATOR": config.cluster.device,
         "RANK": str(rank),
@@ -290,7 +294,7 @@ def _deepspeed_engine(config: Config, policy: PolicyLogprobs) -> Any:
 
 
 def _gather(parameters: list[torch.nn.Parameter]) -> Any:
-    """Whole parameters for the time of a `with`; under ZeRO 0 to 2 they are whole already."""
+    """Makes parameters whole for the time of a `with`; under ZeRO 0 to 2 they are so already."""
     import deepspeed
 
     return deepspeed.zero.GatheredParameters(parameters, enabled=any(hasattr(each, "ds_id") for each in parameters))

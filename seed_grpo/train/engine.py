@@ -1,38 +1,15 @@
-"""What the program asks of a training engine. Implementations: `deepspeed_engine.DeepSpeedEngine`."""
+"""Interface of a training engine. Implementation: `deepspeed_engine.DeepSpeedEngine`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from seed_grpo.messages import Sample, StepResult
-
-if TYPE_CHECKING:
-    import torch
-
-
-class WeightInfo(NamedTuple):
-    """Name in the Hugging Face checkpoint, dtype name (`float32`, `bfloat16`) and full shape of one weight."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-class Weights(Protocol):
-    """The policy's weights as a Hugging Face checkpoint has them, a tied matrix once.
-
-    `metadata` gathers nothing. Iteration is a collective over all ranks: every rank must go through it to the end;
-    it gathers bucket by bucket. A tensor stays as it is until the policy is trained again or loaded; what was
-    gathered for it takes memory as long as anything refers to it.
-    """
-
-    def metadata(self) -> list[WeightInfo]: ...
-
-    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]: ...
+from seed_grpo.weight_sync.base import Weights
 
 
 class TrainEngine(Protocol):
@@ -42,8 +19,9 @@ class TrainEngine(Protocol):
     world_size: int
 
     def step(self, samples: Sequence[Sample]) -> StepResult:
-        """One step on its samples, in one optimiser update or several; each rank picks its share. An update whose loss
-        or gradient is not finite is skipped and told of in the result.
+        """Trains one step on its samples, in one optimiser update or several; each rank picks its share.
+
+        An update whose loss or gradient is not finite is skipped, and the result says so.
 
         Raises:
             TrainerError: too many updates in a row were skipped.
@@ -66,7 +44,7 @@ class TrainEngine(Protocol):
         """Restores what `save` wrote, to the bit.
 
         Raises:
-            CheckpointError: the folder is incomplete, or of another model or world size.
+            CheckpointError: the folder is incomplete, or belongs to another model or world size.
         """
         ...
 

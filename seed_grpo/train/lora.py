@@ -1,7 +1,7 @@
 """Low-rank adapters through peft: W + scaling * B A in place of W (LoRA, arXiv 2106.09685, section 4.1).
 
-Consumes a model; puts adapters into it, and tells which weights they change. It merges nothing into the model: what
-leaves the trainer (`train.weights`) is merged on its way.
+Consumes a model; puts adapters into it, and lists the weights that they change. It merges nothing into the model:
+`train.weights` merges weights on their way out of the trainer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ADAPTER_PARTS = ("lora_A", "lora_B")
 
 
 class LowRank(NamedTuple):
-    """What an adapter adds to a weight: scaling * B A."""
+    """One adapter's addition to a weight: scaling * B A."""
 
     down: Any
     """A [rank, in], a parameter"""
@@ -59,7 +59,7 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig) -> None:
 
 
 def low_rank_parts(model: torch.nn.Module) -> dict[str, LowRank]:
-    """By name of the weight that it changes, as a model without adapters names it; empty without adapters."""
+    """Adapters by the name of the weight that each changes, as a model without adapters names it."""
     return {
         f"{name}.weight": LowRank(module.lora_A[ADAPTER].weight, module.lora_B[ADAPTER].weight, module.scaling[ADAPTER])
         for name, module in model.named_modules()

@@ -1,7 +1,7 @@
-"""The trainer's metrics of one step that come of its losses: summed over micro-batches, updates and ranks.
+"""Metrics of one step's losses, summed over micro-batches, updates and ranks.
 
-Consumes the loss parts of `algo.loss`; produces the numbers that metrics.jsonl holds of them. It reads no clock, and
-knows neither gradients nor learning rates.
+Consumes the loss parts of `algo.loss`; produces their numbers in metrics.jsonl. It reads no clock, and knows neither
+gradients nor learning rates.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ METRICS = {
     **{name: mean.meaning for name, mean in MEANS.items()},
     **MAXIMA,
 }
-"""name -> unit and meaning; means and maxima are over all updates of the step"""
+"""unit and meaning by name; means and maxima are over all updates of the step"""
 
 
 class StepTotals:
-    """Adds up the parts of this rank; `reduced` is a collective and gives every rank the same numbers."""
+    """Sums of this rank's loss parts; `reduced` is a collective and gives every rank the same numbers."""
 
     def __init__(self, device: torch.device) -> None:
         self._sums = torch.zeros(3 + len(SUMS), dtype=torch.float64, device=device)
@@ -38,12 +38,12 @@ class StepTotals:
         self._sums[:2] += torch.tensor([tokens, places], dtype=torch.float64, device=self._sums.device)
 
     def merge(self, other: StepTotals) -> None:
-        """Adds what another has added up on this rank."""
+        """Adds the sums of another object on this rank."""
         self._sums += other._sums
         self._maxima = torch.maximum(self._maxima, other._maxima)
 
     def reduced(self, updates: int = 1) -> dict[str, float]:
-        """The metrics of `METRICS`; a mean or maximum is left out where there was nothing to take it of.
+        """The metrics of `METRICS`; a mean or maximum over nothing is left out.
 
         Args:
             updates: optimiser steps whose parts were added, each of them with a loss of its own.

@@ -18,14 +18,14 @@ from seed_grpo.pretrained.misfits import misfits_of_loading, refuse
 from seed_grpo.train import attention
 
 ANY_TEXT = "The sum of 12 and 30 is 42."
-"""of which every tokenizer knows something"""
+"""a text of which every tokenizer knows something"""
 
 
 def load_model(config: ModelConfig) -> PreTrainedModel:
     """Loads the causal language model in `config.dtype` on the CPU, for packed rows (`train.attention`).
 
     Raises:
-        ModelError: it is not there, not whole, quantised, or is not a causal language model that can be trained.
+        ModelError: it is missing, not whole, or quantised, or it is not a causal language model that can be trained.
     """
     was_here = check_weights(config, trains=True)
     with loading("model", config.path):
@@ -45,12 +45,12 @@ def load_model(config: ModelConfig) -> PreTrainedModel:
 
 
 def recompute(model: PreTrainedModel) -> None:
-    """Has the model keep layers' inputs alone, and compute the rest again for the gradient.
+    """Has the model keep only its layers' inputs, and compute the rest again for the gradient.
 
     Transformers' own way would do so in train mode only, which brings dropout.
 
     Raises:
-        ModelError: the model cannot.
+        ModelError: the model cannot do so.
     """
     layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
     if not layers or not model.supports_gradient_checkpointing:
@@ -65,7 +65,7 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     """The tokenizer that comes with the model.
 
     Raises:
-        ModelError: it is not there, or knows nothing.
+        ModelError: it is missing, or knows no text.
     """
     local_folder(config.path)
     with loading("tokenizer", config.path):

@@ -1,8 +1,8 @@
-"""What a rank must keep to go on to the bit: its part of the float32 weights, of the optimiser state, and the random
-states; in files that are read without running code (safetensors and JSON).
+"""State of one rank that a checkpoint must hold to go on to the bit.
 
-Consumes DeepSpeed's optimiser objects, whose inner names (of DeepSpeed 0.19) stand here and nowhere else. DeepSpeed's
-own checkpoints would be read by pickle.
+That is its part of the float32 weights, its part of the optimiser state, and the random states, in files that are read
+without running code (safetensors and JSON). DeepSpeed's own checkpoints would be read by pickle. Consumes DeepSpeed's
+optimiser objects, whose inner names (of DeepSpeed 0.19) stand here and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from torch import distributed
 
 NUMBERS_AT_ONCE = 2**24
-"""of a rank's weights, where a temporary copy is made"""
+"""numbers of a rank's weights that are copied at a time"""
 
 
 def tensors(optimizer: Any) -> dict[str, torch.Tensor]:
@@ -33,7 +33,7 @@ def tensors(optimizer: Any) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def restore(optimizer: Any, content: dict[str, torch.Tensor]) -> None:
-    """Puts back what `tensors` gave, and derives the model's parameters from it; a collective over the ranks."""
+    """Restores the content that `tensors` gave, and the model's parameters from it; a collective over the ranks."""
     for number, weights in enumerate(_float32_weights(optimizer)):
         mine = {name.partition(".")[2]: t for name, t in content.items() if name.startswith(f"{number}.")}
         weights.copy_(mine.pop("weights"))
@@ -50,7 +50,7 @@ def restore(optimizer: Any, content: dict[str, torch.Tensor]) -> None:
 
 
 def shapes(optimizer: Any) -> list[list[int]]:
-    """Shapes of this rank's float32 weights, which tell another model or division from this one."""
+    """Shapes of this rank's float32 weights, by which another model or division is recognised."""
     return [list(weights.shape) for weights in _float32_weights(optimizer)]
 
 
@@ -62,7 +62,7 @@ def update_to_weight_ratio(optimizer: Any, device: torch.device) -> float:
     w' = w - rate * (m / (sqrt(v) + eps) + decay * w) (arXiv 1711.05101, Algorithm 2).
 
     Args:
-        device: where ranks exchange numbers; the states may be offloaded from it.
+        device: the device on which ranks exchange numbers; the states may be offloaded from it.
     """
     inner = _inner(optimizer)
     (group,) = inner.param_groups
@@ -97,7 +97,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """Puts back what `random_states` gave."""
+    """Restores the states that `random_states` gave."""
     version, keys, gauss = states["python"]
     random.setstate((version, tuple(keys), gauss))
     name, numpy_keys, *rest = states["numpy"]
@@ -115,8 +115,10 @@ def _float32_weights(optimizer: Any) -> list[torch.Tensor]:
 
 
 def _pieces(optimizer: Any, number: int, numbers: int) -> Iterator[slice]:
-    """This rank's part `number` of the weights in pieces of bounded size. ZeRO-3 fills the last rank's share of each
-    parameter up with memory that nothing was written to: that is left out."""
+    """Pieces of bounded size of this rank's part `number` of the weights.
+
+    ZeRO-3 pads the last rank's share of each parameter with memory that was never written; that is left out.
+    """
     filled = [(0, numbers)]
     if hasattr(optimizer, "fp32_partitioned_groups_flat"):
         parameters = optimizer.fp16_groups[number]

@@ -1,7 +1,8 @@
-"""Lays completions of different lengths out in one row, without padding between them.
+"""Packs completions of different lengths into one row, without padding between them.
 
-Consumes prompt and completion token ids; produces the row, where each sequence begins and ends, and which tokens are
-predicted from where. It runs nothing. Attention keeps the sequences apart by `Sequences`; positions start anew in each.
+Consumes prompt and completion token ids; produces the row, the bounds of each sequence, and the predicted tokens with
+the places that predict them. It runs nothing. Attention keeps the sequences apart by `Sequences`; positions start anew
+in each.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ class Block(NamedTuple):
 
 
 class Sequences(NamedTuple):
-    """Where the sequences of a row lie."""
+    """Bounds of the sequences of a row."""
 
     starts_B1: torch.Tensor
     """[B+1] int32, first place of each, and the length of the row"""
     longest: int
     blocks: tuple[Block, ...]
-    """all of them, in order; none where attention takes sequences of any length"""
+    """all sequences, in order; none for an attention that takes sequences of any length"""
 
     @property
     def places(self) -> int:
@@ -54,8 +55,10 @@ class PackedRow(NamedTuple):
     sequences: Sequences
 
     def part(self, index: int, parts: int) -> PackedRow:
-        """Part `index` of the row cut into equal parts; of the predicted tokens those whose predictor lies in it. The
-        sequences stay those of the whole row."""
+        """Part `index` of the row, cut into equal parts; it has the predicted tokens whose predictor lies in it.
+
+        The sequences stay those of the whole row.
+        """
         size = len(self.token_ids_L) // parts
         start = index * size
         inside = slice(*np.searchsorted(self.predictors_T.cpu().numpy(), [start, start + size]))
@@ -68,7 +71,7 @@ class PackedRow(NamedTuple):
         )
 
     def to(self, device: torch.device) -> PackedRow:
-        """The same on a device."""
+        """The same row on a device."""
         starts_B1, longest, blocks = self.sequences
         moved = tuple(Block(*(tensor.to(device) for tensor in block)) for block in blocks)
         sequences = Sequences(starts_B1.to(device), longest, moved)
@@ -77,16 +80,16 @@ class PackedRow(NamedTuple):
 
 
 def pack(rows: Sequence[tuple[np.ndarray, np.ndarray]], multiple: int = 1, in_blocks: bool = True) -> PackedRow:
-    """One row of (prompt, completion) token ids, one after another; the completions' tokens are predicted, in order.
+    """Packs (prompt, completion) token ids into one row, whose completions' tokens are predicted, in order.
 
     E.g. ([5, 6], [7]) and ([5], [8, 9]): tokens [5, 6, 7, 5, 8, 9], positions [0, 1, 2, 0, 1, 2], predictors
     [1, 3, 4], targets [7, 8, 9], starts [0, 3, 6].
 
     Args:
-        rows: from long to short, so that the attention's blocks need little padding. Every prompt holds at least one
-            token, as nothing predicts the first.
-        multiple: the row's length is made a multiple of this by a last sequence of zeros, none of them predicted.
-        in_blocks: for an attention that needs the blocks.
+        rows: sequences from long to short, so that the attention's blocks need little padding. Every prompt holds at
+            least one token, as nothing predicts the first.
+        multiple: the row's length becomes a multiple of this, by a last sequence of zeros, none of them predicted.
+        in_blocks: make the blocks too, for an attention that needs them.
     """
     if any(len(prompt) == 0 for prompt, _ in rows):
         raise ValueError("a row has an empty prompt; nothing predicts its first completion token")
@@ -110,7 +113,7 @@ def pack(rows: Sequence[tuple[np.ndarray, np.ndarray]], multiple: int = 1, in_bl
 
 
 def _blocks(starts: list[int]) -> list[Block]:
-    """Neighbouring sequences share a block as long as its padding stays a small share of it."""
+    """Blocks of neighbouring sequences, which share one as long as its padding stays a small share of it."""
     blocks: list[Block] = []
     first = 0
     while first < len(starts) - 1:

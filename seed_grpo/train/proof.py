@@ -1,14 +1,14 @@
-"""The proof, before anything is trained, that packed sequences have the log-probabilities that the model itself gives.
+"""Proof of a model before training: packed sequences have the log-probabilities that the model itself gives.
 
-Consumes a model as it is about to be trained; produces the largest difference between `PolicyLogprobs` on a row of two
-packed sequences, in train and in eval mode, and the model's own logits of each sequence by itself under Transformers'
-ordinary attention; or the error that refuses the model. It knows no families and no names of settings: dropout that
-stays on, a window that is not honoured, state that runs on into the next sequence, positions that depend on the row,
-logits that are more than hidden states times output matrix all show as a difference.
+Consumes a model as it is about to be trained; produces the largest difference, or the error that refuses the model.
+Compared are `PolicyLogprobs` on a row of two packed sequences, in train and in eval mode, with the model's own logits
+of each sequence by itself under Transformers' ordinary attention. No family is named here. These all show as a
+difference: dropout that stays on, a window that is ignored, state that runs on into the next sequence, positions that
+depend on the row, logits that are more than hidden states times output matrix.
 
 It computes in float32 whatever the run's dtype is. In bfloat16 two right ways of computing the same differ by a tenth
-of a nat, and by more where rounding sends a token to another expert; a logit cap that is overlooked differs by no more.
-Memory stays small: a layer's weights are on the device, in float32, only while the layer runs.
+of a nat, and by more where rounding sends a token to another expert. An overlooked logit cap differs by no more than
+that. Memory stays small: a layer's weights are on the device, in float32, only while the layer runs.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from seed_grpo.train.packing import pack
 TOLERANCE = 2e-3
 """nats; in float32 the two ways differ by less than a tenth of it"""
 ALWAYS = 1024
-"""tokens of the run's longest sequence that are tried whatever the model's settings are called"""
+"""tokens of the run's longest sequence that are tried for every model, whatever its settings are called"""
 LENGTH = re.compile("window|chunk|position|context|local|block|span|extent|topk|length|scale")
-"""in the names of settings that are lengths from which on a model may compute otherwise; longer ones are tried too"""
+"""words in the names of settings that are lengths; a model may compute otherwise beyond one, so that is tried"""
 MARGIN, SHORT, REPEATED, COMPARED = 64, 96, 32, 128
-"""tokens: beyond such a length, of the short sequence, of the pattern, of a sequence's end that are compared"""
+"""tokens beyond such a length, of the short sequence, of the pattern, and of a sequence's end that is compared"""
 
 
 class Differences(NamedTuple):
@@ -47,29 +47,29 @@ class Differences(NamedTuple):
 
 
 def prove(model: PreTrainedModel, longest: int, device: torch.device, attention: Attention = blocks) -> Differences:
-    """Compares, and leaves the model as it was.
+    """Compares packed with single sequences, and leaves the model as it was.
 
     Args:
-        model: on the CPU, loaded by `train.model.load_model`.
+        model: a model on the CPU, loaded by `train.model.load_model`.
         longest: tokens of the longest sequence that the run can have.
-        device: where to compute.
-        attention: of the packed row, in float32.
+        device: the device to compute on.
+        attention: attention of the packed row, in float32.
 
     Raises:
         ModelError: the two differ, or the model cannot be run in one of the ways.
     """
     name = model.config.model_type
-    with _told(name, "to be packed"):
+    with _named(name, "to be packed"):
         policy = PolicyLogprobs(model, attention)
         sequences = probe(model, longest)
     lengths = " and ".join(str(len(prompt) + len(completion)) for prompt, completion in sequences)
     row = pack(sequences).to(device)
     found = []
     with torch.no_grad(), _in_float32(model, device):
-        with _told(name, "by themselves"):
+        with _named(name, "by themselves"):
             expected_T = torch.cat([_own_logprobs(model, *sequence, device) for sequence in sequences])
         for mode in ("eval", "train"):
-            with _told(name, f"packed, in {mode} mode,"):
+            with _named(name, f"packed, in {mode} mode,"):
                 logprobs_T, _ = policy.train(mode == "train")(row)
             difference = float((logprobs_T - expected_T).abs().max())
             if not difference <= TOLERANCE:  # also where it is not a number
@@ -86,9 +86,9 @@ def prove(model: PreTrainedModel, longest: int, device: torch.device, attention:
 def probe(model: PreTrainedModel, longest: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Two sequences of (prompt, completion), the long one first.
 
-    The long one ends as it began, which a model that sees so far back expects, and the short one begins so, which it
-    expects if it sees into the sequence before. The long one is as long as the run's sequences, or longer than all
-    lengths from which on the model may compute otherwise; the short one is much shorter.
+    The long one ends as it began, and a model that sees so far back expects that. The short one begins in the same way,
+    and a model expects that only if it sees into the sequence before. The long one is as long as the run's sequences,
+    or longer than every length beyond which the model may compute otherwise. The short one is much shorter.
     """
     known = [length + MARGIN for length in _lengths(model.config.get_text_config()) if length < longest]
     length = min(longest, max([ALWAYS, *known]))
@@ -141,8 +141,8 @@ def _own_logprobs(
 
 
 @contextmanager
-def _told(name: str, how: str) -> Iterator[None]:
-    """A model's own failure as one of our errors; there is no telling what a model's code raises."""
+def _named(name: str, how: str) -> Iterator[None]:
+    """Turns a model's own failure, of whatever class, into one of our errors."""
     try:
         yield
     except (ModelError, torch.OutOfMemoryError):

@@ -1,8 +1,8 @@
-"""Ranks that share the tokens of each micro-batch (Ulysses, arXiv 2309.14509).
+"""Sequence parallelism: ranks that share the tokens of each micro-batch (Ulysses, arXiv 2309.14509).
 
-Each of the n ranks of a replica runs every layer on its n-th of a packed row; for attention alone they exchange tokens
-for heads, so that each sees the whole row with its n-th of the heads. Afterwards all of them know the log-probabilities
-of all tokens, and each has the gradient of its own: whatever the loss makes of them, also over whole completions, the
+Each of the n ranks of a replica runs every layer on its n-th of a packed row. For attention alone they exchange tokens
+for heads: each then sees the whole row with its n-th of the heads. Afterwards every rank knows the log-probabilities of
+all tokens, and has the gradient of its own tokens. Whatever the loss makes of them, also over whole completions, the
 gradients of the ranks add up to the loss's.
 """
 
@@ -23,7 +23,7 @@ class SequenceParallel:
     """This rank's place among the ranks of its replica."""
 
     def __init__(self, size: int, timeout: float) -> None:
-        """Ranks 0 to size-1 are the first replica, and so on; a collective over all ranks.
+        """Makes the groups: ranks 0 to size-1 are the first replica, and so on. A collective over all ranks.
 
         Args:
             timeout: seconds for any one exchange.
@@ -33,14 +33,14 @@ class SequenceParallel:
         self.replica, self.index = divmod(rank, size)
         self.replicas = world_size // size
         self.group: distributed.ProcessGroup | None = None
-        """of the replica's ranks; None for a rank by itself, which exchanges nothing"""
+        """group of the replica's ranks; None for a rank by itself, which exchanges nothing"""
         if size > 1:
             limit = timedelta(seconds=timeout)
             replicas = [range(first, first + size) for first in range(0, world_size, size)]
             self.group = [distributed.new_group(replica, timeout=limit) for replica in replicas][self.replica]
 
     def whole(self, own_T: torch.Tensor, counts: list[int]) -> torch.Tensor:
-        """The values of all tokens of the row, those of this rank with their gradient.
+        """Values of all tokens of the row, those of this rank with their gradient.
 
         Args:
             own_T: [counts[index]] float32.
@@ -58,7 +58,7 @@ class SequenceParallel:
 
 
 def check_heads(heads: int, key_heads: int, size: int) -> None:
-    """Whether attention heads divide over the ranks of a replica.
+    """Checks that attention heads divide over the ranks of a replica.
 
     Raises:
         ModelError: they do not.
@@ -83,12 +83,12 @@ def dividing(attention: Attention, size: int) -> Attention:
 
 
 def _copies(key_heads: int, size: int) -> int:
-    """How often each key head is repeated, until every rank gets as many."""
+    """Copies of each key head that give every rank as many."""
     return lcm(key_heads, size) // key_heads
 
 
 def shared_attention(attention: Attention, exchange: torch.nn.Module, size: int) -> Attention:
-    """An attention over whole rows, for queries, keys and values of parts of rows.
+    """An attention over whole rows that takes queries, keys and values of parts of rows.
 
     Args:
         exchange: DeepSpeed's `DistributedAttention` around `Local()`.

@@ -24,11 +24,11 @@ from torch import distributed
 from seed_grpo.algo.loss import LossParts, LossTokens, policy_loss, token_weights_B
 from seed_grpo.algo.microbatch import plan_micro_batches
 from seed_grpo.config import Config
+from seed_grpo.config.sections import TrainerConfig
 from seed_grpo.errors import TrainerError
 from seed_grpo.messages import Sample, StepResult
 from seed_grpo.seeds import Use, derive_seed
 from seed_grpo.train.loss_metrics import StepTotals
-from seed_grpo.train.schedule import learning_rate
 
 MOST_SKIPPED = 3
 """updates in a row that may be skipped; the last of them stops the run"""
@@ -38,38 +38,41 @@ Rows = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 class Pass(NamedTuple):
-    """What a forward pass over one micro-batch gives, on every rank of the replica."""
+    """Result of a forward pass over one micro-batch, on every rank of the replica."""
 
     logprobs_T: torch.Tensor
-    """float32, of all completion tokens, row after row"""
+    """float32, for all completion tokens, row after row"""
     entropies_T: torch.Tensor
     places: int
     """token places that attention computed, padding included"""
 
 
 class Applied(NamedTuple):
-    """What became of a gradient."""
+    """Fate of a gradient."""
 
     gradient_norm: float
-    """over all parameters, before clipping; where it is not finite, the weights are as before"""
+    """norm over all parameters, before clipping; if it is not finite, the weights are as before"""
     update_to_weight: float
     """norm of the change over norm of the weights"""
 
 
 class Backend(Protocol):
-    """What an update asks of the engine; every method is a collective over all ranks."""
+    """The engine as an update sees it; every method is a collective over all ranks."""
 
     def run(self, rows: Rows) -> Pass:
-        """The policy's log-probabilities; with gradient unless that is off."""
+        """The policy's log-probabilities, with gradient unless that is off."""
         ...
 
     def run_reference(self, rows: Rows) -> Pass:
-        """The frozen reference's."""
+        """The frozen reference's log-probabilities."""
         ...
 
     def backward(self, loss: torch.Tensor, last: bool) -> None:
-        """Adds the gradient of a part of the update's loss, which is the sum of the parts of all replicas. `last`:
-        the update's last micro-batch."""
+        """Adds the gradient of a part of the update's loss, which is the sum of the parts of all replicas.
+
+        Args:
+            last: this is the update's last micro-batch.
+        """
         ...
 
     def apply(self, rate: float) -> Applied:
@@ -78,17 +81,17 @@ class Backend(Protocol):
 
 
 class Place(NamedTuple):
-    """Where a rank stands among the replicas."""
+    """A rank's place among the replicas."""
 
     replica: int
     replicas: int
     leads: bool
-    """whether this rank speaks for its replica where sums over all ranks are taken"""
+    """True for the one rank that counts for its replica in sums over all ranks"""
     device: torch.device
 
 
 class Before(NamedTuple):
-    """What is known of the samples before the step, by row; absent where it is not needed."""
+    """Log-probabilities of the samples before the step, by row; None where they are not needed."""
 
     old: list[np.ndarray] | None
     reference: list[np.ndarray] | None
@@ -107,13 +110,14 @@ class Updates:
         """updates up to now without a finite gradient between them; kept in checkpoints"""
 
     def step(self, samples: Sequence[Sample], steps_done: int) -> StepResult:
-        """All updates of one step. `samples` are the valid completions of the whole step, the same on every rank.
+        """Makes all updates of one step.
 
         Rows with advantage 0 are not run where neither KL nor entropy gives them a gradient; they stay in the
         denominators of the loss. Means and maxima over tokens in the metrics are over the rows that were run.
 
         Args:
-            steps_done: steps before this one.
+            samples: the valid completions of the whole step, the same on every rank.
+            steps_done: number of steps before this one.
 
         Raises:
             TrainerError: `MOST_SKIPPED` updates in a row had a loss or gradient that is not finite.
@@ -156,7 +160,7 @@ class Updates:
                     yield [row for row, sample in enumerate(samples) if sample.group in part]
 
     def _before(self, samples: Sequence[Sample]) -> Before:
-        """Log-probabilities under the policy before the step, where it makes several updates, and the reference."""
+        """Log-probabilities before the step: the policy's, if there are several updates, and the reference's."""
         trainer = self._config.trainer
         several = trainer.epochs * trainer.mini_batches > 1
         old = self._of_all(samples, self._backend.run) if several else None
@@ -165,7 +169,7 @@ class Updates:
 
     @torch.no_grad()
     def _of_all(self, samples: Sequence[Sample], run: Callable[[Rows], Pass]) -> list[np.ndarray]:
-        """Log-probabilities of every row that is ever run, known to every rank; zeros for the others."""
+        """Log-probabilities of every row that is ever run, on every rank; zeros for other rows."""
         lengths = [len(sample.completion_ids_T) for sample in samples]
         ends = np.cumsum(lengths)
         starts = ends - lengths
@@ -263,7 +267,24 @@ class Updates:
 
 
 def _token_ids(samples: Sequence[Sample], rows: Sequence[int]) -> Rows:
-    """The rows' token ids; for no rows one of two tokens, which takes part in the other replicas' collectives."""
+    """Token ids of the rows; without rows, a dummy of two tokens takes part in the other replicas' collectives."""
     if not rows:
         return [(np.zeros(1, np.int32), np.zeros(1, np.int32))]
     return [(samples[row].prompt_ids_T, samples[row].completion_ids_T) for row in rows]
+
+
+def learning_rate(step: int, steps: int, config: TrainerConfig) -> float:
+    """Learning rate of step number `step`, the same for all its updates, so that nothing needs saving.
+
+    The first `warmup_steps` steps rise linearly, from 1 / warmup_steps of the peak to the peak. After them `constant`
+    stays there. `linear` falls by equal amounts, and would be 0 one step past the last.
+
+    Args:
+        step: 0 for the first step.
+        steps: number of steps of the run.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.schedule == "linear":
+        return config.learning_rate * max(0, steps - step) / (steps - config.warmup_steps)
+    return config.learning_rate

@@ -18,25 +18,27 @@ from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 
 from seed_grpo.errors import ModelError
-from seed_grpo.train.engine import WeightInfo
 from seed_grpo.train.lora import LowRank, low_rank_parts, name_without_adapters
+from seed_grpo.weight_sync.base import WeightInfo, buckets
 
 Gather = Callable[[list[torch.nn.Parameter]], AbstractContextManager[Any]]
+"""makes parameters whole for the time of a `with`"""
 SHARD_BYTES = 4 * 2**30
+"""size of one file of an export"""
 
 
 class Weight(NamedTuple):
-    """One weight of the checkpoint, and what it is made of."""
+    """One weight of the checkpoint, and the tensors that it is made of."""
 
     name: str
     parameter: torch.Tensor
-    """or a buffer"""
+    """the parameter, or the buffer"""
     adapter: LowRank | None
-    """what is added to the parameter"""
+    """an adapter to add to the parameter"""
 
     @property
     def parts(self) -> tuple[torch.Tensor, ...]:
-        """What must be whole to make it."""
+        """The tensors that must be whole to make it."""
         return (self.parameter,) if self.adapter is None else (self.parameter, self.adapter.down, self.adapter.up)
 
     @torch.no_grad()
@@ -49,11 +51,19 @@ class Weight(NamedTuple):
 
 
 class PolicyWeights:
-    """Implements `train.interface.Weights`. Adapters are merged on the way. Parameters that Transformers made of
-    several weights of the checkpoint, such as a layer's experts, are taken apart, which takes their memory again."""
+    """Implements `weight_sync.base.Weights` for a model.
+
+    Adapters are merged on the way. Parameters that Transformers made of several weights of the checkpoint, such as a
+    layer's experts, are taken apart, which takes their memory again.
+    """
 
     def __init__(self, model: PreTrainedModel, gather: Gather, bucket_bytes: int) -> None:
-        """
+        """Gathers nothing.
+
+        Args:
+            gather: used for one bucket at a time.
+            bucket_bytes: largest bucket, but for a parameter that is larger by itself.
+
         Raises:
             ModelError: a weight of the checkpoint is made of several parameters.
         """
@@ -83,9 +93,11 @@ class PolicyWeights:
                 )
 
     def metadata(self) -> list[WeightInfo]:
+        """Describes the weights; see the interface."""
         return self._infos
 
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Gathers the weights bucket by bucket, a collective; see the interface."""
         sizes = [sum(_full_bytes(part) for part in weight.parts) for weight in self._weights]
         for bucket in buckets(self._weights, sizes, self._bucket_bytes):
             distinct = {id(part): part for weight in bucket for part in weight.parts}
@@ -97,8 +109,11 @@ class PolicyWeights:
                         yield weight.name, weight.tensor()
 
     def _taken_apart(self, weight: Weight) -> Iterator[tuple[str, torch.Tensor]]:
-        """What a parameter is in the checkpoint. All parts are made at once, but vLLM's transport over NCCL asks for
-        each on one of two CUDA streams, in turns; what ZeRO-3 gathers is there on any."""
+        """The weights of the checkpoint that a parameter was made of.
+
+        All parts are made at once, but vLLM's transport over NCCL asks for each on one of two CUDA streams, in turns.
+        Parameters that ZeRO-3 gathers are there on any.
+        """
         parts = self._as_saved(weight.name, weight.tensor())
         made = torch.cuda.current_stream().record_event() if weight.parameter.is_cuda else None
         for name, tensor in parts.items():
@@ -125,27 +140,14 @@ def _dtype_name(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def buckets(items: list[Any], sizes: list[int], limit: int) -> list[list[Any]]:
-    """Consecutive pieces of `items`, each of at most `limit` in all, or of one item."""
-    pieces: list[list[Any]] = []
-    filled = 0
-    for item, size in zip(items, sizes, strict=True):
-        if not pieces or filled + size > limit:
-            pieces.append([])
-            filled = 0
-        pieces[-1].append(item)
-        filled += size
-    return pieces
-
-
 def write_safetensors(weights: PolicyWeights, folder: Path, writes: bool) -> None:
     """Writes weights as the shards and the index of a Hugging Face checkpoint; a collective over the ranks.
 
     Args:
-        writes: whether this rank writes; the others only take part in gathering.
+        writes: True for the one rank that writes; the others only take part in gathering.
     """
     metadata = weights.metadata()
-    sizes = [getattr(torch, info.dtype).itemsize * torch.Size(info.shape).numel() for info in metadata]
+    sizes = [info.num_bytes for info in metadata]
     shards = buckets([info.name for info in metadata], sizes, SHARD_BYTES)
     names = [f"model-{number + 1:05d}-of-{len(shards):05d}.safetensors" for number in range(len(shards))]
     tensors = iter(weights)

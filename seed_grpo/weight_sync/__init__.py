@@ -1,1 +1,1 @@
-"""Weights from trainer to rollout workers: transports behind one interface, and the canary that proves arrival."""
+"""Weight sync: transports that send the policy to the rollout engines, and the canary that proves its arrival."""

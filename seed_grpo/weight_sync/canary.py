@@ -1,7 +1,7 @@
-"""The proof of a weight sync: a fixed text has the same log-probabilities in engine and trainer (invariant 3).
+"""Proof of a weight sync: a fixed text has the same log-probabilities in engine and trainer (invariant 3).
 
-Consumes the trainer's `Probe` and the engine's log-probabilities of the same tokens; produces the largest
-difference, or an error. It calls no engine.
+Consumes the trainer's `Probe` and the engine's log-probabilities of the same tokens; produces the largest difference,
+or an error. It calls no engine.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from seed_grpo.messages import Probe
 
 
 def probe_token_ids(prompts: Iterable[Sequence[int]], length: int) -> np.ndarray:
-    """The tokens [at most length] int32 of the probe: the first prompts of the run, one after the other.
+    """Token ids [at most length] int32 of the probe: the first prompts of the run, one after the other.
 
-    A text that the model knows, on purpose. All of the output matrix enters each log-probability, and it moves with the
-    policy; a random token's log-probability of -40 nats would bring ten times the rounding error.
+    The probe is a text that the model knows, on purpose. All of the output matrix enters each log-probability, and
+    moves with the policy. A random token's log-probability of -40 nats would bring ten times the rounding error.
 
     Args:
-        prompts: token ids of each, at least two in all.
+        prompts: token ids of each prompt, at least two tokens in all.
     """
     ids = np.fromiter(islice(chain.from_iterable(prompts), length), dtype=np.int32)
     assert len(ids) >= 2, "a probe needs a token and a predecessor"
     return ids
 
 
-def compare_probe(probe: Probe, engine_logprobs_T: np.ndarray, tolerance: float, worker: str) -> float:
+def prove(probe: Probe, engine_logprobs_T: np.ndarray, tolerance: float, worker: str) -> float:
     """Largest |difference| in nats between the trainer's and the engine's log-probabilities of the probe.
 
     Args:
-        engine_logprobs_T: [T-1], of tokens 1..T-1.
+        engine_logprobs_T: [T-1], the engine's for tokens 1..T-1.
         tolerance: nats.
         worker: name of the rollout worker, for the message.
 

@@ -35,14 +35,14 @@ class WaitingRolloutWorker(RolloutWorker):
     """Its engine has that scheduler."""
 
     async def start(self) -> None:
-        made = engine._engine_args
+        made = engine.engine_args
 
         def with_waits(*arguments):
             args = made(*arguments)
             args.scheduler_cls = f"{__name__}.{WaitingScheduler.__name__}"
             return args
 
-        engine._engine_args = with_waits
+        engine.engine_args = with_waits
         await super().start()
 
 

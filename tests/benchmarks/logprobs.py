@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from benchmarks.peers import CORES, forget_peak, peak_mib, resident_mib, say, started, wait_for_go
 from benchmarks.tables import heading, show
-from seed_grpo.train.lean_logprobs import lean_logprobs
+from seed_grpo.train.logprobs import lean_logprobs
 
 TOKENS, VOCABULARY = 4096, 151_936
 HIDDEN = 128

@@ -194,7 +194,7 @@ class _Sync:
     def is_awaited(self) -> bool:
         return any(not engine.has_weights for engine in self._engines.started)
 
-    def push(self, version: int) -> Synced:
+    def publish(self, version: int) -> Synced:
         ray.get([host.set_version.remote(version) for host in self._hosts])
         self._engines.have_weights(self._engines.started)
         return Synced(0.0, {})

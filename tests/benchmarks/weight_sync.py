@@ -30,8 +30,8 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from benchmarks.tables import heading, show
 from seed_grpo.config import Config
 from seed_grpo.train.weights import PolicyWeights
-from seed_grpo.weight_sync.factory import TransportSender
 from seed_grpo.weight_sync.gloo.group import GlooGroup
+from seed_grpo.weight_sync.vllm_bridge import TransportSender
 from support.running_engine import EngineThread
 from support.sockets import free_port
 from support.tiny_model import make_tokenizer

@@ -6,12 +6,14 @@ import pytest
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory, WeightTransferTrainerFactory
 
 from seed_grpo.rollout.vllm import plugin
-from seed_grpo.weight_sync.factory import TRANSPORTS
-from seed_grpo.weight_sync.transport import TransferPlan
+from seed_grpo.weight_sync.transports import TRANSPORTS, TransferPlan
 
 
 @pytest.mark.parametrize("name", TRANSPORTS)
-def test_every_transport_is_known_to_vllm_at_both_ends(name: str) -> None:
+def test_every_transport_is_known_to_vllm_at_both_ends(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    receiving = TRANSPORTS[name].receiving
+    assert receiving.backend == name
+    monkeypatch.setenv(plugin.RECEIVING_MODULE, receiving.module)
     plugin.register()
     plugin.register()  # a second time changes nothing
     plan = TransferPlan(rank=0, world_size=4, address="127.0.0.1", port=29600, bucket_bytes=2**20, timeout=5.0)

@@ -18,7 +18,8 @@ import pytest
 from seed_grpo.errors import RolloutError, WeightSyncError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling
 from seed_grpo.rollout.vllm.engine import VllmEngine
-from seed_grpo.weight_sync.factory import TransportSender
+from seed_grpo.weight_sync.transports import TRANSPORTS
+from seed_grpo.weight_sync.vllm_bridge import TransportSender
 from support.model_folders import without
 from support.running_engine import PROBE_IDS, BrokenWeights, Model, ModuleWeights, RunningEngine, make_config
 from support.sockets import beyond_loopback, listening
@@ -134,7 +135,7 @@ def test_what_nobody_waits_for_is_given_up(running: RunningEngine) -> None:
 
 
 def test_an_update_that_was_broken_off_does_not_hinder_the_next(running: RunningEngine) -> None:
-    running.do(running.engine.start_weight_update())
+    running.do(running.engine.start_receiving())
     running.send(running.other, 1)
     assert running.canary(running.other) < 1e-4
 
@@ -209,14 +210,14 @@ def test_requests_go_on_under_new_weights(running: RunningEngine) -> None:
 def test_a_failed_update_is_reported_and_can_be_repeated(running: RunningEngine) -> None:
     weights = ModuleWeights(running.other.module)
     weights.parameters[3] = ("no.such.weight", weights.parameters[3][1])
-    with pytest.raises(WeightSyncError, match="version 7 failed in update_weights: rollout worker rollout-0"):
+    with pytest.raises(WeightSyncError, match="version 7 failed in receive: rollout worker rollout-0"):
         running.sender(weights).send(7)
     running.send(running.other, 8)
     assert running.canary(running.other) < 1e-5
 
 
 def test_an_update_that_breaks_off_is_repeated(running: RunningEngine) -> None:
-    with pytest.raises(WeightSyncError, match=r"version 7 failed in update_weights: .*; no memory to gather the next"):
+    with pytest.raises(WeightSyncError, match=r"version 7 failed in receive: .*; no memory to gather the next"):
         running.sender(BrokenWeights(running.other.module)).send(7)
     running.send(running.other, 8)
     assert running.canary(running.other) < 1e-5
@@ -234,7 +235,7 @@ def test_a_dead_engine_is_named(started: RunningEngine) -> None:
     processes = psutil.Process().children(recursive=True)
     (engine,) = [each for each in processes if "EngineCore" in " ".join(each.cmdline())]
     engine.suspend()
-    asked = [started.engine.start_weight_update(), started.engine.score(np.arange(2, 8)), started.engine.heartbeat()]
+    asked = [started.engine.start_receiving(), started.engine.score(np.arange(2, 8)), started.engine.heartbeat()]
     waiting = [asyncio.run_coroutine_threadsafe(call, started.loop) for call in asked]
     time.sleep(0.5)
     assert not any(call.done() for call in waiting)
@@ -248,6 +249,6 @@ def test_a_dead_engine_is_named(started: RunningEngine) -> None:
 def test_a_model_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     model = Model(tmp_path, tied=True, seed=0)
     without("layers.1.mlp")(tmp_path)
-    engine = VllmEngine(make_config(model, deterministic=False, processes=1), "rollout-0")
+    engine = VllmEngine(make_config(model, deterministic=False, processes=1), "rollout-0", TRANSPORTS["gloo"].receiving)
     with pytest.raises(RolloutError, match=r"rollout-0: starting the engine failed: .*missing: 3 \(model\.layers\.1"):
         asyncio.run(engine.start())

@@ -125,8 +125,8 @@ class FakeSync:
         self.versions: list[int] = []
         self.is_awaited = False
 
-    def push(self, version: int) -> Synced:
-        self.trainer.reach("push")
+    def publish(self, version: int) -> Synced:
+        self.trainer.reach("publish")
         self.versions.append(version)
         self.engine.version = version
         self.is_awaited = False

@@ -16,9 +16,9 @@ from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError, WeightSyncError
 from seed_grpo.messages import Group, GroupTask, Probe
 from seed_grpo.rollout.vllm.engine import VllmEngine
-from seed_grpo.train.engine import WeightInfo, Weights
-from seed_grpo.weight_sync.canary import compare_probe
-from seed_grpo.weight_sync.factory import TransportSender, make_sender
+from seed_grpo.weight_sync import canary, vllm_bridge
+from seed_grpo.weight_sync.base import WeightInfo, Weights
+from seed_grpo.weight_sync.transports import TRANSPORTS
 from support.sockets import free_port
 from support.tiny_model import make_tiny_model, make_tokenizer
 
@@ -68,7 +68,7 @@ class Model:
 
 
 class ModuleWeights:
-    """Implements `train.interface.Weights` over a module; `without` leaves a weight out, as a broken sync would."""
+    """Implements `weight_sync.base.Weights` over a module; `without` leaves a weight out, as a broken sync would."""
 
     def __init__(self, module: torch.nn.Module, without: str = "") -> None:
         named = module.named_parameters()
@@ -98,7 +98,7 @@ class EngineThread:
         self.world_sizes: Sequence[int] = [config.rollout.tensor_parallel_size]
         self.loop = asyncio.new_event_loop()
         Thread(target=self.loop.run_forever, daemon=True).start()
-        self.engine = VllmEngine(config, "rollout-0")
+        self.engine = VllmEngine(config, "rollout-0", TRANSPORTS[config.transport].receiving)
         self.do(self.engine.start())
 
     def do(self, coroutine: Any) -> Any:
@@ -110,13 +110,13 @@ class EngineThread:
         except RolloutError as error:
             raise WeightSyncError(str(error)) from error
 
-    def sender(self, weights: Weights) -> TransportSender:
-        return make_sender("gloo", 0, weights, self, "127.0.0.1", free_port(), self.config)
+    def sender(self, weights: Weights) -> vllm_bridge.TransportSender:
+        return vllm_bridge.connect("gloo", 0, weights, self, "127.0.0.1", free_port(), self.config)
 
     def difference(self, module: torch.nn.Module) -> float:
         """The largest of a log-probability of the probe; an error where it exceeds the configured tolerance."""
         probe = Probe(PROBE_IDS, logprobs_of(module, PROBE_IDS.tolist()))
-        return compare_probe(probe, self.do(self.engine.score(PROBE_IDS)), self.config.canary_tolerance, "rollout-0")
+        return canary.prove(probe, self.do(self.engine.score(PROBE_IDS)), self.config.canary_tolerance, "rollout-0")
 
     def shutdown(self) -> None:
         self.do(self.engine.shutdown())

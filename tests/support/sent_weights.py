@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import torch
 
-from seed_grpo.train.engine import WeightInfo
+from seed_grpo.weight_sync.base import WeightInfo
 
 TIMEOUT = 40.0
 """far above what any of these tests takes: a test that waits it out fails"""
 
 
 class FakeWeights:
-    """Implements `train.interface.Weights`; counts what was gathered, and spoils all of it at the end, as training
+    """Implements `weight_sync.base.Weights`; counts what was gathered, and spoils all of it at the end, as training
     does."""
 
     def __init__(self, tensors: dict[str, torch.Tensor]) -> None:

@@ -15,14 +15,13 @@ from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 
 from seed_grpo.config import Config
 from seed_grpo.errors import WeightSyncError
-from seed_grpo.weight_sync.client import EngineClient
-from seed_grpo.weight_sync.factory import TRANSPORTS, TransportSender, make_sender
+from seed_grpo.weight_sync import vllm_bridge
+from seed_grpo.weight_sync.gloo.buckets import Staging
 from seed_grpo.weight_sync.gloo.engines import GlooUpdateInfo
 from seed_grpo.weight_sync.gloo.group import GlooGroup
-from seed_grpo.weight_sync.gloo.staging import Staging
 from seed_grpo.weight_sync.gloo.stream import receive
-from seed_grpo.weight_sync.source import PolicySource
-from seed_grpo.weight_sync.transport import TransferPlan
+from seed_grpo.weight_sync.transports import TRANSPORTS, TransferPlan
+from seed_grpo.weight_sync.vllm_bridge import PolicySource, TransportSender
 from support.sent_weights import TIMEOUT, FakeWeights, assert_same
 from support.sockets import beyond_loopback, free_port, listening
 
@@ -59,7 +58,7 @@ class FakeEngine:
         self.calls: list[str] = []
         self.version = -1
 
-    def init_weight_transfer(self, info: dict[str, Any]) -> None:
+    def connect(self, info: dict[str, Any]) -> None:
         self.bucket_bytes = info["bucket_bytes"]
 
         def join(device: int) -> GlooGroup:
@@ -69,10 +68,10 @@ class FakeEngine:
         with ThreadPoolExecutor() as pool:
             self.groups = list(pool.map(join, range(self.devices)))
 
-    def start_weight_update(self) -> None:
+    def start_receiving(self) -> None:
         self.received = []
 
-    def update_weights(self, info: dict[str, Any]) -> None:
+    def receive(self, info: dict[str, Any]) -> None:
         buckets = GlooUpdateInfo(**info).buckets(self.bucket_bytes)
 
         def load(group: GlooGroup) -> dict[str, torch.Tensor]:
@@ -83,12 +82,12 @@ class FakeEngine:
         with ThreadPoolExecutor() as pool:
             self.received = list(pool.map(load, self.groups))
 
-    def finish_weight_update(self, version: int) -> None:
+    def finish_receiving(self, version: int) -> None:
         self.version = version
 
 
 class FakeReceivers:
-    """Implements `weight_sync.interface.Receivers` with threads."""
+    """Implements `weight_sync.base.Receivers` with threads."""
 
     def __init__(self, *engines: FakeEngine) -> None:
         self.engines = engines
@@ -125,7 +124,7 @@ def open_sender() -> Iterator[Any]:
 
     def opened(weights: FakeWeights, receivers: FakeReceivers, **weight_sync: Any) -> TransportSender:
         config = make_config(**weight_sync)
-        senders.append(make_sender("gloo", 0, weights, receivers, "127.0.0.1", free_port(), config))
+        senders.append(vllm_bridge.connect("gloo", 0, weights, receivers, "127.0.0.1", free_port(), config))
         return senders[-1]
 
     yield opened
@@ -138,14 +137,14 @@ def test_each_engine_has_its_own_ranks() -> None:
     receivers = FakeReceivers(FakeEngine(1), FakeEngine(2), FakeEngine(1))
     calls: list[Any] = []
     receivers.call = lambda method, arguments: calls.append((method, arguments))  # type: ignore[method-assign]
-    client = EngineClient(receivers)
+    client = TransportSender(FakeWeights({}), receivers)
     client.init_weight_transfer_engine({"rank_offset": 1, "world_size": 5})
     client.init_weight_transfer_engine({"packed": True})
     client.version = 9
     client.finish_weight_update()
     assert [info["rank_offset"] for (info,) in calls[0][1]] == [1, 2, 4]
-    assert calls[1] == ("init_weight_transfer", [({"packed": True},)] * 3)
-    assert calls[2] == ("finish_weight_update", [(9,)] * 3)
+    assert calls[1] == ("connect", [({"packed": True},)] * 3)
+    assert calls[2] == ("finish_receiving", [(9,)] * 3)
 
 
 def test_gpu_transports_are_packed_in_our_buckets() -> None:
@@ -173,7 +172,7 @@ def test_weights_reach_every_device_of_every_engine(open_sender: Any) -> None:
         assert_same(received, weights.tensors)
     assert_same(first, some_tensors(0))  # an engine may keep what it received
     assert (one.version, two.version) == (2, 2)
-    methods = ["init_weight_transfer", *["start_weight_update", "update_weights", "finish_weight_update"] * 2]
+    methods = ["connect", *["start_receiving", "receive", "finish_receiving"] * 2]
     assert [method for method, _ in receivers.arguments] == methods
 
 
@@ -191,13 +190,13 @@ def test_the_source_is_the_trainers_own_memory() -> None:
 
 def test_other_ranks_gather_and_send_nothing() -> None:
     weights, receivers = FakeWeights(some_tensors(0, kib=1)), FakeReceivers(FakeEngine(1))
-    sender = make_sender("gloo", 1, weights, receivers, "127.0.0.1", 1, make_config())
+    sender = vllm_bridge.connect("gloo", 1, weights, receivers, "127.0.0.1", 1, make_config())
     sender.send(1)
     assert weights.gathered == len(weights.tensors)
     assert receivers.arguments == []
 
 
-@pytest.mark.parametrize("phase", ["start_weight_update", "update_weights", "finish_weight_update"])
+@pytest.mark.parametrize("phase", ["start_receiving", "receive", "finish_receiving"])
 def test_an_engine_that_fails_ends_the_sending_soon_and_by_name(open_sender: Any, phase: str) -> None:
     # 20 MB a tensor is more than the sockets buffer: the broadcast waits for the engine that never calls receive.
     healthy, failing = FakeEngine(1), FakeEngine(1, fails_in=phase)
@@ -213,14 +212,14 @@ def test_an_engine_that_fails_ends_the_sending_soon_and_by_name(open_sender: Any
 
 def test_an_engine_that_cannot_join_is_named_at_once(open_sender: Any) -> None:
     started = time.monotonic()
-    with pytest.raises(WeightSyncError, match="the transport failed in init_weight_transfer: rollout-0 is dead"):
-        open_sender(FakeWeights(some_tensors(0, 1)), FakeReceivers(FakeEngine(1, "init_weight_transfer")), timeout=5)
+    with pytest.raises(WeightSyncError, match="the transport failed in connect: rollout-0 is dead"):
+        open_sender(FakeWeights(some_tensors(0, 1)), FakeReceivers(FakeEngine(1, "connect")), timeout=5)
     assert time.monotonic() - started < 4.0
 
 
 def test_an_engine_that_never_joins_is_given_up(open_sender: Any) -> None:
     class Idle(FakeEngine):
-        def init_weight_transfer(self, info: dict[str, Any]) -> None:
+        def connect(self, info: dict[str, Any]) -> None:
             time.sleep(2.0)
 
     with pytest.raises(WeightSyncError, match="join"):

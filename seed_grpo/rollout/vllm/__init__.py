@@ -1,1 +1,1 @@
-"""vllm"""
+"""The vLLM engine, and all that is particular to vLLM on the side of the engine."""

@@ -1,4 +1,4 @@
-"""A vLLM engine behind `rollout.interface.RolloutEngine`.
+"""The vLLM engine, an implementation of `rollout.engine.RolloutEngine`.
 
 Consumes `GroupTask`s and weight updates; produces `Group`s, and log-probabilities of given tokens. The engine runs in
 processes of its own, which this module starts and ends. It judges nothing and imports no Ray.
@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
-from vllm import AsyncEngineArgs, SamplingParams
-from vllm.config import WeightTransferConfig
+from vllm import SamplingParams
 from vllm.inputs.engine import tokens_input
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import RequestOutputKind
@@ -26,33 +25,34 @@ from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Sampling
 from seed_grpo.pretrained.fit import check_weights
+from seed_grpo.rollout.engine import ReceivingEnd
 from seed_grpo.rollout.texts import CompletionTexts
+from seed_grpo.rollout.vllm.startup import engine_args, environment
 from seed_grpo.rollout.vllm.worker_extension import EngineProcess
-from seed_grpo.weight_sync.factory import TRANSPORTS
 
 T = TypeVar("T")
 
-CPU_STEP_TOKENS = 8192
-"""tokens that an engine on CPU computes in one step, or one prompt if that is longer"""
 FIRST = -1
-"""priority of the proof of a sync, for which everything waits; of all others it is 0, and they go in their order"""
+"""priority of the proof of a sync, for which everything waits; all other requests have 0, and go in their order"""
 DEATH_SECONDS = 0.2
-"""between two looks whether the engine's processes live"""
+"""seconds between two looks whether the engine's processes live"""
 FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "abort": FinishReason.TIMEOUT}
-"""a request is aborted at its deadline, or where nobody waits for it any more"""
+"""vLLM's finish reasons; a request is aborted at its deadline, or when nobody waits for it any more"""
 
 
 class VllmEngine:
     """One engine. `start` must be awaited first; all methods belong to the event loop that it ran on."""
 
-    def __init__(self, config: Config, name: str) -> None:
+    def __init__(self, config: Config, name: str, receiving: ReceivingEnd) -> None:
         """Keeps the configuration; starts nothing.
 
         Args:
-            name: of the rollout worker, as groups and errors carry it.
+            name: name of the rollout worker in groups and errors.
+            receiving: this engine's end of the weight transport.
         """
         self._config = config
         self._name = name
+        self._receiving = receiving
         self._requests = itertools.count()
         self._running: set[str] = set()
         self._engine: AsyncLLM
@@ -67,11 +67,11 @@ class VllmEngine:
             RolloutError: the model does not load or is not whole, or the engine is not up within
                 `rollout.start_timeout`.
         """
-        os.environ.update(_environment(self._config))
+        os.environ.update(environment(self._config, self._receiving))
         with self._named("starting the engine"):
             # vLLM goes on with whatever is in memory where weights are missing
             was_here = check_weights(self._config.model, trains=False)
-            self._engine = AsyncLLM.from_engine_args(_engine_args(self._config))
+            self._engine = AsyncLLM.from_engine_args(engine_args(self._config, self._receiving))
             self._death = asyncio.create_task(self._await_death())
             starting = self._engine.update_weight_version("0")
             await asyncio.wait_for(self._unless_dead(starting), self._config.rollout.start_timeout)
@@ -80,6 +80,7 @@ class VllmEngine:
             self._texts = _completion_texts(self._engine, self._config.rollout.stop)
 
     async def generate(self, task: GroupTask) -> Group:
+        """Samples a group; see the interface."""
         started = time.monotonic()
         requests = [asyncio.create_task(self._complete(task, i)) for i in range(task.sampling.num_completions)]
         try:
@@ -90,8 +91,9 @@ class VllmEngine:
         return Group(task, tuple(completions), self._name, time.monotonic() - started)
 
     async def score(self, token_ids_T: np.ndarray) -> np.ndarray:
-        """As the interface says; the tokens and one more must fit `data.max_prompt_tokens` +
-        `rollout.max_completion_tokens`. Waits while the engine is paused, up to `rollout.request_timeout`.
+        """Scores tokens; see the interface. Waits while the engine is paused, up to `rollout.request_timeout`.
+
+        The tokens and one more must fit `data.max_prompt_tokens` + `rollout.max_completion_tokens`.
 
         Raises:
             RolloutError: the engine is dead, or gave no answer in time.
@@ -116,44 +118,55 @@ class VllmEngine:
         return _sampled(flat)[1:]
 
     async def pause(self) -> None:
+        """Holds all requests; see the interface."""
         await self._pause("pausing", clear_cache=False)
 
     async def resume(self) -> None:
+        """Ends `pause`."""
         await self._control("resuming", self._engine.resume_generation())
 
-    async def init_weight_transfer(self, init_info: dict[str, Any]) -> None:
-        await self._in_processes("joining the weight transfer", "init_weight_transfer_engine", init_info=init_info)
+    async def connect(self, init_info: dict[str, Any]) -> None:
+        """Joins the transport, in every process of the engine."""
+        await self._in_processes("joining the weight transport", "init_weight_transfer_engine", init_info=init_info)
 
-    async def start_weight_update(self) -> None:
-        """As the interface says. All cached keys and values are dropped: prefixes must not outlive their weights, and a
-        running request is computed anew up to its present token, so that each further token is of one version only."""
+    async def start_receiving(self) -> None:
+        """Pauses generation and drops all cached keys and values.
+
+        Prefixes must not outlive their weights. A running request is computed anew up to its present token, so that
+        each further token is of one version only.
+        """
         await self._pause("pausing for new weights", clear_cache=True)
-        await self._in_processes("starting a weight update", "begin_weight_update")
+        await self._in_processes("starting to receive weights", EngineProcess.begin_weight_update.__name__)
 
-    async def update_weights(self, update_info: dict[str, Any]) -> None:
+    async def receive(self, update_info: dict[str, Any]) -> None:
+        """Receives weights, in every process of the engine."""
         await self._in_processes("receiving weights", "update_weights", update_info=update_info)
 
-    async def finish_weight_update(self, version: int) -> None:
-        await self._in_processes("finishing a weight update", "finish_weight_update")
+    async def finish_receiving(self, version: int) -> None:
+        """Takes the received weights into use as `version` and resumes generation."""
+        await self._in_processes("finishing to receive weights", "finish_weight_update")
         await self._control("taking a weight version", self._engine.update_weight_version(str(version)))
         await self.resume()
 
     async def heartbeat(self) -> None:
+        """Returns as soon as the engine's own process has answered."""
         # Whatever it answers, the engine's loop is alive; how long it may take, the caller knows.
         with self._named("answering a heartbeat"):
             await self._unless_dead(self._engine.is_sleeping())
 
     async def abort_all(self) -> None:
+        """Aborts all requests; see the interface."""
         await self._engine.abort(list(self._running))
 
     async def shutdown(self) -> None:
+        """Ends the engine's processes."""
         # vLLM's workers do not end by themselves, whatever time they are given; then they are killed.
         self._engine.shutdown(timeout=1.0)
 
     async def _complete(self, task: GroupTask, index: int) -> Completion:
         output = await self._run(
             list(task.prompt_ids),
-            _sampling_params(task.sampling, index, self._config.rollout.stop, self._texts.stop_ids),
+            sampling_params(task.sampling, index, self._config.rollout.stop, self._texts.stop_ids),
             f"group {task.group_id} completion {index}",
         )
         return _completion(output.outputs[0], self._texts)
@@ -179,8 +192,10 @@ class VllmEngine:
         await self._engine.abort(request_id)
 
     async def _pause(self, doing: str, clear_cache: bool) -> None:
-        """What vLLM's `pause_generation` does for text, without its 20 ms for outputs that are still on their way to
-        the caller: nothing here counts on their order."""
+        """Pauses generation without the 20 ms that vLLM's `pause_generation` waits.
+
+        vLLM waits for outputs that are on their way to the caller; nothing here counts on their order.
+        """
         await self._control(doing, self._engine.engine_core.pause_scheduler_async("keep", clear_cache))
 
     async def _control(self, doing: str, call: Coroutine[Any, Any, T]) -> T:
@@ -189,15 +204,18 @@ class VllmEngine:
             return await asyncio.wait_for(self._unless_dead(call), limit)
 
     async def _in_processes(self, doing: str, method: str, **arguments: Any) -> None:
-        """Calls a method of vLLM's worker class in every process of the engine, and waits for all; fails where it fails
-        in any."""
+        """Calls a method of vLLM's worker class in every process of the engine, and waits for all.
+
+        Raises:
+            RolloutError: it failed in one of them.
+        """
         answering = self._engine.collective_rpc(EngineProcess.error_of.__name__, args=(method, arguments))
         errors: list[str] = await self._control(doing, answering)
         if any(errors):
             raise self._failure(doing, "; ".join(dict.fromkeys(filter(None, errors))))
 
     async def _unless_dead(self, call: Coroutine[Any, Any, T]) -> T:
-        """vLLM leaves calls unanswered whose engine dies meanwhile; here they fail."""
+        """The answer of a call, or an error as soon as the engine is dead; vLLM would leave the call unanswered."""
         answer = asyncio.create_task(call)
         try:
             await asyncio.wait((answer, self._death), return_when=asyncio.FIRST_COMPLETED)
@@ -213,8 +231,10 @@ class VllmEngine:
 
     @contextmanager
     def _named(self, doing: str, on_timeout: str = "time is up") -> Iterator[None]:
-        """Turns what goes wrong into a `RolloutError` that names the worker. vLLM raises a bare Exception for an error
-        inside its processes, so no narrower class would do."""
+        """Turns an error into a `RolloutError` that names the worker.
+
+        vLLM raises a bare Exception for an error inside its processes, so no narrower class would do.
+        """
         try:
             yield
         except RolloutError:
@@ -227,74 +247,16 @@ class VllmEngine:
         return RolloutError(f"rollout worker {self._name}: {doing} failed: {why}")
 
 
-def _environment(config: Config) -> dict[str, str]:
-    """What vLLM reads from the environment, here and in the processes it starts."""
-    environment = {
-        "VLLM_NO_USAGE_STATS": "1",  # else it reports to its makers
-        "VLLM_ENGINE_READY_TIMEOUT_S": str(int(config.rollout.start_timeout) + 1),
-        **TRANSPORTS[config.transport].engine_environment,
-    }
-    if config.cluster.device == "cpu":
-        environment |= {
-            "VLLM_CPU_KVCACHE_SPACE": str(config.rollout.cpu_cache_gib),
-            "OMP_NUM_THREADS": str(config.rollout.threads),
-            # By default each engine binds its threads to the first cores, and two engines spin on the same ones. A
-            # placement plan may give cores instead.
-            "VLLM_CPU_OMP_THREADS_BIND": os.environ.get("VLLM_CPU_OMP_THREADS_BIND", "nobind"),
-            # The engine's processes are on one machine: their gloo groups need not listen on its network.
-            "GLOO_SOCKET_IFNAME": "lo",
-        }
-        if config.rollout.tensor_parallel_size == 1:
-            # Else vLLM takes "mp" for "uni" on a CPU, since only a new process reads OpenMP's settings; ours has them.
-            # What it is named after concerns its synchronous engine alone.
-            environment["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-        if config.rollout.enforce_eager:
-            # vLLM compiles a helper of its sampler even so, which takes longer than it ever gives back.
-            environment["TORCHDYNAMO_DISABLE"] = "1"
-    return environment
-
-
-def _engine_args(config: Config) -> AsyncEngineArgs:
-    rollout = config.rollout
-    longest = config.data.max_prompt_tokens + rollout.max_completion_tokens
-    on_cpu: dict[str, Any] = {}
-    if config.cluster.device == "cpu":
-        # Where vLLM 0.32 splits a prompt over two steps, it takes back the request's seeded generator, which the
-        # generators of a CPU cannot do: the engine dies. So no prompt is split.
-        on_cpu = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(CPU_STEP_TOKENS, longest)}
-    return AsyncEngineArgs(
-        model=config.model.path,
-        dtype=config.model.dtype,
-        trust_remote_code=config.model.trust_remote_code,
-        seed=config.run.seed,
-        max_model_len=longest,
-        max_num_seqs=rollout.max_concurrent_sequences,
-        scheduling_policy="priority",
-        tensor_parallel_size=rollout.tensor_parallel_size,
-        # Not left to vLLM, which inside a Ray placement group would start Ray actors of its own. One device needs no
-        # process beside the engine's own, and no messages to it.
-        distributed_executor_backend="uni" if rollout.tensor_parallel_size == 1 else "mp",
-        gpu_memory_utilization=rollout.memory_fraction,
-        enforce_eager=rollout.enforce_eager,
-        # A cached prefix is computed in other batch shapes than a fresh one, so its values may differ in the last bit.
-        enable_prefix_caching=rollout.prefix_caching and not config.run.deterministic,
-        logprobs_mode="raw_logprobs",  # at temperature 1, before top-p
-        weight_transfer_config=WeightTransferConfig(backend=config.transport),
-        worker_extension_cls=f"{EngineProcess.__module__}.{EngineProcess.__name__}",
-        disable_log_stats=True,
-        **on_cpu,
-    )
-
-
 def _completion_texts(engine: AsyncLLM, stop: tuple[str, ...]) -> CompletionTexts:
-    """The texts of an engine's completions; its end tokens are the tokenizer's and those of the generation settings."""
+    """The decoder of completions; its end tokens are the tokenizer's and those of the generation settings."""
     tokenizer: Any = engine.get_tokenizer()
     ends = engine.model_config.try_get_generation_config().get("eos_token_id")
     ends = [tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])]
     return CompletionTexts(tokenizer, stop, ends, engine.model_config.get_vocab_size())
 
 
-def _sampling_params(sampling: Sampling, index: int, stop: tuple[str, ...], stop_ids: list[int]) -> SamplingParams:
+def sampling_params(sampling: Sampling, index: int, stop: tuple[str, ...], stop_ids: list[int]) -> SamplingParams:
+    """Settings with which vLLM samples completion `index` of a group, its seed among them."""
     (seed,) = np.random.SeedSequence((sampling.seed, index)).generate_state(1, np.uint64)
     return SamplingParams(
         temperature=sampling.temperature,
@@ -330,8 +292,10 @@ def _completion(output: CompletionOutput, texts: CompletionTexts) -> Completion:
 
 
 def _sampled(flat: Any) -> np.ndarray:
-    """Log-probability of the token itself at each position of vLLM's FlatLogprobs; a position may have none (the first
-    of a prompt), which then counts as nan."""
+    """Log-probability of the token itself at each position of vLLM's FlatLogprobs.
+
+    A position may have none, as the first of a prompt, and then gets nan.
+    """
     logprobs = np.array([*flat.logprobs, np.nan], dtype=np.float32)
     starts, ends = np.array(flat.start_indices, dtype=int), np.array(flat.end_indices, dtype=int)
     return np.where(starts < ends, logprobs[starts], np.float32(np.nan))

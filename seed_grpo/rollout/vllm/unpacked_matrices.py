@@ -1,8 +1,9 @@
-"""Matrices of a CPU engine that stay as the checkpoint has them, so that a sync can write them where they lie.
+"""Matrices of a CPU engine, kept as the checkpoint has them, so that a sync can write them where they lie.
 
-vLLM packs the matrices of its CPU engine for oneDNN after loading, and would have to pack them anew after every sync,
-which takes longer than the broadcast. In float32 the product with a plain matrix is as fast where it matters (0.4 to
-1.8 times the time by shape, and the same from 64 sequences on), so the engines that learn keep their matrices plain.
+vLLM packs the matrices of its CPU engine for oneDNN after loading. It would have to pack them anew after every sync,
+which takes longer than the broadcast. In float32 the product with a plain matrix is as fast in the sizes that matter
+(0.4 to 1.8 times the time by shape, and the same from 64 sequences on), so the engines that learn keep their matrices
+plain.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import torch
 from torch.nn.functional import linear, pad
 
 MULTIPLE = 4
-"""Rows come in multiples of this: then MKL gives a row the same bits whatever the others are, with any threads."""
+"""rows come in multiples of this: then MKL gives a row the same bits whatever the others are, with any threads"""
 
 
 torch.library.define("seed_grpo::plain_linear", "(Tensor rows, Tensor weight, Tensor? bias) -> Tensor")
 plain_linear = torch.ops.seed_grpo.plain_linear.default
-"""[..., V] products of rows [..., H] with a matrix [V, H], and a bias [V] or None. The bits of a row do not depend on
-the other rows, as with oneDNN: what a seed samples must not depend on what else runs. An operator of its own, since a
-compiler would choose by shape."""
+"""Products [..., V] of rows [..., H] with a matrix [V, H], and a bias [V] or None.
+
+The bits of a row do not depend on the other rows, as with oneDNN: what a seed samples must not depend on what else
+runs. An operator of its own, since a compiler would choose by shape."""
 
 
 @torch.library.impl("seed_grpo::plain_linear", "CPU")
@@ -37,8 +39,10 @@ def _(rows: torch.Tensor, weight_VH: torch.Tensor, bias_V: torch.Tensor | None) 
 
 
 def keep_matrices_plain() -> None:
-    """Has vLLM load float32 models on a CPU without packing; called in an engine's process before the model is loaded.
-    On a GPU, or called again, it changes nothing."""
+    """Has vLLM load float32 models on a CPU without packing.
+
+    Called in an engine's process before the model is loaded. On a GPU, or called again, it changes nothing.
+    """
     from vllm.platforms import current_platform
 
     if not current_platform.is_cpu():
@@ -60,8 +64,10 @@ def keep_matrices_plain() -> None:
 
 
 def lies_plain(model: torch.nn.Module) -> bool:
-    """Whether the model computes with its parameters as they were loaded, and with nothing that vLLM made of them after
-    loading; known of layers whose matrices were kept plain, and of no others that have something made."""
+    """Tells whether the model computes with its parameters as loaded, and with nothing that vLLM made of them later.
+
+    Among layers of which vLLM makes something, only those whose matrices were kept plain are known to do so.
+    """
     from vllm.model_executor.layers.attention import Attention, is_deferred_attention_layer
 
     def is_plain(layer: torch.nn.Module) -> bool:

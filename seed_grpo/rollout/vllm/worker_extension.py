@@ -1,8 +1,8 @@
-"""What each process of an engine can do beside what vLLM's worker class does, to whose bases vLLM adds this one.
+"""Extension of vLLM's worker class, in each process of an engine; vLLM adds this class to its bases.
 
 Consumes the name of a method of the worker; produces an error's text in place of the error. vLLM 0.32 reads no answer
-after the first that is an error, and takes those that are left for answers to the next call (its pull request 57846):
-an engine of several processes could not be used after a weight sync that failed.
+after the first that is an error, and takes those that are left for answers to the next call (its pull request 57846).
+An engine of several processes could not be used after a weight sync that failed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class EngineProcess:
     """vLLM's own"""
 
     def error_of(self, method: str, arguments: dict[str, Any]) -> str:
-        """Calls a method; nothing where it succeeds, else what went wrong."""
+        """Calls a method; returns an empty text where it succeeds, else the error's."""
         try:
             getattr(self, method)(**arguments)
         except Exception as error:
@@ -32,8 +32,7 @@ class EngineProcess:
         return ""
 
     def begin_weight_update(self) -> None:
-        """Starts a weight update. One that was broken off is ended before: the weights are a mixture until this one is
-        through."""
+        """Starts a weight update, after ending one that was broken off, whose weights are a mixture until now."""
         if self._weight_update_active:
             self.finish_weight_update()
         self.start_weight_update()

@@ -15,6 +15,7 @@ from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.pool import Kind, WorkerPool
 from seed_grpo.runtime.workers.probes import watch
 from seed_grpo.verify.worker import VerifierWorker
+from seed_grpo.weight_sync.transports import TRANSPORTS
 
 # An engine takes new requests while others run; its scheduler, not Ray, decides how many run at once.
 CALLS_AT_ONCE = 10_000
@@ -30,7 +31,7 @@ def rollout_pool(config: Config, plan: Plan, gang: PlacementGroup | None, superv
     shared = gang if plan.colocated else None
 
     def make(name: str, actor_name: str) -> Any:
-        arguments = (config, name)
+        arguments = (config, name, TRANSPORTS[config.transport].receiving)
         return spawn(RolloutWorker, plan.rollout, actor_name, *arguments, gang=shared, max_concurrency=CALLS_AT_ONCE)
 
     kind = Kind(

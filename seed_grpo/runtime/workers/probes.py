@@ -9,11 +9,14 @@ from __future__ import annotations
 import faulthandler
 import os
 import platform
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import ray
 
 GROUP = "watch"
 """Ray's concurrency group of these calls"""
@@ -28,6 +31,13 @@ class Watched:
     def pulse(self) -> tuple[str, int]:
         """Name of the worker's machine, and its process id there."""
         return platform.node(), os.getpid()
+
+    def endpoint(self) -> tuple[str, int]:
+        """Address of the worker's machine and a free port there, for a process group to meet at."""
+        address = ray.util.get_node_ip_address()
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+            return address, probe.getsockname()[1]
 
     def echo(self, payload: Any) -> int:
         """Length of what came here."""

@@ -18,7 +18,7 @@ from seed_grpo.config import Config
 from seed_grpo.errors import DeadlineError, SeedGrpoError, TrainerError, TrainerLostError, WeightSyncError
 from seed_grpo.loop.batch import ReadyGroup
 from seed_grpo.messages import StepResult
-from seed_grpo.runtime.cluster.calls import Say, as_ours, gather
+from seed_grpo.runtime.cluster.calls import Say, as_ours, fetch, gather
 from seed_grpo.runtime.cluster.connection import call_engine, spawn, wait_for_gang
 from seed_grpo.runtime.cluster.placement import Plan
 from seed_grpo.runtime.supervision.heartbeats import Heartbeat, WorkerState
@@ -31,7 +31,7 @@ ALIVE_SECONDS = 15.0
 
 
 class RayReceivers:
-    """The rollout workers, as the sending trainer rank calls them; see `weight_sync.interface.Receivers`."""
+    """The rollout workers, as the sending trainer rank calls them; see `weight_sync.base.Receivers`."""
 
     def __init__(self, workers: Mapping[str, ActorHandle], world_size: int, timeout: float) -> None:
         self.names = tuple(workers)
@@ -128,14 +128,14 @@ class TrainerPool:
         calls = self._each("connect", receivers, *self._endpoint())
         self._wait(calls, "the weight transport to open", 2 * timeout, WeightSyncError)
 
-    def sync(self, version: int) -> None:
+    def send(self, version: int) -> None:
         """Sends the present weights to the rollout workers.
 
         Raises:
             WeightSyncError: they did not arrive.
         """
         timeout = 4 * self._config.weight_sync.timeout  # each phase has its own deadline within
-        self._wait(self._each("sync", version), "the weight sync", timeout, WeightSyncError)
+        self._wait(self._each("send", version), "the weight sync", timeout, WeightSyncError)
 
     def weight_bytes(self) -> int:
         """Bytes that a sync sends to each engine."""
@@ -189,7 +189,14 @@ class TrainerPool:
         suffix = f".{self.incarnation}" if self.incarnation else ""
         self._ranks = {
             name: spawn(
-                TrainerWorker, self._plan.trainer, name + suffix, self._config, rank, gang=self._gang, bundle=rank
+                TrainerWorker,
+                self._plan.trainer,
+                name + suffix,
+                self._config,
+                rank,
+                fetch,
+                gang=self._gang,
+                bundle=rank,
             )
             for rank, name in enumerate(self._plan.trainer.names())
         }

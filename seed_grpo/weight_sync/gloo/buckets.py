@@ -1,25 +1,35 @@
-"""Packs weights into byte buffers of bounded size and takes them apart again.
+"""Buckets of weights: what travels together, how it lies in a byte buffer, and the memory of those buffers.
 
-Consumes names, dtypes and shapes, in the order in which the weights are sent; produces the same buckets on both sides
-of a transfer, since both compute them from the same list. It moves nothing between processes.
+Consumes names, dtypes and shapes in the order of sending; both ends compute the same plan from the same list. Moves
+nothing between processes.
+
+At either end, buffers wait in a `Staging`: bounded, and used again and again. The engine's layerwise reload keeps a
+weight until its layer is complete, so no one can say beforehand how long a buffer is in use. A new page costs as much
+as sending its content, hence few buffers.
 """
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from weakref import ref
 
 import torch
+
+from seed_grpo.weight_sync.base import buckets
 
 ALIGNMENT = 16
 """bytes; each tensor starts at a multiple, so that a slice of the buffer can be viewed as any dtype"""
 ALONE = 2**20
 """bytes from which on a weight travels alone, so that neither end need copy it"""
+PARTS = 4
+"""buffers of a staging: at the receiving end one is loaded, one is on its way, and a layer may keep two"""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Where one weight lies in its bucket."""
+    """Place of one weight in its bucket."""
 
     name: str
     dtype: torch.dtype
@@ -29,6 +39,7 @@ class Slot:
 
     @property
     def num_bytes(self) -> int:
+        """Size of the weight."""
         return torch.Size(self.shape).numel() * self.dtype.itemsize
 
     @property
@@ -53,23 +64,29 @@ class Bucket:
         return self.slots[-1].stop
 
 
-def plan_buckets(weights: Iterable[tuple[str, torch.dtype, Sequence[int]]], bucket_bytes: int) -> Iterator[Bucket]:
-    """Splits (name, dtype, shape) into buckets of at most `bucket_bytes`, or of one weight where that is larger; one of
-    `ALONE` bytes or more has its own."""
-    slots: list[Slot] = []
-    for name, dtype, shape in weights:
-        start = -(-slots[-1].stop // ALIGNMENT) * ALIGNMENT if slots else 0
-        slot = Slot(name, dtype, tuple(shape), start)
-        if slots and (slot.stop > bucket_bytes or slot.num_bytes >= ALONE or slots[-1].num_bytes >= ALONE):
-            yield Bucket(tuple(slots))
-            slots, slot = [], Slot(name, dtype, tuple(shape), 0)
-        slots.append(slot)
-    if slots:
-        yield Bucket(tuple(slots))
+def plan_buckets(weights: Iterable[tuple[str, torch.dtype, Sequence[int]]], bucket_bytes: int) -> list[Bucket]:
+    """Divides (name, dtype, shape) into buckets of at most `bucket_bytes`, or of one weight where that is larger.
+
+    A weight of `ALONE` bytes or more has a bucket of its own.
+    """
+    slots = [Slot(name, dtype, tuple(shape), 0) for name, dtype, shape in weights]
+    sizes = [_aligned(slot.num_bytes) if slot.num_bytes < ALONE else max(bucket_bytes + 1, ALONE) for slot in slots]
+    return [Bucket(tuple(_in_a_row(piece))) for piece in buckets(slots, sizes, bucket_bytes)]
+
+
+def _in_a_row(slots: Iterable[Slot]) -> Iterator[Slot]:
+    start = 0
+    for slot in slots:
+        yield Slot(slot.name, slot.dtype, slot.shape, start)
+        start += _aligned(slot.num_bytes)
+
+
+def _aligned(num_bytes: int) -> int:
+    return -(-num_bytes // ALIGNMENT) * ALIGNMENT
 
 
 def pack(bucket: Bucket, tensors: Iterator[tuple[str, torch.Tensor]], buffer: torch.Tensor) -> None:
-    """Takes the bucket's weights from `tensors` into the buffer [bytes, uint8] on the CPU.
+    """Copies the bucket's weights from `tensors` into the buffer [bytes, uint8] on the CPU.
 
     Raises:
         ValueError: the next tensors are not the bucket's weights.
@@ -79,7 +96,7 @@ def pack(bucket: Bucket, tensors: Iterator[tuple[str, torch.Tensor]], buffer: to
 
 
 def take(slot: Slot, tensors: Iterator[tuple[str, torch.Tensor]]) -> torch.Tensor:
-    """The next of `tensors`.
+    """The next of `tensors`, checked against its slot.
 
     Raises:
         ValueError: it is not the weight of the slot.
@@ -101,3 +118,59 @@ def unpack(bucket: Bucket, buffer: torch.Tensor) -> list[tuple[str, torch.Tensor
 def as_bytes(tensor: torch.Tensor) -> torch.Tensor:
     """The memory of a contiguous tensor as [bytes, uint8]."""
     return tensor.detach().view(-1).view(torch.uint8)
+
+
+@dataclass
+class _Block:
+    """Memory of one buffer, lent as long as the reference is alive."""
+
+    memory: mmap.mmap
+    loan: ref[memoryview]
+
+    @property
+    def is_free(self) -> bool:
+        return self.loan() is None
+
+    def lend(self, num_bytes: int) -> torch.Tensor:
+        """The first bytes as a tensor. Its storage, which all of its views share, alone keeps the loan alive."""
+        loan = memoryview(self.memory)[:num_bytes]
+        self.loan = ref(loan)
+        return torch.frombuffer(loan, dtype=torch.uint8)
+
+
+class Staging:
+    """Buffers of at most `limit` bytes in all; a free buffer counts too, until its place is needed.
+
+    A buffer is free again once nothing refers to it. Not for several threads.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._blocks: list[_Block] = []
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes held at present."""
+        return sum(len(block.memory) for block in self._blocks)
+
+    def take(self, num_bytes: int, beyond: bool = False) -> torch.Tensor | None:
+        """A buffer [num_bytes, uint8] of undefined content; None if it does not fit beside those that are in use.
+
+        Args:
+            beyond: exceed the limit rather than return None.
+        """
+        for block in self._blocks:
+            if block.is_free and len(block.memory) >= num_bytes:
+                return block.lend(num_bytes)
+        size = max(num_bytes, self._limit // PARTS)
+        if self.num_bytes + size > self._limit:
+            self._blocks = [block for block in self._blocks if not block.is_free]
+        if self.num_bytes + size > self._limit and not beyond:
+            return None
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._blocks.append(_Block(memory, _OVER))
+        return self._blocks[-1].lend(num_bytes)
+
+
+_OVER: ref[memoryview] = ref(memoryview(b""))
+"""a loan that has ended"""

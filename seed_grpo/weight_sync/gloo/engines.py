@@ -1,8 +1,8 @@
-"""Weights over gloo, from the trainer's rank 0 to every process of every rollout engine, on CPU.
+"""Both ends of the gloo transport, from the trainer's rank 0 to every process of every rollout engine, on CPU.
 
-Defines both ends for vLLM: `GlooTrainerEngine` sends the weights in buckets, `GlooWorkerEngine` writes them where they
-lie (`in_place`), or has the model load them anew (`reload`) where the engine has made something else of them, such as
-packed matrices. How buckets overlap with packing and loading is `stream`'s.
+`GlooTrainerEngine` sends the weights in buckets. `GlooWorkerEngine` writes them where they lie (`in_place`), or has the
+model load them anew (`reload`) where vLLM has made something else of them, such as packed matrices. `stream` overlaps
+buckets with packing and loading. Importing this module registers both ends with vLLM.
 """
 
 from __future__ import annotations
@@ -21,21 +21,19 @@ from vllm.distributed.weight_transfer.base import (
     WeightTransferInitInfo,
     WeightTransferUpdateInfo,
 )
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory, WeightTransferTrainerFactory
 
 from seed_grpo.errors import WeightSyncError
-from seed_grpo.weight_sync.gloo.buckets import Bucket, plan_buckets
+from seed_grpo.weight_sync.gloo.buckets import PARTS, Bucket, Staging, plan_buckets
 from seed_grpo.weight_sync.gloo.group import GlooGroup
 from seed_grpo.weight_sync.gloo.in_place import Places, find_places
 from seed_grpo.weight_sync.gloo.reload import Reload
-from seed_grpo.weight_sync.gloo.staging import PARTS, Staging
 from seed_grpo.weight_sync.gloo.stream import receive, send
-from seed_grpo.weight_sync.source import PolicySource
-from seed_grpo.weight_sync.transport import TransferPlan, Transport
 
 
 @dataclass
 class GlooInitInfo(WeightTransferInitInfo):
-    """How an engine's processes join; their ranks are `rank_offset` + 0, 1, ..."""
+    """Settings with which an engine's processes join, as ranks `rank_offset` + 0, 1, ..."""
 
     master_address: str
     master_port: int
@@ -47,17 +45,19 @@ class GlooInitInfo(WeightTransferInitInfo):
 
 @dataclass
 class GlooUpdateInfo(WeightTransferUpdateInfo):
-    """The weights of one transfer, in order; both ends plan their buckets from it."""
+    """Description of the weights of one transfer, in order; both ends plan their buckets from it."""
 
     names: list[str]
     dtype_names: list[str]
     shapes: list[list[int]]
 
     def buckets(self, bucket_bytes: int) -> list[Bucket]:
-        """The plan: pieces of which `PARTS` are no more than one bucket, so that several are on their way at a time,
-        beside the weights that travel alone."""
+        """The plan of both ends, in pieces of which `PARTS` fill one configured bucket.
+
+        So several are on their way at a time, beside the weights that travel alone.
+        """
         dtypes = [getattr(torch, name) for name in self.dtype_names]
-        return list(plan_buckets(zip(self.names, dtypes, self.shapes, strict=True), bucket_bytes // PARTS))
+        return plan_buckets(zip(self.names, dtypes, self.shapes, strict=True), bucket_bytes // PARTS)
 
 
 class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
@@ -70,9 +70,9 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
     _bucket_bytes = 0
     _has_searched = False
     _places: Places | None = None
-    """of the present sender's weights in the model, where they lie there as they are"""
+    """places of the present sender's weights in the model; None where loading is more than copying"""
     _reload: Reload | None = None
-    """while weights are loaded that do not"""
+    """the reload in progress, of a model without such places"""
 
     def init_transfer_engine(self, init_info: GlooInitInfo) -> None:
         """Joins the sender's group, leaving a former one."""
@@ -88,11 +88,12 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         )
 
     def start_weight_update(self) -> None:
-        """Nothing yet: how the weights are to be loaded is known once they are named."""
+        """Does nothing yet: the way to load weights is known once they are named."""
 
     def receive_weights(self, update_info: GlooUpdateInfo) -> None:
+        """Receives all weights of a transfer, and has them in the model when it returns."""
         if self._group is None:
-            raise WeightSyncError("update_weights before init_weight_transfer: this engine has not joined a sender")
+            raise WeightSyncError("receive before connect: this engine has not joined a sender")
         buckets, staging = update_info.buckets(self._bucket_bytes), Staging(self._bucket_bytes)
         try:
             if not self._has_searched:
@@ -111,17 +112,19 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
             raise
 
     def finish_weight_update(self) -> None:
+        """Ends a reload, if one was needed."""
         if self._reload is not None:
             self._reload.finish(self.model_config)
             self._reload = None
 
     def shutdown(self) -> None:
+        """Leaves the sender's group."""
         self._group = None
 
 
 @dataclass
 class GlooTrainerInitInfo(TrainerInitInfo):
-    """How the trainer opens its end."""
+    """Settings with which the trainer opens its end."""
 
     backend: ClassVar[str] = "gloo"
 
@@ -137,7 +140,6 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
 
     init_info_cls = GlooTrainerInitInfo
 
-    source: PolicySource
     _group: GlooGroup | None = None
     _bucket_bytes = 0
 
@@ -145,7 +147,7 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
     def trainer_init(
         cls, init_info: GlooTrainerInitInfo, *, client: VLLMWeightSyncClient, source: WeightSource | None = None
     ) -> Self:
-        """Opens the group; the rollout engines join at the same time, called from a second thread."""
+        """Opens the group. The rollout engines join at the same time, called from a second thread."""
         engine = cls(client=client, source=source, is_sender=init_info.is_sender)
         engine._bucket_bytes = init_info.bucket_bytes
         if not engine.is_sender:
@@ -159,10 +161,13 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
         return engine
 
     def send_weights(self) -> None:
-        metadata = self.source.metadata()
+        """Sends one pass over the source, and returns when the engines have taken it into use."""
+        assert self.source is not None, "connecting gives it"
         if not self.is_sender:
-            self.source.drain()
+            for _ in self.source:  # takes part in gathering
+                pass
             return
+        metadata = self.source.metadata()
         update_info = GlooUpdateInfo(
             names=[meta.name for meta in metadata],
             dtype_names=[str(meta.dtype).removeprefix("torch.") for meta in metadata],
@@ -172,26 +177,22 @@ class GlooTrainerEngine(TrainerWeightTransferEngine[GlooTrainerInitInfo]):
         with ThreadPoolExecutor(max_workers=1) as pool:
             received = pool.submit(self.client.update_weights, asdict(update_info))
             try:
-                self._broadcast(update_info.buckets(self._bucket_bytes))
+                self._broadcast(update_info.buckets(self._bucket_bytes), self.source)
             except Exception:
                 self.shutdown()  # or the engines, and this rank with them, would wait for the rest
                 raise
             received.result()
         self.client.finish_weight_update()
 
-    def _broadcast(self, buckets: list[Bucket]) -> None:
+    def _broadcast(self, buckets: list[Bucket], source: WeightSource) -> None:
         assert self._group is not None, "rank 0 has joined"
-        send(self._group, buckets, iter(self.source), Staging(self._bucket_bytes))
+        send(self._group, buckets, iter(source), Staging(self._bucket_bytes))
 
     def shutdown(self) -> None:
+        """Closes the group; what is being sent ends with an error."""
         if self._group is not None:
             self._group.close()
 
 
-def _init_info(plan: TransferPlan) -> GlooTrainerInitInfo:
-    return GlooTrainerInitInfo(
-        plan.address, plan.port, plan.world_size, plan.bucket_bytes, plan.timeout, rank=plan.rank
-    )
-
-
-TRANSPORT = Transport(_init_info)
+WeightTransferTrainerFactory.register_engine(GlooTrainerInitInfo.backend, GlooTrainerEngine)
+WeightTransferEngineFactory.register_engine(GlooTrainerInitInfo.backend, GlooWorkerEngine)

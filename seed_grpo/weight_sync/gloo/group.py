@@ -1,7 +1,7 @@
-"""A process group that belongs to one transfer: gloo on CPU, apart from torch.distributed's global one.
+"""Process group of one transport: gloo on CPU, apart from torch.distributed's global one.
 
-Consumes an address and a rank; moves byte buffers. It knows nothing of weights. Nothing listens but on the address that
-was given and, for an engine, on the address of its route to the sender: on one machine all of it is loopback.
+Consumes an address and a rank; moves byte buffers. It knows nothing of weights. It listens on the address that was
+given and, in an engine, on the address of its route to the sender. On one machine all of that is loopback.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ CLOSED = "the transfer was ended, since an engine failed or the sender is closed
 
 
 class GlooGroup:
-    """A gloo process group outside torch.distributed's global state. Open until `close`, or nothing refers to it."""
+    """A gloo process group outside torch.distributed's global state, open until `close` or its last reference ends."""
 
     def __init__(self, address: str, port: int, rank: int, world_size: int, timeout: float) -> None:
         """Blocks until all ranks have joined.
 
         Args:
-            address: where rank 0 listens.
-            rank: 0 is the sender.
+            address: address that rank 0 listens on.
+            rank: 0 for the sender.
             timeout: seconds for joining, and for each broadcast.
 
         Raises:
@@ -46,6 +46,7 @@ class GlooGroup:
 
     @property
     def is_closed(self) -> bool:
+        """True once `close` was called."""
         return self._group is None
 
     def broadcast(self, buffer: torch.Tensor) -> torch.distributed.Work:
@@ -62,7 +63,7 @@ class GlooGroup:
         return group.broadcast([buffer], options)
 
     def close(self) -> None:
-        """Leaves the group. Torch's is left by deleting it, which waits for what it is about; this does not."""
+        """Leaves the group at once. Deleting torch's group would wait for its broadcasts, so a thread does that."""
         leaving, self._group = [self._group], None
         Thread(target=leaving.clear, daemon=True).start()
 

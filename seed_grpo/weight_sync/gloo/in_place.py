@@ -1,7 +1,7 @@
-"""Where the weights of a transfer lie in an engine's model, so that they can be written there.
+"""Places of weights in an engine's model, so that new weights can be written where the old ones lie.
 
-Consumes a model of vLLM and what is to come; produces `Places`. It is vLLM's own loading that says where they are: the
-model loads weights without content, and what it copies is noted in place of being copied.
+Consumes a vLLM model and the weights that will come; produces `Places`. vLLM's own loading tells them: the model loads
+weights without content, and each copy is noted in place of being made.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from seed_grpo.weight_sync.gloo.buckets import Slot
 logger = logging.getLogger(__name__)
 
 FILLING = (torch.ops.aten.fill_, torch.ops.aten.zero_)
-"""what loading may do to places without a weight, such as the padding of a vocabulary; no sync need do it again"""
+"""operations on places without a weight, such as the padding of a vocabulary, which no sync need repeat"""
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A view of a weight, and the part of the model that it is copied to."""
+    """One copy: a view of a weight, and the part of the model that it is copied to."""
 
     target: torch.Tensor
     size: torch.Size
@@ -35,22 +35,23 @@ class Copy:
     """first element"""
 
     def is_whole(self, slot: Slot) -> bool:
-        """Whether the bytes of the weight, as they are, are those of the target."""
+        """Tells whether the bytes of the weight, as they are, are those of the target."""
         like_slot = (slot.shape, slot.shape, slot.dtype, 0)
         alike = (self.size, self.target.shape, self.target.dtype, self.offset) == like_slot
         return alike and self.target.is_contiguous() and self.stride == self.target.stride()
 
     def run(self, weight: torch.Tensor) -> None:
+        """Makes the copy."""
         self.target.copy_(weight.as_strided(self.size, self.stride, weight.storage_offset() + self.offset))
 
 
 class Places:
-    """Where weights lie, by name; those that the model leaves out lie nowhere."""
+    """Places of weights by name; a weight that the model leaves out has none."""
 
     def __init__(self, slots: Iterable[Slot], copies: dict[str, list[Copy]]) -> None:
         self._copies = copies
         self.whole: dict[str, torch.Tensor] = {}
-        """those that lie in one piece: contiguous tensors of the weights' own dtype and shape"""
+        """weights that lie in one piece: contiguous tensors of the weights' own dtype and shape"""
         for slot in slots:
             match copies.get(slot.name):
                 case [copy] if copy.is_whole(slot):
@@ -64,8 +65,10 @@ class Places:
 
 
 def find_places(model: torch.nn.Module, slots: Iterable[Slot]) -> Places | None:
-    """The places of the weights in the model; None unless writing these is all that loading them does. The model stays
-    as it is, but for what loading fills."""
+    """The places of the weights in the model; None unless writing them is all that loading does.
+
+    The model stays as it is, but for places that loading fills.
+    """
     slots = list(slots)
     try:
         return Places(slots, _find_copies(model, slots))
@@ -75,7 +78,7 @@ def find_places(model: torch.nn.Module, slots: Iterable[Slot]) -> Places | None:
 
 
 class _MoreThanCopies(Exception):
-    """What a model does beside copying weights when it loads them."""
+    """Reason why a model's loading is more than copying weights."""
 
 
 def _find_copies(model: torch.nn.Module, slots: list[Slot]) -> dict[str, list[Copy]]:
@@ -95,7 +98,7 @@ def _find_copies(model: torch.nn.Module, slots: list[Slot]) -> dict[str, list[Co
 
 
 class _Copies(TorchDispatchMode):
-    """Notes where weights without content are copied, in place of copying them."""
+    """Notes the copies of weights without content, in place of making them."""
 
     def __init__(self, slots: Iterable[Slot]) -> None:
         super().__init__()

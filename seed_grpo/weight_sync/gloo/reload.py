@@ -1,7 +1,7 @@
-"""vLLM's layerwise reload, for a model in whose place of weights something else lies, such as packed matrices.
+"""vLLM's layerwise reload, for a model that holds something made of its weights, such as packed matrices.
 
-Consumes weights as they come; vLLM keeps them until their layer is complete, and then makes of it what it makes after
-loading. Adds what vLLM lacks: tied matrices that come once, and experts that are packed.
+Consumes weights as they come. vLLM keeps them until their layer is complete, and then makes of the layer what it makes
+after loading. Added here is what vLLM lacks: tied matrices that come once, and experts that are packed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from vllm.platforms import current_platform
 
 
 class Reload:
-    """From its making to `finish` the model cannot compute."""
+    """One reload of a model, which cannot compute between this object's making and `finish`."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         # Imported here, since it loads vLLM's models.
@@ -25,12 +25,12 @@ class Reload:
         initialize_layerwise_reload(model)
 
     def load(self, weights: list[tuple[str, torch.Tensor]]) -> None:
-        """A tied matrix comes once, and is loaded by all of its names: each may be packed by itself."""
+        """Loads weights. A tied matrix comes once and is loaded by all of its names: each may be packed by itself."""
         load_weights: Any = self._model.load_weights
         load_weights([*weights, *((other, weight) for name, weight in weights for other in self._tied.get(name, ()))])
 
     def finish(self, model_config: Any) -> None:
-        """Also where only a part of the weights came: layers without any are as they were."""
+        """Ends the reload, also where only a part of the weights came: layers without any are as they were."""
         from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
 
         finalize_layerwise_reload(self._model, model_config)
@@ -39,7 +39,7 @@ class Reload:
 
 
 def _tied_names(model: torch.nn.Module) -> dict[str, list[str]]:
-    """The further names of each parameter by its first."""
+    """Further names of each tied parameter, by its first name."""
     names: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
@@ -47,8 +47,10 @@ def _tied_names(model: torch.nn.Module) -> dict[str, list[str]]:
 
 
 def _take_kernels(model: torch.nn.Module) -> list[tuple[Any, Any]]:
-    """Takes the kernels of experts away from what holds them: on a CPU, vLLM packs experts only where it makes their
-    kernel, and would take those that come later for packed ones."""
+    """Takes the kernels of experts away from their holders, and returns both.
+
+    On a CPU, vLLM packs experts only where it makes their kernel. It would take later ones for packed.
+    """
     methods: list[Any] = [getattr(layer, "quant_method", None) for layer in model.modules()]
     kernels = [(method, method.moe_kernel) for method in methods if hasattr(method, "moe_kernel")]
     for method, _ in kernels:

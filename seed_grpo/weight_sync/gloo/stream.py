@@ -1,7 +1,8 @@
-"""The two ends of a stream of buckets: packing, broadcasting and loading at the same time, within one `Staging` each.
+"""Two ends of a stream of buckets: packing, broadcasting and loading at the same time, within one `Staging` each.
 
-Consumes buckets in the order of `plan_buckets`, the same at both ends; moves the weights from the sender's tensors to
-their places at the receiver, or to its `load`. What travels alone needs no staging where it can stay where it lies.
+Consumes buckets in the order of `plan_buckets`, the same at both ends. Moves the weights from the sender's tensors to
+their places at the receiver, or to its `load`. A weight that travels alone needs no buffer at an end where it lies in
+one piece.
 """
 
 from __future__ import annotations
@@ -17,16 +18,15 @@ import torch
 from torch.distributed import Work
 
 from seed_grpo.errors import WeightSyncError
-from seed_grpo.weight_sync.gloo.buckets import ALONE, Bucket, as_bytes, pack, take, unpack
+from seed_grpo.weight_sync.gloo.buckets import ALONE, Bucket, Staging, as_bytes, pack, take, unpack
 from seed_grpo.weight_sync.gloo.group import CLOSED, GlooGroup
-from seed_grpo.weight_sync.gloo.staging import Staging
 
 LOOK = timedelta(seconds=0.05)
-"""between two looks whether the group was closed"""
+"""time between two looks whether the group was closed"""
 AHEAD = 2
-"""broadcasts that are begun at a time: one is on its way, and the next is there when it ends"""
+"""broadcasts begun at a time: one is on its way, and the next is there when it ends"""
 RELEASE_SECONDS, RELEASE_POLLS = 0.0001, 25
-"""between two looks whether gloo's thread has let go of a buffer, and how many there are at most"""
+"""time between two looks whether gloo's thread has released a buffer, and their number at most"""
 
 
 def send(
@@ -38,12 +38,12 @@ def send(
     """Broadcasts the weights, and returns when the last byte has left.
 
     Args:
-        staging: at least of the largest bucket.
+        staging: memory for at least the largest bucket.
 
     Raises:
-        WeightSyncError: the group was closed meanwhile, though broadcasts still wait for an engine.
+        WeightSyncError: the group was closed while broadcasts still waited for an engine.
         ValueError: the tensors are not those of the buckets.
-        RuntimeError: an engine is gone, or took nothing in the group's timeout.
+        RuntimeError: an engine is gone, or took nothing within the group's timeout.
     """
     sending: deque[Work] = deque()
     try:
@@ -65,7 +65,7 @@ def _content(
     group: GlooGroup,
     sending: deque[Work],
 ) -> torch.Tensor:
-    """The bytes of a bucket: of a large weight where it lies, of all others in a buffer."""
+    """The bytes of a bucket: a large weight where it lies, all others copied into a buffer."""
     if len(bucket.slots) == 1 and bucket.num_bytes >= ALONE:
         tensor = take(bucket.slots[0], tensors)
         if tensor.is_cpu and tensor.is_contiguous():
@@ -79,12 +79,12 @@ def _content(
 
 
 def _finish(sending: deque[Work], group: GlooGroup, leave: int = 0) -> None:
-    """Waits for the oldest broadcasts, until so many are left; `wait` alone would not notice that an engine failed."""
+    """Waits for the oldest broadcasts until only `leave` are left; raises as soon as the group is closed."""
     while len(sending) > leave:
         while not sending[0].is_completed():
             if group.is_closed:
                 raise WeightSyncError(CLOSED)
-            with suppress(RuntimeError):  # that it is not done yet; what else it may say comes once it is
+            with suppress(RuntimeError):  # not done yet; any other error comes again once it is
                 sending[0].wait(LOOK)
         sending.popleft().wait()
 
@@ -96,16 +96,17 @@ def receive(
     places: Mapping[str, torch.Tensor],
     load: Callable[[list[tuple[str, torch.Tensor]]], object],
 ) -> None:
-    """Receives weights that travel alone in their places, as far as they have one; hands all others to `load`, while
-    the next are on their way.
+    """Receives weights, in their places where they travel alone and have one; passes all others to `load`.
+
+    The next buckets are on their way while one is loaded.
 
     Args:
         places: contiguous tensors of the weights' own dtype and shape.
-        load: its weights stay valid, and their memory in use, as long as anything refers to them. Where that leaves no
-            room, one bucket at a time is received beyond the limit.
+        load: takes weights, which stay valid, and their memory in use, as long as anything refers to them. Where that
+            leaves no room, one bucket at a time is received beyond the limit.
 
     Raises:
-        RuntimeError: rank 0 is gone, or sent nothing in the group's timeout.
+        RuntimeError: rank 0 is gone, or sent nothing within the group's timeout.
     """
     outstanding = deque(buckets)
     coming: deque[_Coming] = deque()
@@ -131,7 +132,7 @@ class _Coming(NamedTuple):
 
     work: Work
     weights: list[tuple[str, torch.Tensor]] | None
-    """in a buffer; None where the weight is received in its place"""
+    """views of a buffer; None for a weight that is received in its place"""
 
 
 def _begin(
@@ -146,8 +147,10 @@ def _begin(
 
 
 def _room(staging: Staging, num_bytes: int, alone: bool) -> torch.Tensor | None:
-    """A buffer, if need be beyond the limit where nothing else is on its way. Not at once: gloo's thread lets go of a
-    buffer a moment after its broadcast has ended."""
+    """A buffer, if need be beyond the limit where nothing else is on its way.
+
+    Not beyond it at once: gloo's thread releases a buffer a moment after its broadcast has ended.
+    """
     for _ in range(RELEASE_POLLS):
         if (buffer := staging.take(num_bytes)) is not None or not alone:
             return buffer
@@ -156,7 +159,7 @@ def _room(staging: Staging, num_bytes: int, alone: bool) -> torch.Tensor | None:
 
 
 def _load_first(coming: deque[_Coming], load: Callable[[list[tuple[str, torch.Tensor]]], object]) -> None:
-    """A function of its own, so that nothing here refers to the weights once they are loaded."""
+    """Loads the oldest bucket; a function of its own, so that its caller keeps no reference to the loaded weights."""
     coming[0].work.wait()
     weights = coming.popleft().weights
     if weights is not None:

@@ -19,7 +19,7 @@ from seed_grpo.config.loading import parse_config
 from seed_grpo.config.sections import LoraConfig, ModelConfig
 from seed_grpo.errors import ConfigError, ModelError
 from seed_grpo.runtime.cluster.placement import make_plan
-from seed_grpo.train import lean_logprobs
+from seed_grpo.train import logprobs
 from seed_grpo.train.lora import add_adapters
 from seed_grpo.train.weights import PolicyWeights
 
@@ -180,8 +180,8 @@ def test_settings_change_their_part_of_the_memory(overrides: list[str], changed:
 
 
 def test_the_logit_block_is_that_of_the_trainer() -> None:
-    assert lean_logprobs.LOGITS_AT_ONCE["cuda"] == LOGITS_AT_ONCE
-    assert lean_logprobs.SMALLEST_BLOCK == 256
+    assert logprobs.LOGITS_AT_ONCE["cuda"] == LOGITS_AT_ONCE
+    assert logprobs.SMALLEST_BLOCK == 256
 
 
 def test_cache_and_the_sequences_that_fit(model_7b: Path, model_1_5b: Path) -> None:

@@ -11,8 +11,8 @@ from seed_grpo.commands.console import Console
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, ModelError
+from seed_grpo.records import checkpoint
 from seed_grpo.records.files import claimed
-from seed_grpo.train import checkpoint
 from support.model_folders import without
 from support.tiny_model import make_tiny_model
 

@@ -11,7 +11,7 @@ from vllm.v1.engine.detokenizer import IncrementalDetokenizer
 
 from seed_grpo.messages import Sampling
 from seed_grpo.rollout.texts import CompletionTexts
-from seed_grpo.rollout.vllm.engine import _sampling_params
+from seed_grpo.rollout.vllm.engine import sampling_params
 from seed_grpo.verify.extract import extract_answer
 from support.many_tokenizers import KINDS, byte_level, llama_2, sentence_piece, unigram, word_piece
 
@@ -42,7 +42,7 @@ def sampled(tokenizer: Any, ids: Sequence[int], stop: Sequence[str], ends: Seque
     """What becomes of the tokens of a model that would go on: the text, and the tokens, of which an end token or a stop
     may be the last. The order of the checks is that of vLLM's scheduler and output processor."""
     texts = CompletionTexts(tokenizer, stop, ends, vocab_size=len(tokenizer))
-    parameters = _sampling_params(Sampling(1, 1.0, 1.0, 100, 0), 0, tuple(stop), texts.stop_ids)
+    parameters = sampling_params(Sampling(1, 1.0, 1.0, 100, 0), 0, tuple(stop), texts.stop_ids)
     request = EngineCoreRequest(
         request_id="0", prompt_token_ids=ids_of(tokenizer, "Compute"), mm_features=None, sampling_params=parameters,
         pooling_params=None, arrival_time=0.0, lora_request=None, cache_salt=None, data_parallel_rank=None,

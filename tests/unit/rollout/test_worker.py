@@ -2,13 +2,13 @@
 
 import gc
 
-from seed_grpo.rollout.worker import _made_to_stay
+from seed_grpo.rollout.worker import kept_from_collector
 
 
-def test_what_is_made_to_stay_is_out_of_the_collectors_way_and_it_goes_on_with_the_rest() -> None:
+def test_what_iskept_from_collector_is_out_of_the_collectors_way_and_it_goes_on_with_the_rest() -> None:
     before = gc.get_freeze_count()
     try:
-        with _made_to_stay():
+        with kept_from_collector():
             assert not gc.isenabled()
             kept = [[] for _ in range(1000)]  # type: ignore[var-annotated]
         assert gc.isenabled()

@@ -11,8 +11,8 @@ import pytest
 
 from seed_grpo.errors import CheckpointError
 from seed_grpo.loop.batch import OpenGroups
+from seed_grpo.records.checkpoint import MANIFEST, latest, step_of, writing
 from seed_grpo.runtime.checkpoints import Checkpoints, GroupsUnpickler
-from seed_grpo.train.checkpoint import MANIFEST, latest, step_of, writing
 from support.judged_group import judged_group
 
 

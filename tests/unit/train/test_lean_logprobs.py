@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seed_grpo.train import lean_logprobs as lean
-from seed_grpo.train.lean_logprobs import lean_logprobs
+from seed_grpo.train import logprobs as lean
+from seed_grpo.train.logprobs import lean_logprobs
 
 
 def plain(hidden_TH, weight_VH, targets_T, bias_V=None):

@@ -12,8 +12,7 @@ from torch import distributed
 
 from seed_grpo.errors import TrainerError
 from seed_grpo.messages import Sample
-from seed_grpo.train.schedule import learning_rate
-from seed_grpo.train.updates import Applied, Pass, Place, Updates
+from seed_grpo.train.updates import Applied, Pass, Place, Updates, learning_rate
 from support.trainer_process import make_config
 
 

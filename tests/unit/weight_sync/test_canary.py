@@ -7,7 +7,7 @@ import pytest
 
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.messages import Probe
-from seed_grpo.weight_sync.canary import compare_probe, probe_token_ids
+from seed_grpo.weight_sync.canary import probe_token_ids, prove
 
 
 def probe(*logprobs: float) -> Probe:
@@ -16,7 +16,7 @@ def probe(*logprobs: float) -> Probe:
 
 def test_canary_reports_the_largest_difference_of_either_sign() -> None:
     # |-1 - -1.25| = 0.25, |-2 - -1.5| = 0.5, |-3 - -3| = 0. The mean would be 0.25, the signed maximum 0.25.
-    difference = compare_probe(probe(-1.0, -2.0, -3.0), np.array([-1.25, -1.5, -3.0], np.float32), 0.5, "rollout-3")
+    difference = prove(probe(-1.0, -2.0, -3.0), np.array([-1.25, -1.5, -3.0], np.float32), 0.5, "rollout-3")
     assert difference == 0.5
 
 
@@ -30,7 +30,7 @@ def test_canary_reports_the_largest_difference_of_either_sign() -> None:
 )
 def test_canary_fails(logprobs: list[float], message: str) -> None:
     with pytest.raises(WeightSyncError, match=message):
-        compare_probe(probe(-1.0, -2.0), np.array(logprobs, np.float32), 0.5, "rollout-3")
+        prove(probe(-1.0, -2.0), np.array(logprobs, np.float32), 0.5, "rollout-3")
 
 
 def test_the_probe_is_the_first_prompts_one_after_the_other() -> None:

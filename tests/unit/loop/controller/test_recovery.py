@@ -46,7 +46,7 @@ def kill_at_random(world: World, rng: random.Random) -> None:
     parts: list[tuple[Any, list[str]]] = [
         (world.pipeline, ["submit", "pump", "fetch", "keep"]),
         (world.trainer, ["fetch", "step", "export"]),
-        (world.sync, ["push"]),
+        (world.sync, ["publish"]),
         (world.recorder, ["step", "evaluate"]),
         (world.checkpoints, ["save", "load"]),
     ]
@@ -162,7 +162,7 @@ def test_a_lost_trainer_is_started_anew_and_the_run_goes_on_from_its_checkpoint(
         assert world.trainer.restarts == world.pipeline.resets
         assert [folder.name for folder in world.trainer.exported] == ["policy"] and world.controller.step == STEPS
         assert world.engine.version == STEPS
-    assert where == {"step", "save", "load", "fetch", "push", "export"}
+    assert where == {"step", "save", "load", "fetch", "publish", "export"}
 
 
 def test_after_a_lost_trainer_the_steps_since_the_checkpoint_are_made_again() -> None:

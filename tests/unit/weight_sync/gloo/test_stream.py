@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from seed_grpo.weight_sync.gloo.buckets import pack, plan_buckets, unpack
+from seed_grpo.weight_sync.gloo.buckets import PARTS, Staging, pack, plan_buckets, unpack
 from seed_grpo.weight_sync.gloo.engines import GlooInitInfo, GlooUpdateInfo, GlooWorkerEngine
 from seed_grpo.weight_sync.gloo.group import GlooGroup
 from seed_grpo.weight_sync.gloo.in_place import find_places
-from seed_grpo.weight_sync.gloo.staging import PARTS, Staging
 from seed_grpo.weight_sync.gloo.stream import receive, send
 from support.sent_weights import TIMEOUT, FakeWeights, assert_same
 from support.sockets import free_port

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: whole or not there at all, the last few kept.
+"""Checkpoint folders of a run: each whole or not there at all, the last few kept.
 
 Consumes what the caller writes into a folder; produces `<directory>/step_<number>` with a manifest of file sizes. It
 knows nothing of what is inside.
@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def writing(directory: Path, step: int, keep: int) -> Iterator[Path]:
-    """Gives an empty folder to write into, and makes it the checkpoint of `step` when the block ends without error.
+    """Yields an empty folder to write into, and makes it the checkpoint of `step` when the block ends without error.
 
     Args:
-        directory: of all checkpoints; made if absent.
+        directory: folder of all checkpoints; made if absent.
         step: number of finished optimiser steps; a checkpoint of the same step is replaced.
         keep: number of newest checkpoints that stay, this one included.
 
@@ -58,7 +58,7 @@ def writing(directory: Path, step: int, keep: int) -> Iterator[Path]:
 
 
 def latest(directory: Path) -> Path | None:
-    """The newest whole checkpoint, or None; one whose files are not as its manifest says is passed over, loudly."""
+    """The newest whole checkpoint, or None; one whose files differ from its manifest is passed over with a warning."""
     for folder in _by_step(directory):
         fault = _fault(folder)
         if not fault:
@@ -111,7 +111,7 @@ def _flush(path: Path) -> None:
 
 
 def _fault(folder: Path) -> str:
-    """What is wrong with a checkpoint; empty where nothing is."""
+    """The fault of a checkpoint, in words; empty where there is none."""
     try:
         sizes = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:
