@@ -17,14 +17,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from seed_grpo.config.experiment import ExperimentConfig
 from seed_grpo.config.loading import dump_config
-from seed_grpo.errors import ConfigError, PlacementError, SeedGrpoError
+from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.evaluate.reports.formatting import printable
 from seed_grpo.evaluate.studies.experiment import Runs, write_report
 from seed_grpo.records.files import read_records, write_atomically
+from seed_grpo.runtime.cluster.jobs import RayJobs
 
 POLL_SECONDS = 1.0
 SAID_CHARACTERS = 600
@@ -197,37 +198,8 @@ class _Process:
 
 
 def _jobs(address: str) -> Callable[[Planned], Started]:
-    from ray.job_submission import JobSubmissionClient
-
-    try:
-        client = JobSubmissionClient(address)
-    except (ConnectionError, RuntimeError) as error:
-        raise PlacementError(
-            f"no Ray dashboard answers at --address {address}: {error}; give that of the cluster's head, such as "
-            "http://head:8265"
-        ) from error
-    return lambda run: _Job(client, run)
-
-
-class _Job:
-    """A run as a Ray job; files and models have to be where the cluster finds them under the same paths."""
-
-    def __init__(self, client: Any, run: Planned) -> None:
-        self._client = client
-        entrypoint = shlex.join(["seed-grpo", *run.arguments])
-        self._id = client.submit_job(entrypoint=entrypoint, metadata={"run": run.name})
-
-    def poll(self) -> int | None:
-        status = self._client.get_job_status(self._id)
-        if not status.is_terminal():
-            return None
-        return 0 if status == "SUCCEEDED" else 1
-
-    def said(self) -> str:
-        return self._client.get_job_logs(self._id)
-
-    def stop(self) -> None:
-        self._client.stop_job(self._id)
+    jobs = RayJobs(address)
+    return lambda run: jobs.submit(["seed-grpo", *run.arguments], run.name)
 
 
 def _say(line: str) -> None:

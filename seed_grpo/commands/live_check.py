@@ -16,14 +16,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import ray
 
 from seed_grpo.commands.console import Console
 from seed_grpo.commands.doctor import Page, prepare
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError, SeedGrpoError, TrainerLostError, WeightSyncError
 from seed_grpo.runtime.assembly import start
-from seed_grpo.runtime.cluster.calls import gather
+from seed_grpo.runtime.cluster.calls import gather, put
 from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
 from seed_grpo.runtime.cluster.placement import make_plan
 from seed_grpo.runtime.supervision.supervise import supervise
@@ -89,7 +88,7 @@ def check_worker(name: str, actor: Any, timeout: float) -> str:
     machine, _ = ask("pulse")
     devices = ask("devices")
     call = statistics.median(seconds(lambda: ask("echo", b"")) for _ in range(ROUNDS))
-    references = [ray.put(np.zeros(OBJECT_BYTES, np.uint8)) for _ in range(ROUNDS)]
+    references = [put(np.zeros(OBJECT_BYTES, np.uint8)) for _ in range(ROUNDS)]
     sent = rate(lambda _: seconds(lambda: ask("echo", references.pop())))
     return f"on {machine}{f', GPU {devices}' if devices else ''}: a call {call * 1e3:.1f} ms, an object of {sent}"
 

@@ -1,4 +1,4 @@
-"""The configuration: one typed tree, checked whole when it is built.
+"""Sections of the configuration: one typed tree. The file is one thing: a table.
 
 `seed_grpo.config.loading` reads it from YAML. Each section belongs to one folder of the package. It imports no torch,
 touches no device and opens no file; what needs the machine (cores, data, models) is checked by

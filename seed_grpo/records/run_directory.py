@@ -16,7 +16,7 @@
 
 Consumes plain values and judged groups; produces these files. A resumed run calls `truncate_after` with the
 checkpoint's step first: what was written later is cut off, so that the files end as if nothing had happened. It
-neither computes metrics nor writes checkpoints, and imports torch only for TensorBoard's writer, when it first writes.
+neither computes metrics nor writes checkpoints.
 """
 
 from __future__ import annotations
@@ -187,11 +187,10 @@ class RunDirectory:
         folder = self.path / "tensorboard"
         with clear_disk_errors(folder):
             if self._tensorboard is None:
-                from torch.utils.tensorboard import SummaryWriter
+                from seed_grpo.records.tensorboard_events import TensorBoardEvents  # takes seconds to load
 
-                self._tensorboard = SummaryWriter(str(folder), purge_step=self._first_step or None)
-            for tag, value in scalars.items():
-                self._tensorboard.add_scalar(tag, value, step)
+                self._tensorboard = TensorBoardEvents(folder, self._first_step)
+            self._tensorboard.write(step, scalars)
         if self._wandb is not None:
             self._wandb.log(scalars, step=step)
 

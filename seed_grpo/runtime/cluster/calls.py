@@ -114,6 +114,11 @@ def is_done(call: ray.ObjectRef) -> bool:
     return bool(done)
 
 
+def put(value: Any) -> ray.ObjectRef:
+    """Stores a value in the object store and returns its reference."""
+    return ray.put(value)
+
+
 def fetch(payload: Any) -> Any | None:
     """Object behind a reference; None if it was lost with its machine, or does not come in time."""
     try:

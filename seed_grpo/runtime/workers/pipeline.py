@@ -21,7 +21,7 @@ from seed_grpo.errors import RolloutError, SeedGrpoError, VerifierError
 from seed_grpo.loop.batch import ReadyGroup
 from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask, JudgedGroup
-from seed_grpo.runtime.cluster.calls import SAY_EVERY_SECONDS, Say, fetch, gather, is_lost
+from seed_grpo.runtime.cluster.calls import SAY_EVERY_SECONDS, Say, fetch, gather, is_lost, put
 from seed_grpo.runtime.cluster.connection import call_engine
 from seed_grpo.runtime.cluster.placement import Plan
 from seed_grpo.runtime.supervision.prometheus import Sample
@@ -149,7 +149,7 @@ class Pipeline:
 
     def keep(self, judged: JudgedGroup) -> ReadyGroup:
         """A judged group of an earlier run of the program, in the object store."""
-        return ReadyGroup(judged.summary, ray.put(judged))
+        return ReadyGroup(judged.summary, put(judged))
 
     def close(self) -> None:
         """Ends the engines' and the judges' own processes, which on a cluster of others would outlive the run."""

@@ -5,7 +5,7 @@ import gc
 from seed_grpo.rollout.worker import kept_from_collector
 
 
-def test_what_iskept_from_collector_is_out_of_the_collectors_way_and_it_goes_on_with_the_rest() -> None:
+def test_what_is_made_to_stay_is_out_of_the_collectors_way() -> None:
     before = gc.get_freeze_count()
     try:
         with kept_from_collector():
