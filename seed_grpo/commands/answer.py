@@ -71,7 +71,7 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
     prompts, notes = _prompts(config, texts, sets)
     with claimed(config.run.directory), Console(total_steps=1) as console:
         for note in notes:
-            console.say(f"note: {note}")
+            console.log(f"note: {note}")
         verifier = VerifierWorker(config.verifier, config.algo.semantic_entropy)
         try:
             with served(config, console) as pipeline:
@@ -119,17 +119,15 @@ def _draw(
     open_problems, size = list(range(len(prompts))), 0
     for further in np.diff([0, *rule.sizes]):
         size += int(further)
-        console.say(f"{len(open_problems)} of {len(prompts)} problems get {further} answers more, {size} in all")
+        console.log(f"{len(open_problems)} of {len(prompts)} problems get {further} answers more, {size} in all")
         tasks = [_task(config, index, prompts[index], int(further), size) for index in open_problems]
-        for judged in ask(pipeline, tasks, config.rollout, console.say):
+        for judged in ask(pipeline, tasks, config.rollout, console.log):
             index = judged.group.task.group_id
             before = drawn[index].completions_G if index in drawn else ()
             drawn[index] = replace(judged.group, completions_G=(*before, *judged.group.completions_G))
             (groups[index],) = recorded(rollout_rows(0, [verifier.judge_group(drawn[index])], {}))
         open_problems = [
-            index
-            for index in open_problems
-            if index in groups and rule.goes_on(size, groups[index].semantic_entropy)
+            index for index in open_problems if index in groups and rule.goes_on(size, groups[index].semantic_entropy)
         ]
         if not open_problems:
             break
@@ -168,9 +166,9 @@ def _answer(group: RecordedGroup, least: float) -> Answer:
 def _tell(answers: Sequence[Answer], console: Console) -> None:
     for each in answers[:20]:
         said = "no answer" if each.answer is None else each.answer
-        console.say(f"{each.problem[:60]}  {said[:60]}  ({each.confidence:.0%} of {each.samples} answers)")
+        console.log(f"{each.problem[:60]}  {said[:60]}  ({each.confidence:.0%} of {each.samples} answers)")
     given = [each for each in answers if each.answer is not None]
     known = [each.right for each in given if each.right is not None]
     samples = sum(each.samples for each in answers) / len(answers)
     right = f", {sum(known) / len(known):.1%} of {len(known)} right" if known else ""
-    console.say(f"{len(given)} of {len(answers)} problems answered{right}; {samples:.1f} answers drawn of each")
+    console.log(f"{len(given)} of {len(answers)} problems answered{right}; {samples:.1f} answers drawn of each")

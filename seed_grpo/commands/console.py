@@ -90,7 +90,7 @@ class Console:
             self._live.stop()
             self._live = None
 
-    def say(self, message: str) -> None:
+    def log(self, message: str) -> None:
         """An event, in a line of its own; what a terminal would take as a command is not printed."""
         self._rich.print(Text(printable(message)), soft_wrap=True)
 
@@ -106,7 +106,7 @@ class Console:
 
         def speak() -> None:
             while not done.wait(every):
-                self.say(f"waiting for {what}, {self._clock() - started:.0f} s")
+                self.log(f"waiting for {what}, {self._clock() - started:.0f} s")
 
         speaker = threading.Thread(target=speak, name=f"waiting for {what}", daemon=True)
         speaker.start()
@@ -145,7 +145,7 @@ class Console:
         """The table at the end."""
         self.close()
         self._rich.print(_report_table(report))
-        self.say(f"run directory: {report.directory}")
+        self.log(f"run directory: {report.directory}")
 
     def _line(self, step: int, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> str:
         width = len(str(self._total))

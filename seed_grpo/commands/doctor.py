@@ -213,8 +213,8 @@ def check_batch(config: Config) -> str:
 class Page:
     """Page of findings, printed line by line as they are found."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
         self.well = True
 
     def check(self, name: str, section: Callable[..., str], *arguments: Any) -> None:
@@ -225,12 +225,12 @@ class Page:
         except SeedGrpoError as error:
             self.fault(name, error)
         else:
-            self._say(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
+            self._log(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
 
     def fault(self, name: str, error: SeedGrpoError) -> None:
         """A line of what is wrong."""
         self.well = False
-        self._say(f"  FAULT  {name:<12} {error}")
+        self._log(f"  FAULT  {name:<12} {error}")
 
 
 def diagnose(config: Config, page: Page) -> None:

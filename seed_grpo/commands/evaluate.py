@@ -33,7 +33,7 @@ from seed_grpo.records.rollout_table import RecordedGroup, read_groups, rollout_
 
 GROUPS_PER_TABLE = 64
 """so many are lost at most, where the program is killed"""
-SAY_EVERY_SECONDS = 10.0
+LOG_EVERY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -68,21 +68,21 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
     with claimed(config.run.directory), Console(total_steps=1) as console:
         for question in questions:
             for note in data_notes(config, _data(config, question.name), question.prompts):
-                console.say(f"note: {note}")
+                console.log(f"note: {note}")
         missing = [(question, list(_missing(config, question, _recorded(question)))) for question in questions]
         if any(tasks for _, tasks in missing):
             with served(config, console) as pipeline:
                 for question, tasks in missing:
                     _answer(config, question, tasks, pipeline, console)
         if trouble:
-            console.say(trouble)
+            console.log(trouble)
         recorded = [list(_recorded(question)) for question in questions]
         notes = [_note(config, *each, seen) for each in zip(questions, recorded, strict=True)]
         groups = [group for each in recorded for group in each]
         results = measure(groups, notes, config.algo.semantic_entropy, config.run.seed)
         written = write_results(config.run.directory, results)
-        console.say(written.read_text())
-        console.say(f"results, figures and responses: {config.run.directory}")
+        console.log(written.read_text())
+        console.log(f"results, figures and responses: {config.run.directory}")
     return written
 
 
@@ -136,7 +136,7 @@ def _answer(
     for kind, is_greedy in (("greedy", True), ("sampled", False)):
         chosen = [task for task in tasks if (task.sampling.temperature == 0) == is_greedy]
         if chosen:
-            judged = ask(pipeline, chosen, config.rollout, console.say)
+            judged = ask(pipeline, chosen, config.rollout, console.log)
             _store(question.folder, _telling(judged, f"{question.name}, {kind}", len(chosen), console))
 
 
@@ -165,9 +165,9 @@ def _telling(judged: Iterable[JudgedGroup], what: str, count: int, console: Cons
     said = time.monotonic()
     for number, group in enumerate(judged, 1):
         yield group
-        if number == count or time.monotonic() - said > SAY_EVERY_SECONDS:
+        if number == count or time.monotonic() - said > LOG_EVERY_SECONDS:
             said = time.monotonic()
-            console.say(f"{what}: {number} of {count} problems")
+            console.log(f"{what}: {number} of {count} problems")
 
 
 def _note(config: Config, question: Question, recorded: Iterable[RecordedGroup], seen: set[str]) -> Note:

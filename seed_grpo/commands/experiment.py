@@ -82,7 +82,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs are stopped too, as by Ctrl-C
     planned = _plan(experiment)
     waiting = [run for run in planned if not run.is_through()]
-    _say(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them through already")
+    _log(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them through already")
     if waiting and address is None:
         _warm_start(experiment)
     start = _local if address is None else _jobs(address)
@@ -94,7 +94,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     written = write_report(
         experiment.directory, experiment.title, Runs(directories, experiment.baseline, experiment.metrics)
     )
-    _say(written.read_text())
+    _log(written.read_text())
     if failed:
         raise SeedGrpoError(
             f"{len(failed)} of {len(planned)} runs failed: {'; '.join(failed)}. Their logs are beside their "
@@ -105,9 +105,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
 
 def _plan(experiment: ExperimentConfig) -> list[Planned]:
     """Seed by seed, so that what is there early can be compared."""
-    return [
-        _planned(experiment, name, seed) for seed in experiment.seeds for name in experiment.all_configurations()
-    ]
+    return [_planned(experiment, name, seed) for seed in experiment.seeds for name in experiment.all_configurations()]
 
 
 def _planned(experiment: ExperimentConfig, name: str, seed: int) -> Planned:
@@ -143,7 +141,7 @@ def _warm_start(experiment: ExperimentConfig) -> None:
 
     config = experiment.config(next(iter(experiment.all_configurations())), experiment.seeds[0])
     if config.warm_start is not None:
-        warm_start(config, _say)
+        warm_start(config, _log)
 
 
 def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planned], Started]) -> list[str]:
@@ -154,17 +152,17 @@ def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planne
             while queue and len(working) < parallel:
                 run = queue.popleft()
                 working[run.name] = (run, start(run), time.monotonic())
-                _say(f"started {run.name} ({len(waiting) - len(queue)} of {len(waiting)})")
+                _log(f"started {run.name} ({len(waiting) - len(queue)} of {len(waiting)})")
             time.sleep(POLL_SECONDS)
             ended = {name: status for name, (_, begun, _) in working.items() if (status := begun.poll()) is not None}
             for name, status in ended.items():
                 run, begun, began = working.pop(name)
                 took = f"{time.monotonic() - began:.0f} s"
                 if status == 0 and run.is_through():
-                    _say(f"through: {name}, {took}")
+                    _log(f"through: {name}, {took}")
                 else:
                     failed.append(name)
-                    _say(f"FAILED: {name}, status {status}, {took}: {begun.said()[-SAID_CHARACTERS:]}")
+                    _log(f"FAILED: {name}, status {status}, {took}: {begun.said()[-SAID_CHARACTERS:]}")
     finally:
         for _, begun, _ in working.values():
             begun.stop()
@@ -179,18 +177,18 @@ class _Process:
     """A run on this machine."""
 
     def __init__(self, run: Planned) -> None:
-        self._log = run.directory.parent / f"{run.directory.name}.log"
+        self._output = run.directory.parent / f"{run.directory.name}.log"
         # a run has a Ray of its own, also where this process is inside one
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        with self._log.open("ab") as log:
+        with self._output.open("ab") as output:
             command = [sys.executable, "-m", "seed_grpo.cli", *run.arguments]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            self._process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
 
     def poll(self) -> int | None:
         return self._process.poll()
 
     def said(self) -> str:
-        return self._log.read_text(errors="replace")
+        return self._output.read_text(errors="replace")
 
     def stop(self) -> None:
         self._process.terminate()
@@ -202,5 +200,5 @@ def _jobs(address: str) -> Callable[[Planned], Started]:
     return lambda run: jobs.submit(["seed-grpo", *run.arguments], run.name)
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(printable(line), flush=True)

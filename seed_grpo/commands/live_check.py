@@ -29,7 +29,7 @@ from seed_grpo.runtime.supervision.supervise import supervise
 from seed_grpo.runtime.weight_publisher import WeightPublisher
 from seed_grpo.runtime.workers.pool import WorkerPool
 from seed_grpo.runtime.workers.probes import watch
-from seed_grpo.runtime.workers.trainer_group import TrainerPool
+from seed_grpo.runtime.workers.trainer_group import TrainerGroup
 
 OBJECT_BYTES = 16 * 2**20
 """of what is sent to measure a link"""
@@ -51,10 +51,10 @@ def check_live(config: Config, page: Page) -> None:
             with console.waiting("Ray to start"):
                 cluster = stack.enter_context(connected(config))
             check_cluster(config, plan, cluster)
-            supervision = supervise(config, records, console.say)
+            supervision = supervise(config, records, console.log)
             with console.waiting("a place for the trainer ranks"):
                 gang = place_gang(plan, config.trainer.start_timeout)
-            running = start(config, plan, gang, prepared.train.prompts, supervision, console.say)
+            running = start(config, plan, gang, prepared.train.prompts, supervision, console.log)
             pipeline, trainer = running.pipeline, running.trainer
             stack.callback(pipeline.close)
             actors = supervision.hang_report.actors()
@@ -111,12 +111,12 @@ def check_storage(directory: Path, ranks: Mapping[str, Any], timeout: float) -> 
     return f"{len(ranks)} trainer ranks write into a folder that this machine made in {there}"
 
 
-def check_ranks(trainer: TrainerPool) -> str:
+def check_ranks(trainer: TrainerGroup) -> str:
     """Measures how fast the trainer ranks add up their gradients."""
     return f"all together, they add up {rate(trainer.all_reduce)}"
 
 
-def check_engine(name: str, actor: Any, trainer: TrainerPool, transport: str) -> str:
+def check_engine(name: str, actor: Any, trainer: TrainerGroup, transport: str) -> str:
     """Measures how fast the weights go to one engine alone; a fault then has a name.
 
     Raises:

@@ -80,16 +80,16 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
     from seed_grpo.pretrained.fit import check_weights  # loads torch, which takes seconds
 
     check_versions(config)
-    console.say(f"{config.model.path}: {check_weights(config.model, trains=False) or 'not on this machine yet'}")
+    console.log(f"{config.model.path}: {check_weights(config.model, trains=False) or 'not on this machine yet'}")
     path = config.run.directory
     write_atomically(path / "config.yaml", dump_config(config).encode())
     write_atomically(path / "model.json", json.dumps(_identity(config.model.path), indent=1).encode())
     plan = make_plan(config, trains=False)
     with connected(config) as cluster:
         check_cluster(config, plan, cluster)
-        console.say(f"Ray dashboard: {cluster.dashboard or 'off'}; records: {path}")
-        supervision = supervise(config, path, console.say)
-        pipeline = Pipeline(config, plan, None, supervision, console.say)
+        console.log(f"Ray dashboard: {cluster.dashboard or 'off'}; records: {path}")
+        supervision = supervise(config, path, console.log)
+        pipeline = Pipeline(config, plan, None, supervision, console.log)
         watch(supervision, pipeline)
         try:
             pipeline.wait_started()

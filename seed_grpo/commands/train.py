@@ -30,7 +30,7 @@ from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
 from seed_grpo.runtime.cluster.placement import make_plan
 from seed_grpo.runtime.supervision.supervise import supervise
-from seed_grpo.runtime.workers.trainer_group import TrainerPool
+from seed_grpo.runtime.workers.trainer_group import TrainerGroup
 
 
 def train(config: Config) -> bool:
@@ -53,25 +53,25 @@ def train(config: Config) -> bool:
         stack.callback(directory.close)
         check_unchanged(config, prepared)
         for note in prepared.notes:
-            console.say(f"note: {note}")
+            console.log(f"note: {note}")
         with console.waiting("Ray to start"):
             cluster = stack.enter_context(connected(config))
         check_cluster(config, plan, cluster)
         workers = ", ".join(f"{pool.num_workers} {pool.kind}" for pool in plan.pools)
-        console.say(f"Ray dashboard: {cluster.dashboard or 'off'}")
-        console.say(f"workers: {workers}; run directory: {path}")
-        supervision = supervise(config, path, console.say)
+        console.log(f"Ray dashboard: {cluster.dashboard or 'off'}")
+        console.log(f"workers: {workers}; run directory: {path}")
+        supervision = supervise(config, path, console.log)
         supervision.monitor.begin(config, plan)
         with console.waiting("a place for the trainer ranks"):
             gang = place_gang(plan, config.trainer.start_timeout)
         train_prompts = prepared.train.prompts
-        running = start(config, plan, gang, train_prompts, supervision, console.say)
+        running = start(config, plan, gang, train_prompts, supervision, console.log)
         pipeline = running.pipeline
         stack.callback(pipeline.close)
         rewards = FirstRewards(config)
         recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor, rewards)
         held_out = None if prepared.held_out is None else prepared.held_out.prompts
-        parts = parts_of(config, running, train_prompts, held_out, recorder, console.say)
+        parts = parts_of(config, running, train_prompts, held_out, recorder, console.log)
         controller = Controller(config, parts)
         clock.add("start", clock.total)
         with _stopping_on_signals(controller, console):
@@ -82,7 +82,7 @@ def train(config: Config) -> bool:
         seconds = {**clock.seconds, **controller.clock.seconds, "total": clock.total}
         _report(console, config, directory, recorder, seconds)
         if not complete:
-            console.say(f"stopped at step {controller.step} of {config.run.steps}; the same command goes on from there")
+            console.log(f"stopped at step {controller.step} of {config.run.steps}; the same command goes on from there")
     return complete
 
 
@@ -113,8 +113,8 @@ def export(config: Config, folder: Path) -> None:
         plan = make_plan(config)
         check_cluster(config, plan, cluster)
         gang = place_gang(plan, config.trainer.start_timeout)
-        supervision = supervise(config, Path(records), console.say)
-        trainer = TrainerPool(config, plan, gang, supervision, console.say)
+        supervision = supervise(config, Path(records), console.log)
+        trainer = TrainerGroup(config, plan, gang, supervision, console.log)
         watch(supervision, trainer=trainer)
         trainer.wait_started()
         checkpoints = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints)
@@ -122,7 +122,7 @@ def export(config: Config, folder: Path) -> None:
         if saved is None:
             raise CheckpointError(f"{config.run.directory} has no checkpoint yet; train first")
         trainer.export(folder.resolve())
-        console.say(f"the policy of step {saved[0]['step']} is in {folder}")
+        console.log(f"the policy of step {saved[0]['step']} is in {folder}")
 
 
 def _report(
@@ -154,7 +154,7 @@ def _stopping_on_signals(controller: Controller, console: Console) -> Iterator[N
         for name in names:
             signal.signal(name, before[name])
         received = signal.Signals(number).name
-        console.say(f"{received}: stopping with a checkpoint; once more stops at once")
+        console.log(f"{received}: stopping with a checkpoint; once more stops at once")
         controller.request_stop()
 
     for name in names:

@@ -1,15 +1,15 @@
 """An experiment: configurations of a run x seeds, compared with one of them. Read from YAML, checked whole.
 
-    title: Does the scale help?
-    base: ../quickstart.yaml            # beside this file
-    directory: runs/experiments/scale
-    settings: {run.steps: 40}           # of all runs
-    configurations:                     # of each, besides
-      dr_grpo: {algo.scale.kind: none}
-    grid: {algo.scale.kind: [linear, reciprocal], algo.scale.alpha: [0.02, 0.5]}   # further ones, the product
-    baseline: dr_grpo
-    seeds: [0, 1, 2, 3, 4]
-    metrics: [accuracy, reward]
+title: Does the scale help?
+base: ../quickstart.yaml            # beside this file
+directory: runs/experiments/scale
+settings: {run.steps: 40}           # of all runs
+configurations:                     # of each, besides
+  dr_grpo: {algo.scale.kind: none}
+grid: {algo.scale.kind: [linear, reciprocal], algo.scale.alpha: [0.02, 0.5]}   # further ones, the product
+baseline: dr_grpo
+seeds: [0, 1, 2, 3, 4]
+metrics: [accuracy, reward]
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Evaluator:
         prompts: Sequence[Prompt],
         pipeline: Sampler,
         records: Records,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         """Args:
         prompts: held-out problems with their token ids, at least one.
@@ -58,7 +58,7 @@ class Evaluator:
         self._prompts = prompts
         self._pipeline = pipeline
         self._records = records
-        self._say = say
+        self._log = log
 
     def evaluate(self, step: int, stopping: Callable[[], bool]) -> bool:
         """Evaluates the policy after `step`, unless that is on record. Gives up, with nothing on record, as soon as
@@ -83,11 +83,11 @@ class Evaluator:
         seconds = time.perf_counter() - started
         metrics = {**result.as_metrics(), **sampled_accuracy(sampled_P)}
         self._records.write_evaluation(step, metrics, seconds, [*greedy_P, *sampled_P])
-        self._say(_line(step, result, seconds))
+        self._log(_line(step, result, seconds))
 
     def _judged(self, tasks: Sequence[GroupTask], stopping: Callable[[], bool]) -> list[JudgedGroup]:
         """Judged groups in the order of the tasks; some are missing if it has to stop, or a problem is left out."""
-        judged = ask(self._pipeline, tasks, self._rollout, self._say, stopping)
+        judged = ask(self._pipeline, tasks, self._rollout, self._log, stopping)
         return sorted(judged, key=lambda judged: judged.group.task.group_id)
 
 

@@ -19,7 +19,6 @@ from seed_grpo.seeds import Use, derive_seed
 PUMP_SECONDS = 1.0
 
 
-
 def greedy_tasks(prompts: Iterable[Prompt], rollout: RolloutConfig) -> Iterator[GroupTask]:
     """One greedy completion of each problem; group ids count from 0."""
     sampling = Sampling(1, 0.0, 1.0, rollout.max_completion_tokens, seed=0)
@@ -49,7 +48,7 @@ def ask(
     pipeline: Sampler,
     tasks: Sequence[GroupTask],
     rollout: RolloutConfig,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[JudgedGroup]:
     """The groups of the tasks, in the order in which they come; gives up as soon as `stopping` is true. A problem that
@@ -71,7 +70,7 @@ def ask(
         groups, lost = arrived.take()
         under_way -= len(groups) + len(lost)
         for task, cause in lost:
-            say(f"problem {task.problem.id} is left out, since it cannot be sampled or judged: {cause}")
+            log(f"problem {task.problem.id} is left out, since it cannot be sampled or judged: {cause}")
         for group in groups:
             judged = pipeline.fetch(group.payload)
             if judged is None:  # its machine is gone

@@ -23,7 +23,7 @@ from seed_grpo.records.unjudged import Unjudged
 class Screen(Protocol):
     """The console of a run; see `commands.console.Console`."""
 
-    def say(self, message: str) -> None:
+    def log(self, message: str) -> None:
         """Shows one line."""
         ...
 
@@ -94,7 +94,7 @@ class Recorder:
         fetched = [self._fetch(group.payload) for group in batch.sampled]
         judged = [group for group in fetched if group is not None]
         if len(judged) < len(fetched):
-            self._screen.say(
+            self._screen.log(
                 f"step {batch.step}: {len(fetched) - len(judged)} groups went with a machine before they "
                 "were on record; the rollout table lacks them"
             )
@@ -102,15 +102,15 @@ class Recorder:
         self._directory.write_step(batch.step, metrics, seconds, judged, _estimates(batch))
         lost = sum(reason == NOT_FINITE for _, reason in batch.dropped)
         if lost:
-            self._screen.say(f"step {batch.step}: {lost} groups were not trained: {NOT_FINITE}")
+            self._screen.log(f"step {batch.step}: {lost} groups were not trained: {NOT_FINITE}")
         warning = self._unjudged.step(batch)
         if warning is not None:
-            self._screen.say(warning)
+            self._screen.log(warning)
         self._dashboard.step(batch, metrics, seconds)
         self._screen.step(batch.step, metrics, seconds)
         alarm = self._first_rewards.step(judged)
         if alarm is not None:
-            self._screen.say(alarm)
+            self._screen.log(alarm)
         self.seconds += seconds["total"]
         self.steps += 1
         self.samples += int(metrics["sampled_completions"])

@@ -20,13 +20,13 @@ from seed_grpo.loop.interfaces import Parts
 from seed_grpo.loop.queue import GroupQueue
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.runtime.checkpoints import Checkpoints
-from seed_grpo.runtime.cluster.calls import Say
+from seed_grpo.runtime.cluster.calls import Log
 from seed_grpo.runtime.cluster.placement import Plan
 from seed_grpo.runtime.supervision.prometheus import Sample
 from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.weight_publisher import WeightPublisher
 from seed_grpo.runtime.workers.pipeline import Pipeline
-from seed_grpo.runtime.workers.trainer_group import TrainerPool
+from seed_grpo.runtime.workers.trainer_group import TrainerGroup
 from seed_grpo.weight_sync.canary import probe_token_ids
 
 PROBE_TOKENS = 64
@@ -39,13 +39,13 @@ class Running:
     publisher."""
 
     pipeline: Pipeline
-    trainer: TrainerPool
+    trainer: TrainerGroup
     queue: GroupQueue
     sync: WeightPublisher
 
 
 def start(
-    config: Config, plan: Plan, gang: PlacementGroup, prompts: Sequence[Prompt], supervision: Supervision, say: Say
+    config: Config, plan: Plan, gang: PlacementGroup, prompts: Sequence[Prompt], supervision: Supervision, log: Log
 ) -> Running:
     """Starts both pools and the trainer ranks, and waits until all are up.
 
@@ -56,10 +56,10 @@ def start(
     Raises:
         SeedGrpoError: names the worker that did not come up.
     """
-    pipeline = Pipeline(config, plan, gang, supervision, say)
-    trainer = TrainerPool(config, plan, gang, supervision, say)
+    pipeline = Pipeline(config, plan, gang, supervision, log)
+    trainer = TrainerGroup(config, plan, gang, supervision, log)
     queue = GroupQueue(config.cluster.queue_capacity)
-    sync = WeightPublisher(config, trainer, pipeline, _probe(config, prompts), supervision, say)
+    sync = WeightPublisher(config, trainer, pipeline, _probe(config, prompts), supervision, log)
     watch(supervision, pipeline, trainer, queue, sync)
     trainer.wait_started()
     pipeline.wait_started()
@@ -72,7 +72,7 @@ def parts_of(
     train: Sequence[Prompt],
     held_out: Sequence[Prompt] | None,
     recorder: Recorder,
-    say: Say,
+    log: Log,
 ) -> Parts:
     """The controller's parts.
 
@@ -84,7 +84,7 @@ def parts_of(
     if config.evaluation is not None and held_out is not None:
         asked = held_out[: config.evaluation.num_problems]
         evaluator = Evaluator(
-            config.evaluation, config.rollout, config.run.seed, asked, running.pipeline, recorder, say
+            config.evaluation, config.rollout, config.run.seed, asked, running.pipeline, recorder, log
         )
     return Parts(
         prompts=PromptSource(train, config.run.seed, config.data.shuffle),
@@ -101,7 +101,7 @@ def parts_of(
 def watch(
     supervision: Supervision,
     pipeline: Pipeline | None = None,
-    trainer: TrainerPool | None = None,
+    trainer: TrainerGroup | None = None,
     queue: GroupQueue | None = None,
     sync: WeightPublisher | None = None,
 ) -> None:

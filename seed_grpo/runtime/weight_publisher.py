@@ -17,12 +17,12 @@ from seed_grpo.errors import DeadlineError, RolloutError, SeedGrpoError, Trainer
 from seed_grpo.loop.clock import Clock
 from seed_grpo.loop.interfaces import Synced
 from seed_grpo.messages import Probe
-from seed_grpo.runtime.cluster.calls import Say, gather, result
+from seed_grpo.runtime.cluster.calls import Log, gather, result
 from seed_grpo.runtime.cluster.connection import call_engine
 from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.pipeline import Pipeline
 from seed_grpo.runtime.workers.pool import Worker
-from seed_grpo.runtime.workers.trainer_group import TrainerPool
+from seed_grpo.runtime.workers.trainer_group import TrainerGroup
 from seed_grpo.weight_sync import canary
 
 ATTEMPTS = 2
@@ -44,11 +44,11 @@ class WeightPublisher:
     def __init__(
         self,
         config: Config,
-        trainer: TrainerPool,
+        trainer: TrainerGroup,
         pipeline: Pipeline,
         probe_ids_T: np.ndarray,
         supervision: Supervision,
-        say: Say,
+        log: Log,
     ) -> None:
         """Opens nothing yet.
 
@@ -60,7 +60,7 @@ class WeightPublisher:
         self._pipeline = pipeline
         self._rollout = pipeline.rollout
         self._probe_ids_T = probe_ids_T
-        self._say = say
+        self._log = log
         self._supervision = supervision
         self._connected: tuple[int, list[Worker]] | None = None
         """members of the open transport: the incarnation of the trainer's ranks, and the engines"""
@@ -119,7 +119,7 @@ class WeightPublisher:
     def _members(self) -> list[Worker]:
         """The rollout workers that are up; waits for one where there is none."""
         self._phase = "waiting for a rollout worker"
-        self._rollout.tend(now=True)
+        self._rollout.poll(now=True)
         began = time.monotonic()
         while not self._rollout.started:
             self._pipeline.pump(WAIT_SECONDS)
@@ -150,8 +150,8 @@ class WeightPublisher:
         calls = {worker.name: call_engine(worker.actor, "score", self._probe_ids_T) for worker in workers}
         probe = Probe(self._probe_ids_T, self._trainer.score(self._probe_ids_T))
         timeout = self._config.weight_sync.timeout
-        meanwhile = self._supervision.monitor.tend
-        scores = gather(calls, "the rollout workers to score the probe", timeout, RolloutError, self._say, meanwhile)
+        meanwhile = self._supervision.monitor.poll
+        scores = gather(calls, "the rollout workers to score the probe", timeout, RolloutError, self._log, meanwhile)
         differences: list[float] = []
         faults: dict[str, SeedGrpoError] = {}
         for name, score_T in zip(calls, scores, strict=True):

@@ -73,9 +73,7 @@ def check_heads(heads: int, key_heads: int, size: int) -> None:
 def dividing(attention: Attention, size: int) -> Attention:
     """An attention over whole rows that refuses heads which do not divide over the ranks of a replica."""
 
-    def attend(
-        query_LHD: torch.Tensor, key_LHD: torch.Tensor, value_LHD: torch.Tensor, reach: Reach
-    ) -> torch.Tensor:
+    def attend(query_LHD: torch.Tensor, key_LHD: torch.Tensor, value_LHD: torch.Tensor, reach: Reach) -> torch.Tensor:
         check_heads(query_LHD.shape[1], key_LHD.shape[1], size)
         return attention(query_LHD, key_LHD, value_LHD, reach)
 
@@ -95,9 +93,7 @@ def shared_attention(attention: Attention, exchange: torch.nn.Module, size: int)
         size: ranks of a replica.
     """
 
-    def attend(
-        query_LHD: torch.Tensor, key_LHD: torch.Tensor, value_LHD: torch.Tensor, reach: Reach
-    ) -> torch.Tensor:
+    def attend(query_LHD: torch.Tensor, key_LHD: torch.Tensor, value_LHD: torch.Tensor, reach: Reach) -> torch.Tensor:
         copies = _copies(key_LHD.shape[1], size)
         key, value = (tensor.repeat_interleave(copies, dim=1)[None] for tensor in (key_LHD, value_LHD))
 

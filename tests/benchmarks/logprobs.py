@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from benchmarks.peers import CORES, forget_peak, peak_mib, resident_mib, say, started, wait_for_go
+from benchmarks.peers import CORES, forget_peak, log, peak_mib, resident_mib, started, wait_for_go
 from benchmarks.tables import heading, show
 from seed_grpo.train.logprobs import lean_logprobs
 
@@ -105,7 +105,7 @@ def _contestant(name: str, gradients: str) -> None:
     hidden_TH, weight_VH, _ = inputs
     torch.save([hidden_TH.grad, weight_VH.grad], gradients)
     input_mib = sum(tensor.nbytes for tensor in inputs) / 2**20
-    say(peak=peak, forward=forward, backward=backward, inputs=input_mib)
+    log(peak=peak, forward=forward, backward=backward, inputs=input_mib)
 
 
 def _inputs(tokens: int, vocabulary: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

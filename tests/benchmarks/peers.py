@@ -98,7 +98,7 @@ def started(module: str, arguments: Mapping[str, Any], folder: Path, threads: in
         peer.close()
 
 
-def say(**content: Any) -> None:
+def log(**content: Any) -> None:
     """A contestant's reply."""
     print(json.dumps(content), flush=True)
 

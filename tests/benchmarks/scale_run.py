@@ -26,7 +26,7 @@ import ray
 from ray._private.internal_api import node_stats
 from ray.util.placement_group import PlacementGroup
 
-from benchmarks.peers import resident_mib, say
+from benchmarks.peers import log, resident_mib
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.data.source import PromptSource
@@ -224,7 +224,7 @@ class _Meter:
         if done:
             names = ("seconds", "core_seconds", "thread_seconds")
             spent = {name: now - then for name, now, then in zip(names, self._clocks(), self._began, strict=True)}
-            say(groups=self._groups, resident=resident_mib(), store=_store_mib(), **spent)
+            log(groups=self._groups, resident=resident_mib(), store=_store_mib(), **spent)
         self._groups, self._began = 0, self._clocks()
 
     @staticmethod
@@ -242,7 +242,7 @@ class _Steps:
     def truncate_after(self, step: int) -> None: ...
 
     def step(self, batch: Batch, _metrics: Mapping[str, float], _seconds: Mapping[str, float]) -> None:
-        say(step=batch.step, groups=len(batch.groups), engines=len(self._engines.serving), at=time.perf_counter())
+        log(step=batch.step, groups=len(batch.groups), engines=len(self._engines.serving), at=time.perf_counter())
 
 
 def _store_mib() -> float:
@@ -316,7 +316,7 @@ def _main(config: Config, groups_at_once: int | None) -> None:
         ledger = controller.ledger
         assert ledger.trained == config.run.steps * config.rollout.prompts_per_step, (ledger.trained, ledger.dropped)
         assert not ledger.dropped, ledger.dropped
-        say(trained=ledger.trained)
+        log(trained=ledger.trained)
         pipeline.close()
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 
-from benchmarks.peers import CORES, TESTS, say, started
+from benchmarks.peers import CORES, TESTS, log, started
 from seed_grpo.arithmetic import task
 from seed_grpo.arithmetic.warm_start import warm_start
 from seed_grpo.commands import train
@@ -129,7 +129,7 @@ def _main(arguments: Mapping[str, Any]) -> None:
 
         device_waits.install()
     train.train(load_config(arguments["config"]))
-    say(tails=TimedPipeline.tails)
+    log(tails=TimedPipeline.tails)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from seed_grpo.records.environment import describe_environment
 
-SAY_EVERY_SECONDS = 5.0
+LOG_EVERY_SECONDS = 5.0
 WIDTH = 150
 """characters of a table, on a terminal or in a file"""
 
@@ -47,7 +47,7 @@ def progress(items: Sequence[T], what: str) -> Iterator[T]:
     """The items; says on standard error every few seconds how far it is."""
     said = time.monotonic()
     for index, item in enumerate(items):
-        if time.monotonic() - said > SAY_EVERY_SECONDS:
+        if time.monotonic() - said > LOG_EVERY_SECONDS:
             said = time.monotonic()
             print(f"  {what}: {index} of {len(items)}", file=sys.stderr, flush=True)
         yield item

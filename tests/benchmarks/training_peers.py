@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.peers import CORES, Watch, exact_norm, forget_peak, peak_mib, resident_mib, say, wait_for_go
+from benchmarks.peers import CORES, Watch, exact_norm, forget_peak, log, peak_mib, resident_mib, wait_for_go
 from benchmarks.step_batch import BETAS, COMPLETIONS, LEARNING_RATE, LONGEST, MAX_GRAD_NORM, PROMPT_TOKENS, PROMPTS
 from seed_grpo.messages import Sample
 from support.sockets import free_port
@@ -124,11 +124,11 @@ CONTESTANTS = {"Transformers": transformers_step, "TRL": trl, "ours": ours}
 
 def _ready() -> None:
     forget_peak()
-    say(resident=resident_mib())
+    log(resident=resident_mib())
 
 
 def _done(watch: Watch, loss: float, norm: float) -> None:
-    say(**watch.read(), loss=loss, norm=norm, peak=peak_mib())
+    log(**watch.read(), loss=loss, norm=norm, peak=peak_mib())
 
 
 def main() -> None:

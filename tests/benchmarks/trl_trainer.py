@@ -154,8 +154,8 @@ class _Sampling(GRPOTrainer):
 class _Tells(TrainerCallback):
     """Of each step, after it."""
 
-    def __init__(self, say: Callable[..., None]) -> None:
-        self._say = say
+    def __init__(self, log: Callable[..., None]) -> None:
+        self._log = log
         self._begin = 0.0
         self.trainer: Any = None
 
@@ -164,21 +164,21 @@ class _Tells(TrainerCallback):
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         trainer = self.trainer
-        self._say(begin=self._begin, end=time.perf_counter(), rollout=trainer.rollout, **trainer.sampled)
+        self._log(begin=self._begin, end=time.perf_counter(), rollout=trainer.rollout, **trainer.sampled)
 
 
 def sampling_trainer(
     path: str,
     prompts: Sequence[dict[str, str]],
     reward: Callable[..., list[float | None]],
-    say: Callable[..., None],
+    log: Callable[..., None],
     rows_per_micro_batch: int,
     completions_per_step: int,
     **changes: Any,
 ) -> GRPOTrainer:
     """A trainer as its documentation has it; it tells of each step."""
     model, tokenizer = model_and_tokenizer(path)
-    callback = _Tells(say)
+    callback = _Tells(log)
     callback.trainer = _Sampling(
         model=model,
         args=settings(rows_per_micro_batch, completions_per_step, **changes),

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks import small_runs
 from benchmarks.long_tail_model import long_tail_model
-from benchmarks.peers import CORES, Peer, say, started
+from benchmarks.peers import CORES, Peer, log, started
 from benchmarks.tables import heading, progress, show
 from seed_grpo.records.files import read_records
 
@@ -169,7 +169,7 @@ def _trl(model_path: str, longest: int, rows: int) -> None:
         model_path,
         small_runs.prompts(STEPS * PROMPTS),
         exact_reward,
-        say,
+        log,
         rows,
         PROMPTS * COMPLETIONS,
         learning_rate=LEARNING_RATE,

@@ -1,6 +1,5 @@
 """A stage over real Ray workers: every group is done once, whatever its workers do, or given up with its cause."""
 
-
 import pytest
 
 from seed_grpo.runtime.supervision.heartbeats import WorkerState
@@ -9,10 +8,11 @@ from support.ray_workers import MakeCrew
 
 pytestmark = pytest.mark.engine
 
+
 def test_work_goes_to_the_worker_with_the_least(crew: MakeCrew) -> None:
     made = crew(2)
     made.submit("1", "1", "1")
-    assert [job.task.group_id for job in made.stage.hand_out()] == [0, 1, 2]
+    assert [job.task.group_id for job in made.stage.dispatch()] == [0, 1, 2]
     assert [worker.load for worker in made.pool.workers.values()] == [2, 1]
     made.until(lambda: len(made.done) == 3)
     assert sorted(made.done.values()) == ["verifier-0", "verifier-0", "verifier-1"]
@@ -21,11 +21,11 @@ def test_work_goes_to_the_worker_with_the_least(crew: MakeCrew) -> None:
 def test_workers_of_one_call_share_what_waits(crew: MakeCrew) -> None:
     made = crew(2, one_call=True)
     made.submit("0", "0", "0", "0.5", "0")
-    made.stage.hand_out()
+    made.stage.dispatch()
     assert sorted(worker.load for worker in made.pool.workers.values()) == [2, 3]
     assert len(made.stage.running) == 2 and not made.stage.waiting
     made.submit("9")  # waits, though there are workers: both have their call
-    assert made.stage.hand_out() == []
+    assert made.stage.dispatch() == []
     made.stage.waiting.clear()
     made.until(lambda: len(made.done) == 5)
     assert [made.done[i] for i in range(5)] == ["verifier-0"] * 3 + ["verifier-1"] * 2
@@ -34,7 +34,7 @@ def test_workers_of_one_call_share_what_waits(crew: MakeCrew) -> None:
 def test_a_failing_call_puts_its_worker_under_suspicion_until_it_answers(crew: MakeCrew) -> None:
     made = crew(2, heartbeat_every=1000.0)  # none but the one that the doubt asks for
     made.submit("verifier-0: fail")
-    made.stage.hand_out()
+    made.stage.dispatch()
     first = made.worker(0)
     made.until(lambda: first.state is WorkerState.SUSPECT)
     assert [worker.name for worker in made.pool.serving] == ["verifier-1"]
@@ -89,7 +89,7 @@ def test_a_worker_that_hangs_in_its_work_is_replaced_after_its_deadline(crew: Ma
 def test_what_is_forgotten_is_never_done(crew: MakeCrew) -> None:
     made = crew(1)
     made.submit("0.5", "0.5")
-    made.stage.hand_out()
+    made.stage.dispatch()
     made.submit("0.1")
     made.stage.clear()
     assert made.stage.num_running == 0 and made.worker(0).load == 0

@@ -13,9 +13,7 @@ from support.running_engine import BrokenWeights, Model, ModuleWeights, RunningE
 pytestmark = pytest.mark.engine
 
 
-def test_both_processes_take_their_part_of_new_weights(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_both_processes_take_their_part_of_new_weights(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     # Both have the one head of K and V, and the norms, whole; of every other matrix each has its part. What is sent
     # differs by nats from what is there.
     first, second = (Model(tmp_path / str(seed), tied=False, seed=seed) for seed in (0, 1))

@@ -15,6 +15,7 @@ from support.ray_workers import MakeCrew
 
 pytestmark = pytest.mark.engine
 
+
 def test_a_killed_worker_is_replaced_and_others_do_its_work(crew: MakeCrew) -> None:
     made = crew(2)
     assert made.states() == {"verifier-0": "healthy", "verifier-1": "healthy"}
@@ -41,7 +42,7 @@ def test_the_states_tell_of_a_worker_that_is_restarting(crew: MakeCrew) -> None:
     made = crew(2)
     os.kill(made.pid(1), signal.SIGKILL)
     made.until(lambda: made.kinds() == [("failed", "verifier-1")])
-    made.pool.tend(now=True)
+    made.pool.poll(now=True)
     assert made.states() == {"verifier-0": "healthy", "verifier-1": "restarting"}
     assert [worker.name for worker in made.pool.serving] == ["verifier-0"]
     made.until(made.all_serve)
@@ -98,7 +99,7 @@ def test_resizing_adds_and_drains_and_what_a_drained_worker_had_is_done_by_other
     made.until(lambda: len(made.done) == 6)
     assert set(made.done.values()) == {"verifier-0"} and made.given_up == {}
     assert made.kinds()[2:] == [("drained", "verifier-1"), ("drained", "verifier-2")]
-    made.pool.tend(now=True)
+    made.pool.poll(now=True)
     assert made.states() == {"verifier-0": "healthy"}
     made.pool.resize(2)
     made.until(made.all_serve)

@@ -30,7 +30,7 @@ from seed_grpo.verify.judge import Judge
 LIMIT_SECONDS = 1.0
 GROWTH_MIB = 300
 """that this process may grow by, all the memories of the judge full"""
-SAY_EVERY_SECONDS = 10.0
+LOG_EVERY_SECONDS = 10.0
 SHOWN_OF_A_KIND = 3
 MINIMISING_SECONDS = 10.0
 DECIDED = (Verdict.CORRECT, Verdict.INCORRECT)
@@ -198,7 +198,7 @@ def fuzz(fuzzer: Fuzzer, maker: AnswerMaker, seconds: float) -> None:
             findings = [Finding("exception", pair.answer, pair.reference, saw)]
         for finding in findings:
             note(fuzzer, finding)
-        if time.monotonic() - said > SAY_EVERY_SECONDS:
+        if time.monotonic() - said > LOG_EVERY_SECONDS:
             said = time.monotonic()
             rate = tally.cases / (said - started)
             print(

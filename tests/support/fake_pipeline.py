@@ -117,7 +117,7 @@ class FakePipeline:
             self.on_submit()
         self.tasks += tasks
         self.jobs += [Job(task, sink) for task in tasks]
-        self._hand_out()
+        self._dispatch()
 
     def pump(self, timeout: float = 0.0) -> None:
         self.on_pump()
@@ -133,7 +133,7 @@ class FakePipeline:
             judged = self._judged[job.group_id] = self.engine.judged(job.task, job.begun)
             self.gone.discard(job.group_id)
             job.sink.ready(ReadyGroup(judged.summary, payload=job.group_id))
-        self._hand_out()
+        self._dispatch()
 
     def reset(self) -> None:
         self.jobs.clear()
@@ -151,7 +151,7 @@ class FakePipeline:
         job.begun = self.engine.version
         job.sink.running(job.group_id)
 
-    def _hand_out(self) -> None:
+    def _dispatch(self) -> None:
         waiting = [job for job in self.jobs if job.begun is None]
         for job in waiting[: self.slots - len(self.running)]:
             self.start_anew(job)

@@ -41,7 +41,7 @@ def main() -> None:
         ended = threading.Event()
         threading.Thread(target=lambda: (sys.stdin.read(), ended.set())).start()
         while not ended.wait(1.0):
-            supervision.monitor.tend()
+            supervision.monitor.poll()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from seed_grpo.runtime.supervision.hang_report import HangReport
 from seed_grpo.runtime.supervision.heartbeats import RestartBudget
 from seed_grpo.runtime.supervision.prometheus import Monitor
 from seed_grpo.runtime.supervision.supervise import Supervision
-from seed_grpo.runtime.workers.dispatch import Job, Stage, Work
+from seed_grpo.runtime.workers.dispatch import CallSpec, Dispatcher, Job
 from seed_grpo.runtime.workers.pool import Kind, Worker, WorkerPool
 from seed_grpo.runtime.workers.probes import GROUP
 
@@ -99,8 +99,8 @@ class Crew:
         self.done: dict[int, str] = {}
         """actors by the groups that they did"""
         self.given_up: dict[int, SeedGrpoError] = {}
-        work = Work("judging", self._start, one_call=one_call, seconds=seconds, error=VerifierError)
-        self.stage = Stage(work, self.pool, self._give_up)
+        work = CallSpec("judging", self._start, one_call=one_call, seconds=seconds, error=VerifierError)
+        self.stage = Dispatcher(work, self.pool, self._give_up)
         hang_report.workers.append(self.pool.actors)
         hang_report.facts.append(lambda: {"being judged": self.stage.num_running})
 
@@ -123,14 +123,14 @@ class Crew:
 
     def turn(self) -> None:
         """What the pipeline's pump does."""
-        self.pool.tend()
-        self.stage.take_back()
+        self.pool.poll()
+        self.stage.requeue_lost()
         calls = list(self.stage.running)
         done = ray.wait(calls, num_returns=1, timeout=0.05, fetch_local=False)[0] if calls else []
         for job, name, _ in self.stage.collect(done):
             assert job.task.group_id not in self.done
             self.done[job.task.group_id] = name
-        self.stage.hand_out()
+        self.stage.dispatch()
 
     def until(self, what: Callable[[], bool], patience: float = PATIENCE) -> None:
         deadline = time.monotonic() + patience

@@ -108,9 +108,7 @@ def benchmark(groups: Iterable[RecordedGroup], seed: int = 0, resamples: int = R
     return BenchmarkReport(tuple(parts), resamples, seed)
 
 
-def by_source(
-    groups: Iterable[RecordedGroup], of_sampled: Callable[[RecordedGroup], S]
-) -> dict[str, list[Problem[S]]]:
+def by_source(groups: Iterable[RecordedGroup], of_sampled: Callable[[RecordedGroup], S]) -> dict[str, list[Problem[S]]]:
     """The problems of each set, ordered by their ids, so that the order of the groups does not matter.
 
     Args:
@@ -234,9 +232,7 @@ def _selections(problems: list[Problem[S]]) -> Iterator[tuple[str, str, list[Pro
             yield by, name, [problem for problem in problems if getattr(problem, by) == name]
 
 
-def _part(
-    source: str, by: str, name: str, problems: Sequence[Problem[_Sampled]], seed: int, resamples: int
-) -> Part:
+def _part(source: str, by: str, name: str, problems: Sequence[Problem[_Sampled]], seed: int, resamples: int) -> Part:
     greedy = [problem.greedy for problem in problems if problem.greedy is not None]
     judged = [right for right in greedy if not math.isnan(right)]
     sampled = [problem.sampled for problem in problems if problem.sampled is not None]

@@ -131,9 +131,7 @@ def uncertainty(groups: Iterable[RecordedGroup], seed: int = 0, resamples: int =
     def sampled(group: RecordedGroup) -> _Sampled:
         num_valid = int(np.sum(group.valid_G))
         values_E = tuple(round(estimator(group), DECIMALS) for estimator in ESTIMATORS.values())
-        return _Sampled(
-            values_E, majority_at_k(group, num_valid) if num_valid else math.nan, majority_share(group)
-        )
+        return _Sampled(values_E, majority_at_k(group, num_valid) if num_valid else math.nan, majority_share(group))
 
     sources = (_of_source(*item, seed, resamples) for item in by_source(groups, sampled).items())
     return UncertaintyReport(tuple(each for each in sources if each.problems or each.left_out), resamples, seed)

@@ -288,9 +288,7 @@ def _findings(
             yield _finding(key, prompt, kind, mark, seen, rarity * wilson_interval(seen.count, prompt.of[kind]).low)
 
 
-def _finding(
-    key: tuple[str, str, str], prompt: _Prompt, kind: str, mark: str, seen: _Seen, score: float
-) -> Finding:
+def _finding(key: tuple[str, str, str], prompt: _Prompt, kind: str, mark: str, seen: _Seen, score: float) -> Finding:
     source, problem_id, text = key
     frequent = sorted(prompt.answers.items(), key=lambda item: -item[1].count)[:MAX_ANSWERS]
     return Finding(

@@ -233,8 +233,7 @@ def _grid(file: Path, overrides: Sequence[str]) -> list[tuple[str, AlgoConfig]]:
             )
         axes.append([f"{key}{equals}{value}" for value in values.split(",")])
     return [
-        (" ".join(map(_short, settings)), load_config(file, settings).algo)
-        for settings in itertools.product(*axes)
+        (" ".join(map(_short, settings)), load_config(file, settings).algo) for settings in itertools.product(*axes)
     ]
 
 

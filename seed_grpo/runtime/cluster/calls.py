@@ -23,7 +23,7 @@ from ray.exceptions import (
 
 from seed_grpo.errors import DeadlineError, SeedGrpoError
 
-SAY_EVERY_SECONDS = 10.0
+LOG_EVERY_SECONDS = 10.0
 FETCH_SECONDS = 60.0
 MEANWHILE_SECONDS = 0.05
 """between two calls of what is done while something is waited for"""
@@ -43,7 +43,7 @@ GROUP_MARK = re.compile(r"(?m)^ *(?:\+-\+|[+|])(?:-+(?: \d+ -+)?$)? ?")
 """around the lines of an exception group"""
 MAX_CHARS = 500
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 def gather(
@@ -51,7 +51,7 @@ def gather(
     what: str,
     timeout: float,
     error: type[SeedGrpoError],
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
     meanwhile: Callable[[], None] | None = None,
 ) -> list[Any]:
     """Results of the calls, in their order.
@@ -89,10 +89,10 @@ def gather(
         if pending and not left:  # what is done was only not looked at, while this process did something else
             late = ", ".join(sorted(names[ref] for ref in pending))
             raise DeadlineError(f"{late} did not answer: waited {timeout:g} s for {what}")
-        if pending and time.monotonic() - said > SAY_EVERY_SECONDS:
+        if pending and time.monotonic() - said > LOG_EVERY_SECONDS:
             said = time.monotonic()
             late = ", ".join(sorted(names[ref] for ref in pending))
-            say(f"waiting for {what}: {late} ({said - started:.0f} s of {timeout:g})")
+            log(f"waiting for {what}: {late} ({said - started:.0f} s of {timeout:g})")
     return [results[ref] for ref in names]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seed_grpo.records.files import clear_disk_errors, write_atomically
-from seed_grpo.runtime.cluster.calls import Say
+from seed_grpo.runtime.cluster.calls import Log
 from seed_grpo.runtime.supervision.heartbeats import WorkerState
 from seed_grpo.runtime.supervision.prometheus import Monitor
 
@@ -20,10 +20,10 @@ from seed_grpo.runtime.supervision.prometheus import Monitor
 class Events:
     """Both files of one run. They hold wall-clock facts, so a resumed run appends to them."""
 
-    def __init__(self, directory: Path, say: Say, monitor: Monitor) -> None:
+    def __init__(self, directory: Path, log: Log, monitor: Monitor) -> None:
         self._file = directory / "events.jsonl"
         self._workers_file = directory / "workers.json"
-        self._say = say
+        self._log = log
         self._monitor = monitor
         self._workers: dict[str, str] = {}
 
@@ -39,7 +39,7 @@ class Events:
         with clear_disk_errors(self._file), open(self._file, "a", encoding="utf-8") as file:
             file.write(line + "\n")
         self._monitor.event(event)
-        self._say(text)
+        self._log(text)
 
     def states(self, kind: str, states: Mapping[str, WorkerState]) -> None:
         """Writes the states of all workers where those of one kind have changed.

@@ -20,7 +20,7 @@ from seed_grpo.messages import Verdict
 from seed_grpo.runtime.cluster.placement import Plan
 
 PREFIX = "seed_grpo_"
-TEND_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """between two looks at what lies where"""
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 VERIFY_BOUNDARIES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0]
@@ -113,7 +113,7 @@ class Monitor:
         """
         self._run = label_of(run)
         self._metrics = {name: _made(name, metric) for name, metric in METRICS.items()}
-        self._tended = -TEND_SECONDS
+        self._polled = -POLL_SECONDS
         self._devices: dict[str, float] = {}
         """of one worker, by pool"""
         self._gauges: dict[tuple[str, tuple[str, ...]], float] = {}
@@ -128,12 +128,12 @@ class Monitor:
         self._devices = {pool.kind: pool.gpus or pool.cpus for pool in plan.pools}
         self._set("max_restarts", config.supervision.max_restarts)
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Publishes the gauges of the present, every so often; to be called many times a second. Ray forgets a gauge
         that is not set anew within seconds, and with it the alerts that look at it."""
-        if time.monotonic() - self._tended < TEND_SECONDS:
+        if time.monotonic() - self._polled < POLL_SECONDS:
             return
-        self._tended = time.monotonic()
+        self._polled = time.monotonic()
         for source in self.sources:
             for name, value, labels in source():
                 self._set(name, value, *labels)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from seed_grpo.config import Config
 from seed_grpo.config.sections import SupervisionConfig
-from seed_grpo.runtime.cluster.calls import Say
+from seed_grpo.runtime.cluster.calls import Log
 from seed_grpo.runtime.supervision.events import Events
 from seed_grpo.runtime.supervision.hang_report import HangReport
 from seed_grpo.runtime.supervision.heartbeats import RestartBudget
@@ -33,12 +33,12 @@ class Supervision:
         self.events.record("hang", culprit, f"{cause}; stacks are in {path}")
 
 
-def supervise(config: Config, directory: Path, say: Say) -> Supervision:
+def supervise(config: Config, directory: Path, log: Log) -> Supervision:
     """Builds this driver's supervision: restart budget, events, hang reports, metrics.
 
     Args:
         directory: where it leaves its records, by which its metrics are told from those of others.
     """
     monitor = Monitor(str(directory.resolve()))
-    budget, events = RestartBudget(config.supervision), Events(directory, say, monitor)
+    budget, events = RestartBudget(config.supervision), Events(directory, log, monitor)
     return Supervision(config.supervision, budget, events, HangReport(directory), monitor)

@@ -51,7 +51,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Work:
+class CallSpec:
     """Kind of call that a stage makes, and its limits."""
 
     doing: str
@@ -65,10 +65,10 @@ class Work:
     error: type[SeedGrpoError]
 
 
-class Stage:
+class Dispatcher:
     """See the module."""
 
-    def __init__(self, work: Work, pool: WorkerPool, on_lost: Callable[[Job, SeedGrpoError], None]) -> None:
+    def __init__(self, work: CallSpec, pool: WorkerPool, on_lost: Callable[[Job, SeedGrpoError], None]) -> None:
         """Args:
         on_lost: told of a job that is given up.
         """
@@ -83,7 +83,7 @@ class Stage:
         """Jobs that workers have."""
         return sum(len(call.jobs) for call in self.running.values())
 
-    def hand_out(self) -> list[Job]:
+    def dispatch(self) -> list[Job]:
         """Gives waiting jobs to workers, each to that with the least, and returns them."""
         given: list[Job] = []
         serving = self._pool.serving if self.waiting else []
@@ -120,7 +120,7 @@ class Stage:
             else:
                 yield from zip(call.jobs, told, call.refs[1:], strict=True)
 
-    def take_back(self) -> None:
+    def requeue_lost(self) -> None:
         """Requeues the jobs of lost workers, and ends workers whose jobs are past their deadline.
 
         Raises:
@@ -135,9 +135,9 @@ class Stage:
             self._pool.hung(call.worker, DeadlineError(said))
         lost, self._pool.lost = self._pool.lost, []
         for worker in lost:
-            self.disown(worker, f"{worker.name} was lost {self._work.doing}", is_failure=not worker.drained)
+            self.requeue(worker, f"{worker.name} was lost {self._work.doing}", is_failure=not worker.drained)
 
-    def disown(self, worker: Worker, why: str, is_failure: bool) -> None:
+    def requeue(self, worker: Worker, why: str, is_failure: bool) -> None:
         """Requeues the worker's jobs and ignores any result it still returns.
 
         Args:
@@ -173,7 +173,7 @@ class Stage:
         if isinstance(error.__cause__, RayActorError):
             self._pool.fail(call.worker, error)
         elif not is_lost(error):
-            self._pool.doubt(call.worker)
+            self._pool.mark_suspect(call.worker)
         self._again(call.jobs, error)
 
     def _again(self, jobs: list[Job], error: SeedGrpoError) -> None:

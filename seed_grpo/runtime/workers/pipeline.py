@@ -21,12 +21,12 @@ from seed_grpo.errors import RolloutError, SeedGrpoError, VerifierError
 from seed_grpo.loop.batch import ReadyGroup
 from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask, JudgedGroup
-from seed_grpo.runtime.cluster.calls import SAY_EVERY_SECONDS, Say, fetch, gather, is_lost, put
+from seed_grpo.runtime.cluster.calls import LOG_EVERY_SECONDS, Log, fetch, gather, is_lost, put
 from seed_grpo.runtime.cluster.connection import call_engine
 from seed_grpo.runtime.cluster.placement import Plan
 from seed_grpo.runtime.supervision.prometheus import Sample
 from seed_grpo.runtime.supervision.supervise import Supervision
-from seed_grpo.runtime.workers.dispatch import Job, Stage, Work
+from seed_grpo.runtime.workers.dispatch import CallSpec, Dispatcher, Job
 from seed_grpo.runtime.workers.pool import Worker
 from seed_grpo.runtime.workers.pools import rollout_pool, verifier_pool
 from seed_grpo.runtime.workers.scaling import Scaler
@@ -40,7 +40,7 @@ class Pipeline:
     """Both pools, and the groups on their way through them."""
 
     def __init__(
-        self, config: Config, plan: Plan, gang: PlacementGroup | None, supervision: Supervision, say: Say
+        self, config: Config, plan: Plan, gang: PlacementGroup | None, supervision: Supervision, log: Log
     ) -> None:
         """Starts the workers without waiting for them; `wait_started` does.
 
@@ -48,17 +48,17 @@ class Pipeline:
             gang: the trainer's placement group; None where there is no trainer.
         """
         self._config = config
-        self._say = say
+        self._log = log
         self._said = time.monotonic()
         self.rollout = rollout_pool(config, plan, gang, supervision)
         self.verifier = verifier_pool(config, plan, supervision)
         # the workers end a group at these limits themselves; theirs is the bound for workers that do not
         seconds = config.rollout.request_timeout + GRACE_SECONDS
-        generating = Work("generating", _generate, one_call=False, seconds=seconds, error=RolloutError)
-        self._generation = Stage(generating, self.rollout, self._give_up)
+        generating = CallSpec("generating", _generate, one_call=False, seconds=seconds, error=RolloutError)
+        self._generation = Dispatcher(generating, self.rollout, self._give_up)
         seconds = config.verifier.group_timeout + GRACE_SECONDS
-        judging = Work("judging", _judge, one_call=True, seconds=seconds, error=VerifierError)
-        self._judging = Stage(judging, self.verifier, self._not_judged)
+        judging = CallSpec("judging", _judge, one_call=True, seconds=seconds, error=VerifierError)
+        self._judging = Dispatcher(judging, self.verifier, self._not_judged)
         self._scaler = Scaler(config, self.rollout, self.verifier)
         self._monitor = supervision.monitor
 
@@ -68,8 +68,8 @@ class Pipeline:
         Raises:
             RolloutError, VerifierError, DeadlineError: one of them did not come up.
         """
-        self.rollout.wait_started(self._say)
-        self.verifier.wait_started(self._say)
+        self.rollout.wait_started(self._log)
+        self.verifier.wait_started(self._log)
 
     @property
     def num_engines(self) -> int:
@@ -82,9 +82,9 @@ class Pipeline:
         Under `run.deterministic` the engines are held while they take them in, so that a step's requests form the same
         batches every time; which worker gets a prompt depends on its place in `tasks` alone.
         """
-        self.rollout.tend(now=True)  # so that none is left out for a heartbeat that only was not looked at
+        self.rollout.poll(now=True)  # so that none is left out for a heartbeat that only was not looked at
         self._generation.waiting += [Job(task, sink) for task in tasks]
-        self._hand_out()
+        self._dispatch()
 
     def pump(self, timeout: float = 0.0) -> None:
         """Moves groups on, and looks after the workers.
@@ -96,20 +96,20 @@ class Pipeline:
             SeedGrpoError: too many workers had to be replaced.
         """
         for pool, stage in ((self.rollout, self._generation), (self.verifier, self._judging)):
-            pool.tend()
-            stage.take_back()
-        self._scaler.tend(is_awaited=timeout > 0)
-        self._monitor.tend()
+            pool.poll()
+            stage.requeue_lost()
+        self._scaler.poll(is_awaited=timeout > 0)
+        self._monitor.poll()
         done = self._wait(timeout)
         for job, _, group in self._generation.collect(done):
             job.group, job.failures = group, 0
             self._judging.waiting.append(job)
         for job, summary, payload in self._judging.collect(done):
             job.sink.ready(ReadyGroup(summary, payload))
-        self._hand_out()
-        if not done and timeout and time.monotonic() - self._said > SAY_EVERY_SECONDS:
+        self._dispatch()
+        if not done and timeout and time.monotonic() - self._said > LOG_EVERY_SECONDS:
             self._said = time.monotonic()
-            self._say("waiting for groups: " + ", ".join(f"{count} {name}" for name, count in self.depths().items()))
+            self._log("waiting for groups: " + ", ".join(f"{count} {name}" for name, count in self.depths().items()))
 
     def reset(self) -> None:
         """Forgets all groups, and has the engines give them up."""
@@ -131,7 +131,7 @@ class Pipeline:
 
     def distrust(self, worker: Worker, why: str) -> None:
         """A rollout worker had wrong weights for a while: the groups that it has are sampled anew."""
-        self._generation.disown(worker, why, is_failure=False)
+        self._generation.requeue(worker, why, is_failure=False)
         call_engine(worker.actor, "abort_all")
 
     def depths(self) -> dict[str, int]:
@@ -169,12 +169,12 @@ class Pipeline:
             done, _ = ray.wait(calls, num_returns=len(calls), timeout=0, fetch_local=False)
         return done
 
-    def _hand_out(self) -> None:
-        self._judging.hand_out()
+    def _dispatch(self) -> None:
+        self._judging.dispatch()
         if not self._generation.waiting or not self.rollout.serving:
             return
         with self._held():
-            given = self._generation.hand_out()
+            given = self._generation.dispatch()
         for job in given:
             job.sink.running(job.task.group_id)
 
@@ -190,11 +190,11 @@ class Pipeline:
         calls = {worker.name: call_engine(worker.actor, method) for worker in workers}
         timeout = self._config.weight_sync.timeout + GRACE_SECONDS  # the engine's own limit comes first
         try:
-            gather(calls, f"the rollout workers to {method}", timeout, RolloutError, self._say)
+            gather(calls, f"the rollout workers to {method}", timeout, RolloutError, self._log)
         except SeedGrpoError as error:
-            self._say(f"{error}; going on without holding the engines")
+            self._log(f"{error}; going on without holding the engines")
             for worker in workers:
-                self.rollout.doubt(worker)
+                self.rollout.mark_suspect(worker)
 
     def _not_judged(self, job: Job, error: SeedGrpoError) -> None:
         """Requeues a group whose completions were lost with their machine; gives up any other."""

@@ -17,12 +17,12 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from seed_grpo.errors import DeadlineError, SeedGrpoError
-from seed_grpo.runtime.cluster.calls import SAY_EVERY_SECONDS, Say, as_ours, is_done
+from seed_grpo.runtime.cluster.calls import LOG_EVERY_SECONDS, Log, as_ours, is_done
 from seed_grpo.runtime.supervision.heartbeats import Heartbeat, WorkerState
 from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.probes import watch
 
-TEND_SECONDS = 0.2
+POLL_SECONDS = 0.2
 """between two looks at the workers"""
 
 
@@ -87,7 +87,7 @@ class WorkerPool:
         self._supervision = supervision
         self._made: dict[str, int] = {}
         """actors by worker name so far"""
-        self._tended = -math.inf
+        self._polled = -math.inf
         self._begun = False
         self.size = size
         self.lost: list[Worker] = []
@@ -119,7 +119,7 @@ class WorkerPool:
         """References that resolve once a starting worker is up."""
         return [worker.starting for worker in self.workers.values() if worker.starting is not None]
 
-    def wait_started(self, say: Say) -> None:
+    def wait_started(self, log: Log) -> None:
         """Waits for the first workers of a run. One that says that it cannot start ends the run, since none ever will;
         one that dies is replaced.
 
@@ -129,7 +129,7 @@ class WorkerPool:
         began = said = time.monotonic()
         while self.starting:
             ray.wait(self.starting, timeout=0.5, fetch_local=False)
-            self.tend(now=True)
+            self.poll(now=True)
             names = ", ".join(worker.name for worker in self.workers.values() if worker.starting is not None)
             what, limit = f"the {self._kind.name} workers to start", self._kind.start_timeout
             waited = time.monotonic() - began
@@ -138,21 +138,21 @@ class WorkerPool:
                     f"{names} did not answer: waited {limit:g} s (rollout.start_timeout) for {what}; other jobs may "
                     "hold the machines"
                 )
-            if names and time.monotonic() - said > SAY_EVERY_SECONDS:
+            if names and time.monotonic() - said > LOG_EVERY_SECONDS:
                 said = time.monotonic()
-                say(f"waiting for {what}: {names} ({waited:.0f} s of {limit:g})")
+                log(f"waiting for {what}: {names} ({waited:.0f} s of {limit:g})")
         self._begun = True
 
-    def tend(self, now: bool = False) -> None:
+    def poll(self, now: bool = False) -> None:
         """Looks after the workers, at most every so often unless it has to be `now`: takes up those that have started,
         replaces those that are dead or silent for too long.
 
         Raises:
             SeedGrpoError: too many had to be replaced.
         """
-        if not now and time.monotonic() - self._tended < TEND_SECONDS:
+        if not now and time.monotonic() - self._polled < POLL_SECONDS:
             return
-        self._tended = time.monotonic()
+        self._polled = time.monotonic()
         for worker in list(self.workers.values()):
             try:
                 self._look_at(worker)
@@ -166,7 +166,7 @@ class WorkerPool:
         """Writes down the workers' states, where they have changed."""
         self._supervision.events.states(self._kind.name, {w.name: w.state for w in self.workers.values()})
 
-    def doubt(self, worker: Worker) -> None:
+    def mark_suspect(self, worker: Worker) -> None:
         """A call to the worker failed: it gets no new work until it has answered a heartbeat."""
         worker.doubted = time.monotonic()
         worker.heartbeat.hurry()

@@ -76,7 +76,7 @@ class Scaler:
         self._looked = self._decided = self._seen = time.monotonic()
         self._awaited = self._idle = 0.0
 
-    def tend(self, is_awaited: bool) -> None:
+    def poll(self, is_awaited: bool) -> None:
         """Applies requests and the autoscaler's decisions; to be called many times a second.
 
         Args:

@@ -18,7 +18,7 @@ from seed_grpo.config import Config
 from seed_grpo.errors import DeadlineError, SeedGrpoError, TrainerError, TrainerLostError, WeightSyncError
 from seed_grpo.loop.batch import ReadyGroup
 from seed_grpo.messages import StepResult
-from seed_grpo.runtime.cluster.calls import Say, as_ours, fetch, gather
+from seed_grpo.runtime.cluster.calls import Log, as_ours, fetch, gather
 from seed_grpo.runtime.cluster.connection import call_engine, spawn, wait_for_gang
 from seed_grpo.runtime.cluster.placement import Plan
 from seed_grpo.runtime.supervision.heartbeats import Heartbeat, WorkerState
@@ -53,19 +53,17 @@ class RayReceivers:
             raise WeightSyncError(str(error)) from error
 
 
-class TrainerPool:
+class TrainerGroup:
     """All ranks. They live and die together: where one is lost, all are started anew, and the run goes on from its last
     checkpoint. Every method raises `TrainerLostError` then."""
 
-    def __init__(
-        self, config: Config, plan: Plan, gang: PlacementGroup, supervision: Supervision, say: Say
-    ) -> None:
+    def __init__(self, config: Config, plan: Plan, gang: PlacementGroup, supervision: Supervision, log: Log) -> None:
         """Starts the ranks, one on each bundle of the gang, without waiting for them; `wait_started` does."""
         self._config = config
         self._plan = plan
         self._gang = gang
         self._supervision = supervision
-        self._say = say
+        self._log = log
         self.incarnation = 0
         """how often the ranks were started anew"""
         self._doing = "nothing"
@@ -105,8 +103,8 @@ class TrainerPool:
             self._supervision.events.record("failed", "trainer", f"the trainer ranks are started anew: {cause}")
             self.incarnation += 1
             try:
-                tend = self._supervision.monitor.tend
-                wait_for_gang(self._gang, self._plan, self._config.trainer.start_timeout, tend)
+                poll = self._supervision.monitor.poll
+                wait_for_gang(self._gang, self._plan, self._config.trainer.start_timeout, poll)
                 self._spawn()
                 self._wait_up()
             except TrainerLostError as error:
@@ -233,7 +231,7 @@ class TrainerPool:
 
         def look() -> None:
             self._listen(what)
-            self._supervision.monitor.tend()
+            self._supervision.monitor.poll()
             try:
                 meanwhile()
             except SeedGrpoError as failure:
@@ -241,7 +239,7 @@ class TrainerPool:
                 raise
 
         try:
-            return gather(calls, what, timeout or self._config.trainer.step_timeout, error, self._say, look)
+            return gather(calls, what, timeout or self._config.trainer.step_timeout, error, self._log, look)
         except SeedGrpoError as failure:
             if failure in elsewhere or isinstance(failure, TrainerLostError):
                 raise

@@ -51,9 +51,9 @@ def reloaded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizer")
     tokenizer = build_tokenizer()
     tokenizer.save_pretrained(folder)
-    build_model(
-        tokenizer, hidden_size=16, layers=1, heads=2, tie_word_embeddings=True, seed=0
-    ).config.save_pretrained(folder)
+    build_model(tokenizer, hidden_size=16, layers=1, heads=2, tie_word_embeddings=True, seed=0).config.save_pretrained(
+        folder
+    )
     return AutoTokenizer.from_pretrained(folder)
 
 

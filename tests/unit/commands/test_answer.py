@@ -38,7 +38,7 @@ class World:
             class_ids_G=np.tile(judged.class_ids_G, pairs),
         )
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.said.append(text)
 
     def draw(self) -> list[Any]:

@@ -114,7 +114,7 @@ def test_the_last_step_is_shown_even_right_after_another() -> None:
 def test_messages_are_printed_as_they_are() -> None:
     out = io.StringIO()
     message = "worker [bold]rollout-1[/bold] died: " + "x" * 200
-    Console(1, out).say(message)
+    Console(1, out).log(message)
     assert out.getvalue() == message + "\n"  # neither taken as markup nor broken into lines
 
 

@@ -126,9 +126,7 @@ def evaluation(rng: np.random.Generator) -> list[RecordedGroup]:
     groups = [recorded_group("RRRR", [0] * 4, "sure"), recorded_group("WWWR", [0, 1, 2, 3], "unsure")]
     groups += [random_group(rng, 8, f"random-{i:02d}") for i in range(30)]
     groups.append(recorded_group("RTTT", [0, -1, -1, -1], "alone"))
-    greedy = [
-        recorded_group("RW"[i % 2], [0], group.problem_id, greedy=True) for i, group in enumerate(groups[:-1])
-    ]
+    greedy = [recorded_group("RW"[i % 2], [0], group.problem_id, greedy=True) for i, group in enumerate(groups[:-1])]
     greedy[3] = recorded_group("T", [-1], groups[3].problem_id, greedy=True)
     return groups + greedy[:-1]
 

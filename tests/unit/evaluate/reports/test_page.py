@@ -245,7 +245,7 @@ def test_a_group_shows_its_classes_and_the_probabilities_of_its_tokens(opened: C
     opened.press("ArrowRight")
     # exp(-0.5) = 0.607, from the byte 45 exp(-16 (45/255)^2) = 0.608
     assert opened.text(".readout").endswith("probability 0.608")
-    assert opened.text(".readout").startswith('token 2 of')
+    assert opened.text(".readout").startswith("token 2 of")
 
 
 def test_an_evaluation_is_a_table_of_its_own(opened: Chromium) -> None:

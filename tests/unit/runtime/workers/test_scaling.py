@@ -52,7 +52,7 @@ def scaler_of(directory: Path, pool: FakePool, monkeypatch: pytest.MonkeyPatch) 
 def pass_time(scaler: Scaler, now: list[float], awaited: bool) -> None:
     for _ in range(22):
         now[0] += 0.5
-        scaler.tend(awaited)
+        scaler.poll(awaited)
 
 
 def test_a_trainer_that_waits_for_busy_workers_gets_one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_a_request_is_taken_up_once_and_one_of_an_earlier_start_is_not(
     assert pool.size == 1
     file.write_text(json.dumps({"rollout": 5}))
     now[0] += 2
-    scaler.tend(is_awaited=False)
+    scaler.poll(is_awaited=False)
     assert pool.size == 5 and not file.exists()
 
 

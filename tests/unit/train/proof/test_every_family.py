@@ -17,9 +17,33 @@ from seed_grpo.train.proof import TOLERANCE
 from support.every_family import FAMILIES, NOT_SMALL, REFUSED, outcome, small_config, small_model
 
 SOON = [
-    "llama", "qwen2", "qwen3", "qwen3_moe", "mistral", "mixtral", "gemma", "gemma3_text", "phi3", "phimoe", "seed_oss",
-    "starcoder2", "olmo2", "gpt2", "smollm3", "opt", "bert", "bloom", "falcon", "gemma2", "gemma3", "gemma4",
-    "gpt_oss", "qwen3_next", "llama4", "cohere", "stablelm",
+    "llama",
+    "qwen2",
+    "qwen3",
+    "qwen3_moe",
+    "mistral",
+    "mixtral",
+    "gemma",
+    "gemma3_text",
+    "phi3",
+    "phimoe",
+    "seed_oss",
+    "starcoder2",
+    "olmo2",
+    "gpt2",
+    "smollm3",
+    "opt",
+    "bert",
+    "bloom",
+    "falcon",
+    "gemma2",
+    "gemma3",
+    "gemma4",
+    "gpt_oss",
+    "qwen3_next",
+    "llama4",
+    "cohere",
+    "stablelm",
 ]
 """those of README and of bug reports, and one of each kind that is refused"""
 NUMERICAL = 1e-3

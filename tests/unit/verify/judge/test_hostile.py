@@ -2,8 +2,8 @@ r"""Answers made to hang, crash, exhaust or be executed: every verdict is a verd
 
 Time is processor time of this process, so that other programs do not matter: parsing and comparing happen in it, and
 what goes to the bounded process ends at `verifier.judge_timeout` of wall clock, which `test_bounded` shows. It is the
-judge's own: a full garbage collection of what all test modules have loaded, a second and more, is kept out of it. The file
-is one thing: a table of texts, and what holds for each.
+judge's own: a full garbage collection of what all test modules have loaded, a second and more, is kept out of it. The
+file is one thing: a table of texts, and what holds for each.
 """
 
 import contextlib
