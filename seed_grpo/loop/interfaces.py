@@ -114,7 +114,7 @@ class Queue(Protocol):
 
 
 class Trainer(Protocol):
-    """All trainer ranks; see `runtime.workers.trainer_group.TrainerPool`.
+    """All trainer ranks; see `runtime.workers.trainer_group.TrainerGroup`.
 
     Every method raises `TrainerLostError` where a rank is gone. After `restart` the ranks are as at the start of the
     run, until `load`.

@@ -1,7 +1,7 @@
 """A pool of workers of one kind that lives on: those that die or hang are replaced, others are added or drained.
 
 Consumes a way to make a worker; produces workers that may be given work, and those whose work is to be given to others.
-Every pool is looked after by `tend`, which waits for nothing. The trainer's ranks, which live and die together, are
+Every pool is looked after by `poll`, which waits for nothing. The trainer's ranks, which live and die together, are
 `trainer_pool`'s.
 """
 

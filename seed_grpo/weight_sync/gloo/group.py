@@ -49,7 +49,7 @@ class GlooGroup:
         """True once `close` was called."""
         return self._group is None
 
-    def broadcast(self, buffer: torch.Tensor) -> torch.distributed.CallSpec:
+    def broadcast(self, buffer: torch.Tensor) -> torch.distributed.Work:
         """Starts sending the buffer [bytes, uint8] of rank 0 into those of the other ranks.
 
         Raises:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import torch
-from torch.distributed import CallSpec
+from torch.distributed import Work
 
 from seed_grpo.errors import WeightSyncError
 from seed_grpo.weight_sync.gloo.buckets import ALONE, Bucket, Staging, as_bytes, pack, take, unpack
@@ -45,7 +45,7 @@ def send(
         ValueError: the tensors are not those of the buckets.
         RuntimeError: an engine is gone, or took nothing within the group's timeout.
     """
-    sending: deque[CallSpec] = deque()
+    sending: deque[Work] = deque()
     try:
         for bucket in buckets:
             sending.append(group.broadcast(_content(bucket, tensors, staging, group, sending)))
@@ -63,7 +63,7 @@ def _content(
     tensors: Iterator[tuple[str, torch.Tensor]],
     staging: Staging,
     group: GlooGroup,
-    sending: deque[CallSpec],
+    sending: deque[Work],
 ) -> torch.Tensor:
     """The bytes of a bucket: a large weight where it lies, all others copied into a buffer."""
     if len(bucket.slots) == 1 and bucket.num_bytes >= ALONE:
@@ -78,7 +78,7 @@ def _content(
     return buffer
 
 
-def _finish(sending: deque[CallSpec], group: GlooGroup, leave: int = 0) -> None:
+def _finish(sending: deque[Work], group: GlooGroup, leave: int = 0) -> None:
     """Waits for the oldest broadcasts until only `leave` are left; raises as soon as the group is closed."""
     while len(sending) > leave:
         while not sending[0].is_completed():
@@ -130,7 +130,7 @@ def receive(
 class _Coming(NamedTuple):
     """A bucket on its way."""
 
-    work: CallSpec
+    work: Work
     weights: list[tuple[str, torch.Tensor]] | None
     """views of a buffer; None for a weight that is received in its place"""
 
