@@ -104,8 +104,8 @@ class TransportSender:
                 joined.set_exception(error)
 
         Thread(target=join, name="weight-transfer-join", daemon=True).start()
-        either: tuple[Future[Any], ...] = (joined, self._failed)
-        wait(either, limit, return_when=FIRST_COMPLETED)
+        first: tuple[Future[Any], ...] = (joined, self._failed)
+        wait(first, limit, return_when=FIRST_COMPLETED)
         if not joined.done() and not self._failed.done():
             raise WeightSyncError(f"not all rollout engines joined the transport in {limit} s (weight_sync.timeout)")
         try:
