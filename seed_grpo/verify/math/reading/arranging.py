@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from seed_grpo.verify.isolation.bounds import GrammarError, spend
 from seed_grpo.verify.math.forms import names
 from seed_grpo.verify.math.forms.units import is_unit
-from seed_grpo.verify.math.reading.atoms import ACCENTS
 from seed_grpo.verify.math.reading.tokens import CLOSING, END, OPENING, Token
+from seed_grpo.verify.math.reading.vocabulary import ACCENTS
 
 INFIX = {r"\over": r"\frac", r"\choose": r"\binom"}
 BOUNDARIES = (",", ";", "=", "<", ">", "<=", ">=", "!=", r"\in", r"\notin", r"\approx", "&", r"\\")

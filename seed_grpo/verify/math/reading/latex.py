@@ -15,11 +15,11 @@ from pylatexenc.macrospec import LatexContextDb, std_environment, std_macro
 
 from seed_grpo.verify.isolation.bounds import MAX_DEPTH, BoundReachedError, GrammarError, check_length
 from seed_grpo.verify.math.reading.arranging import MAY_BE_ARRANGED, arranged
-from seed_grpo.verify.math.reading.atoms import ACCENTS
 from seed_grpo.verify.math.reading.spelling.characters import as_latex
 from seed_grpo.verify.math.reading.spelling.notations import rewritten, without_lead
 from seed_grpo.verify.math.reading.spelling.styling import MAY_BE_STYLED, unstyled
 from seed_grpo.verify.math.reading.tokens import CLOSING, OPENING, Token, scan
+from seed_grpo.verify.math.reading.vocabulary import ACCENTS
 
 _LAYOUT = re.compile(r"(?<!\\)(?:\\(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\.?|\\[!,;:>/$ ()\[\]])|[$~]")
 _ROW_SPACING = re.compile(r"\\\\\s*\[-?[\d.]+ ?(?:ex|em|pt|cm|mm)\]")

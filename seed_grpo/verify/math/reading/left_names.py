@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seed_grpo.verify.isolation.bounds import spend
-from seed_grpo.verify.math.reading.atoms import FUNCTION_NAMES, SYMBOLS
 from seed_grpo.verify.math.reading.tokens import CLOSING, OPENING, Token
+from seed_grpo.verify.math.reading.vocabulary import FUNCTION_NAMES, SYMBOLS
 
 STATEMENTS = ("=", "<", ">", "<=", ">=", "!=", "|", r"\cap", r"\cup", r"\in", r"\setminus", ":", r"\neg", r"\dots")
 """signs that stand in an event or a set, and in no argument of a function"""

@@ -14,8 +14,7 @@ from itertools import product
 from seed_grpo.verify.isolation.bounds import GrammarError
 from seed_grpo.verify.math.forms.nodes import Node, as_list, as_set
 from seed_grpo.verify.math.reading.statements import combine
-from seed_grpo.verify.math.reading.token_reader import is_separator
-from seed_grpo.verify.math.reading.tokens import CLOSING, OPENING, Token
+from seed_grpo.verify.math.reading.tokens import CLOSING, OPENING, Token, is_separator
 
 SIGNS = (r"\pm", r"\mp")
 MAX_SIGNS = 6

@@ -35,6 +35,11 @@ class Token(NamedTuple):
 END = Token("end", "")
 
 
+def is_separator(token: Token) -> bool:
+    """Whether a token stands between the items of a list."""
+    return token.value in (",", ";") or (token.kind in ("text", "word") and token.value.strip() in ("and", "or"))
+
+
 def scan(text: str, tokens: list[Token], brackets: int) -> int:
     """Appends the tokens of a text without commands; returns how many brackets are open after it.
 
