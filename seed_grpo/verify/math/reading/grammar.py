@@ -7,6 +7,7 @@ answers, relations, sides, sums, products, factors, bases, atoms, tokens.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 
 from seed_grpo.verify.isolation.bounds import (
@@ -44,6 +45,7 @@ from seed_grpo.verify.math.reading.cases import (
     conditioned,
     spoken_rows,
 )
+from seed_grpo.verify.math.reading.cursor import Cursor, Within
 from seed_grpo.verify.math.reading.domains import Stated, split_domain
 from seed_grpo.verify.math.reading.function_names import mark_functions
 from seed_grpo.verify.math.reading.left_names import left_name
@@ -76,12 +78,15 @@ from seed_grpo.verify.math.reading.words import NUMBERS
 
 COUNTS = {r"\binom": functions.binomial, r"\permutations": functions.permutations}
 DIFFERENTIAL = Token("sign", "differential")
+NO_CALLED_NAME = {*SIGNS, "+", "-", "*", r"\frac"}
+"""signs that stand in no name of a function"""
 MOST_PARTS = 6
 """of one quantity: 3 h 5 min 2 s has three"""
 LARGEST_POWER = 20
 """of a structure"""
 LARGEST_EXPONENT = 1500
 """of scientific notation"""
+UNIT_VECTORS = frozenset(names.UNIT_VECTORS)
 FOOT, INCH = UNITS["ft"], UNITS["in"]
 
 
@@ -101,7 +106,7 @@ def read_answer(tokens: list[Token]) -> Node:
     tokens = mark_functions(tokens)
     if has_signs(tokens):
         return read_signs(tokens, lambda reading: Grammar(reading).answer())
-    return Grammar(list(tokens)).answer()
+    return Grammar(tokens).answer()
 
 
 def _family(stated: Stated) -> Node | None:
@@ -123,33 +128,24 @@ def _family(stated: Stated) -> Node | None:
 class Grammar:
     """Reads one list of tokens. A method consumes what its name says and returns its node or form."""
 
-    def __init__(self, tokens: list[Token]) -> None:
-        self._tokens = tokens
-        self._next = 0
-        self._depth = 0
-        self._has_equals = any(token.value in ("=", r"\approx") for token in tokens)
-        self._has_sets = any(token.value in SET_MARKS for token in tokens)
-        self._infinities = 0
-        """how many times infinity was read"""
-        self._has_units = False
-        """whether a unit vector was read"""
-        self._name_call = False
-        """whether a bracket after any name is the argument of a function: left of an equals sign"""
-        self._calls = 0
-        """how many calls the reading is inside of; there degrees are angles and not units"""
-        self._modulus_follows = False
-        """whether `mod` belongs to a congruence and not to the expression"""
-        self._in_degrees = False
-        """whether a term of the expression was in degrees"""
-        self._bar_ends = False
-        """whether the next bar ends something, and does not begin an absolute value that is a factor"""
-        self._colon_follows = False
-        """whether a colon is the one of {x : x > 3}, and of no ratio"""
+    def __init__(self, tokens: Sequence[Token], depth: int = 0) -> None:
+        """Starts before the first token, nested as deep as what they were taken from."""
+        values = {token.value for token in tokens}
+        self._has_equals = "=" in values or r"\approx" in values
+        self._has_sets = not SET_MARKS.isdisjoint(values)
+        self._has_units = not UNIT_VECTORS.isdisjoint(values)
+        self._cursor = Cursor(tuple(tokens), depth=depth)
 
     # answers
 
     def answer(self) -> Node:
-        node = self._spoken_cases() if self._is_spoken() else self._items()
+        if self._is_spoken():
+            return self._spoken_cases()
+        return self._all_items()
+
+    def _all_items(self) -> Node:
+        """Items, and nothing behind them."""
+        node = self._items()
         if self._peek() != END:
             raise GrammarError(f"unexpected {self._peek().value!r}")
         return node
@@ -170,14 +166,16 @@ class Grammar:
 
     def _is_spoken(self) -> bool:
         """Whether cases are told in one line, by `if`."""
-        kinds = {token.kind for token in self._tokens}
-        words = [token.value for token in self._tokens[1:] if token.kind in ("word", "text")]
+        tokens = self._cursor.tokens
+        kinds = {token.kind for token in tokens}
+        words = [token.value for token in tokens[1:] if token.kind in ("word", "text")]
         return "environment" not in kinds and any(map(SPOKEN.match, words))
 
     def _spoken_cases(self) -> Node:
         """All tokens that are left, as cases; `f(x) = ` before them names the function."""
-        rows = [conditioned([row]) for row in spoken_rows(self._tokens[self._next :])]
-        self._next = len(self._tokens)
+        rest = self._rest()
+        rows = [conditioned([row]) for row in spoken_rows(rest)]
+        self._move(len(rest))
         value, name = rows[0][0], None
         values = [token.value for token in value]
         if "=" in values:
@@ -194,12 +192,13 @@ class Grammar:
             return True
         if token.value != r"\{" or following.kind != "environment" or following.value not in TABLES:
             return False
-        spend(len(self._tokens))
-        return r"\}" not in [each.value for each in self._tokens[self._next :]]
+        tokens, at = self._cursor[:2]
+        spend(len(tokens))
+        return r"\}" not in [each.value for each in tokens[at:]]
 
     def _cases(self) -> Node:
         self._accept(r"\{")
-        self._deeper()
+        self._enter()
         rows = [conditioned(row) for row in self._rows()]
         if not rows:
             raise GrammarError("cases without a row")
@@ -209,7 +208,7 @@ class Grammar:
             raise GrammarError("cases with and without conditions")
         else:
             node = piecewise([self._branch(value, condition or []) for value, condition in rows])
-        self._depth -= 1
+        self._leave()
         return node
 
     def _rows(self) -> list[list[list[Token]]]:
@@ -251,12 +250,7 @@ class Grammar:
 
     def _apart(self, tokens: list[Token]) -> Node:
         """The node of tokens that stand by themselves."""
-        reader = Grammar(list(tokens))
-        reader._depth = self._depth
-        node = reader._items()
-        if reader._peek() != END:
-            raise GrammarError(f"unexpected {reader._peek().value!r}")
-        return node
+        return Grammar(tokens, self._cursor.depth)._all_items()
 
     # relations
 
@@ -275,40 +269,44 @@ class Grammar:
         return relate(sides, signs) if signs else sides[0]
 
     def _left_side(self) -> Node:
-        name = left_name(self._tokens, self._next) if self._has_equals else None
+        if not self._has_equals:
+            return self._joined()
+        tokens, at = self._cursor[:2]
+        name = left_name(tokens, at)
         if name is not None:
-            self._next = name[1]
+            self._move(name[1] - at)
             return expression(algebra.atom("symbol", name[0]))
-        self._name_call = self._call_is_name()
+        outside = self._set_within(name_call=self._call_is_name())
         side = self._joined()
-        self._name_call = False
+        self._restore(outside)
         return side
 
     def _call_is_name(self) -> bool:
         """Whether the next is name(...) = ..., in which the name is a function's."""
-        at, depth = self._next, 0
+        tokens, at = self._cursor[:2]
         if self._peek().kind not in ("word", "command"):
             return False
         inverse = ("^", "{", "-", "1", "}")
-        if tuple(token.value for token in self._tokens[at + 1 : at + 6]) == inverse:
+        if tuple(token.value for token in tokens[at + 1 : at + 6]) == inverse:
             at += len(inverse)
-        while at < len(self._tokens) and self._tokens[at].value != "(":
+        while at < len(tokens) and tokens[at].value != "(":
             spend(1)
-            if self._tokens[at].value in (*SIGNS, "+", "-", "*", r"\frac") or is_separator(self._tokens[at]):
+            if tokens[at].value in NO_CALLED_NAME or is_separator(tokens[at]):
                 return False
             at += 1
-        while at < len(self._tokens):
-            depth += (self._tokens[at].value == "(") - (self._tokens[at].value == ")")
+        depth = 0
+        while at < len(tokens):
+            depth += (tokens[at].value == "(") - (tokens[at].value == ")")
             if depth == 0:
                 break
             at += 1
-        return at + 1 < len(self._tokens) and self._tokens[at + 1].value in ("=", r"\approx")
+        return at + 1 < len(tokens) and tokens[at + 1].value in ("=", r"\approx")
 
     def _congruence(self, left: Node) -> Node:
         """What is congruent to zero, and the modulus."""
-        self._modulus_follows = True
+        outside = self._set_within(modulus_follows=True)
         right = self._sum()
-        self._modulus_follows = False
+        self._restore(outside)
         bracket = self._accept("(")
         self._expect(r"\mod")
         modulus = self._factor()
@@ -331,7 +329,7 @@ class Grammar:
 
     def _side(self) -> Node:
         token = self._peek()
-        self._in_degrees = False
+        self._set_met(degrees=False)
         currency = self._take_currency()
         if currency is not None:
             node = self._side()
@@ -358,9 +356,9 @@ class Grammar:
 
     def _nested(self) -> Node:
         opening = self._take().value
-        self._deeper()
+        self._enter()
         node = self._joined()
-        self._depth -= 1
+        self._leave()
         self._expect({"(": ")", "[": "]", "{": "}"}[opening])
         return node
 
@@ -368,10 +366,10 @@ class Grammar:
         opening = self._take().value
         with_braces = opening in ("{", r"\{")
         items: list[Node] = []
-        self._deeper()
+        self._enter()
         if not (with_braces and self._peek().value in ("}", r"\}")):
             items = self._contents(with_braces)
-        self._depth -= 1
+        self._leave()
         closing = self._take().value
         if closing not in (("}", r"\}") if with_braces else (")", "]")):
             raise GrammarError(f"{opening!r} closed by {closing!r}")
@@ -382,10 +380,9 @@ class Grammar:
         return items[0] if len(items) == 1 and items[0][0] == "region" else as_set(items)
 
     def _contents(self, with_braces: bool) -> list[Node]:
-        outside = self._colon_follows, self._bar_ends
-        self._colon_follows = self._bar_ends = with_braces
+        outside = self._set_within(colon_follows=with_braces, bar_ends=with_braces)
         items = [self._relation()]
-        self._colon_follows, self._bar_ends = outside
+        self._restore(outside)
         if with_braces and self._peek().value in ("|", ":"):  # {x | x > 3}
             self._take()
             domain, condition = as_region(items[0]), self._items()
@@ -421,10 +418,9 @@ class Grammar:
         return "structure", tuple(sorted(SAME_SETS.get(factor, factor) for factor in factors))
 
     def _is_structure_ahead(self) -> bool:
-        at = self._next
-        while at < len(self._tokens) and (self._tokens[at].value == "(" or self._tokens[at].kind == "number"):
-            at += 1
-        ahead = at - self._next
+        ahead = 0
+        while self._peek(ahead).value == "(" or self._peek(ahead).kind == "number":
+            ahead += 1
         if self._set_ahead(ahead) is not None or self._is_bare_quotient(ahead):
             return True
         length = 3 + 2 * (self._peek(2).value == "{")
@@ -450,12 +446,12 @@ class Grammar:
 
     def _structure_factor(self) -> list[str]:
         if self._accept("("):
-            self._deeper()
+            self._enter()
             inner = self._structure_factor()
             while self._peek().value in SET_PRODUCTS:
                 self._take()
                 inner += self._structure_factor()
-            self._depth -= 1
+            self._leave()
             self._expect(")")
             return self._powered(inner)
         multiple = self._take().value if self._peek().kind == "number" else ""
@@ -472,7 +468,7 @@ class Grammar:
         if found is None:
             raise GrammarError("a factor that is no structure")
         letter, length = found
-        self._next += length
+        self._move(length)
         if self._accept("_"):
             below = self._scripted()
             if below in ("+", "{+}"):  # with 0 or without it, authors differ
@@ -494,7 +490,7 @@ class Grammar:
             raise GrammarError("a quotient that is no structure")
         again = self._set_ahead(0)
         if again is not None and again[0] == letter:
-            self._next += again[1]
+            self._move(again[1])
         elif not self._accept(letter) and token.value[1:] == letter:  # nZ is one word
             return token.value[0]
         return token.value
@@ -531,8 +527,9 @@ class Grammar:
     def _is_matrix_ahead(self) -> bool:
         """Whether a matrix stands in this side, before its end and outside of other brackets and of determinants."""
         inside = 0
-        for at in range(self._next, len(self._tokens)):
-            token = self._tokens[at]
+        tokens = self._cursor.tokens
+        for at in range(self._cursor.at, len(tokens)):
+            token = tokens[at]
             spend(1)
             if token.kind == "environment":
                 if not inside and token.value != "end" and self._scalar_before(at) is None:
@@ -546,8 +543,9 @@ class Grammar:
 
     def _scalar_before(self, at: int) -> str | None:
         r"""Which number is made of the matrix at a place: by vmatrix, bars, \det or tr."""
-        before = [self._tokens[at - each].value if at >= each else "" for each in (1, 2)]
-        if self._tokens[at].value == "vmatrix" or before[0] == "|":
+        tokens = self._cursor.tokens
+        before = [tokens[at - each].value if at >= each else "" for each in (1, 2)]
+        if tokens[at].value == "vmatrix" or before[0] == "|":
             return "det"
         names = before[:1] if before[0] not in ("(", "[", "{") else before[1:]
         return SCALARS.get(names[0])
@@ -582,7 +580,7 @@ class Grammar:
     def _matrix(self, bracket: bool) -> matrices.Rows:
         opening = self._take().value if bracket else ""
         self._take()
-        self._deeper()
+        self._enter()
         rows: list[list[Node]] = [[]]
         while not self._accept("end"):
             if self._accept(r"\\"):
@@ -591,7 +589,7 @@ class Grammar:
                 rows[-1].append(self._relation())
             if len(rows) * max(1, len(rows[-1])) > MAX_ITEMS:
                 raise BoundReachedError(f"a matrix has over {MAX_ITEMS} entries")
-        self._depth -= 1
+        self._leave()
         if bracket:
             self._expect({"(": ")", "[": "]", "{": "}"}[opening])
         matrix = tuple(tuple(row) for row in rows if row)
@@ -619,15 +617,15 @@ class Grammar:
     def _bracketed_digits(self) -> Node | None:
         """(52)_8"""
         if self._peek().value == "(" and self._peek(2).value == ")" and self._peek(3).value == "_":
-            del self._tokens[self._next + 2], self._tokens[self._next]
+            self._swap(3, self._peek(1))
             return self._based() if self._digits_ahead() else None
         return None
 
     def _finite(self) -> Form:
         """A sum; with infinity in it, infinity itself: nothing is calculated with that."""
-        before = self._infinities
+        before = self._cursor.met.infinities
         form = self._sum()
-        if self._infinities > before and form not in (regions.INFINITY, regions.MINUS_INFINITY):
+        if self._cursor.met.infinities > before and form not in (regions.INFINITY, regions.MINUS_INFINITY):
             raise ZeroDivisionError("a calculation with infinity")
         return form
 
@@ -636,7 +634,7 @@ class Grammar:
         if self._peek().value in PERCENT:
             self._take()
             return "percent", form
-        if not self._colon_follows and (self._accept(":") or self._accept("to")):
+        if not self._cursor.within.colon_follows and (self._accept(":") or self._accept("to")):
             parts = [self._sum()]
             while self._accept(":") or self._accept("to"):
                 parts.append(self._sum())
@@ -654,15 +652,13 @@ class Grammar:
             SCALES.get(self._peek().value.lower().partition(" ")[0]) if self._peek().kind in ("text", "word") else None
         )
         if scale is not None:
-            token = self._take()
             form = algebra.scale(form, Fraction(scale))
-            if " " in token.value:
-                self._next -= 1
-                self._tokens[self._next] = Token("text", token.value.partition(" ")[2])
+            counted = self._peek().value.partition(" ")[2]
+            self._swap(1, *([Token("text", counted)] if counted else []))
         unit = self._unit(form)
         if unit is not None:
             return self._quantity(form, unit)
-        if self._in_degrees:
+        if self._cursor.met.degrees:
             return "quantity", (form, DEGREE)
         return self._vector_of(form) if self._has_units else expression(form)
 
@@ -701,7 +697,7 @@ class Grammar:
         for ahead in (0, 1):
             token = self._peek(ahead)
             if token.value in CURRENCIES and (ahead == 0 or self._peek().value in ("-", "+")):
-                del self._tokens[self._next + ahead]
+                self._swap(ahead + 1, *([self._peek()] if ahead else []))
                 return CURRENCIES[token.value]
         return None
 
@@ -710,11 +706,11 @@ class Grammar:
         parts = [(form, unit)]
         joined = False
         while len(parts) < MOST_PARTS:
-            start = self._next
+            start = self._cursor
             separated = is_separator(self._peek()) and self._peek().value != ";" and bool(self._take())
             part = self._part(parts[-1][1])
             if part is None or not _continues(parts, part):
-                self._next = start
+                self._cursor = start
                 break
             joined |= separated
             parts = _in_feet(parts) if part[1] == SECOND else parts
@@ -773,13 +769,13 @@ class Grammar:
     def _skip_degree(self) -> None:
         while self._take().value != r"\circ":
             pass
-        if self._tokens[self._next - 2].value == "{":
+        if self._before(2).value == "{":
             self._expect("}")
 
     # sums
 
     def _sum(self) -> Form:
-        self._deeper()
+        self._enter()
         terms = []
         while True:
             sign = 1
@@ -787,7 +783,7 @@ class Grammar:
                 sign *= -1 if self._take().value == "-" else 1
             terms.append(self._product(sign))
             if self._peek().value not in ("+", "-"):
-                self._depth -= 1
+                self._leave()
                 return algebra.add(*terms)
 
     # products
@@ -801,7 +797,7 @@ class Grammar:
             elif self._accept("/"):
                 below = self._divisor()
                 product = algebra.mul(product, algebra.power(below, algebra.number(-1)))
-            elif not self._modulus_follows and self._accept(r"\mod"):
+            elif not self._cursor.within.modulus_follows and self._accept(r"\mod"):
                 product = functions.modulo(product, self._factor_signed())
             elif self._starts_factor(self._peek()):
                 product = algebra.mul(product, self._factor())
@@ -809,7 +805,7 @@ class Grammar:
                 return product
 
     def _divisor(self) -> Form:
-        written = self._tokens[self._next - 2].kind == "number" and self._peek().kind == "number"
+        written = self._before(2).kind == "number" and self._peek().kind == "number"
         return self._factor_signed() if written else self._juxtaposed(self._signs())
 
     def _juxtaposed(self, sign: int) -> Form:
@@ -820,9 +816,9 @@ class Grammar:
 
     def _mixed(self) -> Form:
         """A factor, or a mixed number such as 3 1/2."""
-        start = self._next
+        start = self._cursor.at
         factor = self._factor()
-        if self._next > start + 1 or not self._is_fraction_ahead():
+        if self._cursor.at > start + 1 or not self._is_fraction_ahead():
             return factor
         part = self._factor()
         if self._accept("/"):
@@ -830,7 +826,7 @@ class Grammar:
         return algebra.add(factor, part)
 
     def _is_fraction_ahead(self) -> bool:
-        before = self._tokens[self._next - 1]
+        before = self._before(1)
         if before.kind != "number" or not before.value.isdigit():
             return False
         if self._peek().value == r"\frac":
@@ -848,18 +844,20 @@ class Grammar:
         if is_separator(token) or token.value in (*PERCENT, *NO_FACTORS) or self._is_unit(token):
             return False
         if token.kind == "number":
-            before = self._tokens[self._next - 1]
+            before = self._before(1)
             ended = before.kind in ("word", "name") or before.value in (*CLOSING, "!") or self._is_after_power()
             return (ended and before.value != "]") or self._peek(1).value == r"\frac"
         if token.value == "|":
-            return not self._bar_ends
+            return not self._cursor.within.bar_ends
         kinds = ("word", "name", "command", "index", "text", "call", "function")
         return token.kind in kinds or token.value in ("(", "{", "vmatrix")
 
     def _is_after_power(self) -> bool:
         """Whether the number before was an exponent, so that another one is a factor: 2^6 3^5."""
-        signs = (self._tokens[self._next - 2].value, self._tokens[self._next - 3].value) if self._next > 2 else ("", "")
-        return self._tokens[self._next - 1].kind == "number" and (signs[0] == "^" or signs == ("-", "^"))
+        if self._before(1).kind != "number" or self._cursor.at < 3:
+            return False
+        sign = self._before(2).value
+        return sign == "^" or (sign == "-" and self._before(3).value == "^")
 
     # factors
 
@@ -869,26 +867,26 @@ class Grammar:
 
     def _factor(self) -> Form:
         base = self._base()
-        depth = self._depth
+        depth = self._cursor.depth
         while True:
-            self._deeper()  # each sign nests what stands left of it
+            self._enter()  # each sign nests what stands left of it
             if self._peek().value == "!":
                 base = self._factorial(base)
             elif self._peek().value == "^" and self._is_degree(1):
-                if not self._calls and not self._is_degree_inside():
+                if not self._cursor.within.calls and not self._is_degree_inside():
                     break  # a unit, for who reads the whole answer
                 self._skip_degree()
-                if self._calls:
+                if self._cursor.within.calls:
                     base = algebra.mul(base, RADIANS)
                 else:
-                    self._in_degrees = True
+                    self._set_met(degrees=True)
             elif self._peek().value == "^" and "'" in (self._peek(1).value, self._peek(2).value):
                 break  # minutes or seconds of an angle
             elif self._accept("^"):
                 base = algebra.power(base, self._exponent())
             else:
                 break
-        self._depth = depth
+        self._leave(self._cursor.depth - depth)
         return base
 
     def _factorial(self, base: Form) -> Form:
@@ -909,12 +907,12 @@ class Grammar:
 
     def _exponent(self) -> Form:
         """The whole number in `2^10`, right-associative in `2^3^2`."""
-        self._deeper()
+        self._enter()
         sign = -1 if self._accept("-") else 1
         exponent = self._number() if self._peek().kind == "number" else self._argument()
         if self._accept("^"):
             exponent = algebra.power(exponent, self._exponent())
-        self._depth -= 1
+        self._leave()
         return algebra.scale(exponent, Fraction(sign))
 
     # bases
@@ -951,7 +949,7 @@ class Grammar:
     def _scalar_of_matrix(self) -> Form | None:
         """The determinant or the trace that comes next, None where none does."""
         ahead = next((ahead for ahead in range(3) if self._peek(ahead).kind == "environment"), None)
-        name = self._scalar_before(self._next + ahead) if ahead is not None else None
+        name = self._scalar_before(self._cursor.at + ahead) if ahead is not None else None
         if name is None:
             return None
         if self._peek().value in SCALARS:
@@ -964,13 +962,12 @@ class Grammar:
 
     def _group(self) -> Form:
         opening = self._take().value
-        name_call, self._name_call = self._name_call, False
-        bar_ends, self._bar_ends = self._bar_ends, opening == "|"
+        outside = self._set_within(name_call=False, bar_ends=opening == "|")
         inner = self._sum()
-        self._name_call, self._bar_ends = name_call, bar_ends
+        self._restore(outside)
         self._expect(FENCES[opening])
         followed = self._peek().value != "|" and self._starts_factor(self._peek())
-        if opening == "|" and followed and any(token.value == "|" for token in self._tokens[self._next :]):
+        if opening == "|" and followed and any(token.value == "|" for token in self._rest()):
             raise GrammarError("bars that do not say where they open, |2|x|-1|")
         if opening in (r"\lfloor", r"\lceil"):
             return functions.FUNCTIONS["floor" if opening == r"\lfloor" else "ceil"]([inner])
@@ -980,11 +977,11 @@ class Grammar:
         r"""What a command or `^` applies to: a group, one digit of a number (`\frac12`), or one symbol."""
         token = self._peek()
         if token.kind == "number" and len(token.value) > 1 and token.value.isdigit():
-            self._tokens[self._next] = Token("number", token.value[1:])
+            self._swap(1, Token("number", token.value[1:]))
             return algebra.number(int(token.value[0]))
-        self._deeper()
+        self._enter()
         argument = self._base()
-        self._depth -= 1
+        self._leave()
         return argument
 
     def _radicand(self) -> Form:
@@ -1015,8 +1012,8 @@ class Grammar:
         return self._number() if whole and follows else self._argument()
 
     def _call_argument(self) -> Form:
-        self._deeper()
-        self._calls += 1
+        self._enter()
+        outside = self._set_within(calls=self._cursor.within.calls + 1)
         if self._peek().value in ("(", "{", "[", "|"):
             argument = self._factor() if self._peek().value in ("{", "|") else self._group()
         else:
@@ -1029,8 +1026,8 @@ class Grammar:
             if constant and self._peek(1).kind == "number":  # sin pi/6, but not sin x/2
                 self._take()
                 argument = algebra.mul(argument, algebra.power(self._factor(), algebra.number(-1)))
-        self._calls -= 1
-        self._depth -= 1
+        self._restore(outside)
+        self._leave()
         return argument
 
     def _function(self) -> Form:
@@ -1041,14 +1038,14 @@ class Grammar:
 
     def _operator(self) -> Form:
         name = self._take().value
-        self._deeper()
+        self._enter()
         if name == r"\lim":
             form = self._limit()
         elif name == r"\int":
             form = self._integral()
         else:
             form = self._series(name.lstrip("\\"))
-        self._depth -= 1
+        self._leave()
         return form
 
     def _is_derivative_ahead(self) -> bool:
@@ -1062,22 +1059,23 @@ class Grammar:
 
     def _derivative(self) -> Form:
         """d/dx of the product behind it."""
-        self._next += 5
+        self._move(5)
         name = self._take().value[1:] or self._take().value.lstrip("\\")
         self._expect("}")
-        self._deeper()
+        self._enter()
         body = self._product()
-        self._depth -= 1
+        self._leave()
         return algebra.atom("function", "diff", (body, algebra.atom("symbol", name)))
 
     def _series(self, name: str) -> Form:
         below, above = self._bounds()
         if below and below[0].value in CONSTANTS:  # here i is no constant
             index = below[0]
-            below, above, self._tokens[self._next :] = (
+            below, above, rest = (
                 [Token("index", token.value) if token == index else token for token in tokens]
-                for tokens in (below, above, self._tokens[self._next :])
+                for tokens in (below, above, self._rest())
             )
+            self._swap(len(rest), *rest)
         reader = Grammar(below)
         variable = reader._symbol()
         reader._expect("=")
@@ -1090,7 +1088,7 @@ class Grammar:
         variable = reader._symbol()
         reader._expect(r"\to")
         target = reader._sum_until_side()
-        rest = [token.value for token in reader._tokens[reader._next :] if token != END]
+        rest = [token.value for token in reader._rest() if token != END]
         if not set(rest) <= {"^", "{", "}", "+", "-"}:
             raise GrammarError("a limit at more than one place")
         side = -1 if "-" in rest else 1
@@ -1098,9 +1096,11 @@ class Grammar:
 
     def _sum_until_side(self) -> Form:
         """A limit's target, up to the + or - that says from which side."""
-        values = [token.value for token in self._tokens]
-        if "^" in values[self._next :] and values[-1] in ("+", "-", "}"):
-            self._tokens.insert(values.index("^", self._next), END)
+        tokens, at = self._cursor[:2]
+        values = [token.value for token in tokens]
+        if "^" in values[at:] and values[-1] in ("+", "-", "}"):
+            place = values.index("^", at)
+            self._cursor = self._cursor.replaced(place, place, [END])
         return self._sum()
 
     def _integral(self) -> Form:
@@ -1109,7 +1109,7 @@ class Grammar:
         if self._peek() == DIFFERENTIAL:
             body = algebra.number(1)
         else:
-            body = self._sum() if DIFFERENTIAL in self._tokens[self._next :] else self._product()
+            body = self._sum() if DIFFERENTIAL in self._rest() else self._product()
         self._accept(DIFFERENTIAL.value)
         bounds = (Grammar(below)._to_end(), Grammar(above)._to_end()) if below and above else ()
         return algebra.atom("function", "int", (body, variable, *bounds))
@@ -1117,17 +1117,19 @@ class Grammar:
     def _mark_differential(self) -> Form:
         """The variable of the next dx, which is taken out, or replaced by a mark where the integrand ends with it."""
         depth = 0
-        for index in range(self._next, len(self._tokens)):
-            token = self._tokens[index]
+        tokens = self._cursor.tokens
+        for index in range(self._cursor.at, len(tokens)):
+            token = tokens[index]
             depth += (token.value in OPENING) - (token.value in CLOSING)
-            following = self._tokens[index + 1] if index + 1 < len(self._tokens) else END
+            following = tokens[index + 1] if index + 1 < len(tokens) else END
             if re.fullmatch(r"d[a-zA-Z]", token.value) and token.kind == "word":
                 name, length = token.value[1], 1
             elif token.value == "d" and following.kind in ("word", "command"):
                 name, length = following.value.lstrip("\\"), 2
             else:
                 continue
-            self._tokens[index : index + length] = [DIFFERENTIAL] if depth == 0 else []
+            mark = [DIFFERENTIAL] if depth == 0 else []
+            self._cursor = self._cursor.replaced(index, index + length, mark)
             return algebra.atom("symbol", name)
         raise GrammarError("an integral without its differential")
 
@@ -1167,9 +1169,9 @@ class Grammar:
 
     def _symbol(self) -> Form:
         """A constant, a name of several letters, or a single letter; of `xy` the first, the rest stays to be read."""
+        start = self._cursor
         token = self._take()
         if token.kind in ("index", "name"):
-            self._has_units |= token.value in names.UNIT_VECTORS
             return algebra.atom("symbol", token.value)
         name = token.value.strip().lstrip("\\")
         if (token.kind == "command" and name in ACCENTS) or (name == "bar" and self._peek().value == "{"):
@@ -1178,18 +1180,19 @@ class Grammar:
                 raise GrammarError("a set of numbers in a calculation")
             name = names.accented(name, ACCENTS[name], letters)
         elif name in CONSTANTS and self._peek().value != "_" and not (name == "I" and self._is_called(name)):
-            self._infinities += CONSTANTS[name] == "infinity"
+            if CONSTANTS[name] == "infinity":
+                self._set_met(infinities=self._cursor.met.infinities + 1)
             return algebra.atom("constant", CONSTANTS[name])
         elif token.value in PREFIXES and self._peek().kind in ("word", "command"):
             name += f" {self._take().value}"
         elif token.kind == "word" and 1 < len(name) < 4:
-            self._next -= 1
-            self._tokens[self._next : self._next + 1] = [Token("word", letter) for letter in name]
+            self._cursor = start
+            self._swap(1, *(Token("word", letter) for letter in name))
             return self._symbol()
         else:
             name = _checked_name(token, name)
         if self._peek().value == "^" and self._peek(2).value == "_":  # v^2_0
-            self._tokens[self._next : self._next + 4] = [self._peek(ahead) for ahead in (2, 3, 0, 1)]
+            self._swap(4, *(self._peek(ahead) for ahead in (2, 3, 0, 1)))
         if self._accept("_"):
             name += f"_{self._raw()}"
         name += self._primes()
@@ -1213,7 +1216,7 @@ class Grammar:
         at = self._inverse_ahead()
         is_value = self._peek(at + 1).kind == "number" and self._peek(at + 2).value == ")"
         is_factor = name in VARIABLES and self._has_inside("+", "-")
-        return self._peek(at).value == "(" and (is_value or (self._name_call and not is_factor))
+        return self._peek(at).value == "(" and (is_value or (self._cursor.within.name_call and not is_factor))
 
     def _inverse_ahead(self) -> int:
         """How many tokens say that an inverse function is meant, the ^{-1} of f^{-1}(x)."""
@@ -1223,7 +1226,7 @@ class Grammar:
 
     def _accept_inverse(self) -> bool:
         length = self._inverse_ahead()
-        self._next += length
+        self._move(length)
         return length > 0
 
     def _primes(self) -> str:
@@ -1232,7 +1235,7 @@ class Grammar:
             if self._accept("'"):
                 primes += "'"
             elif self._peek().value == "^" and self._peek(1).value == "'":
-                self._next += 1
+                self._take()
             elif self._peek().value == "^" and self._peek(1).value == "{" and self._peek(2).value == "'":
                 self._take()
                 primes += self._raw()
@@ -1241,12 +1244,12 @@ class Grammar:
 
     def _arguments(self) -> tuple[Form, ...]:
         closing = {"(": ")", "{": "}", r"\{": r"\}"}[self._take().value]
-        self._deeper()
+        self._enter()
         arguments = [self._sum()]
         while self._accept(",") or self._accept(";"):
             arguments.append(self._sum())
         self._expect(closing)
-        self._depth -= 1
+        self._leave()
         return tuple(arguments)
 
     def _number(self) -> Form:
@@ -1269,11 +1272,11 @@ class Grammar:
     def _raw(self) -> str:
         """A subscript, or what an accent stands over, as it is written."""
         if not self._accept("{"):
-            token = self._take()
+            token = self._peek()
             if token.kind == "word" and len(token.value) == 2:  # m_pc is m_p times c
-                self._next -= 1
-                self._tokens[self._next] = Token("word", token.value[1])
-            return token.value[0] if token.kind == "word" and len(token.value) == 2 else token.value
+                self._swap(1, Token("word", token.value[1]))
+                return token.value[0]
+            return self._take().value
         parts = []
         while not self._accept("}"):
             if self._peek() == END:
@@ -1284,7 +1287,7 @@ class Grammar:
     def _has_inside(self, *values: str) -> bool:
         """Whether one of the values stands in the bracket that comes next, and in no bracket within it."""
         depth = 0
-        for token in self._tokens[self._next :]:
+        for token in self._rest():
             spend(3)
             depth += (token.value in OPENING) - (token.value in CLOSING)
             if depth == 0:
@@ -1293,31 +1296,75 @@ class Grammar:
                 return True
         return False
 
-    def _deeper(self) -> None:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep")
-
     def _peek(self, ahead: int = 0) -> Token:
+        """The token that many places further on, which stays unread; `END` behind the last."""
+        cursor = self._cursor
         try:
-            return self._tokens[self._next + ahead]
+            return cursor.tokens[cursor.at + ahead]
         except IndexError:
             return END
 
+    def _before(self, count: int) -> Token:
+        """The token that was read that many tokens ago."""
+        return self._cursor.tokens[self._cursor.at - count]
+
+    def _rest(self) -> tuple[Token, ...]:
+        """All tokens that are still unread."""
+        return self._cursor.tokens[self._cursor.at :]
+
     def _take(self) -> Token:
+        """The next token, which is read by this."""
         token = self._peek()
-        self._next += 1
+        self._cursor = self._cursor.moved(1)
         return token
 
     def _accept(self, value: str) -> bool:
-        if self._peek().value != value or self._peek() == END:
+        """Whether a value comes next; if so it is read."""
+        token = self._peek()
+        if token.value != value or token == END:
             return False
-        self._next += 1
+        self._cursor = self._cursor.moved(1)
         return True
 
     def _expect(self, value: str) -> None:
+        """Reads a value that must come next."""
         if not self._accept(value):
             raise GrammarError(f"{self._peek().value!r} where {value!r} should be")
+
+    def _move(self, count: int) -> None:
+        self._cursor = self._cursor.moved(count)
+
+    def _swap(self, count: int, *tokens: Token) -> None:
+        """Puts tokens in the place of the next ones."""
+        at = self._cursor.at
+        self._cursor = self._cursor.replaced(at, at + count, tokens)
+
+    def _enter(self) -> None:
+        """Goes one level deeper.
+
+        Raises:
+            BoundReachedError: that is too deep.
+        """
+        self._cursor = self._cursor.nested(1)
+        if self._cursor.depth > MAX_DEPTH:
+            raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep")
+
+    def _leave(self, levels: int = 1) -> None:
+        self._cursor = self._cursor.nested(-levels)
+
+    def _set_within(self, **changes: bool | int) -> Within:
+        """Changes what surrounds the place; returns what did before, for `_restore`."""
+        within = self._cursor.within
+        self._cursor = self._cursor._replace(within=within._replace(**changes))
+        return within
+
+    def _restore(self, within: Within) -> None:
+        self._cursor = self._cursor._replace(within=within)
+
+    def _set_met(self, **changes: bool | int) -> None:
+        met = self._cursor.met._replace(**changes)
+        if met != self._cursor.met:
+            self._cursor = self._cursor._replace(met=met)
 
 
 def _checked_name(token: Token, name: str) -> str:
