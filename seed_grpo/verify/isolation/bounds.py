@@ -60,6 +60,26 @@ def check_length(text: str) -> None:
         raise BoundReachedError(f"an answer of {len(text)} characters is longer than {MAX_CHARS}")
 
 
+def check_depth(depth: int) -> None:
+    """Refuses brackets, fractions and powers that are nested too deep.
+
+    Raises:
+        BoundReachedError: the depth is over `MAX_DEPTH`.
+    """
+    if depth > MAX_DEPTH:
+        raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep")
+
+
+def check_items(count: int) -> None:
+    """Refuses lists, sets and tuples that are too long.
+
+    Raises:
+        BoundReachedError: the count is over `MAX_ITEMS`.
+    """
+    if count > MAX_ITEMS:
+        raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
+
+
 @contextmanager
 def limited_work() -> Iterator[None]:
     """What is spent inside may come to `MAX_WORK`; outside of it, spending is free."""

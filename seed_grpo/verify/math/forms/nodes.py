@@ -28,7 +28,7 @@ from collections.abc import Callable, Hashable
 from fractions import Fraction
 from typing import Any
 
-from seed_grpo.verify.isolation.bounds import MAX_ITEMS, BoundReachedError, GrammarError, sort_key
+from seed_grpo.verify.isolation.bounds import GrammarError, check_items, sort_key
 from seed_grpo.verify.math.forms import algebra
 from seed_grpo.verify.math.forms.algebra import Form
 
@@ -77,8 +77,7 @@ def flatten(items: list[Node]) -> list[Node]:
     flat: list[Node] = []
     for item in items:
         flat.extend(item[1] if item[0] in ("set", "list") else [item])
-    if len(flat) > MAX_ITEMS:
-        raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
+    check_items(len(flat))
     return flat
 
 

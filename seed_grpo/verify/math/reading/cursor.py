@@ -48,13 +48,17 @@ class Cursor(NamedTuple):
     def moved(self, count: int) -> Cursor:
         """The place that many tokens further on."""
         tokens, at, depth, within, met = self
-        return Cursor(tokens, at + count, depth, within, met)
+        return _new(Cursor, (tokens, at + count, depth, within, met))
 
     def nested(self, levels: int) -> Cursor:
         """The same place, deeper by that many levels."""
         tokens, at, depth, within, met = self
-        return Cursor(tokens, at, depth + levels, within, met)
+        return _new(Cursor, (tokens, at, depth + levels, within, met))
 
     def replaced(self, start: int, stop: int, tokens: Sequence[Token]) -> Cursor:
         """The same place with the tokens from start to stop, all of them still unread, replaced by others."""
         return self._replace(tokens=(*self.tokens[:start], *tokens, *self.tokens[stop:]))
+
+
+_new = tuple.__new__
+"""makes a cursor in half the time that its own constructor takes; the two methods that use it are called the most"""

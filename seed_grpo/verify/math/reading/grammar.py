@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from seed_grpo.verify.isolation.bounds import (
-    MAX_DEPTH,
     MAX_ITEMS,
     BoundReachedError,
     GrammarError,
+    check_depth,
+    check_items,
     spend,
 )
 from seed_grpo.verify.math.forms import algebra, calls, functions, matrices, names, numeric, regions, vectors
@@ -55,9 +56,9 @@ from seed_grpo.verify.math.reading.tokens import CLOSING, END, OPENING, Token, i
 from seed_grpo.verify.math.reading.vocabulary import (
     ACCENTS,
     CONSTANTS,
+    ENDS_OF_PRODUCTS,
     FENCES,
     FUNCTION_NAMES,
-    NO_FACTORS,
     NUMBER_SETS,
     OPERATORS,
     PERCENT,
@@ -78,6 +79,9 @@ from seed_grpo.verify.math.reading.words import NUMBERS
 
 COUNTS = {r"\binom": functions.binomial, r"\permutations": functions.permutations}
 DIFFERENTIAL = Token("sign", "differential")
+SIDE_ENDS = {*SIGNS, "&", r"\\"}
+"""signs at which a side ends"""
+NO_FACTORS = {*PERCENT, *ENDS_OF_PRODUCTS}
 NO_CALLED_NAME = {*SIGNS, "+", "-", "*", r"\frac"}
 """signs that stand in no name of a function"""
 MOST_PARTS = 6
@@ -160,8 +164,7 @@ class Grammar:
                 break
             separators.append(between[0])
             items.append(self._relation())
-            if len(items) > MAX_ITEMS:
-                raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
+            check_items(len(items))
         return combine(items, separators)
 
     def _is_spoken(self) -> bool:
@@ -289,11 +292,13 @@ class Grammar:
         inverse = ("^", "{", "-", "1", "}")
         if tuple(token.value for token in tokens[at + 1 : at + 6]) == inverse:
             at += len(inverse)
+        start = at
         while at < len(tokens) and tokens[at].value != "(":
-            spend(1)
             if tokens[at].value in NO_CALLED_NAME or is_separator(tokens[at]):
+                spend(at - start + 1)
                 return False
             at += 1
+        spend(at - start)
         depth = 0
         while at < len(tokens):
             depth += (tokens[at].value == "(") - (tokens[at].value == ")")
@@ -394,8 +399,7 @@ class Grammar:
             self._take()
             if not is_separator(self._peek()):
                 items.append(self._relation())
-            if len(items) > MAX_ITEMS:
-                raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
+            check_items(len(items))
         return items
 
     def _vector(self) -> Node:
@@ -526,20 +530,18 @@ class Grammar:
 
     def _is_matrix_ahead(self) -> bool:
         """Whether a matrix stands in this side, before its end and outside of other brackets and of determinants."""
-        inside = 0
-        tokens = self._cursor.tokens
-        for at in range(self._cursor.at, len(tokens)):
+        tokens, start = self._cursor[:2]
+        inside, at, found = 0, start, False
+        while at < len(tokens) and not found and inside >= 0:
             token = tokens[at]
-            spend(1)
             if token.kind == "environment":
-                if not inside and token.value != "end" and self._scalar_before(at) is None:
-                    return True
+                found = not inside and token.value != "end" and self._scalar_before(at) is None
                 inside += 1 if token.value != "end" else -1
-                if inside < 0:
-                    return False
-            elif not inside and (token.value in ("&", r"\\", *SIGNS) or is_separator(token)):
-                return False
-        return False
+            elif not inside and (token.value in SIDE_ENDS or is_separator(token)):
+                inside = -1
+            at += 1
+        spend(at - start)
+        return found
 
     def _scalar_before(self, at: int) -> str | None:
         r"""Which number is made of the matrix at a place: by vmatrix, bars, \det or tr."""
@@ -841,7 +843,7 @@ class Grammar:
         return sign
 
     def _starts_factor(self, token: Token) -> bool:
-        if is_separator(token) or token.value in (*PERCENT, *NO_FACTORS) or self._is_unit(token):
+        if is_separator(token) or token.value in NO_FACTORS or self._is_unit(token):
             return False
         if token.kind == "number":
             before = self._before(1)
@@ -868,7 +870,7 @@ class Grammar:
     def _factor(self) -> Form:
         base = self._base()
         depth = self._cursor.depth
-        while True:
+        while self._peek().value in ("!", "^"):
             self._enter()  # each sign nests what stands left of it
             if self._peek().value == "!":
                 base = self._factorial(base)
@@ -882,10 +884,11 @@ class Grammar:
                     self._set_met(degrees=True)
             elif self._peek().value == "^" and "'" in (self._peek(1).value, self._peek(2).value):
                 break  # minutes or seconds of an angle
-            elif self._accept("^"):
-                base = algebra.power(base, self._exponent())
             else:
-                break
+                self._take()
+                base = algebra.power(base, self._exponent())
+        else:
+            check_depth(self._cursor.depth + 1)  # a place where one more sign cannot stand is too deep as well
         self._leave(self._cursor.depth - depth)
         return base
 
@@ -1258,6 +1261,8 @@ class Grammar:
         if len(exponent.lstrip("+-")) > 4 or abs(int(exponent or 0)) > LARGEST_EXPONENT:
             raise BoundReachedError(f"an exponent of ten is over {LARGEST_EXPONENT}")
         whole, point, decimals = mantissa.partition(".")
+        if not (point or exponent):
+            return algebra.number(int(whole))
         value = Fraction(int(whole + decimals or 0), 10 ** len(decimals))
         if point and self._peek().value == r"\overline":
             self._take()
@@ -1286,14 +1291,14 @@ class Grammar:
 
     def _has_inside(self, *values: str) -> bool:
         """Whether one of the values stands in the bracket that comes next, and in no bracket within it."""
-        depth = 0
-        for token in self._rest():
-            spend(3)
+        depth, rest = 0, self._rest()
+        for count, token in enumerate(rest, 1):
             depth += (token.value in OPENING) - (token.value in CLOSING)
-            if depth == 0:
-                return False
-            if depth == 1 and token.value in values:
-                return True
+            found = depth == 1 and token.value in values
+            if found or depth == 0:
+                spend(3 * count)
+                return found
+        spend(3 * len(rest))
         return False
 
     def _peek(self, ahead: int = 0) -> Token:
@@ -1315,7 +1320,7 @@ class Grammar:
     def _take(self) -> Token:
         """The next token, which is read by this."""
         token = self._peek()
-        self._cursor = self._cursor.moved(1)
+        self._move(1)
         return token
 
     def _accept(self, value: str) -> bool:
@@ -1346,8 +1351,7 @@ class Grammar:
             BoundReachedError: that is too deep.
         """
         self._cursor = self._cursor.nested(1)
-        if self._cursor.depth > MAX_DEPTH:
-            raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep")
+        check_depth(self._cursor.depth)
 
     def _leave(self, levels: int = 1) -> None:
         self._cursor = self._cursor.nested(-levels)

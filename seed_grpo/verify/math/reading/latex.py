@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pylatexenc import latexwalker
 from pylatexenc.macrospec import LatexContextDb, std_environment, std_macro
 
-from seed_grpo.verify.isolation.bounds import MAX_DEPTH, BoundReachedError, GrammarError, check_length
+from seed_grpo.verify.isolation.bounds import MAX_DEPTH, BoundReachedError, GrammarError, check_depth, check_length
 from seed_grpo.verify.math.reading.arranging import MAY_BE_ARRANGED, arranged
 from seed_grpo.verify.math.reading.spelling.characters import as_latex
 from seed_grpo.verify.math.reading.spelling.notations import rewritten, without_lead
@@ -105,7 +105,7 @@ def tokenize(text: str) -> list[Token]:
     if "\\" not in text:
         scan(text, tokens, 0)
         return arranged(tokens) if MAY_BE_ARRANGED.search(text) else tokens
-    _check_depth(text)
+    _check_braces(text)
     try:
         walker = latexwalker.LatexWalker(_uncommented(text), latex_context=_CONTEXT, tolerant_parsing=False)
         nodes = walker.get_latex_nodes()[0]
@@ -117,12 +117,11 @@ def tokenize(text: str) -> list[Token]:
     return arranged(tokens) if MAY_BE_ARRANGED.search(text) else tokens
 
 
-def _check_depth(text: str) -> None:
+def _check_braces(text: str) -> None:
     depth = 0
     for character in text:
         depth += (character == "{") - (character == "}")
-        if depth > MAX_DEPTH:
-            raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep")
+        check_depth(depth)
 
 
 def _uncommented(text: str) -> str:

@@ -31,7 +31,7 @@ r"""letters that stand for sets of numbers in \mathbb; \mathbb{E} and \mathbb{P}
 PERCENT = ("%", "percent", "percentage", "pct")
 PREFIXES = (r"\Delta", r"\delta", r"\partial")
 """commands that make one name with the letter behind them"""
-NO_FACTORS = (
+ENDS_OF_PRODUCTS = (
     *(r"\cup", r"\cap", r"\in", r"\notin", r"\setminus", r"\\", r"\{", r"\}", "\\", r"\mod", r"\to", r"\pm", r"\mp"),
     *(r"\rfloor", r"\rceil", r"\rangle", r"\langle", r"\|", r"\approx", r"\circ", r"\equiv"),
 )
