@@ -91,6 +91,8 @@ LARGEST_POWER = 20
 LARGEST_EXPONENT = 1500
 """of scientific notation"""
 UNIT_VECTORS = frozenset(names.UNIT_VECTORS)
+_DIGITS = re.compile(r"[0-9A-F.]+")
+"""of a number whose base is at most 16"""
 FOOT, INCH = UNITS["ft"], UNITS["in"]
 
 
@@ -334,7 +336,8 @@ class Grammar:
 
     def _side(self) -> Node:
         token = self._peek()
-        self._set_met(degrees=False)
+        if self._cursor.met.degrees:
+            self._set_met(degrees=False)
         currency = self._take_currency()
         if currency is not None:
             node = self._side()
@@ -601,7 +604,7 @@ class Grammar:
         """How many tokens are the digits of a number whose base follows, as in 52_8 and 2A_{16}; 0: it is none."""
         ahead = 1 if self._peek().value == "-" else 0
         digits = ""
-        while re.fullmatch(r"[0-9A-F.]+", self._peek(ahead).value):
+        while _DIGITS.fullmatch(self._peek(ahead).value):
             digits += self._peek(ahead).value
             ahead += 1
         return ahead if self._peek(ahead).value == "_" and re.search(r"\d", digits) else 0
@@ -1223,6 +1226,8 @@ class Grammar:
 
     def _inverse_ahead(self) -> int:
         """How many tokens say that an inverse function is meant, the ^{-1} of f^{-1}(x)."""
+        if self._peek().value != "^":
+            return 0
         values = tuple(self._peek(ahead).value for ahead in range(6))
         lengths = {("^", "{", "-", "1", "}", "("): 5, ("^", "-", "1", "("): 3}
         return next((length for signs, length in lengths.items() if values[: length + 1] == signs), 0)
@@ -1304,10 +1309,8 @@ class Grammar:
     def _peek(self, ahead: int = 0) -> Token:
         """The token that many places further on, which stays unread; `END` behind the last."""
         cursor = self._cursor
-        try:
-            return cursor.tokens[cursor.at + ahead]
-        except IndexError:
-            return END
+        tokens, place = cursor.tokens, cursor.at + ahead
+        return tokens[place] if place < len(tokens) else END
 
     def _before(self, count: int) -> Token:
         """The token that was read that many tokens ago."""
@@ -1366,9 +1369,7 @@ class Grammar:
         self._cursor = self._cursor._replace(within=within)
 
     def _set_met(self, **changes: bool | int) -> None:
-        met = self._cursor.met._replace(**changes)
-        if met != self._cursor.met:
-            self._cursor = self._cursor._replace(met=met)
+        self._cursor = self._cursor._replace(met=self._cursor.met._replace(**changes))
 
 
 def _checked_name(token: Token, name: str) -> str:
