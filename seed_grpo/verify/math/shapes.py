@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from seed_grpo.verify.math.forms import algebra, vectors
+from seed_grpo.verify.math.forms import algebra, matrices
 from seed_grpo.verify.math.forms.algebra import Form
 from seed_grpo.verify.math.forms.nodes import Node, as_form
 from seed_grpo.verify.math.values import Rules, every, same_form
@@ -38,13 +38,13 @@ def same_as_point(point: Node, vector: Node, rules: Rules) -> bool | None:
 
 def same_as_plain_vector(vector: Node, form: Node, rules: Rules) -> bool | None:
     """Beside a vector, i, j and k in plain letters are unit vectors too."""
-    found = vectors.plain_components(form[1])
+    found = matrices.plain_components(form[1])
     return False if found is None else _components(vector[1], found, rules)
 
 
 def same_as_plain_point(point: Node, form: Node, rules: Rules) -> bool | None:
     """2i - j in plain letters means (2, -1): with i and another of them there is nothing else that it could mean."""
-    found = vectors.plain_components(form[1])
+    found = matrices.plain_components(form[1])
     if found is None or not found[0] or not (found[1] or found[2]):
         return False
     return same_as_point(point, ("vector", found), rules)
@@ -52,7 +52,7 @@ def same_as_plain_point(point: Node, form: Node, rules: Rules) -> bool | None:
 
 def same_as_vector_in_units(vector: Node, quantity: Node, rules: Rules) -> bool | None:
     """A vector without a unit means the vector with any."""
-    found = vectors.components(quantity[1][0])
+    found = matrices.components(quantity[1][0])
     return False if found is None else _components(vector[1], found, rules)
 
 

@@ -232,7 +232,7 @@ def build(form: Form) -> sympy.Expr:
 def _power(base: Atom, exponent: sympy.Rational) -> sympy.Expr:
     built = _atom(base)
     if exponent.q % 2 and exponent.q > 1 and built.is_number and built.is_real and built.is_negative:
-        return (-1) ** (exponent.p % 2) * (-built) ** exponent  # the real root, as in `seed_grpo.verify.math.forms.algebra`
+        return (-1) ** (exponent.p % 2) * (-built) ** exponent  # the real root, as `algebra` has it
     return built**exponent
 
 

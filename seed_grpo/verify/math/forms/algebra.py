@@ -15,6 +15,7 @@ work are bounded by `seed_grpo.verify.isolation.bounds`; nothing here is evaluat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import comb, isqrt
 
@@ -87,6 +88,20 @@ def mul(first: Form, second: Form) -> Form:
             coefficient = _bounded(left_coefficient * right_coefficient)
             both = left and right
             terms.append(_settle(coefficient, exponents) if both else ((left or right, coefficient),))
+    return add(*terms)
+
+
+def map_atoms(form: Form, image: Callable[[Atom], Form]) -> Form:
+    """The form calculated again with the image of every atom in its place.
+
+    An image that should change what is inside of an atom calls this for the inner forms.
+    """
+    terms = []
+    for monomial, coefficient in form:
+        term = number(coefficient)
+        for base, exponent in monomial:
+            term = mul(term, power(image(base), number(exponent)))
+        terms.append(term)
     return add(*terms)
 
 

@@ -96,29 +96,25 @@ def _inside(base: Atom) -> tuple[Form, ...]:
 
 
 def replaced(form: Form, meanings: Mapping[str, Form]) -> Form:
-    """The form with symbols replaced.
+    """The form with symbols replaced; functions of what takes their place are not evaluated.
 
     Raises:
-        BoundReachedError: it grows too large.
+        BoundReachedError: the form grows too large.
     """
-    terms = []
-    for monomial, coefficient in form:
-        factors = [algebra.power(_replaced(base, meanings), algebra.number(exponent)) for base, exponent in monomial]
-        terms.append(_product([algebra.number(coefficient), *factors]))
-    return algebra.add(*terms)
 
+    def image(base: Atom) -> Form:
+        inner = [algebra.map_atoms(part, image) for part in _inside(base)]
+        match base:
+            case ("symbol", name):
+                return meanings.get(name, algebra.atom(*base))
+            case ("sum", _):
+                return inner[0]
+            case ("power", *_):
+                return algebra.power(*inner)
+            case ("call", name, _):
+                return algebra.atom("call", name, inner[0])
+            case ("function", name, _):
+                return algebra.atom("function", name, tuple(inner))
+        return algebra.atom(*base)
 
-def _replaced(base: Atom, meanings: Mapping[str, Form]) -> Form:
-    inner = [replaced(part, meanings) for part in _inside(base)]
-    match base:
-        case ("symbol", name) if name in meanings:
-            return meanings[name]
-        case ("sum", _):
-            return inner[0]
-        case ("power", *_):
-            return algebra.power(*inner)
-        case ("call", name, _):
-            return algebra.atom("call", name, inner[0])
-        case ("function", name, _):
-            return algebra.atom("function", name, tuple(inner))
-    return algebra.atom(*base)
+    return algebra.map_atoms(form, image)

@@ -8,7 +8,7 @@ and equal values are joined. Other conditions (n is even, x < y) stay as they ar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 from seed_grpo.verify.isolation.bounds import BoundReachedError, GrammarError, sort_key
@@ -102,39 +102,30 @@ def on_piece(form: Form, name: Form, piece: Piece) -> Form:
                 return None if sign is None else first if (sign < 0) == (which == "min") else second
         return None
 
-    return _rebuilt(form, known)
+    def image(base: Atom) -> Form:
+        match base:
+            case ("sum", inside):
+                return algebra.map_atoms(inside, image)
+            case ("power", below, above):
+                return algebra.power(algebra.map_atoms(below, image), algebra.map_atoms(above, image))
+            case ("call", called, inside):
+                base = ("call", called, algebra.map_atoms(inside, image))
+            case ("function", "min" | "max" as which, forms):
+                base = ("function", which, tuple(algebra.map_atoms(inside, image) for inside in forms))
+        found = known(base)
+        return _evaluated(base) if found is None else found
+
+    return algebra.map_atoms(form, image)
 
 
-def _rebuilt(form: Form, known: Callable[[Atom], Form | None]) -> Form:
-    """The form with what is known of its atoms in their places."""
-    terms = []
-    for monomial, coefficient in form:
-        term = algebra.number(coefficient)
-        for base, exponent in monomial:
-            term = algebra.mul(term, algebra.power(_replaced(base, known), algebra.number(exponent)))
-        terms.append(term)
-    return algebra.add(*terms)
-
-
-def _replaced(base: Atom, known: Callable[[Atom], Form | None]) -> Form:
-    match base:
-        case ("sum", form):
-            return _rebuilt(form, known)
-        case ("power", below, above):
-            return algebra.power(_rebuilt(below, known), _rebuilt(above, known))
-        case ("call", name, form):
-            base = ("call", name, _rebuilt(form, known))
-        case ("function", "min" | "max" as which, forms):
-            base = ("function", which, tuple(_rebuilt(form, known) for form in forms))
-    found = known(base)
-    if found is not None:
-        return found
+def _evaluated(base: Atom) -> Form:
+    """The form of an atom; of an absolute value, a minimum or a maximum its value, where that is known."""
     match base:
         case ("call", "abs", form):
             return functions.absolute(form)
         case ("function", "min" | "max" as which, forms):
             return functions.FUNCTIONS[which](forms)
-    return (((((base, Fraction(1)),)), Fraction(1)),)
+    return algebra.atom(*base)
 
 
 def _sign(form: Form, variable: Atom, piece: Piece) -> int | None:

@@ -76,13 +76,7 @@ class Substitution:
             EmptyRangeError: a series is over nothing.
             ZeroDivisionError: something has no value.
         """
-        terms = []
-        for monomial, coefficient in form:
-            term = algebra.number(coefficient)
-            for base, exponent in monomial:
-                term = algebra.mul(term, algebra.power(self._atom(base), algebra.number(exponent)))
-            terms.append(term)
-        return algebra.add(*terms)
+        return algebra.map_atoms(form, self._atom)
 
     def _atom(self, base: Atom) -> Form:
         match base:

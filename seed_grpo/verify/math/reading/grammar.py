@@ -18,7 +18,7 @@ from seed_grpo.verify.isolation.bounds import (
     check_items,
     spend,
 )
-from seed_grpo.verify.math.forms import algebra, calls, functions, matrices, names, numeric, regions, vectors
+from seed_grpo.verify.math.forms import algebra, calls, functions, matrices, names, numeric, regions
 from seed_grpo.verify.math.forms.algebra import Form
 from seed_grpo.verify.math.forms.contents import contents
 from seed_grpo.verify.math.forms.nodes import Node, as_form, as_list, as_set, expression, map_forms
@@ -669,8 +669,8 @@ class Grammar:
 
     def _vector_of(self, form: Form) -> Node:
         """A sum of unit vectors; what is none is an expression."""
-        parts = vectors.components(form)
-        return ("vector", parts) if parts is not None else expression(vectors.without_units(form))
+        parts = matrices.components(form)
+        return ("vector", parts) if parts is not None else expression(matrices.without_units(form))
 
     def _unit(self, form: Form) -> Unit | None:
         words, text_only = list[str](), True
