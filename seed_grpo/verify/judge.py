@@ -24,7 +24,7 @@ from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.extract import extract_answer
 from seed_grpo.verify.isolation.bounded import BoundedProcess
-from seed_grpo.verify.isolation.bounds import BoundReachedError, JudgeFaultError, OutOfTimeError
+from seed_grpo.verify.isolation.bounds import REMEMBERED, BoundReachedError, JudgeFaultError, OutOfTimeError
 from seed_grpo.verify.math.parse import Parsed
 from seed_grpo.verify.math.values import Rules
 from seed_grpo.verify.relations import relation_of
@@ -32,8 +32,6 @@ from seed_grpo.verify.relations import relation_of
 logger = logging.getLogger(__name__)
 
 OUT_OF_PROPORTION = "out of proportion to the reference"
-REMEMBERED = 10_000
-"""parsed forms, and pairs that the bounded process decided"""
 
 
 class Judged(NamedTuple):

@@ -27,6 +27,14 @@ MAX_TERMS = 100
 """of an expanded sum"""
 MAX_ITEMS = 500
 """of a list, set, tuple or matrix"""
+MAX_FACTORIAL = 500
+"""of a factorial that is multiplied out"""
+MAX_FACTORS = 500
+"""of a binomial that is multiplied out, over the factors of its denominator"""
+REMEMBERED = 10_000
+"""answers and pairs of which a judge remembers what it found"""
+REMEMBERED_FORMS = 8192
+"""forms of which each property is remembered"""
 MAX_WORK = 500_000
 """of one parse, in units of about 0.1 microseconds; a square of ten terms takes 20 000"""
 

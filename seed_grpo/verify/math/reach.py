@@ -53,11 +53,11 @@ def _size(form: Form) -> float:
     """About |form|: infinite beyond all floating point, 0 for what is no number."""
     exact = algebra.as_number(form)
     if exact is not None:
-        return float(abs(exact)) if abs(exact) < 10**300 else math.inf
+        return float(abs(exact)) if abs(exact) < 10**numeric.DOUBLE_DIGITS else math.inf
     value = numeric.real_value(form)
     if value is not None:
         return abs(value)
-    return math.inf if is_out_of_reach(form) or _log(form) > 300 else 0.0
+    return math.inf if is_out_of_reach(form) or _log(form) > numeric.DOUBLE_DIGITS else 0.0
 
 
 def _log(form: Form) -> float:

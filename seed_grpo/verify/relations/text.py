@@ -7,7 +7,7 @@ Consumes two texts; produces whether they mean the same, by one of
                 al. 2023 (arXiv 2302.09664) and Farquhar et al. 2024 form meaning classes
 
 Symmetric and reflexive, not transitive: classes are connected components, so a chain of close texts is one class. The
-model runs on the CPU of the process that judges. The work is bounded: texts by `limits.MAX_CHARS` and cut at
+model runs on the CPU of the process that judges. The work is bounded: texts by `bounds.MAX_CHARS` and cut at
 `MAX_TOKENS`, each embedded once, each pair asked once a direction. Answers are compared alone, where Kuhn et al. put
 the question before each.
 """
@@ -18,7 +18,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from seed_grpo.errors import VerifierError
-from seed_grpo.verify.isolation.bounds import check_length
+from seed_grpo.verify.isolation.bounds import REMEMBERED, check_length
 from seed_grpo.verify.math.parse import Parsed
 from seed_grpo.verify.math.values import Rules
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 256
 """of a text, or of the two of a pair"""
-REMEMBERED = 10_000
-"""embeddings, and pairs in one direction"""
 
 
 def parse_text(text: str) -> Parsed:

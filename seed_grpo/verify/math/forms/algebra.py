@@ -19,7 +19,15 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import comb, isqrt
 
-from seed_grpo.verify.isolation.bounds import MAX_BITS, MAX_TERMS, BoundReachedError, sort_key, spend
+from seed_grpo.verify.isolation.bounds import (
+    MAX_BITS,
+    MAX_FACTORIAL,
+    MAX_FACTORS,
+    MAX_TERMS,
+    BoundReachedError,
+    sort_key,
+    spend,
+)
 
 Atom = tuple
 Monomial = tuple[tuple[Atom, Fraction], ...]
@@ -235,11 +243,11 @@ def is_huge(form: Form) -> bool:
             case ("power", below, above) if as_number(below) is not None:
                 if (as_number(above) or (1 if is_huge(above) else 0)) * exponent > 0:
                     return True
-            case ("call", "factorial", inside) if (as_number(inside) or 0) > 1000 and exponent > 0:
+            case ("call", "factorial", inside) if (as_number(inside) or 0) > 2 * MAX_FACTORIAL and exponent > 0:
                 return True
             case ("function", "binomial", (above, below)) if exponent > 0:
                 total, chosen = as_number(above) or 0, as_number(below) or 0
-                if min(chosen, total - chosen) > 500:
+                if min(chosen, total - chosen) > MAX_FACTORS:
                     return True
     return False
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from seed_grpo.verify.isolation.bounds import REMEMBERED_FORMS
 from seed_grpo.verify.math.forms import algebra
 from seed_grpo.verify.math.forms.algebra import Atom, Form
 
@@ -40,7 +41,7 @@ class Contents(NamedTuple):
 NOTHING = Contents()
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(REMEMBERED_FORMS)
 def contents(form: Form) -> Contents:
     """Everything that occurs in a form, in every depth."""
     found = NOTHING

@@ -10,14 +10,11 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from seed_grpo.verify.isolation.bounds import sort_key
+from seed_grpo.verify.isolation.bounds import MAX_FACTORIAL, MAX_FACTORS, sort_key
 from seed_grpo.verify.math.forms import algebra, numeric
 from seed_grpo.verify.math.forms.algebra import Atom, Form, Monomial
 from seed_grpo.verify.math.forms.contents import contents
 
-LARGEST_FACTORIAL = 500
-MOST_FACTORS = 500
-"""of a binomial, over the factors of its denominator"""
 
 
 def gcd(forms: Sequence[Form]) -> Form:
@@ -174,7 +171,7 @@ def factorial(form: Form) -> Form:
     value = _natural(form)
     if value is None:
         return algebra.atom("call", "factorial", form)
-    if value > LARGEST_FACTORIAL:
+    if value > MAX_FACTORIAL:
         return algebra.atom("call", "factorial", form)
     return algebra.number(math.factorial(value))
 
@@ -182,7 +179,7 @@ def factorial(form: Form) -> Form:
 def double_factorial(form: Form) -> Form:
     """n (n - 2) (n - 4) ... down to 1 or 2."""
     value = _natural(form)
-    if value is None or value > LARGEST_FACTORIAL:
+    if value is None or value > MAX_FACTORIAL:
         return algebra.atom("call", "factorial2", form)
     return algebra.number(math.prod(range(value, 0, -2)))
 
@@ -191,7 +188,7 @@ def binomial(above: Form, below: Form) -> Form:
     total, chosen = _natural(above), _natural(below)
     if total is None or chosen is None:
         return algebra.atom("function", "binomial", (above, below))
-    if min(chosen, total - chosen) > MOST_FACTORS or total > 10**6:
+    if min(chosen, total - chosen) > MAX_FACTORS or total > 10**6:
         return algebra.atom("function", "binomial", (above, below))
     return algebra.number(math.comb(total, chosen))
 

@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 
+from seed_grpo.verify.isolation.bounds import REMEMBERED_FORMS
 from seed_grpo.verify.math.forms import algebra
 from seed_grpo.verify.math.forms.algebra import Atom, Form
 
@@ -76,7 +77,7 @@ def _letter(letter: str) -> Form:
     return algebra.atom("constant", "i") if letter == "I" else algebra.atom("symbol", letter)
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(REMEMBERED_FORMS)
 def symbols(form: Form) -> frozenset[str]:
     """The names of all symbols in a form."""
     bases = [base for monomial, _ in form for base, _ in monomial]

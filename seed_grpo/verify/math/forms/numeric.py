@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from seed_grpo.verify.isolation.bounds import REMEMBERED_FORMS
 from seed_grpo.verify.math.forms import algebra
 from seed_grpo.verify.math.forms.algebra import Atom, Form
 from seed_grpo.verify.math.forms.contents import OPERATORS, contents, is_opaque
@@ -25,6 +26,9 @@ POINTS = (1, 2, -3)
 """seeds of the values that letters take, positive for a positive seed"""
 FURTHER_POINTS = (4, 5, -6)
 """seeds that are looked at where both values are real at none of the others"""
+
+DOUBLE_DIGITS = 300
+"""decimal digits before the point beyond which a double is out of reach"""
 
 Number = Any
 """complex, or that of an arithmetic with more digits"""
@@ -75,7 +79,7 @@ DOUBLES = Arithmetic(
     arctan2=lambda y, x: complex(math.atan2(y.real, x.real)),
     tolerance=TOLERANCE,
     noise=1e-12,
-    largest=1e300,
+    largest=10.0**DOUBLE_DIGITS,
 )  # fmt: skip
 
 _CIRCULAR = ("sin", "cos", "tan", "cot", "sec", "csc")
@@ -225,7 +229,7 @@ class _Looks:
         return self._values[seed]
 
 
-_looks = functools.lru_cache(maxsize=8192)(_Looks)
+_looks = functools.lru_cache(REMEMBERED_FORMS)(_Looks)
 
 
 @functools.lru_cache(maxsize=4096)
