@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 MAX_TOKENS = 256
-"""of a text, or of the two of a pair"""
+"""tokens of a text, or of both texts of a pair"""
 
 
 def parse_text(text: str) -> Parsed:
@@ -67,7 +67,7 @@ class _Model:
         self._max_tokens = min(MAX_TOKENS, getattr(self.model.config, "max_position_embeddings", MAX_TOKENS))
 
     def __call__(self, *texts: str) -> Any:
-        """What the model makes of a text, or of a pair; None where the tokenizer finds no token in it."""
+        """The output of the model for a text or a pair; None where the tokenizer finds no token in it."""
         import torch
 
         tokens = self.tokenizer(*texts, truncation=True, max_length=self._max_tokens, return_tensors="pt")
@@ -89,11 +89,11 @@ class Embedding:
         self._embed = functools.lru_cache(REMEMBERED)(self._embed_anew)
 
     def compare(self, first: Parsed, second: Parsed, rules: Rules) -> bool:
-        """Whether two texts mean the same; where an embedding is not finite they do not."""
+        """Checks whether two texts mean the same; where an embedding is not finite they do not."""
         return float(self._embed(first.text) @ self._embed(second.text)) >= self._threshold
 
     def _embed_anew(self, text: str) -> torch.Tensor:
-        """[H], of length 1; of a text without tokens zero, which is close to nothing."""
+        """The embedding [H] of length 1; zero for a text without tokens, which is close to nothing."""
         import torch
 
         output = self._model(text)
@@ -124,7 +124,7 @@ class Entailment:
         self._entails = functools.lru_cache(REMEMBERED)(self._entails_anew)
 
     def compare(self, first: Parsed, second: Parsed, rules: Rules) -> bool:
-        """Whether each of two texts entails the other."""
+        """Checks whether each of two texts entails the other."""
         pairs = ((first.text, second.text), (second.text, first.text))
         return all(self._entails(*pair) >= self._threshold for pair in pairs)
 
@@ -135,4 +135,4 @@ class Entailment:
 
 
 METHODS: dict[str, type[Embedding] | type[Entailment]] = {"embedding": Embedding, "entailment": Entailment}
-"""By `verifier.text_method`."""
+"""classes by `verifier.text_method`"""

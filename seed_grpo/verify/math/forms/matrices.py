@@ -18,7 +18,7 @@ from seed_grpo.verify.math.forms.nodes import Node, as_form, expression
 LARGEST_POWER = 10
 Rows = tuple[tuple[Node, ...], ...]
 PLAIN = (algebra.atom("constant", "i"), algebra.atom("symbol", "j"), algebra.atom("symbol", "k"))
-"""what the same letters are elsewhere"""
+"""the same letters where they are no unit vectors"""
 
 Components = tuple[Form, Form, Form]
 
@@ -28,7 +28,7 @@ def times(factor: Form, rows: Rows) -> Rows:
 
 
 def plus(first: Rows, second: Rows) -> Rows:
-    """Entry by entry.
+    """The sum of two matrices, entry by entry.
 
     Raises:
         GrammarError: the shapes differ.
@@ -63,7 +63,7 @@ def product(first: Rows, second: Rows) -> Rows:
 
 
 def determinant(rows: Rows) -> Form:
-    """By the first row.
+    """The determinant, expanded by the first row.
 
     Raises:
         GrammarError: the matrix is not square, or larger than 4 x 4.
@@ -91,7 +91,7 @@ def trace(rows: Rows) -> Form:
 
 
 def inverse(rows: Rows) -> Rows:
-    """By cofactors.
+    """The inverse, by cofactors.
 
     Raises:
         GrammarError: the matrix is not square, or larger than 4 x 4.
@@ -110,7 +110,7 @@ def inverse(rows: Rows) -> Rows:
 
 
 def raised(rows: Rows, exponent: str) -> Rows:
-    """Transposed, the inverse, or multiplied by itself, as the exponent says that is written.
+    """The transposed, the inverse, or a power, as the written exponent says.
 
     Raises:
         GrammarError: it says something else, or the matrix does not fit.
@@ -128,7 +128,7 @@ def raised(rows: Rows, exponent: str) -> Rows:
 
 
 def transposed(rows: Rows) -> Rows:
-    """Rows as columns.
+    """The transposed matrix.
 
     Raises:
         GrammarError: the rows differ in length.
@@ -139,12 +139,12 @@ def transposed(rows: Rows) -> Rows:
 
 
 def components(form: Form) -> Components | None:
-    """Of a sum of unit vectors; None where a term has none or several, or where there are no unit vectors."""
+    """The components of a sum of unit vectors; None where a term does not have exactly one."""
     return _components(form, [("symbol", name) for name in names.UNIT_VECTORS])
 
 
 def plain_components(form: Form) -> Components | None:
-    """Of a form in plain letters, 2i - j."""
+    """The components of a form in plain letters, 2i - j."""
     return _components(form, [letter[0][0][0][0] for letter in PLAIN])
 
 

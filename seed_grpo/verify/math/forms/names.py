@@ -21,7 +21,7 @@ UNITS = {
     **{letter: f"unit {letter}" for letter in "ijk"}, **{f"unit {letter}": f"unit {letter}" for letter in "ijk"},
     r"\imath": "unit i", r"\jmath": "unit j",
 }  # fmt: skip
-r"""what stands in bold or below an arrow for the symbol of a unit vector"""
+r"""letters in bold or below an arrow, to the symbols of unit vectors"""
 UNIT_VECTORS = ("unit i", "unit j", "unit k")
 ARCS = ("overarc", "overparen", "wideparen")
 _WORD = re.compile("[A-Z]{2,3}")

@@ -22,7 +22,7 @@ MAX_PIECES = 60
 """intervals and points of all regions together"""
 OTHERWISE: Node = ("otherwise", ())
 SLACK = 1e-12
-"""by which a zero may lie inside of an interval whose end it is, in double precision"""
+"""distance by which a zero may lie inside of an interval whose end it is, in double precision"""
 
 Branch = tuple[Node, Node]
 """condition and value"""
@@ -67,7 +67,7 @@ def _by_region(name: Form, branches: Sequence[Branch]) -> list[Branch]:
 
 
 def covered(parts: Sequence[tuple[Piece, ...]]) -> tuple[Piece, ...]:
-    """What is in any of several regions."""
+    """The union of several regions."""
     whole: tuple[Piece, ...] = ()
     for pieces in parts:
         whole = regions.union(whole, pieces)
@@ -83,7 +83,7 @@ def by_region(node: Node) -> tuple[Form, list[tuple[tuple[Piece, ...], Node]]] |
 
 
 def on_piece(form: Form, name: Form, piece: Piece) -> Form:
-    """What a form is on an interval, or at a point: there |x| is x or -x, and min(x, 1) one of the two.
+    """The form that holds on an interval, or at a point: there |x| is x or -x, and min(x, 1) one of the two.
 
     Raises:
         ZeroDivisionError: it has no value at the point.
@@ -129,7 +129,7 @@ def _evaluated(base: Atom) -> Form:
 
 
 def _sign(form: Form, variable: Atom, piece: Piece) -> int | None:
-    """Of a polynomial of at most second degree inside of an interval, or at a point; None where it changes there."""
+    """The sign of a polynomial of at most second degree inside of an interval; None where it changes there."""
     low, high = regions.position(piece.low.form), regions.position(piece.high.form)
     coefficients = _coefficients(form, variable)
     if coefficients is None or low == high or not all(map(math.isfinite, coefficients)):
@@ -152,7 +152,7 @@ def _inside(low: float, high: float) -> float:
 
 
 def _coefficients(form: Form, variable: Atom) -> tuple[float, float, float] | None:
-    """Of 1, x and x^2."""
+    """The coefficients of 1, x and x^2."""
     found = [0.0, 0.0, 0.0]
     for monomial, coefficient in form:
         exponents = dict(monomial)

@@ -53,13 +53,13 @@ def conditioned(row: list[list[Token]]) -> tuple[list[Token], list[Token] | None
 
 
 def _goes_on(tokens: list[Token]) -> bool:
-    """Whether the cells behind the first go on with an equation, as aligned ones do."""
+    """Checks whether the cells behind the first go on with an equation, as aligned ones do."""
     values = {token.value for token in tokens}
     return tokens[0].value in SIGNS or (tokens[0].value in ("+", "-") and not values & {"<", ">", "<=", ">=", "!="})
 
 
 def _cut_at_comma(tokens: list[Token]) -> tuple[list[Token], list[Token] | None]:
-    """`x, x > 0`: behind the first comma outside of brackets an inequality, before it no sign."""
+    """Cuts `x, x > 0`: behind the first comma outside of brackets an inequality, before it no sign."""
     depth = 0
     for at, token in enumerate(tokens):
         depth += (token.value in OPENING) - (token.value in CLOSING)
@@ -94,7 +94,7 @@ def _without_if(tokens: list[Token]) -> list[Token]:
 
 
 def _trimmed(tokens: list[Token]) -> list[Token]:
-    """Without the separators and the full stop at its end."""
+    """Removes the separators and the full stop at the end of a row."""
     while tokens and (is_separator(tokens[-1]) or tokens[-1].value == "."):
         tokens = tokens[:-1]
     if tokens and tokens[-1].kind == "number" and tokens[-1].value.endswith("."):

@@ -31,13 +31,13 @@ class Met(NamedTuple):
     """Things met on the way to a place that decide how the whole value is read."""
 
     infinities: int = 0
-    """how many times infinity was read"""
+    """number of times that infinity was read"""
     degrees: bool = False
     """a term of the current side was in degrees"""
 
 
 class Cursor(NamedTuple):
-    """E.g. `Cursor(tokens, at=3, depth=1)`: three tokens are read, and the next one is nested once."""
+    """A place in tokens, e.g. `Cursor(tokens, at=3, depth=1)`: three are read, and the next is nested once."""
 
     tokens: tuple[Token, ...]
     at: int = 0
@@ -56,7 +56,7 @@ class Cursor(NamedTuple):
         return _new(Cursor, (tokens, at, depth + levels, within, met))
 
     def replaced(self, start: int, stop: int, tokens: Sequence[Token]) -> Cursor:
-        """The same place with the tokens from start to stop, all of them still unread, replaced by others."""
+        """The same place, with the unread tokens from start to stop replaced by others."""
         return self._replace(tokens=(*self.tokens[:start], *tokens, *self.tokens[stop:]))
 
 

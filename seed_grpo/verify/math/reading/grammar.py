@@ -1,7 +1,23 @@
 r"""The grammar of answers: from tokens to nodes and exact forms, by recursive descent. It is one thing, and one file.
 
-Consumes tokens; produces nodes. It evaluates no text. The methods stand in the order in which an answer is taken apart:
-answers, relations, sides, sums, products, factors, bases, atoms, tokens.
+Consumes tokens; produces nodes. It evaluates no text. The methods of `Grammar` stand in the order in which an answer
+is taken apart. `{ }` repeats, `[ ]` may be left out, `|` separates alternatives:
+
+    answer      items | spoken cases: x if x > 0, -x otherwise
+    items       relation { separator relation }
+    relation    joined { sign joined } | joined \equiv sum \mod factor | \neg relation
+    joined      side { \cup | \cap | \setminus side }
+    side        cases | structure | container | vector | matrix sum | digits _ base | sum [ value's rest ], which is
+                a per cent sign, a unit, degrees, or the other numbers of a ratio
+    sum         [ + | - ] product { + | - product }
+    product     juxtaposed { * | / | \mod juxtaposed }
+    juxtaposed  mixed { mixed }, left of `/` as well: a/2b is a over 2b
+    mixed       factor [ fraction ]
+    factor      base { ! | ^ exponent | ^ degree sign }
+    base        number | group | \frac and other commands with arguments | call | operator | determinant | symbol
+
+`read_answer` comes before all this: it takes off what an answer says of its letters, and resolves `\pm`. A cursor is a
+value: a reading that may fail keeps `self._cursor`, and gives up by assigning it again.
 """
 
 from __future__ import annotations
@@ -79,21 +95,23 @@ from seed_grpo.verify.math.reading.words import NUMBERS
 
 COUNTS = {r"\binom": functions.binomial, r"\permutations": functions.permutations}
 DIFFERENTIAL = Token("sign", "differential")
+"""mark at the end of an integrand, in the place of dx"""
 SIDE_ENDS = {*SIGNS, "&", r"\\"}
 """signs at which a side ends"""
 NO_FACTORS = {*PERCENT, *ENDS_OF_PRODUCTS}
+"""signs that begin no factor"""
 NO_CALLED_NAME = {*SIGNS, "+", "-", "*", r"\frac"}
 """signs that stand in no name of a function"""
 MOST_PARTS = 6
-"""of one quantity: 3 h 5 min 2 s has three"""
+"""parts of one quantity: 3 h 5 min 2 s has three"""
 LARGEST_POWER = 20
-"""of a structure"""
+"""largest power of a structure that is written out as a product"""
 LARGEST_EXPONENT = 1500
-"""of scientific notation"""
+"""largest exponent of scientific notation"""
 UNIT_VECTORS = frozenset(names.UNIT_VECTORS)
-_DIGITS = re.compile(r"[0-9A-F.]+")
-"""of a number whose base is at most 16"""
 FOOT, INCH = UNITS["ft"], UNITS["in"]
+_DIGITS = re.compile(r"[0-9A-F.]+")
+"""digits of a number whose base is at most 16"""
 
 
 def read_answer(tokens: list[Token]) -> Node:
@@ -142,21 +160,23 @@ class Grammar:
         self._has_units = not UNIT_VECTORS.isdisjoint(values)
         self._cursor = Cursor(tuple(tokens), depth=depth)
 
-    # answers
+    # answers: lists, and functions by cases
 
     def answer(self) -> Node:
+        """The node of all tokens."""
         if self._is_spoken():
             return self._spoken_cases()
         return self._all_items()
 
     def _all_items(self) -> Node:
-        """Items, and nothing behind them."""
+        """The list that the tokens are, with nothing behind it."""
         node = self._items()
         if self._peek() != END:
             raise GrammarError(f"unexpected {self._peek().value!r}")
         return node
 
     def _items(self) -> Node:
+        """A list of relations; one alone is itself."""
         items, separators = [self._relation()], list[str]()
         while is_separator(self._peek()):
             between = []
@@ -170,7 +190,7 @@ class Grammar:
         return combine(items, separators)
 
     def _is_spoken(self) -> bool:
-        """Whether cases are told in one line, by `if`."""
+        """Checks whether the tokens are cases in one line, by `if`."""
         tokens = self._cursor.tokens
         kinds = {token.kind for token in tokens}
         words = [token.value for token in tokens[1:] if token.kind in ("word", "text")]
@@ -192,16 +212,17 @@ class Grammar:
         return node if name is None else relate([name, node], ["="])
 
     def _cases_ahead(self) -> bool:
+        """Checks for an environment of cases, or a lone brace before a table."""
         token, following = self._peek(), self._peek(1)
         if token.kind == "environment" and token.value in ENVIRONMENTS:
             return True
         if token.value != r"\{" or following.kind != "environment" or following.value not in TABLES:
             return False
-        tokens, at = self._cursor[:2]
-        spend(len(tokens))
-        return r"\}" not in [each.value for each in tokens[at:]]
+        spend(len(self._cursor.tokens))
+        return r"\}" not in [each.value for each in self._rest()]
 
     def _cases(self) -> Node:
+        """A function by cases where rows have conditions; else the rows as a list."""
         self._accept(r"\{")
         self._enter()
         rows = [conditioned(row) for row in self._rows()]
@@ -240,6 +261,7 @@ class Grammar:
         return self._condition(condition), self._apart(value)
 
     def _condition(self, tokens: list[Token]) -> Node:
+        """The condition of a case: `otherwise`, a congruence for even or odd, a region, or another node."""
         words = " ".join(token.value for token in tokens)
         if ROW_OTHERWISE.fullmatch(words.casefold()):
             return OTHERWISE
@@ -257,9 +279,10 @@ class Grammar:
         """The node of tokens that stand by themselves."""
         return Grammar(tokens, self._cursor.depth)._all_items()
 
-    # relations
+    # relations: sides with signs between them
 
     def _relation(self) -> Node:
+        """Sides with signs between them; one side alone is itself."""
         if self._accept(r"\neg"):
             return negation(self._relation())
         if self._peek() in QUANTIFIERS:
@@ -274,6 +297,7 @@ class Grammar:
         return relate(sides, signs) if signs else sides[0]
 
     def _left_side(self) -> Node:
+        """The first side of a relation, which left of an equals sign may be a name."""
         if not self._has_equals:
             return self._joined()
         tokens, at = self._cursor[:2]
@@ -287,7 +311,7 @@ class Grammar:
         return side
 
     def _call_is_name(self) -> bool:
-        """Whether the next is name(...) = ..., in which the name is a function's."""
+        """Checks whether the next is name(...) = ..., in which the name is a function's."""
         tokens, at = self._cursor[:2]
         if self._peek().kind not in ("word", "command"):
             return False
@@ -310,7 +334,7 @@ class Grammar:
         return at + 1 < len(tokens) and tokens[at + 1].value in ("=", r"\approx")
 
     def _congruence(self, left: Node) -> Node:
-        """What is congruent to zero, and the modulus."""
+        """A congruence: the form that is congruent to zero, and the modulus."""
         outside = self._set_within(modulus_follows=True)
         right = self._sum()
         self._restore(outside)
@@ -324,7 +348,7 @@ class Grammar:
         constant = tuple(term for term in over if not term[0])
         return "congruence", (algebra.add(rest, functions.modulo(constant, modulus)), modulus)
 
-    # sides
+    # sides: sets, tuples, structures, matrices, digits in a base, values with units
 
     def _joined(self) -> Node:
         r"""Sides joined by `\cup` and the like, left to right."""
@@ -335,6 +359,7 @@ class Grammar:
         return node
 
     def _side(self) -> Node:
+        """One operand of a relation or of a set operation."""
         token = self._peek()
         if self._cursor.met.degrees:
             self._set_met(degrees=False)
@@ -363,14 +388,16 @@ class Grammar:
         return self._bracketed_digits() or self._value(self._finite())
 
     def _nested(self) -> Node:
+        """Sides joined in a bracket."""
         opening = self._take().value
         self._enter()
         node = self._joined()
         self._leave()
-        self._expect({"(": ")", "[": "]", "{": "}"}[opening])
+        self._expect(FENCES[opening])
         return node
 
     def _container(self) -> Node:
+        """A set, a tuple or an interval; plain braces make a list."""
         opening = self._take().value
         with_braces = opening in ("{", r"\{")
         items: list[Node] = []
@@ -388,6 +415,7 @@ class Grammar:
         return items[0] if len(items) == 1 and items[0][0] == "region" else as_set(items)
 
     def _contents(self, with_braces: bool) -> list[Node]:
+        """Items of a bracket; {x | x > 3} has one, a region."""
         outside = self._set_within(colon_follows=with_braces, bar_ends=with_braces)
         items = [self._relation()]
         self._restore(outside)
@@ -406,6 +434,7 @@ class Grammar:
         return items
 
     def _vector(self) -> Node:
+        r"""The tuple \langle 1, 2 \rangle."""
         self._take()
         items = self._contents(False)
         self._expect(r"\rangle")
@@ -435,11 +464,11 @@ class Grammar:
         return self._is_group_ahead() and before_set
 
     def _is_group_ahead(self) -> bool:
-        """S_3, which is a group beside a set of numbers and a symbol elsewhere."""
+        """Checks for S_3, which is a group beside a set of numbers and a symbol elsewhere."""
         return self._peek().value in ("S", "A", "D", "C", "Q", "V") and self._peek(1).value == "_"
 
     def _set_ahead(self, ahead: int) -> tuple[str, int] | None:
-        r"""The letter of \mathbb{Z} that stands so many tokens ahead, and how many tokens it is."""
+        r"""The letter of \mathbb{Z} that stands so many tokens ahead, and its number of tokens."""
         token = self._peek(ahead)
         if token.value in SHORT_SETS and token.kind == "command":
             return SHORT_SETS[token.value], 1
@@ -447,11 +476,12 @@ class Grammar:
         return (letter, 4) if token.value == r"\mathbb" and letter in NUMBER_SETS else None
 
     def _is_bare_quotient(self, ahead: int) -> bool:
-        """Z/6Z, in which the letter is no factor."""
+        """Checks for Z/6Z, in which the letter is no factor."""
         values = [self._peek(ahead + each).value for each in range(4)]
         return values[0] == values[3] == "Z" and values[1] == "/" and self._peek(ahead + 2).kind in ("number", "word")
 
     def _structure_factor(self) -> list[str]:
+        """Names of the factors of a set of numbers, a group, or a bracket of them."""
         if self._accept("("):
             self._enter()
             inner = self._structure_factor()
@@ -488,7 +518,7 @@ class Grammar:
         return letter
 
     def _divisor_of(self, letter: str) -> str:
-        r"""n of \mathbb{Z}/n\mathbb{Z}, \mathbb{Z}/n, \mathbb{Z}/(n)."""
+        r"""The n of \mathbb{Z}/n\mathbb{Z}, \mathbb{Z}/n, \mathbb{Z}/(n)."""
         if self._peek().value in ("(", r"\langle"):
             inner = self._bracketed()
             return inner[1:-1] if inner[0] == "(" else inner.removeprefix(r"\langle").removesuffix(r"\rangle")
@@ -503,7 +533,7 @@ class Grammar:
         return token.value
 
     def _powered(self, factors: list[str]) -> list[str]:
-        """With what stands above: a sign, or how often it is a factor."""
+        """Factors with what stands above them: a sign, or how often they are factors."""
         if not self._accept("^"):
             return factors
         above = self._scripted()
@@ -532,7 +562,7 @@ class Grammar:
                 return "".join(parts)
 
     def _is_matrix_ahead(self) -> bool:
-        """Whether a matrix stands in this side, before its end and outside of other brackets and of determinants."""
+        """Checks for a matrix before the end of this side, outside of other brackets and of determinants."""
         tokens, start = self._cursor[:2]
         inside, at, found = 0, start, False
         while at < len(tokens) and not found and inside >= 0:
@@ -547,7 +577,7 @@ class Grammar:
         return found
 
     def _scalar_before(self, at: int) -> str | None:
-        r"""Which number is made of the matrix at a place: by vmatrix, bars, \det or tr."""
+        r"""The name of the number made of the matrix at a place, by vmatrix, bars, \det or tr; None for no number."""
         tokens = self._cursor.tokens
         before = [tokens[at - each].value if at >= each else "" for each in (1, 2)]
         if tokens[at].value == "vmatrix" or before[0] == "|":
@@ -556,6 +586,7 @@ class Grammar:
         return SCALARS.get(names[0])
 
     def _matrix_sum(self) -> Node:
+        """A sum of matrices, each with factors."""
         rows: matrices.Rows | None = None
         while True:
             sign = Fraction(self._signs())
@@ -568,6 +599,7 @@ class Grammar:
                 return "matrix", rows
 
     def _matrix_term(self) -> tuple[Form, matrices.Rows]:
+        """A product of numbers and matrices, as the number and the matrix that it makes."""
         scalar, rows = algebra.number(1), None
         while True:
             bracket = self._peek().value in ("(", "[", "{") and self._peek(1).kind == "environment"
@@ -583,6 +615,7 @@ class Grammar:
         return scalar, rows
 
     def _matrix(self, bracket: bool) -> matrices.Rows:
+        """A matrix with its power or transposition."""
         opening = self._take().value if bracket else ""
         self._take()
         self._enter()
@@ -596,12 +629,12 @@ class Grammar:
                 raise BoundReachedError(f"a matrix has over {MAX_ITEMS} entries")
         self._leave()
         if bracket:
-            self._expect({"(": ")", "[": "]", "{": "}"}[opening])
+            self._expect(FENCES[opening])
         matrix = tuple(tuple(row) for row in rows if row)
         return matrices.raised(matrix, self._raw()) if self._accept("^") else matrix
 
     def _digits_ahead(self) -> int:
-        """How many tokens are the digits of a number whose base follows, as in 52_8 and 2A_{16}; 0: it is none."""
+        """Number of tokens that are digits of a number whose base follows, as in 52_8 and 2A_{16}; 0 for none."""
         ahead = 1 if self._peek().value == "-" else 0
         digits = ""
         while _DIGITS.fullmatch(self._peek(ahead).value):
@@ -610,6 +643,7 @@ class Grammar:
         return ahead if self._peek(ahead).value == "_" and re.search(r"\d", digits) else 0
 
     def _based(self) -> Node:
+        """Digits and their base."""
         sign = "-" if self._accept("-") else ""
         digits = "".join(self._take().value for _ in range(self._digits_ahead()))
         self._expect("_")
@@ -620,7 +654,7 @@ class Grammar:
         return "based", (sign + digits.lstrip("0"), base)
 
     def _bracketed_digits(self) -> Node | None:
-        """(52)_8"""
+        """The number (52)_8; None where no digits are in the bracket, which then is left out: (x)_1 is x_1."""
         if self._peek().value == "(" and self._peek(2).value == ")" and self._peek(3).value == "_":
             self._swap(3, self._peek(1))
             return self._based() if self._digits_ahead() else None
@@ -673,29 +707,33 @@ class Grammar:
         return ("vector", parts) if parts is not None else expression(matrices.without_units(form))
 
     def _unit(self, form: Form) -> Unit | None:
+        """The unit behind a value; None where there is none, or only a label of what is counted."""
         words, text_only = list[str](), True
-        while (
-            (self._is_unit(self._peek()) and not is_separator(self._peek()))
-            or (words and self._peek().value == "^" and self._peek(1).value != r"\circ")
-            or (words and self._peek().value == "/" and self._peek(1).kind in ("word", "text"))
-            or (words and words[-1] == "/")
-        ):
+        while self._unit_goes_on(words):
             token = self._take()
             if token.value in CURRENCIES:
                 return CURRENCIES[token.value]
             text_only = text_only and token.kind != "word"
             words.append("^" + self._raw() if token.value == "^" else token.value)
-        unit = read_unit(" ".join(words)) if words else None
-        if (
-            words
-            and unit is None
-            and not (
-                is_label(" ".join(word for word in words if word[0] != "^"))
-                and (text_only or numeric.real_value(form) is not None)
-            )
-        ):
-            raise GrammarError("words that are no label")
+        if not words:
+            return None
+        unit = read_unit(" ".join(words))
+        if unit is None:
+            label = " ".join(word for word in words if word[0] != "^")
+            if not is_label(label) or not (text_only or numeric.real_value(form) is not None):
+                raise GrammarError("words that are no label")
         return unit
+
+    def _unit_goes_on(self, words: Sequence[str]) -> bool:
+        """Checks whether the next token belongs to a unit, of which these words are read."""
+        token = self._peek()
+        if self._is_unit(token) and not is_separator(token):
+            return True
+        if not words:
+            return False
+        is_power = token.value == "^" and self._peek(1).value != r"\circ"
+        is_per = token.value == "/" and self._peek(1).kind in ("word", "text")
+        return is_power or is_per or words[-1] == "/"
 
     def _take_currency(self) -> Unit | None:
         """The currency sign before a number, behind its sign if it has one."""
@@ -746,7 +784,7 @@ class Grammar:
         return unit
 
     def _is_unit(self, token: Token) -> bool:
-        """Whether a token after a value names its unit or what is counted."""
+        """Checks whether a token after a value names its unit or what is counted."""
         if token.value in CURRENCIES:
             return True
         if token.kind == "text":
@@ -758,7 +796,7 @@ class Grammar:
         return token.kind == "word" and not known and (len(name) > 3 or is_unit(name))
 
     def _is_unit_of_several(self, token: Token) -> bool:
-        """Whether a single letter is a unit since a smaller one follows: 2 m 35 cm, 3 h 5 min."""
+        """Checks whether a single letter is a unit since a smaller one follows: 2 m 35 cm, 3 h 5 min."""
         if token.kind != "word" or len(token.value) > 1 or self._peek(1).kind != "number":
             return False
         larger, smaller = read_unit(token.value), read_unit(self._peek(2).value)
@@ -780,6 +818,7 @@ class Grammar:
     # sums
 
     def _sum(self) -> Form:
+        """Products with signs between them."""
         self._enter()
         terms = []
         while True:
@@ -794,7 +833,10 @@ class Grammar:
     # products
 
     def _product(self, sign: int = 1) -> Form:
-        """Factors, left to right. Juxtaposition binds before `/`, as in a/2b, but not in a written fraction, 3/2 x."""
+        """A product, left to right.
+
+        Juxtaposition binds before `/`, as in a/2b, but not in a written fraction, 3/2 x.
+        """
         product = self._juxtaposed(sign)
         while True:
             if self._accept("*"):
@@ -858,19 +900,20 @@ class Grammar:
         return token.kind in kinds or token.value in ("(", "{", "vmatrix")
 
     def _is_after_power(self) -> bool:
-        """Whether the number before was an exponent, so that another one is a factor: 2^6 3^5."""
+        """Checks whether the number before was an exponent, so that another one is a factor: 2^6 3^5."""
         if self._before(1).kind != "number" or self._cursor.at < 3:
             return False
         sign = self._before(2).value
         return sign == "^" or (sign == "-" and self._before(3).value == "^")
 
-    # factors
+    # factors: a base with its powers and factorials
 
     def _factor_signed(self) -> Form:
         sign = self._signs()
         return algebra.scale(self._factor(), Fraction(sign))
 
     def _factor(self) -> Form:
+        """A base with its powers, factorials and degree signs."""
         base = self._base()
         depth = self._cursor.depth
         while self._peek().value in ("!", "^"):
@@ -896,7 +939,7 @@ class Grammar:
         return base
 
     def _factorial(self, base: Form) -> Form:
-        """One sign or two: 7!! is 7 times 5 times 3, and not the factorial of a factorial."""
+        """A factorial of one sign or two: 7!! is 7 times 5 times 3, and not the factorial of a factorial."""
         signs = 0
         while self._accept("!"):
             signs += 1
@@ -905,7 +948,7 @@ class Grammar:
         return functions.factorial(base) if signs == 1 else functions.double_factorial(base)
 
     def _is_degree_inside(self) -> bool:
-        r"""Whether what is in degrees goes on behind the sign that is ahead, as in 180^\circ - 2\alpha."""
+        r"""Checks whether a term in degrees goes on behind the sign that is ahead, as in 180^\circ - 2\alpha."""
         token = self._peek(4 if self._peek(1).value == "{" else 2)
         if token.kind == "word" and len(token.value) == 1 and token.value.islower():  # 360^\circ k, and not 30^\circ C
             return True
@@ -921,9 +964,10 @@ class Grammar:
         self._leave()
         return algebra.scale(exponent, Fraction(sign))
 
-    # bases
+    # bases: groups, commands, calls, and operators that bind a variable
 
     def _base(self) -> Form:
+        """The smallest operand, which powers apply to."""
         token = self._peek()
         if token.value in SCALARS or token.value in ("|", "vmatrix"):
             scalar = self._scalar_of_matrix()
@@ -967,6 +1011,7 @@ class Grammar:
         return matrices.determinant(rows) if name == "det" else matrices.trace(rows)
 
     def _group(self) -> Form:
+        """A sum in brackets, in bars, or in the signs of floor and ceiling."""
         opening = self._take().value
         outside = self._set_within(name_call=False, bar_ends=opening == "|")
         inner = self._sum()
@@ -980,7 +1025,7 @@ class Grammar:
         return functions.absolute(inner) if opening == "|" else inner
 
     def _argument(self) -> Form:
-        r"""What a command or `^` applies to: a group, one digit of a number (`\frac12`), or one symbol."""
+        r"""The argument of a command or of `^`: a group, one digit of a number (`\frac12`), or one symbol."""
         token = self._peek()
         if token.kind == "number" and len(token.value) > 1 and token.value.isdigit():
             self._swap(1, Token("number", token.value[1:]))
@@ -991,11 +1036,11 @@ class Grammar:
         return argument
 
     def _radicand(self) -> Form:
-        """A whole number, of which none but a typesetter takes the first digit alone, or an argument."""
+        """The argument of a root, which of a number is all digits: only a typesetter takes the first alone."""
         return self._number() if self._peek().kind == "number" else self._argument()
 
     def _call(self) -> Form:
-        r"""With an exponent of -1 the inverse function, `\sinh^{-1} x`; with another a power, `\sin^2 x`."""
+        r"""A call. With the exponent -1 it is the inverse function, `\sinh^{-1} x`; else a power, `\sin^2 x`."""
         name = self._take().value
         base = self._index() if self._accept("_") else None
         exponent = self._exponent() if self._accept("^") else algebra.number(1)
@@ -1018,6 +1063,7 @@ class Grammar:
         return self._number() if whole and follows else self._argument()
 
     def _call_argument(self) -> Form:
+        """The argument of a call: a bracket, or the factors up to the next call."""
         self._enter()
         outside = self._set_within(calls=self._cursor.within.calls + 1)
         if self._peek().value in ("(", "{", "[", "|"):
@@ -1043,6 +1089,7 @@ class Grammar:
         return functions.FUNCTIONS[name](self._arguments())
 
     def _operator(self) -> Form:
+        """A sum, product, limit or integral over a variable; nothing is summed or integrated here."""
         name = self._take().value
         self._enter()
         if name == r"\lim":
@@ -1064,7 +1111,7 @@ class Grammar:
         )
 
     def _derivative(self) -> Form:
-        """d/dx of the product behind it."""
+        """The derivative d/dx of the product behind it."""
         self._move(5)
         name = self._take().value[1:] or self._take().value.lstrip("\\")
         self._expect("}")
@@ -1121,7 +1168,7 @@ class Grammar:
         return algebra.atom("function", "int", (body, variable, *bounds))
 
     def _mark_differential(self) -> Form:
-        """The variable of the next dx, which is taken out, or replaced by a mark where the integrand ends with it."""
+        """The variable of the next dx, which is taken out, or replaced by a mark at the end of the integrand."""
         depth = 0
         tokens = self._cursor.tokens
         for index in range(self._cursor.at, len(tokens)):
@@ -1171,10 +1218,10 @@ class Grammar:
                 return tokens
             tokens.append(token)
 
-    # atoms
+    # atoms: names and numbers
 
     def _symbol(self) -> Form:
-        """A constant, a name of several letters, or a single letter; of `xy` the first, the rest stays to be read."""
+        """A constant, a name of several letters, or a single letter; of `xy` the first, the rest stays unread."""
         start = self._cursor
         token = self._take()
         if token.kind in ("index", "name"):
@@ -1215,7 +1262,7 @@ class Grammar:
         return algebra.atom("symbol", name)
 
     def _is_called(self, name: str) -> bool:
-        """Whether a bracket is an argument: left of an equals sign, and of a number, since I(0) is no product.
+        """Checks whether a bracket is an argument: left of an equals sign, and of a number, since I(0) is no product.
 
         The sum in y(x - 1) = x + 1 is a factor, as is that of every letter in `VARIABLES`.
         """
@@ -1225,7 +1272,7 @@ class Grammar:
         return self._peek(at).value == "(" and (is_value or (self._cursor.within.name_call and not is_factor))
 
     def _inverse_ahead(self) -> int:
-        """How many tokens say that an inverse function is meant, the ^{-1} of f^{-1}(x)."""
+        """Number of tokens that mean an inverse function, the ^{-1} of f^{-1}(x)."""
         if self._peek().value != "^":
             return 0
         values = tuple(self._peek(ahead).value for ahead in range(6))
@@ -1238,6 +1285,7 @@ class Grammar:
         return length > 0
 
     def _primes(self) -> str:
+        """All primes that come next, however they are written."""
         primes = ""
         while True:
             if self._accept("'"):
@@ -1251,6 +1299,7 @@ class Grammar:
                 return primes
 
     def _arguments(self) -> tuple[Form, ...]:
+        """The arguments of a function, in brackets."""
         closing = {"(": ")", "{": "}", r"\{": r"\}"}[self._take().value]
         self._enter()
         arguments = [self._sum()]
@@ -1261,6 +1310,7 @@ class Grammar:
         return tuple(arguments)
 
     def _number(self) -> Form:
+        """A number, with its period and its power of ten."""
         text = self._take().value.lower()
         mantissa, _, exponent = text.partition("e")
         if len(exponent.lstrip("+-")) > 4 or abs(int(exponent or 0)) > LARGEST_EXPONENT:
@@ -1277,7 +1327,7 @@ class Grammar:
             value += Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(decimals))
         return algebra.number(value * Fraction(10) ** int(exponent or 0))
 
-    # tokens
+    # tokens, and the cursor
 
     def _raw(self) -> str:
         """A subscript, or what an accent stands over, as it is written."""
@@ -1295,7 +1345,7 @@ class Grammar:
         return "".join(parts)
 
     def _has_inside(self, *values: str) -> bool:
-        """Whether one of the values stands in the bracket that comes next, and in no bracket within it."""
+        """Checks whether one of the values stands in the bracket that comes next, and in no bracket within it."""
         depth, rest = 0, self._rest()
         for count, token in enumerate(rest, 1):
             depth += (token.value in OPENING) - (token.value in CLOSING)
@@ -1327,7 +1377,7 @@ class Grammar:
         return token
 
     def _accept(self, value: str) -> bool:
-        """Whether a value comes next; if so it is read."""
+        """Checks whether a value comes next; if so it is read."""
         token = self._peek()
         if token.value != value or token == END:
             return False
@@ -1385,7 +1435,7 @@ def _checked_name(token: Token, name: str) -> str:
 
 
 def _continues(parts: list[tuple[Form, Unit]], part: tuple[Form, Unit]) -> bool:
-    """Whether a part measures the same in a smaller unit, behind parts that are whole numbers."""
+    """Checks whether a part measures the same in a smaller unit, behind parts that are whole numbers."""
     value, unit = parts[-1]
     whole = algebra.as_number(value)
     return (
@@ -1398,7 +1448,7 @@ def _continues(parts: list[tuple[Form, Unit]], part: tuple[Form, Unit]) -> bool:
 
 
 def _in_feet(parts: list[tuple[Form, Unit]]) -> list[tuple[Form, Unit]]:
-    """5' before 6'' is in feet, if no degrees stand before it."""
+    """The parts with 5' in feet before 6'', if no degrees stand before it."""
     return [(parts[0][0], FOOT)] if len(parts) == 1 and parts[0][1] == MINUTE else parts
 
 

@@ -1,4 +1,4 @@
-r"""From the LaTeX (or plain text) of an answer to tokens, by pylatexenc.
+r"""Tokens of an answer in LaTeX or plain text, by pylatexenc.
 
 Consumes one answer as written; produces a list of `Token`, with everything gone that only lays out: dollar signs,
 `\left`, `\!`, `\displaystyle`, a full stop at the end. `pylatexenc` finds commands, their arguments, groups and
@@ -47,9 +47,9 @@ _TEXTS = (
     *("textmd", "mathnormal", "pmb"),
 )
 _EMPHASES = ("textbf", "textit", "mathbf", "mathit", "boldsymbol", "bm", "mathnormal", "pmb")
-"""in which a single letter is a symbol, and not a unit or a word"""
+"""commands in which a single letter is a symbol, and not a unit or a word"""
 _BOLD = ("textbf", "mathbf", "boldsymbol", "bm", "pmb")
-"""in which i, j and k are unit vectors"""
+"""commands in which i, j and k are unit vectors"""
 _TWO_ARGUMENTS = (
     *("frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac", "xfrac", "flatfrac", "binom", "tbinom", "dbinom"),
 )
@@ -125,7 +125,7 @@ def _check_braces(text: str) -> None:
 
 
 def _uncommented(text: str) -> str:
-    """A bare per cent sign starts no comment here, and a hash sign no parameter."""
+    """Escapes bare per cent signs, which start no comment here."""
     return re.sub(r"(?<!\\)%", r"\\%", text)
 
 
@@ -175,7 +175,10 @@ def _flatten_macro(node: latexwalker.LatexMacroNode, tokens: list[Token], bracke
 
 
 def _flatten_text(macro: str, argument: latexwalker.LatexNode, tokens: list[Token], brackets: int) -> None:
-    r"""Words become one token; what is written in \text{} without a word, as in \mathrm{5}, is read as usual."""
+    r"""Appends the tokens of a text command.
+
+    Words become one token. What is written in \text{} without a word, as in \mathrm{5}, is read as usual.
+    """
     content = argument.latex_verbatim()
     if content.startswith("{"):
         content = content[1:-1]

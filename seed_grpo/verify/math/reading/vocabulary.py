@@ -15,7 +15,7 @@ ACCENTS = {
     **{"mathfrak": "mathfrak", "mathscr": "mathcal", "overarc": "hat", "overparen": "hat", "wideparen": "hat"},
     **{"overleftrightarrow": "line"},
 }
-"""what stands over a name, or the alphabet that it is in, as a part of the name"""
+"""accents over a name, and alphabets that it is in, as a part of the name"""
 SYMBOLS = {
     *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu"),
     *("xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "digamma"),
@@ -48,9 +48,9 @@ SET_OPERATIONS = (r"\cup", r"\cap", r"\setminus")
 OPERATORS = (r"\sum", r"\prod", r"\lim", r"\int")
 """commands that bind a variable"""
 SCALARS = {r"\det": "det", "det": "det", "tr": "trace", "trace": "trace", "Tr": "trace"}
-"""what makes a number of a matrix"""
+"""signs that make a number of a matrix"""
 QUANTIFIERS = (Token("text", "all"), Token("text", "for all"), Token("command", r"\forall"))
-"""before an inequality they add nothing"""
+"""quantifiers, which before an inequality add nothing"""
 SHORT_SETS = {rf"\{letter}": letter for letter in NUMBER_SETS if letter not in "FH"} | {r"\Reals": "R"}
 SUBSETS = {
     "+": ">0", "{+}": ">0", "-": "<0", "{-}": "<0", "{>0}": ">0", "{<0}": "<0", "{>=0}": ">=0", "{<=0}": "<=0",
@@ -60,5 +60,5 @@ SUBSETS = {
 SAME_SETS = {"N >0": "Z >0", "N !=0": "Z >0", "N_0": "Z >=0"}
 """two names of one set; whether 0 is in N itself, authors differ"""
 SET_MARKS = {r"\mathbb", "Z", *SHORT_SETS}
-"""of which every structure has one"""
+"""signs of which every structure has one"""
 SET_PRODUCTS = ("*", r"\oplus")
