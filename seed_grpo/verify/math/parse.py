@@ -45,6 +45,11 @@ class Parsed:
     """the tidied answer"""
 
     @functools.cached_property
+    def letters(self) -> str:
+        """The text as a reader sees it, without spaces."""
+        return plain(self.text).replace(" ", "")
+
+    @functools.cached_property
     def shown(self) -> str:
         """The form as text for people."""
         return f"{self.kind} {show(self.kind, self.value)}"
@@ -116,7 +121,7 @@ def _without_lead(text: str) -> str:
 
 def same_text(first: Parsed, second: Parsed) -> bool:
     """Checks whether two answers are the same words, one of them read as mathematics: `odd` and `\\text{odd}`."""
-    one, other = plain(first.text).replace(" ", ""), plain(second.text).replace(" ", "")
-    if one != other or not re.search(r"[a-z]{2}", one) or "\\" in one:
+    letters = first.letters
+    if letters != second.letters or not re.search(r"[a-z]{2}", letters) or "\\" in letters:
         return False
     return first.kind == "words" or second.kind == "words" or ("\\" in first.text) != ("\\" in second.text)

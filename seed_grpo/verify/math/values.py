@@ -43,12 +43,14 @@ class Rules(NamedTuple):
 
 def same_form(first: Form, second: Form, rules: Rules) -> bool | None:
     """Compares two expressions."""
-    first, second = names.in_one_reading(first, second)
     if first == second:
         return True
     exact, other_exact = algebra.as_number(first), algebra.as_number(second)
     if exact is not None and other_exact is not None:
         return _near(exact, other_exact, (exact, other_exact), rules)
+    first, second = names.in_one_reading(first, second)
+    if first == second:
+        return True
     value, other_value = numeric.real_value(first), numeric.real_value(second)
     if value is not None and other_value is not None:
         if math.isinf(value) or math.isinf(other_value):

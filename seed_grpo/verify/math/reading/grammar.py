@@ -582,8 +582,7 @@ class Grammar:
         before = [tokens[at - each].value if at >= each else "" for each in (1, 2)]
         if tokens[at].value == "vmatrix" or before[0] == "|":
             return "det"
-        names = before[:1] if before[0] not in ("(", "[", "{") else before[1:]
-        return SCALARS.get(names[0])
+        return SCALARS.get(before[1] if before[0] in ("(", "[", "{") else before[0])
 
     def _matrix_sum(self) -> Node:
         """A sum of matrices, each with factors."""
@@ -822,10 +821,7 @@ class Grammar:
         self._enter()
         terms = []
         while True:
-            sign = 1
-            while self._peek().value in ("+", "-"):
-                sign *= -1 if self._take().value == "-" else 1
-            terms.append(self._product(sign))
+            terms.append(self._product(self._signs()))
             if self._peek().value not in ("+", "-"):
                 self._leave()
                 return algebra.add(*terms)
