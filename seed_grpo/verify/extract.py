@@ -1,4 +1,4 @@
-r"""Where the final answer stands in a completion.
+r"""Extraction of the final answer from a completion.
 
 Consumes a completion's text and a style; produces the answer as written, or None. It does not parse the answer, and
 nothing is evaluated. What was cut off is no answer: a box, a tag or a formula that is never closed. Only the end of a
@@ -69,7 +69,7 @@ _NUMBER = re.compile(
 
 
 class Span(NamedTuple):
-    r"""An answer and where it stands with its marks: in `so \boxed{5}` that is `Span(3, 12, "5")`."""
+    r"""An answer and its place with its marks: in `so \boxed{5}` that is `Span(3, 12, "5")`."""
 
     start: int
     end: int
@@ -77,7 +77,7 @@ class Span(NamedTuple):
 
 
 def _joined(gap: str) -> bool:
-    """Whether what stands between two answers makes them one list: separators, a name, a few words and `and`."""
+    """Checks whether the text between two answers makes them one list: separators, a name, a few words and `and`."""
     if len(gap) > MAX_GAP_CHARS:
         return False
     words = " ".join(_NAME.sub("", _SEPARATOR.sub(" ", _TEXT_GROUP.sub(r" \1 ", gap))).split())
@@ -147,7 +147,7 @@ def answer_tag(text: str) -> str | None:
 
 
 def _trimmed(text: str) -> str:
-    r"""Without the marks, the punctuation and the `and` at its end; `\,` is no comma."""
+    r"""Removes the marks, the punctuation and the `and` at the end of an answer; `\,` is no comma."""
     end = text.rstrip(_TRAIL)
     if end.endswith("\\") and len(end) < len(text):
         end = end[:-1] if text[len(end)] == '"' else text[: len(end) + 1]
@@ -187,7 +187,7 @@ def _begins(text: str, prose: str, lists: list[Span], place: int) -> str | None:
 
 
 def _stated(text: str, phrase: re.Pattern[str]) -> tuple[str | None, str]:
-    """Of the clause after the last match, the mathematics and all; of one that was cut off, nothing.
+    """The mathematics of the clause after the last match, and the whole clause; nothing where it was cut off.
 
     The mathematics is what it begins with, else what follows its last `is`, else the first formula or number.
     """
@@ -207,7 +207,7 @@ def _stated(text: str, phrase: re.Pattern[str]) -> tuple[str | None, str]:
 
 
 def phrase(text: str) -> str | None:
-    """What follows the last `#### `, `answer is` or `answer:`: the mathematics in that clause, else its few words."""
+    """The answer behind the last `#### `, `answer is` or `answer:`: its mathematics, else its few words."""
     mathematics, words = _stated(text, _PHRASE)
     return mathematics or (words if len(words.split()) <= MAX_ANSWER_WORDS else None)
 
@@ -258,7 +258,7 @@ STYLES: dict[str, Callable[[str], str | None]] = {
     "auto": auto,
     "code_block": code_block,
 }
-"""By `verifier.extraction`."""
+"""extraction functions by `verifier.extraction`"""
 
 
 def extract_answer(completion: str, style: str) -> str | None:

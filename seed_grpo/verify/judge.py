@@ -24,7 +24,7 @@ from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Judgement, Verdict
 from seed_grpo.verify.extract import extract_answer
 from seed_grpo.verify.isolation.bounded import BoundedProcess
-from seed_grpo.verify.isolation.bounds import BoundReachedError, JudgeFaultError, OutOfTimeError
+from seed_grpo.verify.isolation.bounds import REMEMBERED, BoundReachedError, JudgeFaultError, OutOfTimeError
 from seed_grpo.verify.math.parse import Parsed
 from seed_grpo.verify.math.values import Rules
 from seed_grpo.verify.relations import relation_of
@@ -32,12 +32,10 @@ from seed_grpo.verify.relations import relation_of
 logger = logging.getLogger(__name__)
 
 OUT_OF_PROPORTION = "out of proportion to the reference"
-REMEMBERED = 10_000
-"""parsed forms, and pairs that the bounded process decided"""
 
 
 class Judged(NamedTuple):
-    """What was made of one completion."""
+    """The judgement on one completion, and the form of its answer."""
 
     judgement: Judgement
     form: Parsed | None
@@ -55,7 +53,7 @@ class Judge:
         """Starts the bounded process, if the relation needs one, and does not wait for it.
 
         Raises:
-            VerifierError: this machine cannot have the relation.
+            VerifierError: this machine cannot run the relation.
         """
         self._config = config
         self._relation = relation_of(config)
@@ -81,21 +79,25 @@ class Judge:
         return self.judge_answers([extract_answer(text, self._config.extraction) for text in texts_G], references)
 
     def judge_answers(self, answers_G: Sequence[str | None], references: Sequence[str]) -> tuple[Judged, ...]:
-        """As `judge`, of answers that are extracted already; None where there is none."""
+        """Verdicts on answers that are extracted already, as `judge` gives them; None stands for no answer."""
         self._undecided.clear()  # the next group may have more time
         self._deadline = time.monotonic() + self._config.group_timeout
         targets = [self._parse(reference) for reference in references]
         return tuple(self._judge_one(answer, targets) for answer in answers_G)
 
     def forms(self, texts: Sequence[str]) -> list[Parsed | None]:
-        """Forms of further texts of the group that was judged last, within its time; None where a bound or a fault of
-        ours left none."""
+        """Forms of further texts of the group that was judged last, within its time.
+
+        None stands for a text without a form, because of a bound or a fault of ours.
+        """
         read = [self._parse(text) for text in texts]
         return [form if isinstance(form, Parsed) else None for form in read]
 
     def same(self, first: Hashable, second: Hashable) -> bool:
-        """Whether two keys of a partition mean the same: forms of the group that was judged last, or what stands for
-        an answer that has none. What cannot be decided, by a bound or a fault, keeps two classes.
+        """Checks whether two keys of a partition mean the same.
+
+        A key is a form of the group that was judged last, or stands for an answer without a form. Where a bound or a
+        fault leaves it open, the two stay in two classes.
 
         Raises:
             VerifierError: the bounded process cannot be started.
@@ -129,7 +131,7 @@ class Judge:
         return judged(verdict, rule, answer, form)
 
     def _verdict(self, form: Parsed, targets: Sequence[Parsed | Unread]) -> tuple[Verdict, str]:
-        """Of one form against all references: correct if any means the same, else the worst that happened."""
+        """Verdict on one form: correct if any reference means the same, else the worst that happened."""
         if form in targets:
             return Verdict.CORRECT, f"equal {form.kind}"
         deadline = time.monotonic() + self._config.judge_timeout
@@ -153,7 +155,7 @@ class Judge:
         return failure or (Verdict.INCORRECT, max(rules))
 
     def _compare(self, first: Parsed, second: Parsed, deadline: float) -> tuple[bool, str]:
-        """Whether two different forms mean the same, and what said so; raises as `same` does."""
+        """Compares two different forms; returns whether they mean the same, and the rule that decided."""
         self._check_deadline()
         with _own_faults("comparison", first.text, second.text):
             quick = self._relation.compare(first, second, self._rules)
@@ -172,7 +174,7 @@ class Judge:
         return self._decided[pair], f"oracle {first.kind} {second.kind}"
 
     def _parse(self, text: str) -> Parsed | Unread:
-        """The form, or why there is none."""
+        """The form of a text, or the reason for having none."""
         try:
             self._check_deadline()
             if text not in self._forms:
@@ -190,7 +192,7 @@ class Judge:
 
 
 def _remember(memory: dict, key: Hashable, value: object) -> None:
-    """Keeps what came in last; the oldest goes first."""
+    """Stores a value, and drops the oldest one where there are too many."""
     memory[key] = value
     if len(memory) > REMEMBERED:
         del memory[next(iter(memory))]
@@ -210,7 +212,7 @@ def _failure(error: Unread) -> Verdict:
 
 @contextmanager
 def _own_faults(step: str, *texts: str) -> Iterator[None]:
-    """A fault of ours on one text must not end a run: it is logged, and raised as what becomes a verdict."""
+    """Turns a fault of ours on one text into a logged `JudgeFaultError`, so that it cannot end a run."""
     try:
         yield
     except SeedGrpoError:

@@ -20,7 +20,7 @@ from seed_grpo.verify.judge import Judge, Judged
 from seed_grpo.verify.math.steps import intermediate_results
 
 REQUEST_TIMED_OUT = Judged(Judgement(Verdict.TIMED_OUT, None, rule="request_timeout"), None)
-"""of a completion that was aborted at its request's deadline: whatever its text is, it is not judged"""
+"""result of a completion that was aborted at its request's deadline: its text is not judged, whatever it is"""
 UNREAD = "out of proportion"
 """key of all answers that no bound let the judge read, which are one meaning class: apart from one another, they would
 let a policy raise its entropy, and so lower its scale, by texts that differ in nothing that anybody can read"""
@@ -30,10 +30,10 @@ class VerifierWorker:
     """Judges groups; the reward is 1 for a correct completion and 0 otherwise."""
 
     def __init__(self, verifier: VerifierConfig, entropy: SemanticEntropyConfig) -> None:
-        """Starts what the relation needs.
+        """Starts the judge, and the processes that its relation needs.
 
         Raises:
-            VerifierError: this machine cannot have the relation.
+            VerifierError: this machine cannot run the relation.
         """
         self._config = verifier
         self._entropy = entropy
@@ -71,8 +71,10 @@ class VerifierWorker:
         )
 
     def judge(self, *groups: Group) -> tuple[list[GroupSummary] | JudgedGroup, ...]:
-        """`judge_group` of each, with all summaries in front: results of their own, so that the payloads can stay in
-        the object store."""
+        """Judges each group and puts all summaries in front.
+
+        Summaries are results of their own, so that the payloads can stay in the object store.
+        """
         judged = [self.judge_group(group) for group in groups]
         return [each.summary for each in judged], *judged
 
@@ -119,5 +121,5 @@ class VerifierWorker:
         return steps
 
     def _key_without(self, index: int) -> str | None:
-        """Of the completion at that place in its group, which says nothing."""
+        """Key of the completion at that place in its group, which states no answer."""
         return {"one_class": "no answer", "one_each": f"no answer {index}", "none": None}[self._config.no_answer]

@@ -25,7 +25,7 @@ _ANY_MARK = re.compile(r"\( ?[A-HJ] ?\)|(?<![A-Za-z\\])[A-HJ][).:](?:\s|\Z)")
 _GOES_ON = re.compile(
     r"[-+*/^_=<>!'|&%,;:)\]}]|and\b|or\b|\\(?:in|cup|cap|c?dot|times|to|le|ge|ne|lt|gt|text\{ ?(?:and|or)\b)"
 )
-"""what calculates with the letter, or goes on in a list"""
+"""signs that calculate with the letter, or go on in a list"""
 _BEHIND = re.compile(
     rf"(?P<value>.*\S)\s*,?\s*(?:\\(?:text|math)bf\s?\{{\s?\({_LETTER}\)\s?\}}"
     rf"|\((?i:option|choice|answer) {_LETTER.replace('letter', 'named')}\))"
@@ -34,7 +34,7 @@ _BEHIND = re.compile(
 
 
 class Choice(NamedTuple):
-    r"""E.g. `Choice("D", "144")` of `\textbf{(D)}\ 144`."""
+    r"""An option that an answer names, e.g. `Choice("D", "144")` of `\textbf{(D)}\ 144`."""
 
     letter: str
     value: str
@@ -69,7 +69,7 @@ def _unwrapped(text: str) -> str:
 
 
 def _is_value(behind: str, is_set_off: bool) -> bool:
-    """Whether what stands behind a letter's mark is the value of its option, or nothing."""
+    """Checks whether what stands behind a letter's mark is the value of its option, or nothing."""
     if is_set_off and re.match(r"-[^\s-]", behind):  # (D) -12, but not (D) - 12
         return True
     return not _GOES_ON.match(behind)

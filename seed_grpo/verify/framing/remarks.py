@@ -19,18 +19,18 @@ from seed_grpo.verify.math.forms.nodes import Node, as_form
 from seed_grpo.verify.math.values import Rules
 
 LEAST_DECIMALS = 2
-"""of a rounded value behind an `or` without `about`: 2.5 or 3 is a list"""
+"""decimals of a rounded value behind an `or` without `about`: 2.5 or 3 is a list"""
 MOST_CHARS = 40
-"""of a rounded value as somebody writes it"""
+"""characters of a rounded value as somebody writes it"""
 SLACK = 1e-9
-"""of the size of a value: what double precision may add to the difference of two"""
+"""share of a value that double precision may add to the difference of two"""
 
 _GROUP = re.compile(r"\\(?:text(?:bf|it|rm|up|normal)?|mbox|hbox|mathrm)\s?\{([^{}]*)\}")
 _OPEN, _CLOSE = "\ue000", "\ue001"
-r"""what stands for `\text{` and its brace, so that patterns can treat both as spaces"""
+r"""characters for `\text{` and its brace, so that patterns can treat both as spaces"""
 _S = f"[ {_OPEN}{_CLOSE}]*+"
 _START = f"(?<![ {_OPEN}{_CLOSE}])"
-"""before a run of spaces, so that a long one is tried once"""
+"""lookbehind before a run of spaces, so that a long one is tried once"""
 _ABOUT = r"(?:(?:about|approximately|roughly|around)\b|approx\b\.?|\\approx(?![a-z]))"
 _AGAIN = r"(?:i\. ?e\.|(?:that is(?: to say)?|which is|which equals|(?:or )?equivalently|in other words)\b),?"
 _AGAIN_OR = rf"(?:or\b|=|{_AGAIN})"
@@ -61,9 +61,9 @@ class Remark(NamedTuple):
 
     answer: str
     value: str
-    """what the remark says; empty where it says no value"""
+    """value that the remark says; empty where it says none"""
     is_about: bool
-    """whether it says the value rounded"""
+    """true if it says the value rounded"""
 
 
 def read_remarked(tidied: str, read: Callable[[str], Node]) -> Node | None:
@@ -113,7 +113,7 @@ def _find(marked: str) -> Remark | None:
 
 
 def _cut_at_bracket(text: str) -> tuple[str, str, str]:
-    """What stands before the bracket that closes one opened before the text, the bracket, and what stands behind."""
+    """Cuts a text at the bracket that closes one opened before it: before, the bracket, behind."""
     depth = 0
     for at, character in enumerate(text):
         depth += (character == "(") - (character == ")")
@@ -129,7 +129,7 @@ def _restored(marked: str) -> str:
 
 
 def _agree(answer: Node, again: Node, written: str, is_about: bool) -> bool:
-    """Whether what is said again is the same value, or one that the answer rounds to."""
+    """Checks whether what is said again is the same value, or one that the answer rounds to."""
     if compare(answer, again, Rules()) is True:
         return True
     if answer[0] == again[0] == "list" and len(answer[1]) == len(again[1]):
@@ -140,14 +140,14 @@ def _agree(answer: Node, again: Node, written: str, is_about: bool) -> bool:
 
 
 def _agree_in_order(answer: Node, again: Node, written: str, is_about: bool) -> bool:
-    """Lists, item by item."""
+    """Compares lists item by item."""
     parts = re.split(r",|\band\b|\bor\b", written)
     items = zip(answer[1], again[1], parts, strict=True) if len(parts) == len(again[1]) else ()
     return bool(items) and all(_agree(one, other, part, is_about) for one, other, part in items)
 
 
 def _rounds_to(answer: Node, rounded: Node, written: str, is_about: bool) -> bool:
-    """Whether the rounded value is within half a unit of its last digit; one that is `about`, cut off or rounded."""
+    """Checks whether a rounded value is within half a unit of its last digit, or one unit if it is `about` that."""
     literal = _LITERAL.search(written)
     decimals = len(literal["decimals"] or "") if literal else 0
     if literal is None or len(literal[0]) > MOST_CHARS or not (is_about or decimals >= LEAST_DECIMALS):

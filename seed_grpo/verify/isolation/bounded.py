@@ -5,8 +5,8 @@ started with its owner and imports its libraries meanwhile. It forks a child for
 ends at its time limit and refuses memory beyond its bound: what one comparison did, the next does not find. No signal
 handler is set in the caller.
 
-The other end is `seed_grpo.verify.isolation.bounded_main`. One JSON line goes in, one comes out. The worker ends when its input
-closes, that is with its owner; a comparison that runs at that moment ends at its time limit.
+The other end is `seed_grpo.verify.isolation.bounded_main`. One JSON line goes in, one comes out. The worker ends when
+its input closes, that is with its owner. A comparison that runs at that moment ends at its time limit.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from seed_grpo.errors import VerifierError
 from seed_grpo.verify.isolation.bounds import BoundReachedError, JudgeFaultError, OutOfTimeError
 
 START_SECONDS = 120.0
-"""for the worker to import its libraries, on a busy machine"""
+"""time for the worker to import its libraries on a busy machine"""
 GRACE_SECONDS = 5.0
-"""after its time limit a comparison should have been ended; a worker that is still silent then is replaced"""
+"""time beyond a comparison's limit, after which a worker that is still silent is replaced"""
 ENDING_SECONDS = 1.0
-"""for a worker that has closed its output to end, so that its own exit status is told"""
+"""time for a worker that has closed its output to end, so that its own exit status is reported"""
 
 
 class BoundedProcess:
@@ -55,7 +55,7 @@ class BoundedProcess:
         self._start()
 
     def same(self, first: str, second: str, timeout: float, deadline: float = math.inf) -> bool:
-        """Whether the oracle says that two texts mean the same.
+        """Asks the oracle whether two texts mean the same.
 
         Args:
             timeout: wall-clock seconds for the comparison; the start of a process is not part of it.
@@ -140,7 +140,7 @@ class BoundedProcess:
         return status
 
     def _kill(self, patience: float = 0.0) -> int:
-        """Its exit status; one that is ending by itself has that many seconds to."""
+        """Ends the process and returns its exit status; one that is ending by itself has that many seconds."""
         process, self._process = self._process, None
         if process is None:
             return 0
@@ -160,7 +160,7 @@ class BoundedProcess:
         self._process.stdin.flush()
 
     def _receive(self, deadline: float) -> dict:
-        """The next line. A whole line is at most a pipe's buffer, so it arrives at once.
+        """Reads the next line. A whole line is at most a pipe's buffer, so it arrives at once.
 
         Raises:
             TimeoutError: nothing came until the deadline.

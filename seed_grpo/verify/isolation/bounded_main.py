@@ -1,4 +1,6 @@
-"""The worker process behind `seed_grpo.verify.isolation.bounded`: `python -m seed_grpo.verify.isolation.bounded_main ORACLE MEMORY_MIB`.
+"""The worker process behind `seed_grpo.verify.isolation.bounded`.
+
+Usage: `python -m seed_grpo.verify.isolation.bounded_main ORACLE MEMORY_MIB`.
 
 Reads one JSON line a comparison from its standard input, forks a child that makes it, writes one line a verdict to its
 standard output, ends with its input. The oracle's own prints go to standard error.
@@ -20,7 +22,7 @@ RESERVE = 16 * 2**20
 
 
 def serve(oracle_name: str, memory_mib: int) -> None:
-    """Answers until the input closes."""
+    """Answers requests until the input closes."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -52,7 +54,7 @@ def _in_child(oracle: Callable[..., bool], request: dict, memory_mib: int, repli
 
 
 def _compare(oracle: Callable[..., bool], request: dict, memory_mib: int, writing: int) -> None:
-    """In the child: one comparison, after which it ends whatever happened."""
+    """Makes one comparison in the child, which then ends whatever happened."""
     signal.setitimer(signal.ITIMER_REAL, request["seconds"])
     most = memory_mib * 2**20
     bound, with_reserve = (most, most + RESERVE), (most + RESERVE,) * 2

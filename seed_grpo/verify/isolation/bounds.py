@@ -16,19 +16,27 @@ from contextvars import ContextVar
 from seed_grpo.errors import SeedGrpoError, VerifierError
 
 MAX_CHARS = 4000
-"""of one answer"""
+"""characters of one answer"""
 MAX_DIGITS = 1000
-"""of one number as written"""
+"""digits of one number as written"""
 MAX_DEPTH = 40
-"""of nested brackets, fractions, powers"""
+"""levels of nested brackets, fractions, powers"""
 MAX_BITS = 8192
-"""of a numerator or denominator"""
+"""bits of a numerator or denominator"""
 MAX_TERMS = 100
-"""of an expanded sum"""
+"""terms of an expanded sum"""
 MAX_ITEMS = 500
-"""of a list, set, tuple or matrix"""
+"""items of a list, set, tuple or matrix"""
+MAX_FACTORIAL = 500
+"""largest argument of a factorial that is multiplied out"""
+MAX_FACTORS = 500
+"""factors in the denominator of a binomial that is multiplied out"""
+REMEMBERED = 10_000
+"""answers and pairs of which a judge remembers what it found"""
+REMEMBERED_FORMS = 8192
+"""forms of which each property is remembered"""
 MAX_WORK = 500_000
-"""of one parse, in units of about 0.1 microseconds; a square of ten terms takes 20 000"""
+"""work of one parse, in units of about 0.1 microseconds; a square of ten terms takes 20 000"""
 
 
 class BoundReachedError(SeedGrpoError):
@@ -51,18 +59,38 @@ _work_left: ContextVar[float] = ContextVar("work_left", default=float("inf"))
 
 
 def check_length(text: str) -> None:
-    """Before anything is done with an answer.
+    """Refuses an answer that is too long, before anything is done with it.
 
     Raises:
-        BoundReachedError: it is too long.
+        BoundReachedError: the answer is over `MAX_CHARS`.
     """
     if len(text) > MAX_CHARS:
         raise BoundReachedError(f"an answer of {len(text)} characters is longer than {MAX_CHARS}")
 
 
+def check_depth(depth: int) -> None:
+    """Refuses brackets, fractions and powers that are nested too deep.
+
+    Raises:
+        BoundReachedError: the depth is over `MAX_DEPTH`.
+    """
+    if depth > MAX_DEPTH:
+        raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep")
+
+
+def check_items(count: int) -> None:
+    """Refuses lists, sets and tuples that are too long.
+
+    Raises:
+        BoundReachedError: the count is over `MAX_ITEMS`.
+    """
+    if count > MAX_ITEMS:
+        raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
+
+
 @contextmanager
 def limited_work() -> Iterator[None]:
-    """What is spent inside may come to `MAX_WORK`; outside of it, spending is free."""
+    """Limits the work that is spent inside to `MAX_WORK`. Outside of it, spending is free."""
     before = _work_left.set(MAX_WORK)
     try:
         yield
@@ -71,10 +99,10 @@ def limited_work() -> Iterator[None]:
 
 
 def spend(work: int) -> None:
-    """Counts work; a count depends on the text alone, not on how fast or busy a machine is.
+    """Counts work. A count depends on the text alone, not on how fast or busy a machine is.
 
     Raises:
-        BoundReachedError: it is more than is left.
+        BoundReachedError: the work is more than is left.
     """
     left = _work_left.get() - work
     if left < 0:
@@ -83,7 +111,7 @@ def spend(work: int) -> None:
 
 
 def sort_key(value: object) -> str:
-    """The text of a value, to sort by. Its length is spent, which stands for all the hashing of that value too."""
+    """The text of a value, to sort by. Its length is spent; that stands for all the hashing of the value too."""
     text = repr(value)
     spend(len(text))
     return text

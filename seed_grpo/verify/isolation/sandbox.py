@@ -1,8 +1,8 @@
-"""Runs a program that a model wrote, on one input, where it can do no harm, and tells what it did.
+"""Runs a program that a model wrote, on one input, where it can do no harm, and reports what it did.
 
 Consumes the text of a Python program and of its standard input; produces what it printed and whether it succeeded. The
-program runs in a process of its own that `seed_grpo.verify.isolation.sandbox_main` shuts off: there is written what holds, what
-does not, and which kernel it takes. Where that cannot be had nothing is run at all.
+program runs in a process of its own. `seed_grpo.verify.isolation.sandbox_main` shuts that process off, and says what
+holds, what does not, and which kernel it takes. Where that cannot be had, nothing is run at all.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from seed_grpo.verify.isolation import sandbox_main
 from seed_grpo.verify.isolation.bounds import BoundReachedError, JudgeFaultError, OutOfTimeError
 
 GRACE_SECONDS = 30.0
-"""for the sandbox to be set up on a busy machine, beyond the program's own time"""
+"""time beyond the program's own to set up the sandbox on a busy machine"""
 
 
 class Behaviour(NamedTuple):
-    r"""What a program did, e.g. `Behaviour("4\n", True)`."""
+    r"""Observed behaviour of a program, e.g. `Behaviour("4\n", True)`."""
 
     stdout: str
     """all that it printed; bytes that are no UTF-8 are written as escapes"""

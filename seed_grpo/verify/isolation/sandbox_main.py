@@ -43,17 +43,17 @@ _NEW_MOUNTS, _NEW_UTS, _NEW_IPC, _NEW_USER, _NEW_PIDS, _NEW_NET = (
 )  # fmt: skip
 _NOSUID, _NODEV, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 0x1000, 0x4000, 1 << 18
 _ATTRIBUTES = (ctypes.c_uint64 * 4)(1 | _NOSUID | _NODEV, 0, 0, 0)
-"""of `mount_setattr`: read-only besides, set on a tree of mounts and never cleared"""
+"""attributes for `mount_setattr`: also read-only, set on a tree of mounts and never cleared"""
 _MOUNT_SETATTR, _AT_RECURSIVE = 442, 0x8000
 _DETACH, _DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 2, 1, 38
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib", "/lib64")
 _ROOT = "/proc"
-"""where the new root is put together: it exists, and nothing that is needed lies below it"""
+"""folder in which the new root is put together: it exists, and nothing needed lies below it"""
 _C = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
-    """One request, one reply."""
+    """Answers the one request on standard input with one reply."""
     request = json.load(sys.stdin)
     os.umask(0o022)
     try:
@@ -72,7 +72,7 @@ def _call(function: str, *arguments: object) -> None:
 
 
 def _isolate() -> None:
-    """New namespaces: a process of root may make them as it is, any other is given a user namespace for it."""
+    """Makes new namespaces. A process of root may do so as it is; any other gets a user namespace for it."""
     user, group = os.geteuid(), os.getegid()
     spaces = _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | _NEW_PIDS | _NEW_NET
     _call("unshare", spaces | (_NEW_USER if user else 0))
@@ -83,7 +83,7 @@ def _isolate() -> None:
 
 
 def _make_root(program: str, text: str) -> None:
-    """A file system with the interpreter, the program and its input, in place of everything else."""
+    """Replaces all that can be seen of the file system by the interpreter, the program and its input."""
     interpreter = os.path.realpath(sys.executable)
     _call("mount", None, b"/", None, _RECURSIVE | _PRIVATE, None)
     _call("mount", b"tmpfs", _ROOT.encode(), b"tmpfs", _NOSUID | _NODEV, b"mode=755,size=4m")
@@ -165,7 +165,7 @@ def _become_program(stdout: int, seconds: float, memory_mib: int) -> None:
 
 
 def _watch(child: int, printed: int, deadline: float) -> tuple[bytes, str | None]:
-    """What a program printed until it ended, and the bound that it reached before, `time` or `output`."""
+    """Reads what a program prints until it ends; returns that, and the bound that it reached, `time` or `output`."""
     output = b""
     ended = os.pidfd_open(child)
     with selectors.DefaultSelector() as selector:

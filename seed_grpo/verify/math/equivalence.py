@@ -1,4 +1,4 @@
-r"""Whether two nodes mean the same: the relation `math`, as far as it is quickly told.
+r"""Comparison of nodes: the relation `math`, as far as it is quickly told.
 
 Consumes nodes and a `Rules`; produces True, False, or None where exact forms and values at random points leave it
 open. The relation is symmetric and reflexive. It is not transitive where benchmarks accept a written convention: 28%
@@ -35,7 +35,7 @@ from seed_grpo.verify.math.values import (
 
 
 def compare(first: Node, second: Node, rules: Rules) -> bool | None:
-    """Whether two nodes mean the same; None: neither exact forms nor values at points can tell."""
+    """Checks whether two nodes mean the same; None: neither exact forms nor values at points can tell."""
     if first == second:
         return True
     one, other = sorted((first, second), key=lambda node: ORDER.get(node[0], len(ORDER)))
@@ -63,7 +63,7 @@ def _tuples(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def _any_order(first: Node, second: Node, rules: Rules) -> bool | None:
-    """Every item has its match. Items that are equal by hash are matched first; the rest one by one."""
+    """Checks that every item has its match. Items that are equal by hash are matched first; the rest one by one."""
     items, others = list(first[1]), list(second[1])
     if "set" in (first[0], second[0]):
         items, others = list(dict.fromkeys(items)), list(dict.fromkeys(others))
@@ -83,7 +83,7 @@ def _any_order(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def _match(items: Sequence[Node], others: Sequence[Node], rules: Rules) -> bool | None:
-    """Whether items and others can be paired so that each pair means the same: a matching by augmenting paths."""
+    """Checks whether items and others can be paired with the same meaning: a matching by augmenting paths."""
     if len(items) > 40:
         return False  # by far not the same list
     verdicts = [[compare(item, other, rules) for other in others] for item in items]
@@ -108,7 +108,7 @@ def _is_perfect(allowed: Sequence[Sequence[bool]]) -> bool:
 
 
 def _one_of(container: Node, other: Node, rules: Rules) -> bool | None:
-    """{5} means 5."""
+    """Compares a set of one item with that item: {5} means 5."""
     return compare(container[1][0], other, rules) if len(container[1]) == 1 else False
 
 
@@ -146,7 +146,7 @@ def _region(region: Node, other: Node, rules: Rules) -> bool | None:
 
 
 def _assignments(first: Node, second: Node, rules: Rules) -> bool | None:
-    """The same name, or one function of two letters, and the same value."""
+    """Checks for the same name, or one function of two letters, and the same value."""
     (name, value), (other_name, other_value) = first[1], second[1]
     if name != other_name and (_function(name) is None or _function(name) != _function(other_name)):
         if any(side[0] != "expression" for side in (name, value, other_name, other_value)):
@@ -156,7 +156,7 @@ def _assignments(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def _function(name: Node) -> str | None:
-    """f of f(x) as a name; f(2) is a value, and P(A) not P(B)."""
+    """The name f of f(x); f(2) is a value, and P(A) not P(B)."""
     base = name[1][0][0][0][0] if name[0] == "expression" else ()
     if not base or base[0] != "function" or len(base[2]) != 1 or len(base[2][0]) != 1:
         return None
@@ -165,7 +165,7 @@ def _function(name: Node) -> str | None:
 
 
 def _assigned(assign: tuple[Node, Node], other: Node, rules: Rules) -> bool | None:
-    """`x = 5` means 5; as an equation it is what it says."""
+    """Compares an assignment with a value: `x = 5` means 5; as an equation it is what it says."""
     name, value = assign
     if other[0] != "equation":
         return compare(value, other, rules)
@@ -175,7 +175,7 @@ def _assigned(assign: tuple[Node, Node], other: Node, rules: Rules) -> bool | No
 
 
 def _equations(first: Node, second: Node, rules: Rules) -> bool | None:
-    """Their quotient is constant."""
+    """Checks that the quotient of two equations is constant."""
     left, right = in_one_reading(first[1], second[1])
     if left == right:
         return True
@@ -187,12 +187,12 @@ def _equations(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def _inequalities(first: Node, second: Node, rules: Rules) -> bool | None:
-    """The same sign, and forms that are equal over the coefficient that each is divided by."""
+    """Checks for the same sign, and forms that are equal over the coefficient that each is divided by."""
     return same_form(first[1][1], second[1][1], rules) if first[1][0] == second[1][0] else False
 
 
 def _system(system: Node, other: Node, rules: Rules) -> bool | None:
-    """x = 1, y = 2 means (1, 2) and 1, 2; of x_1 and x_2 the order does not matter."""
+    """Compares a system with values: x = 1, y = 2 means (1, 2) and 1, 2; of x_1 and x_2 the order does not matter."""
     values = tuple(item[1][1] for item in by_name(system[1]))
     if other[0] == "tuple" and (other[1][0], other[1][2]) != ("(", ")"):
         return False
@@ -214,14 +214,14 @@ def _matrices(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def _vector(point: Node, matrix: Node, rules: Rules) -> bool | None:
-    """A column means a point."""
+    """Compares a point with a matrix, whose one column means it."""
     if any(len(row) != 1 for row in matrix[1]) or (point[1][0], point[1][2]) != ("(", ")"):
         return False
     return _pairwise(point[1][1], [row[0] for row in matrix[1]], rules)
 
 
 def _clocks(first: Node, second: Node, rules: Rules) -> bool | None:
-    """A time without a.m. or p.m. means either."""
+    """Compares times; one without a.m. or p.m. means either."""
     return first[1][:3] == second[1][:3] and "" in (first[1][3], second[1][3])
 
 
@@ -233,18 +233,18 @@ def _clock_ratio(clock: Node, other: Node, rules: Rules) -> bool | None:
 
 
 def _dates(first: Node, second: Node, rules: Rules) -> bool | None:
-    """A date without a year means that of any."""
+    """Compares dates; one without a year means that of any year."""
     return first[1][1:] == second[1][1:] and 0 in (first[1][0], second[1][0])
 
 
 def _congruences(first: Node, second: Node, rules: Rules) -> bool | None:
-    """Residues are reduced already; what is left is the sign of the whole."""
+    """Compares congruences, whose residues are reduced already; what is left is the sign of the whole."""
     (over, modulus), (other, other_modulus) = first[1], second[1]
     return modulus == other_modulus and algebra.scale(over, Fraction(-1)) == other
 
 
 def _comma(comma: tuple[Node, Node], other: Node, rules: Rules) -> bool | None:
-    """`1,5` is read as one and a half beside a number, as a list beside a list."""
+    """Compares `1,5`, which is one and a half beside a number and a list beside a list."""
     number, listed = comma
     return compare(number if other[0] in ("number", "expression", "quantity", "percent") else listed, other, rules)
 
@@ -262,24 +262,24 @@ def _set_operations(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def _choice(choice: tuple[Node, Node], other: Node, rules: Rules) -> bool | None:
-    """`(D) 12` means D, and 12."""
+    """Compares an option with one part: `(D) 12` means D, and 12."""
     letter, value = choice
     return True if other == letter else compare(value, other, rules)
 
 
 def _choices(first: Node, second: Node, rules: Rules) -> bool | None:
-    """The same letter and the same value: one of the two alone is another test's option, or a slip."""
+    """Checks for the same letter and the same value: one of the two alone is another test's option, or a slip."""
     (letter, value), (other_letter, other_value) = first[1], second[1]
     return compare(value, other_value, rules) if letter == other_letter else False
 
 
 def _families(first: Node, second: Node, rules: Rules) -> bool | None:
-    """The same letters from the same numbers, and the same members; other letters are `parameters`'."""
+    """Checks for the same letters from the same numbers, and the same members; other letters are `parameters`'."""
     return compare(first[1][0], second[1][0], rules) if first[1][1:] == second[1][1:] else False
 
 
 def _member(family: tuple[Node, tuple[str, ...], str], other: Node, rules: Rules) -> bool | None:
-    """An answer that leaves unsaid what its letters are means what they are said to be."""
+    """Compares a family with an answer that leaves unsaid what its letters are."""
     return compare(family[0], other, rules)
 
 
@@ -347,4 +347,4 @@ RULES: dict[tuple[str, str], Rule] = {
     ("congruence", "congruence"): _congruences,
     ("date", "date"): _dates,
 }
-"""By kinds; a pair that is not in it differs."""
+"""rules by kinds; a pair that is not in it differs"""

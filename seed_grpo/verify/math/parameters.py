@@ -32,9 +32,9 @@ WITHOUT_LETTERS = ("number", "words", "string", "date", "clock", "based", "perce
 """kinds in which no letter is looked for"""
 COUNTERS = ("k", "n", "m", "l", "j")
 CONSTANTS = ("C", "K", "c", "k")
-"""of integration"""
+"""letters for a constant of integration"""
 FURTHER_CONSTANTS = ("A", "B", "D", "a", "b", "d")
-"""of a general solution that has several"""
+"""further letters of a general solution that has several"""
 MOST_PARAMETERS = 3
 PI = ("constant", "pi")
 
@@ -49,7 +49,7 @@ class _Sides(NamedTuple):
 
 
 def same_answers(first: Node, second: Node, rules: Rules) -> bool | None:
-    """Whether two answers mean the same, the names of parameters aside; None: as `compare`."""
+    """Checks whether two answers mean the same, the names of parameters aside; None: as `compare`."""
     verdict = compare(first, second, rules)
     if verdict is True or first[0] in WITHOUT_LETTERS or second[0] in WITHOUT_LETTERS:
         return verdict
@@ -118,7 +118,7 @@ def _is_parameter(sides: _Sides, one: str, other: str, count: int) -> bool:
 
 
 def _counts_turns(node: Node, name: str) -> bool:
-    """Whether a letter is in every form that has letters only as r * pi * letter, or r * letter in degrees."""
+    """Checks whether a letter is in every form that has letters only as r * pi * letter, or r * letter in degrees."""
     turns = 0
     for form, in_degrees in _forms(node):
         turn = {(("symbol", name), 1)} if in_degrees else {(("symbol", name), 1), (PI, 1)}
@@ -131,12 +131,12 @@ def _counts_turns(node: Node, name: str) -> bool:
 
 
 def _is_name_alone(form: Form, monomial: Monomial, coefficient: Fraction) -> bool:
-    """Whether a form is one letter, the x of `x = k\\pi`."""
+    """Checks whether a form is one letter, the x of `x = k\\pi`."""
     return len(form) == 1 and coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1
 
 
 def _is_of_integration(node: Node, name: str) -> bool:
-    """Whether a letter is a constant added to what has other letters, or one before functions of them."""
+    """Checks whether a letter is a constant added to what has other letters, or one before functions of them."""
     value = node[1][1] if node[0] == "assign" else node
     if value[0] not in ("expression", "equation"):
         return False
@@ -148,7 +148,7 @@ def _is_of_integration(node: Node, name: str) -> bool:
 
 
 def _is_before_function(monomial: Monomial, name: str) -> bool:
-    """Whether a term is a letter times an exponential or trigonometric function, and without it in anything else."""
+    """Checks whether a term is a letter times exponential or trigonometric functions, which are without it."""
     factors = [base for base, _ in monomial if base != ("symbol", name)]
     inside = {base: _names(((base, Fraction(1)),)) for base in factors}
     is_linear = dict(monomial).get(("symbol", name)) == 1 and not any(name in names for names in inside.values())

@@ -1,4 +1,4 @@
-r"""From the text of an answer to its parsed form.
+r"""Parsing of one answer, from its text to its parsed form.
 
 Consumes one answer as written; produces a `Parsed` whose equality is the fast half of the relation `math`: equal forms
 mean the same. Answers that the grammar does not cover keep their tidied text as form. Bounded in time and memory
@@ -36,10 +36,10 @@ _SEGMENT = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
 
 @dataclass(frozen=True)
 class Parsed:
-    """E.g. `Parsed("number", Fraction(1, 2), r"\\frac12")`; equal by kind and value."""
+    """A parsed answer, e.g. `Parsed("number", Fraction(1, 2), r"\\frac12")`; equal by kind and value."""
 
     kind: str
-    """of `seed_grpo.verify.math.forms.nodes`"""
+    """a kind of `seed_grpo.verify.math.forms.nodes`"""
     value: Hashable
     text: str = field(compare=False)
     """the tidied answer"""
@@ -51,7 +51,7 @@ class Parsed:
 
     @functools.cached_property
     def shown(self) -> str:
-        """The form for people."""
+        """The form as text for people."""
         return f"{self.kind} {show(self.kind, self.value)}"
 
 
@@ -120,7 +120,7 @@ def _without_lead(text: str) -> str:
 
 
 def same_text(first: Parsed, second: Parsed) -> bool:
-    """Whether two answers are the same words, one of them read as mathematics: `odd` and `\\text{odd}`."""
+    """Checks whether two answers are the same words, one of them read as mathematics: `odd` and `\\text{odd}`."""
     letters = first.letters
     if letters != second.letters or not re.search(r"[a-z]{2}", letters) or "\\" in letters:
         return False

@@ -1,4 +1,4 @@
-"""When two functions by cases are the same, or one and an expression.
+"""Comparison of functions by cases, with one another and with expressions.
 
 Consumes nodes and `Rules`; produces True, False, or None where values leave it open. Functions by regions are the same
 if they are defined on the same set and any two branches that overlap have the same values there: the order of the
@@ -23,7 +23,7 @@ Parts = Sequence[tuple[tuple[Piece, ...], Node]]
 
 
 def same_piecewise(first: Node, second: Node, rules: Rules, compare: Compare) -> bool | None:
-    """Of two functions by cases."""
+    """Compares two functions by cases."""
     one, other = by_region(first), by_region(second)
     if one is None or other is None:
         return _same_conditions(first[1], second[1], rules, compare) if one is other else False
@@ -37,7 +37,7 @@ def same_piecewise(first: Node, second: Node, rules: Rules, compare: Compare) ->
 
 
 def same_as_expression(function: Node, other: Node, rules: Rules, compare: Compare) -> bool | None:
-    """Of a function by cases on all of the real line and an expression."""
+    """Compares a function by cases on all of the real line with an expression."""
     found = by_region(function)
     if found is None or covered([pieces for pieces, _ in found[1]]) != regions.REALS:
         return False
@@ -45,7 +45,7 @@ def same_as_expression(function: Node, other: Node, rules: Rules, compare: Compa
 
 
 def _overlaps(name: Form, first: Parts, second: Parts, rules: Rules, compare: Compare) -> Iterator[bool | None]:
-    """Of each overlap of two branches, whether the values are the same there."""
+    """Yields, for each overlap of two branches, whether the values are the same there."""
     for pieces, value in first:
         for other_pieces, other_value in second:
             for piece in regions.intersection(pieces, other_pieces):
@@ -65,7 +65,7 @@ def _on(value: Node, name: Form, piece: Piece) -> Node:
 def _same_conditions(
     branches: Sequence[Branch], others: Sequence[Branch], rules: Rules, compare: Compare
 ) -> bool | None:
-    """Every branch has one with the same condition and the same value."""
+    """Checks that every branch has another with the same condition and the same value."""
     branches, others = _with_parity(branches), _with_parity(others)
     if len(branches) != len(others):
         return False
@@ -77,7 +77,7 @@ def _same_conditions(
 
 
 def _with_parity(branches: Sequence[Branch]) -> Sequence[Branch]:
-    """What is otherwise beside even is odd, and the reverse."""
+    """Replaces `otherwise` beside even by odd, and the reverse."""
     conditions = [condition for condition, _ in branches]
     congruences = [condition for condition in conditions if condition[0] == "congruence"]
     if (

@@ -19,7 +19,7 @@ MAX_SIZE = 1e6
 
 
 def check_reach(first: Any, second: Any) -> None:
-    """Before two values that are not quickly told apart are compared at length.
+    """Refuses two values of which one alone is out of reach, before they are compared at length.
 
     Raises:
         BoundReachedError: one of them holds a number out of reach, and the other does not.
@@ -29,14 +29,14 @@ def check_reach(first: Any, second: Any) -> None:
 
 
 def is_out_of_reach(value: Any) -> bool:
-    """Whether there is a number out of reach anywhere in a value of nodes, forms and atoms."""
+    """Checks whether there is a number out of reach anywhere in a value of nodes, forms and atoms."""
     if not isinstance(value, tuple):
         return False
     return _digits(value) > MAX_SIZE or any(map(is_out_of_reach, value))
 
 
 def _digits(atom: tuple) -> float:
-    """How many the number that an atom is has; 0 for what is no atom of these, or no number."""
+    """The number of digits of an atom that is a number; 0 for any other."""
     match atom:
         case ("power", below, above):
             return abs(_size(above) * _log(below))
@@ -50,18 +50,18 @@ def _digits(atom: tuple) -> float:
 
 
 def _size(form: Form) -> float:
-    """About |form|: infinite beyond all floating point, 0 for what is no number."""
+    """The approximate |form|: infinite beyond all floating point, 0 for what is no number."""
     exact = algebra.as_number(form)
     if exact is not None:
-        return float(abs(exact)) if abs(exact) < 10**300 else math.inf
+        return float(abs(exact)) if abs(exact) < 10**numeric.DOUBLE_DIGITS else math.inf
     value = numeric.real_value(form)
     if value is not None:
         return abs(value)
-    return math.inf if is_out_of_reach(form) or _log(form) > 300 else 0.0
+    return math.inf if is_out_of_reach(form) or _log(form) > numeric.DOUBLE_DIGITS else 0.0
 
 
 def _log(form: Form) -> float:
-    """About |log10 |form||, of one term; 0 for what is no number."""
+    """The approximate |log10 |form|| of one term; 0 for what is no number."""
     exact = algebra.as_number(form)
     if exact is not None:
         return abs(math.log10(abs(exact.numerator)) - math.log10(exact.denominator)) if exact else 0.0

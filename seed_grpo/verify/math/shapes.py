@@ -1,4 +1,4 @@
-r"""When vectors, structures and numbers in bases are the same: 2\mathbf{i} - \mathbf{j} and (2, -1), 1011_2 and 13_8.
+r"""Comparison of vectors, structures and numbers in bases: 2\mathbf{i} - \mathbf{j} and (2, -1), 1011_2 and 13_8.
 
 Consumes nodes and `Rules`; produces True, False, or None where exact forms and values at random points leave it open.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from seed_grpo.verify.math.forms import algebra, vectors
+from seed_grpo.verify.math.forms import algebra, matrices
 from seed_grpo.verify.math.forms.algebra import Form
 from seed_grpo.verify.math.forms.nodes import Node, as_form
 from seed_grpo.verify.math.values import Rules, every, same_form
@@ -26,7 +26,7 @@ def same_vectors(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def same_as_point(point: Node, vector: Node, rules: Rules) -> bool | None:
-    """2i - j means (2, -1) and (2, -1, 0), as a point or as a column."""
+    """Compares a vector with a point or a column: 2i - j means (2, -1) and (2, -1, 0)."""
     if point[0] == "tuple":
         items = point[1][1] if (point[1][0], point[1][2]) == ("(", ")") else ()
     else:
@@ -37,40 +37,45 @@ def same_as_point(point: Node, vector: Node, rules: Rules) -> bool | None:
 
 
 def same_as_plain_vector(vector: Node, form: Node, rules: Rules) -> bool | None:
-    """Beside a vector, i, j and k in plain letters are unit vectors too."""
-    found = vectors.plain_components(form[1])
+    """Compares a vector with a form, in which i, j and k in plain letters are unit vectors too."""
+    found = matrices.plain_components(form[1])
     return False if found is None else _components(vector[1], found, rules)
 
 
 def same_as_plain_point(point: Node, form: Node, rules: Rules) -> bool | None:
-    """2i - j in plain letters means (2, -1): with i and another of them there is nothing else that it could mean."""
-    found = vectors.plain_components(form[1])
+    """Compares a point with 2i - j in plain letters, which means (2, -1).
+
+    With i and another of the letters there is nothing else that it could mean.
+    """
+    found = matrices.plain_components(form[1])
     if found is None or not found[0] or not (found[1] or found[2]):
         return False
     return same_as_point(point, ("vector", found), rules)
 
 
 def same_as_vector_in_units(vector: Node, quantity: Node, rules: Rules) -> bool | None:
-    """A vector without a unit means the vector with any."""
-    found = vectors.components(quantity[1][0])
+    """Compares a vector with one in a unit; without a unit it means the vector with any."""
+    found = matrices.components(quantity[1][0])
     return False if found is None else _components(vector[1], found, rules)
 
 
 def same_as_symbol(structure: Node, form: Node, rules: Rules) -> bool | None:
-    """C_6 and Z_6 are names of the cyclic group too."""
+    """Compares a structure with a symbol: C_6 and Z_6 are names of the cyclic group too."""
     same = [form[1] == algebra.atom("symbol", f"{letter}_{structure[1][0].removeprefix('Z/')}") for letter in "CZ"]
     return len(structure[1]) == 1 and structure[1][0].startswith("Z/") and any(same)
 
 
 def same_in_bases(first: Node, second: Node, rules: Rules) -> bool | None:
-    """Digits in two bases mean the same where their values are: 1011_2 and 13_8. Digits that are not of their base
-    have no value."""
+    """Compares digits in two bases by their values, 1011_2 and 13_8; digits not of their base have none."""
     one, other = (_value_in_base(*node[1]) for node in (first, second))
     return one is not None and one == other
 
 
 def same_in_base_ten(based: Node, number: Node, rules: Rules) -> bool | None:
-    """42_{10} means 42. In another base a plain number does not: 42 is what is to be written as 52_8."""
+    """Compares digits in a base with a number: 42_{10} means 42.
+
+    In another base they do not mean a plain number: 42 is what was to be converted to 52_8.
+    """
     return based[1][1] == "10" and _value_in_base(*based[1]) == algebra.as_number(as_form(number))
 
 
@@ -92,4 +97,4 @@ SHAPES: dict[tuple[str, str], Callable[[Node, Node, Rules], bool | None]] = {
     ("based", "based"): same_in_bases,
     ("based", "number"): same_in_base_ten,
 }
-"""By kinds, in the order of `seed_grpo.verify.math.equivalence`."""
+"""rules by kinds, in the order of `seed_grpo.verify.math.equivalence`"""

@@ -14,11 +14,11 @@ import re
 from seed_grpo.verify.extract import CONTROL_TOKEN, last_number
 
 MAX_RESULTS = 16
-"""of one completion, the first ones: the i-th is compared with the i-th of another"""
+"""results of one completion, the first ones: the i-th is compared with the i-th of another"""
 MAX_REASONING_CHARS = 20_000
-"""from the beginning, that are looked at"""
+"""characters from the beginning that are looked at"""
 MAX_RESULT_CHARS = 100
-"""of a right-hand side; a longer one is no result"""
+"""characters of a right-hand side; a longer one is no result"""
 
 _LIST_MARK = re.compile(r"(?im)^[ \t*#>]{0,9}(?:step[ \t]{0,3})?\d{1,2}[.):](?=[ \t*]+\S)")
 """`1. `, `Step 2: `: the number of a step is no result"""
@@ -31,7 +31,7 @@ _RIGHT_SIDE_END = re.compile(
 
 
 def intermediate_results(text: str, answer: str | None) -> tuple[str, ...]:
-    r"""What a completion states before its final answer, at most `MAX_RESULTS`, in order.
+    r"""Results that a completion states before its final answer, at most `MAX_RESULTS`, in order.
 
     `47+5=52. Then 52+80=132, so \boxed{132}` gives `("52", "132")`.
 

@@ -1,4 +1,4 @@
-"""The last word on what the quick means leave open, with many digits. Only for the bounded process.
+"""The last word on comparisons that the quick means leave open, with many digits. Only for the bounded process.
 
 Consumes two answers as text and reads them with our own grammar. Two expressions are equal if they agree at every point
 at which both are real, first to 30 digits and then to 185 or more; `seed_grpo.verify.math.forms.points` has the points.
@@ -40,7 +40,7 @@ FEWEST_RATIOS = 3
 ROUNDING = 15
 """last digits of a value that may be rounding"""
 REFUSALS = (TypeError, ValueError, ArithmeticError, NotImplementedError, AttributeError)
-"""by which sympy says that an expression makes no sense to it"""
+"""errors by which sympy says that an expression makes no sense to it"""
 
 _SYMPY_FUNCTIONS: dict[str, Callable] = {
     "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "cot": sympy.cot, "sec": sympy.sec, "csc": sympy.csc,
@@ -69,25 +69,25 @@ class Pair(NamedTuple):
 
     @property
     def apart(self) -> bool:
-        """Whether they are seen to differ."""
+        """Checks whether they are seen to differ."""
         return bool(abs(self.first.value - self.second.value) > self.first.error + self.second.error)
 
     @property
     def known(self) -> bool:
-        """Whether both are known well enough for their agreement to say something; tan(pi/2) never is."""
+        """Checks whether both are known well enough for their agreement to say something; tan(pi/2) never is."""
         size = max(1, abs(self.first.value), abs(self.second.value))
         return bool(self.first.error + self.second.error <= KNOWN * size)
 
 
 def same(first: str, second: str, decimal_digits: int, relative: float) -> bool:
-    """Whether two answers mean the same by the relation `math`; what cannot be shown is not the same."""
+    """Checks whether two answers mean the same by the relation `math`; what cannot be shown is not the same."""
     rules = Rules(decimal_digits, relative, equal, proportional)
     one, other = parse_answer(first), parse_answer(second)
     return bool(same_answers((one.kind, one.value), (other.kind, other.value), rules))
 
 
 def equal(first: Form, second: Form) -> bool:
-    """Whether two expressions have the same value wherever both have one."""
+    """Checks whether two expressions have the same value wherever both have one."""
     try:
         seen = 0
         for point, pair in _pairs(first, second):
@@ -102,7 +102,7 @@ def equal(first: Form, second: Form) -> bool:
 
 
 def proportional(first: Form, second: Form) -> bool:
-    """Whether the quotient of two expressions is a constant."""
+    """Checks whether the quotient of two expressions is a constant."""
     try:
         with mpmath.workdps(DIGITS):
             ratios = []
@@ -120,7 +120,7 @@ def proportional(first: Form, second: Form) -> bool:
 
 
 def _has_operators(first: Form, second: Form) -> bool:
-    """Whether sympy may know what no point shows: an integral without bounds, a series of letters."""
+    """Checks whether sympy may know what no point shows: an integral without bounds, a series of letters."""
     return bool(contents(first).operators | contents(second).operators)
 
 
@@ -146,14 +146,16 @@ def _pairs(first: Form, second: Form) -> Iterator[tuple[Point, Pair]]:
 
 
 def _pair(first: Form, second: Form, point: Point, digits: int) -> Pair | None:
-    """None where one of them has no value."""
+    """The values of both at a point; None where one of them has no value."""
     one, other = _value(first, point, digits), _value(second, point, digits)
     return None if one is None or other is None else Pair(one, other)
 
 
 def _holds(first: Form, second: Form, point: Point, pair: Pair) -> bool:
-    """Whether what agrees to 30 digits does so to many more than are lost on the way, so that nothing but equality is
-    left: a difference that large terms hide, as in (10^80 + 1)^(1/2) - 10^40, comes out."""
+    """Checks whether values that agree to 30 digits do so to many more than are lost on the way.
+
+    Then nothing but equality is left: a difference that large terms hide, as in (10^80 + 1)^(1/2) - 10^40, comes out.
+    """
     with mpmath.workdps(DIGITS):
         size = max(1, abs(pair.first.value), abs(pair.second.value))
         lost = max(pair.first.error, pair.second.error) / size * mpmath.mpf(10) ** (DIGITS - ROUNDING)
@@ -182,7 +184,7 @@ def _number(value: Fraction) -> mpmath.mpc:
 
 @functools.lru_cache(maxsize=8)
 def _arithmetic(digits: int) -> Arithmetic:
-    """Arithmetic of that many digits, which must also be those of mpmath wherever it is used."""
+    """The arithmetic of that many digits, to which mpmath must be set wherever it is used."""
     ten = mpmath.mpf(10)
     return Arithmetic(
         number=_number,
@@ -232,7 +234,7 @@ def build(form: Form) -> sympy.Expr:
 def _power(base: Atom, exponent: sympy.Rational) -> sympy.Expr:
     built = _atom(base)
     if exponent.q % 2 and exponent.q > 1 and built.is_number and built.is_real and built.is_negative:
-        return (-1) ** (exponent.p % 2) * (-built) ** exponent  # the real root, as in `seed_grpo.verify.math.forms.algebra`
+        return (-1) ** (exponent.p % 2) * (-built) ** exponent  # the real root, as `algebra` has it
     return built**exponent
 
 

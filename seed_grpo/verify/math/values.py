@@ -1,4 +1,4 @@
-"""When two values are the same: numbers, expressions, percentages, quantities, ratios.
+"""Comparison of values: numbers, expressions, percentages, quantities, ratios.
 
 Consumes nodes of values and `Rules`; produces True, False, or None where exact forms and values at random points leave
 it open. Numbers are exact: 1/3 is not 0.333. `Rules` say when a decimal stands for what it is the beginning of.
@@ -19,16 +19,16 @@ from seed_grpo.verify.math.forms.units import DEGREE, RADIAN, RADIANS, read_unit
 FLOAT_DIGITS = 15
 """significant digits of a decimal that are looked at: a double holds no more"""
 MOST_DIGITS = 40
-"""of a decimal as somebody writes it; 1 - 1/2^100 is a decimal of 100"""
+"""digits of a decimal as somebody writes it; 1 - 1/2^100 is a decimal of 100"""
 
 
 def undecided(first: Form, second: Form) -> bool | None:
-    """In process: nobody is asked."""
+    """Leaves it open, since in process there is no oracle."""
     return None
 
 
 class Rules(NamedTuple):
-    """When two different numbers count as the same, and what decides where the quick means do not."""
+    """Settings by which different numbers count as the same, and oracles for what the quick means leave open."""
 
     decimal_digits: int = 12
     """a decimal of at least this many significant digits means every number that begins with its digits, to one unit
@@ -36,13 +36,13 @@ class Rules(NamedTuple):
     relative: float = 0.0
     """numbers that differ by at most this fraction of the larger are the same; Minerva's benchmark takes 0.01"""
     equal: Callable[[Form, Form], bool | None] = undecided
-    """whether two expressions that agree at points, or have no value there, are equal"""
+    """oracle for two expressions that agree at points, or have no value there: are they equal?"""
     proportional: Callable[[Form, Form], bool | None] = undecided
-    """whether their quotient is constant, positive or not"""
+    """oracle for two expressions: is their quotient a constant, positive or not?"""
 
 
 def same_form(first: Form, second: Form, rules: Rules) -> bool | None:
-    """Of two expressions."""
+    """Compares two expressions."""
     if first == second:
         return True
     exact, other_exact = algebra.as_number(first), algebra.as_number(second)
@@ -67,7 +67,7 @@ def same_form(first: Form, second: Form, rules: Rules) -> bool | None:
 
 
 def _near(first: Fraction, second: Fraction, decimals: Sequence[Fraction], rules: Rules) -> bool:
-    """Whether two numbers count as the same.
+    """Checks whether two numbers count as the same.
 
     Args:
         decimals: those of the two that are exact, and so may be decimals as they were written.
@@ -115,14 +115,14 @@ def same_percents(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def same_as_percent(percent: Node, other: Node, rules: Rules) -> bool | None:
-    """28% means 28, as benchmarks have it, and 0.28, which it is."""
+    """Compares a percentage with a value: 28% means 28, as benchmarks have it, and 0.28, which it is."""
     form = as_form(other)
     hundredth = algebra.scale(percent[1], Fraction(1, 100))
     return some((same_form(percent[1], form, rules), same_form(hundredth, form, rules)))
 
 
 def same_as_quantity(quantity: Node, other: Node, rules: Rules) -> bool | None:
-    """A value without a unit means the value with any; an angle's is in degrees or in radians."""
+    """Compares a quantity with a bare value, which may have any unit; an angle's is in degrees or in radians."""
     form, unit = quantity[1]
     verdicts = [same_form(form, as_form(other), rules)]
     if unit == DEGREE:
@@ -135,7 +135,7 @@ def same_as_quantity(quantity: Node, other: Node, rules: Rules) -> bool | None:
 
 
 def _number_in_radians(form: Form) -> Form:
-    r"""180^\\circ - 2\\alpha with its number alone in radians: the letters may be in them already."""
+    r"""The form of 180^\\circ - 2\\alpha with its number alone in radians: the letters may be in them already."""
     return algebra.add(*(algebra.mul((term,), RADIANS) if not names.symbols((term,)) else (term,) for term in form))
 
 
@@ -160,7 +160,7 @@ def same_quantities(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def same_as_ratio(ratio: Node, other: Node, rules: Rules) -> bool | None:
-    """3:4 means 3/4."""
+    """Compares a ratio with a value: 3:4 means 3/4."""
     if len(ratio[1]) != 2 or not ratio[1][1]:
         return False
     return same_form(algebra.power(ratio[1][1], algebra.number(-1)), as_form(other), rules)
@@ -173,12 +173,12 @@ def same_ratios(first: Node, second: Node, rules: Rules) -> bool | None:
 
 
 def some(verdicts: Sequence[bool | None]) -> bool | None:
-    """Of readings of which one is enough."""
+    """The verdict on readings of which one is enough."""
     return True if True in verdicts else None if None in verdicts else False
 
 
 def every(verdicts: Iterable[bool | None]) -> bool | None:
-    """Of parts that must all be the same."""
+    """The verdict on parts that must all be the same."""
     result: bool | None = True
     for verdict in verdicts:
         if verdict is False:

@@ -29,24 +29,24 @@ class Relation:
     parse: Callable[[str], Parsed]
     """text to form; raises BoundReachedError"""
     compare: Callable[[Parsed, Parsed, Rules], bool | None]
-    """of two different forms whether they mean the same; None: cannot tell; raises BoundReachedError"""
+    """two different forms to whether they mean the same; None: cannot tell; raises BoundReachedError"""
     oracle: str | None
     """`module:function` of two texts and the rules' numbers, for what `compare` cannot tell; None: it always can"""
 
 
 def parse_exact(text: str) -> Parsed:
-    """The text itself, white space at the ends and its amount aside."""
+    """The text itself as a form, apart from the amount of white space."""
     written = " ".join(text.split())
     return Parsed("string", written, written)
 
 
 def never(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
-    """Different forms are different answers."""
+    """Compares two different forms, which are different answers."""
     return False
 
 
 def compare_math(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
-    """Whether two different parsed forms mean the same, as far as that is quickly told.
+    """Checks whether two different parsed forms mean the same, as far as that is quickly told.
 
     Raises:
         BoundReachedError: it is not, and one of the two holds a number out of reach.
@@ -59,13 +59,13 @@ def compare_math(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
 
 
 def code_relation(config: VerifierConfig) -> Relation:
-    """Programs mean the same if they behave alike on `verifier.code_inputs`."""
+    """The relation by which programs mean the same if they behave alike on `verifier.code_inputs`."""
     programs = Programs(config.code_inputs, config.judge_timeout, config.memory_mib)
     return Relation(programs.parse, never, None)
 
 
 def text_relation(config: VerifierConfig) -> Relation:
-    """Texts mean the same if the model `verifier.text_model` says so."""
+    """The relation by which texts mean the same if the model `verifier.text_model` says so."""
     assert config.text_model is not None  # the configuration says so
     return Relation(parse_text, METHODS[config.text_method](config.text_model, config.text_threshold).compare, None)
 
@@ -76,14 +76,14 @@ RELATIONS: dict[str, Relation | Callable[[VerifierConfig], Relation]] = {
     "code": code_relation,
     "text": text_relation,
 }
-"""By `verifier.relation`."""
+"""relations by `verifier.relation`"""
 
 
 def relation_of(config: VerifierConfig) -> Relation:
     """The relation that a configuration asks for.
 
     Raises:
-        VerifierError: this machine cannot have it.
+        VerifierError: this machine cannot run it.
     """
     relation = RELATIONS[config.relation]
     return relation if isinstance(relation, Relation) else relation(config)

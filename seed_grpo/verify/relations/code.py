@@ -5,9 +5,9 @@ succeeds, and what it prints, white space at the ends of lines aside. Equal valu
 of G programs takes G runs on each input and no comparison of pairs. The reference answer is a program too.
 
 This is the one place where what a model wrote is run, by the user's choice of this relation alone, and only in the
-sandbox of `seed_grpo.verify.isolation.sandbox`; that file says what holds there. A program that takes too long has no form, and
-its verdict is `timed_out`; one that is too long itself or prints too much is out of proportion. One that the bound on
-memory stops has failed like any that raises: the two cannot be told apart from outside.
+sandbox of `seed_grpo.verify.isolation.sandbox`; that file says what holds there. A program that takes too long has no
+form, and its verdict is `timed_out`; one that is too long itself or prints too much is out of proportion. One that the
+bound on memory stops has failed like any that raises: the two cannot be told apart from outside.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from seed_grpo.verify.math.parse import Parsed
 
 MAX_PROGRAM_CHARS = 20_000
 SHOWN_CHARS = 40
-"""of an output, as evidence; all of it is in its digest"""
+"""characters of an output that are shown as evidence; all of it is in its digest"""
 START_SECONDS = 60.0
-"""for the trial run, on a busy machine"""
+"""time for the trial run on a busy machine"""
 
 
 class Programs:
@@ -59,7 +59,7 @@ class Programs:
             )
 
     def parse(self, text: str) -> Parsed:
-        """What a program does on every input, as a form.
+        """The behaviour of a program on every input, as a form.
 
         Raises:
             OutOfTimeError: it takes too long.

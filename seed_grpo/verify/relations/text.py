@@ -7,7 +7,7 @@ Consumes two texts; produces whether they mean the same, by one of
                 al. 2023 (arXiv 2302.09664) and Farquhar et al. 2024 form meaning classes
 
 Symmetric and reflexive, not transitive: classes are connected components, so a chain of close texts is one class. The
-model runs on the CPU of the process that judges. The work is bounded: texts by `limits.MAX_CHARS` and cut at
+model runs on the CPU of the process that judges. The work is bounded: texts by `bounds.MAX_CHARS` and cut at
 `MAX_TOKENS`, each embedded once, each pair asked once a direction. Answers are compared alone, where Kuhn et al. put
 the question before each.
 """
@@ -18,7 +18,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from seed_grpo.errors import VerifierError
-from seed_grpo.verify.isolation.bounds import check_length
+from seed_grpo.verify.isolation.bounds import REMEMBERED, check_length
 from seed_grpo.verify.math.parse import Parsed
 from seed_grpo.verify.math.values import Rules
 
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 MAX_TOKENS = 256
-"""of a text, or of the two of a pair"""
-REMEMBERED = 10_000
-"""embeddings, and pairs in one direction"""
+"""tokens of a text, or of both texts of a pair"""
 
 
 def parse_text(text: str) -> Parsed:
@@ -69,7 +67,7 @@ class _Model:
         self._max_tokens = min(MAX_TOKENS, getattr(self.model.config, "max_position_embeddings", MAX_TOKENS))
 
     def __call__(self, *texts: str) -> Any:
-        """What the model makes of a text, or of a pair; None where the tokenizer finds no token in it."""
+        """The output of the model for a text or a pair; None where the tokenizer finds no token in it."""
         import torch
 
         tokens = self.tokenizer(*texts, truncation=True, max_length=self._max_tokens, return_tensors="pt")
@@ -91,11 +89,11 @@ class Embedding:
         self._embed = functools.lru_cache(REMEMBERED)(self._embed_anew)
 
     def compare(self, first: Parsed, second: Parsed, rules: Rules) -> bool:
-        """Whether two texts mean the same; where an embedding is not finite they do not."""
+        """Checks whether two texts mean the same; where an embedding is not finite they do not."""
         return float(self._embed(first.text) @ self._embed(second.text)) >= self._threshold
 
     def _embed_anew(self, text: str) -> torch.Tensor:
-        """[H], of length 1; of a text without tokens zero, which is close to nothing."""
+        """The embedding [H] of length 1; zero for a text without tokens, which is close to nothing."""
         import torch
 
         output = self._model(text)
@@ -126,7 +124,7 @@ class Entailment:
         self._entails = functools.lru_cache(REMEMBERED)(self._entails_anew)
 
     def compare(self, first: Parsed, second: Parsed, rules: Rules) -> bool:
-        """Whether each of two texts entails the other."""
+        """Checks whether each of two texts entails the other."""
         pairs = ((first.text, second.text), (second.text, first.text))
         return all(self._entails(*pair) >= self._threshold for pair in pairs)
 
@@ -137,4 +135,4 @@ class Entailment:
 
 
 METHODS: dict[str, type[Embedding] | type[Entailment]] = {"embedding": Embedding, "entailment": Entailment}
-"""By `verifier.text_method`."""
+"""classes by `verifier.text_method`"""

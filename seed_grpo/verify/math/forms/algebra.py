@@ -10,15 +10,24 @@ A form is a sorted tuple of (monomial, coefficient); a monomial is a sorted tupl
 
 Rationals, surds, polynomials and their products are canonical: their forms are equal exactly when they are.
 Quotients by sums and nested roots are not reduced further; there equal values may have different forms. Sizes and
-work are bounded by `seed_grpo.verify.isolation.bounds`; nothing here is evaluated to floating point and nothing is text.
+work are bounded by `bounds`; nothing here is evaluated to floating point, and nothing is text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import comb, isqrt
 
-from seed_grpo.verify.isolation.bounds import MAX_BITS, MAX_TERMS, BoundReachedError, sort_key, spend
+from seed_grpo.verify.isolation.bounds import (
+    MAX_BITS,
+    MAX_FACTORIAL,
+    MAX_FACTORS,
+    MAX_TERMS,
+    BoundReachedError,
+    sort_key,
+    spend,
+)
 
 Atom = tuple
 Monomial = tuple[tuple[Atom, Fraction], ...]
@@ -36,7 +45,7 @@ def number(value: Fraction | int) -> Form:
 
 
 def _bounded(value: Fraction) -> Fraction:
-    """The value, which is what all arithmetic on rationals goes through."""
+    """Checks and counts a rational number; all arithmetic goes through this."""
     bits = _bits(value)
     if bits > MAX_BITS:
         raise BoundReachedError(f"a number has over {MAX_BITS} bits")
@@ -90,8 +99,24 @@ def mul(first: Form, second: Form) -> Form:
     return add(*terms)
 
 
+def map_atoms(form: Form, image: Callable[[Atom], Form]) -> Form:
+    """The form calculated again with the image of every atom in its place.
+
+    An image that should change what is inside of an atom calls this for the inner forms.
+    """
+    terms = []
+    for monomial, coefficient in form:
+        term = number(coefficient)
+        for base, exponent in monomial:
+            term = mul(term, power(image(base), number(exponent)))
+        terms.append(term)
+    return add(*terms)
+
+
 def power(base: Form, exponent: Form) -> Form:
-    """base ** exponent. A rational number to a rational power is reduced, a sum is expanded where that stays small.
+    """The power base ** exponent.
+
+    A rational number to a rational power is reduced; a sum is expanded where that stays small.
 
     Raises:
         ZeroDivisionError: zero to a power that is not positive.
@@ -120,7 +145,7 @@ def power(base: Form, exponent: Form) -> Form:
 
 
 def _power_with_letters(base: Form, exponent: Form) -> Form:
-    """base ** exponent, a product of one power for each factor of the base and each term of the exponent.
+    """The power base ** exponent, a product of one power for each factor of the base and each term of the exponent.
 
     Only by laws that hold for every value: b^(m + n) = b^m b^n, b^(2m) = (b^m)^2, (-6)^m = (-1)^m 2^m 3^m, and for a
     real m and a positive number b^(m/2) = (b^m)^(1/2). That (ab)^m is a^m b^m holds for positive values alone.
@@ -143,7 +168,7 @@ def _power_with_letters(base: Form, exponent: Form) -> Form:
 
 
 def _positive_factors(base: Form) -> list[tuple[Form, Fraction]] | None:
-    """Numbers and their exponents, the product of which the base is, and -1 if it is negative; None: it has letters."""
+    """Numbers with exponents whose product is the base, and -1 if it is negative; None: it has letters."""
     ((monomial, coefficient),) = base
     if any(not is_positive(each) or each[0] == "power" for each, _ in monomial):
         return None
@@ -158,7 +183,7 @@ def _positive_factors(base: Form) -> list[tuple[Form, Fraction]] | None:
 
 
 def _power_of_part(base: Form, monomial: Monomial, coefficient: Fraction, is_positive_number: bool) -> Form | None:
-    """base ** (coefficient * monomial); None where the root of what may be negative would be taken."""
+    """The power base ** (coefficient * monomial); None where the root of what may be negative would be taken."""
     if not monomial:
         is_letter = len(base) == 1 and base[0][1] > 0 and all(each[0] == "symbol" for each, _ in base[0][0])
         is_safe = coefficient.denominator == 1 or is_positive_number or is_letter
@@ -172,7 +197,7 @@ def _power_of_part(base: Form, monomial: Monomial, coefficient: Fraction, is_pos
 
 
 def is_positive(base: Atom) -> bool:
-    """Whether an atom is a positive number whatever letters stand for, as 2^x is."""
+    """Checks whether an atom is a positive number whatever letters stand for, as 2^x is."""
     if base[0] == "power":
         _, below, above = base
         is_positive_number = len(below) == 1 and below[0][1] > 0 and all(is_positive(each) for each, _ in below[0][0])
@@ -181,7 +206,7 @@ def is_positive(base: Atom) -> bool:
 
 
 def _is_real(monomial: Monomial) -> bool:
-    """Whether a product is real for real letters, as far as that is plain."""
+    """Checks whether a product is real for real letters, as far as that is plain."""
     return all(base[0] in ("symbol", "prime") or base in POSITIVE for base, _ in monomial) and all(
         exponent.denominator == 1 or base[0] != "symbol" for base, exponent in monomial
     )
@@ -212,7 +237,7 @@ def _times(exponents: dict[Atom, Fraction], others: dict[Atom, Fraction]) -> dic
 
 
 def is_huge(form: Form) -> bool:
-    """Whether a term is a number out of all reach: a power or a factorial that was too large to be worked out."""
+    """Checks whether a term is a number out of all reach: a power or a factorial too large to be worked out."""
     if len(form) != 1 or _bits(form[0][1]) > 64:
         return False
     for base, exponent in form[0][0]:
@@ -220,17 +245,17 @@ def is_huge(form: Form) -> bool:
             case ("power", below, above) if as_number(below) is not None:
                 if (as_number(above) or (1 if is_huge(above) else 0)) * exponent > 0:
                     return True
-            case ("call", "factorial", inside) if (as_number(inside) or 0) > 1000 and exponent > 0:
+            case ("call", "factorial", inside) if (as_number(inside) or 0) > 2 * MAX_FACTORIAL and exponent > 0:
                 return True
             case ("function", "binomial", (above, below)) if exponent > 0:
                 total, chosen = as_number(above) or 0, as_number(below) or 0
-                if min(chosen, total - chosen) > 500:
+                if min(chosen, total - chosen) > MAX_FACTORS:
                     return True
     return False
 
 
 def _raised(base: Form, exponent: Fraction) -> Form:
-    """base ** exponent as one atom."""
+    """The power base ** exponent as one atom."""
     return ((((("sum", base), exponent),), Fraction(1)),)
 
 

@@ -1,4 +1,4 @@
-r"""Functions of one argument: how they are written, and how they are read into forms.
+r"""Functions of one argument: their written names, and the forms that they are read into.
 
 Consumes names as people write them (`cosec`, `tg`, `arsinh`, `asinh`); produces forms. Few calls stay atoms: the
 others are written with them, `coth x` as 1/tanh x and `arcsec x` as arccos 1/x, so that they are equal by hash. The
@@ -23,7 +23,7 @@ _SHORT = {
 
 
 def _inverses() -> dict[str, str]:
-    """arcsin and asin, arcsinh, arsinh, asinh and argsinh, of every function and of its further names."""
+    """Names of inverse functions: arcsin and asin; arcsinh, arsinh, asinh and argsinh."""
     names = {}
     for name in (*_CIRCULAR, *_HYPERBOLIC, *_SHORT):
         known = _SHORT.get(name, name)
@@ -41,7 +41,7 @@ NAMES: dict[str, str] = {
     **{name.capitalize(): name for name in _CIRCULAR},
     **{f"Arc{name}": f"arc{name}" for name in _CIRCULAR},
 }  # fmt: skip
-"""as written to the name that `call` knows"""
+"""names as written, to those that `call` knows"""
 ONLY_COMMANDS = ("sh", "ch", "th", "cth", "lb")
 """names that as plain words are something else"""
 ONLY_BEFORE_BRACKETS = (
@@ -54,9 +54,9 @@ INVERSES = {
     **{f"arc{name}": name for name in (*_CIRCULAR, *_HYPERBOLIC)},
     **{"ln": "exp", "log": "exp", "exp": "ln", "lg": "power of 10", "lb": "power of 2"},
 }
-"""what a name means with the exponent -1, which makes no reciprocal of it"""
+"""names to what they mean with the exponent -1, which makes no reciprocal of them"""
 LOGARITHMS = {"ln": None, "log": None, "lg": 10, "lb": 2}
-"""to their bases, None for e"""
+"""logarithms to their bases, None for e"""
 GAUGED = ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")
 """atoms whose value is asked for by itself, as in sin x = 3/5"""
 
@@ -74,7 +74,7 @@ def call(name: str, argument: Form) -> Form:
 
 
 def logarithm(argument: Form, base: Form | None = None) -> Form:
-    """ln 1 = 0 and ln e^x = x are exact; everything else stays a call."""
+    """The logarithm: ln 1 = 0 and ln e^x = x are exact; everything else stays a call."""
     if base is not None:
         return algebra.mul(logarithm(argument), algebra.power(logarithm(base), algebra.number(-1)))
     if argument == algebra.number(1):
@@ -91,7 +91,7 @@ def exponential(argument: Form) -> Form:
 
 
 def _over(name: str) -> Callable[[Form], Form]:
-    """1 over the function."""
+    """The function that is 1 over a named one."""
     return lambda form: algebra.power(call(name, form), algebra.number(-1))
 
 

@@ -1,6 +1,6 @@
-r"""Contents of a form: letters, i, operators, and where its value may have a corner or stop being real.
+r"""Contents of a form: letters, i, operators, and places where its value may have a corner or stop being real.
 
-Consumes forms of `seed_grpo.verify.math.forms.algebra`; produces a `Contents`, remembered by form. Nothing is calculated.
+Consumes forms of `algebra`; produces a `Contents`, remembered by form. Nothing is calculated.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from seed_grpo.verify.isolation.bounds import REMEMBERED_FORMS
 from seed_grpo.verify.math.forms import algebra
 from seed_grpo.verify.math.forms.algebra import Atom, Form
 
@@ -22,14 +23,14 @@ OPAQUE_CALLS = ("floor", "re", "im", "arg")
 
 
 class Contents(NamedTuple):
-    """E.g. of `|x - 3| + i`: the name x, imaginary, and a switch x - 3."""
+    """Contents of a form, e.g. of `|x - 3| + i`: the name x, imaginary, and a switch x - 3."""
 
     names: frozenset[str] = frozenset()
     """letters, and the text of each atom that is a letter by itself"""
     imaginary: bool = False
-    """whether i occurs"""
+    """true if i occurs"""
     operators: frozenset[str] = frozenset()
-    """of `OPERATORS`"""
+    """those of `OPERATORS` that occur"""
     switches: frozenset[tuple[str, Form]] = frozenset()
     """forms that change their sign where the value has a "corner" or where it stops being real, the end of its
     "domain"; or their "slope" where a root has a corner"""
@@ -40,7 +41,7 @@ class Contents(NamedTuple):
 NOTHING = Contents()
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(REMEMBERED_FORMS)
 def contents(form: Form) -> Contents:
     """Everything that occurs in a form, in every depth."""
     found = NOTHING
@@ -53,7 +54,7 @@ def contents(form: Form) -> Contents:
 
 
 def is_opaque(base: Atom) -> bool:
-    """Whether an atom is a letter by itself: f(x), a step, an operator on one of these."""
+    """Checks whether an atom is a letter by itself: f(x), a step, an operator on one of these."""
     if base[0] == "call":
         return base[1] in OPAQUE_CALLS
     if base[0] != "function" or base[1] in EVALUATED:
@@ -62,7 +63,7 @@ def is_opaque(base: Atom) -> bool:
 
 
 def is_atom_text(name: str) -> bool:
-    """Whether a name is the text of an atom that is a letter by itself, and not a letter."""
+    """Checks whether a name is the text of an atom that is a letter by itself, and not a letter."""
     return name.startswith("(")
 
 

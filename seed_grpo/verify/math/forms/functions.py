@@ -10,14 +10,10 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from seed_grpo.verify.isolation.bounds import sort_key
+from seed_grpo.verify.isolation.bounds import MAX_FACTORIAL, MAX_FACTORS, sort_key
 from seed_grpo.verify.math.forms import algebra, numeric
 from seed_grpo.verify.math.forms.algebra import Atom, Form, Monomial
 from seed_grpo.verify.math.forms.contents import contents
-
-LARGEST_FACTORIAL = 500
-MOST_FACTORS = 500
-"""of a binomial, over the factors of its denominator"""
 
 
 def gcd(forms: Sequence[Form]) -> Form:
@@ -112,7 +108,7 @@ def maximum(forms: Sequence[Form]) -> Form:
 
 
 def _extreme(name: str, forms: Sequence[Form]) -> Form:
-    """Whatever a constant difference decides is decided; the rest stays."""
+    """The minimum or maximum, as far as constant differences decide; the rest stays."""
     kept: list[Form] = []
     for form in [part for argument in forms for part in _parts(name, argument)]:
         for index, other in enumerate(kept):
@@ -148,7 +144,7 @@ def floor(forms: Sequence[Form]) -> Form:
 
 
 def _is_off_step(value: float) -> bool:
-    """Whether a double is far enough from every whole number to tell between which two it lies."""
+    """Checks whether a double is far enough from every whole number to tell between which two it lies."""
     return abs(value) <= 1e9 and abs(value - round(value)) >= 1e-6
 
 
@@ -174,15 +170,15 @@ def factorial(form: Form) -> Form:
     value = _natural(form)
     if value is None:
         return algebra.atom("call", "factorial", form)
-    if value > LARGEST_FACTORIAL:
+    if value > MAX_FACTORIAL:
         return algebra.atom("call", "factorial", form)
     return algebra.number(math.factorial(value))
 
 
 def double_factorial(form: Form) -> Form:
-    """n (n - 2) (n - 4) ... down to 1 or 2."""
+    """The product n (n - 2) (n - 4) ... down to 1 or 2."""
     value = _natural(form)
-    if value is None or value > LARGEST_FACTORIAL:
+    if value is None or value > MAX_FACTORIAL:
         return algebra.atom("call", "factorial2", form)
     return algebra.number(math.prod(range(value, 0, -2)))
 
@@ -191,19 +187,19 @@ def binomial(above: Form, below: Form) -> Form:
     total, chosen = _natural(above), _natural(below)
     if total is None or chosen is None:
         return algebra.atom("function", "binomial", (above, below))
-    if min(chosen, total - chosen) > MOST_FACTORS or total > 10**6:
+    if min(chosen, total - chosen) > MAX_FACTORS or total > 10**6:
         return algebra.atom("function", "binomial", (above, below))
     return algebra.number(math.comb(total, chosen))
 
 
 def permutations(above: Form, below: Form) -> Form:
-    """n! / (n - k)!, the number of arrangements of k out of n."""
+    """The value of n! / (n - k)!, the number of arrangements of k out of n."""
     rest = algebra.add(above, algebra.scale(below, Fraction(-1)))
     return algebra.mul(factorial(above), algebra.power(factorial(rest), algebra.number(-1)))
 
 
 def absolute(form: Form) -> Form:
-    """Without its sign where it is real; |2x| is 2|x|, |xy| is |x||y|, and |x - y| is |y - x|."""
+    """The absolute value, without its sign where it is real; |2x| is 2|x|, |xy| is |x||y|, and |x - y| is |y - x|."""
     known = numeric.sign(form)
     if known is not None:
         return algebra.scale(form, Fraction(known))
@@ -225,7 +221,7 @@ def _size(base: Atom) -> Form:
 
 
 def sign(form: Form) -> Form:
-    """-1, 0 or 1 where it is known."""
+    """The sign -1, 0 or 1 where it is known."""
     known = numeric.sign(form)
     return algebra.atom("call", "sgn", form) if known is None else algebra.number(known)
 
@@ -267,4 +263,4 @@ def arctan2(forms: Sequence[Form]) -> Form:
 FUNCTIONS = {
     "gcd": gcd, "lcm": lcm, "min": minimum, "max": maximum, "floor": floor, "ceil": ceiling, "atan2": arctan2,
 }  # fmt: skip
-"""By name, of a list of forms."""
+"""functions of a list of forms, by name"""

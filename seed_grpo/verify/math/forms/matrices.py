@@ -1,19 +1,26 @@
-"""Matrices as rows of nodes: sums, multiples, products.
+r"""Matrices and vectors: sums, multiples, products; 2\mathbf{i} - \mathbf{j} is (2, -1), and (2, -1, 0).
 
-Consumes and produces rows; whatever has to be calculated with must be an expression.
+A matrix is rows of nodes, of which those that are calculated with must be expressions. A vector is a form, a sum of
+unit vectors. An i that is set as a vector is one where every term has exactly one such letter; else, as in
+3 + 2\mathbf{i}, it is the imaginary unit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from seed_grpo.verify.isolation.bounds import MAX_ITEMS, BoundReachedError, GrammarError
-from seed_grpo.verify.math.forms import algebra
-from seed_grpo.verify.math.forms.algebra import Form
+from seed_grpo.verify.math.forms import algebra, names
+from seed_grpo.verify.math.forms.algebra import Atom, Form
 from seed_grpo.verify.math.forms.nodes import Node, as_form, expression
 
 LARGEST_POWER = 10
 Rows = tuple[tuple[Node, ...], ...]
+PLAIN = (algebra.atom("constant", "i"), algebra.atom("symbol", "j"), algebra.atom("symbol", "k"))
+"""the same letters where they are no unit vectors"""
+
+Components = tuple[Form, Form, Form]
 
 
 def times(factor: Form, rows: Rows) -> Rows:
@@ -21,7 +28,7 @@ def times(factor: Form, rows: Rows) -> Rows:
 
 
 def plus(first: Rows, second: Rows) -> Rows:
-    """Entry by entry.
+    """The sum of two matrices, entry by entry.
 
     Raises:
         GrammarError: the shapes differ.
@@ -56,7 +63,7 @@ def product(first: Rows, second: Rows) -> Rows:
 
 
 def determinant(rows: Rows) -> Form:
-    """By the first row.
+    """The determinant, expanded by the first row.
 
     Raises:
         GrammarError: the matrix is not square, or larger than 4 x 4.
@@ -84,7 +91,7 @@ def trace(rows: Rows) -> Form:
 
 
 def inverse(rows: Rows) -> Rows:
-    """By cofactors.
+    """The inverse, by cofactors.
 
     Raises:
         GrammarError: the matrix is not square, or larger than 4 x 4.
@@ -103,7 +110,7 @@ def inverse(rows: Rows) -> Rows:
 
 
 def raised(rows: Rows, exponent: str) -> Rows:
-    """Transposed, the inverse, or multiplied by itself, as the exponent says that is written.
+    """The transposed, the inverse, or a power, as the written exponent says.
 
     Raises:
         GrammarError: it says something else, or the matrix does not fit.
@@ -121,7 +128,7 @@ def raised(rows: Rows, exponent: str) -> Rows:
 
 
 def transposed(rows: Rows) -> Rows:
-    """Rows as columns.
+    """The transposed matrix.
 
     Raises:
         GrammarError: the rows differ in length.
@@ -129,3 +136,31 @@ def transposed(rows: Rows) -> Rows:
     if len({len(row) for row in rows}) > 1:
         raise GrammarError("a matrix whose rows differ in length")
     return tuple(zip(*rows, strict=True))
+
+
+def components(form: Form) -> Components | None:
+    """The components of a sum of unit vectors; None where a term does not have exactly one."""
+    return _components(form, [("symbol", name) for name in names.UNIT_VECTORS])
+
+
+def plain_components(form: Form) -> Components | None:
+    """The components of a form in plain letters, 2i - j."""
+    return _components(form, [letter[0][0][0][0] for letter in PLAIN])
+
+
+def _components(form: Form, units: Sequence[Atom]) -> Components | None:
+    parts: list[list[tuple[algebra.Monomial, Fraction]]] = [[], [], []]
+    for monomial, coefficient in form:
+        found = [(units.index(base), exponent) for base, exponent in monomial if base in units]
+        if len(found) != 1 or found[0][1] != 1:
+            return None
+        place = found[0][0]
+        parts[place].append((tuple(factor for factor in monomial if factor[0] != units[place]), coefficient))
+    first, second, third = (algebra.add(*((term,) for term in part)) for part in parts)
+    return (first, second, third) if form else None
+
+
+def without_units(form: Form) -> Form:
+    """The form with the letters of unit vectors as what they are elsewhere."""
+    found = names.symbols(form) & set(names.UNIT_VECTORS)
+    return names.replaced(form, dict(zip(names.UNIT_VECTORS, PLAIN, strict=True))) if found else form

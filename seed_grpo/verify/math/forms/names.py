@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 
+from seed_grpo.verify.isolation.bounds import REMEMBERED_FORMS
 from seed_grpo.verify.math.forms import algebra
 from seed_grpo.verify.math.forms.algebra import Atom, Form
 
@@ -20,7 +21,7 @@ UNITS = {
     **{letter: f"unit {letter}" for letter in "ijk"}, **{f"unit {letter}": f"unit {letter}" for letter in "ijk"},
     r"\imath": "unit i", r"\jmath": "unit j",
 }  # fmt: skip
-r"""what stands in bold or below an arrow for the symbol of a unit vector"""
+r"""letters in bold or below an arrow, to the symbols of unit vectors"""
 UNIT_VECTORS = ("unit i", "unit j", "unit k")
 ARCS = ("overarc", "overparen", "wideparen")
 _WORD = re.compile("[A-Z]{2,3}")
@@ -76,7 +77,7 @@ def _letter(letter: str) -> Form:
     return algebra.atom("constant", "i") if letter == "I" else algebra.atom("symbol", letter)
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(REMEMBERED_FORMS)
 def symbols(form: Form) -> frozenset[str]:
     """The names of all symbols in a form."""
     bases = [base for monomial, _ in form for base, _ in monomial]
@@ -96,29 +97,25 @@ def _inside(base: Atom) -> tuple[Form, ...]:
 
 
 def replaced(form: Form, meanings: Mapping[str, Form]) -> Form:
-    """The form with symbols replaced.
+    """The form with symbols replaced; functions of what takes their place are not evaluated.
 
     Raises:
-        BoundReachedError: it grows too large.
+        BoundReachedError: the form grows too large.
     """
-    terms = []
-    for monomial, coefficient in form:
-        factors = [algebra.power(_replaced(base, meanings), algebra.number(exponent)) for base, exponent in monomial]
-        terms.append(_product([algebra.number(coefficient), *factors]))
-    return algebra.add(*terms)
 
+    def image(base: Atom) -> Form:
+        inner = [algebra.map_atoms(part, image) for part in _inside(base)]
+        match base:
+            case ("symbol", name):
+                return meanings.get(name, algebra.atom(*base))
+            case ("sum", _):
+                return inner[0]
+            case ("power", *_):
+                return algebra.power(*inner)
+            case ("call", name, _):
+                return algebra.atom("call", name, inner[0])
+            case ("function", name, _):
+                return algebra.atom("function", name, tuple(inner))
+        return algebra.atom(*base)
 
-def _replaced(base: Atom, meanings: Mapping[str, Form]) -> Form:
-    inner = [replaced(part, meanings) for part in _inside(base)]
-    match base:
-        case ("symbol", name) if name in meanings:
-            return meanings[name]
-        case ("sum", _):
-            return inner[0]
-        case ("power", *_):
-            return algebra.power(*inner)
-        case ("call", name, _):
-            return algebra.atom("call", name, inner[0])
-        case ("function", name, _):
-            return algebra.atom("function", name, tuple(inner))
-    return algebra.atom(*base)
+    return algebra.map_atoms(form, image)

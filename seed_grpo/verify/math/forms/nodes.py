@@ -1,4 +1,4 @@
-r"""What an answer is read into: nodes, hashable, equal where their exact forms are.
+r"""Nodes, which answers are read into: hashable, and equal where their exact forms are.
 
 A node is `(kind, value)`:
 
@@ -8,7 +8,7 @@ A node is `(kind, value)`:
     list        nodes as written, 1, 2          set         sorted nodes, {1, 2}
     tuple       (opening, nodes, closing)       matrix      rows of nodes
     vector      forms of three components, 2i - j       structure   sorted names, Z/6
-    region      (name or None, pieces) of `seed_grpo.verify.math.forms.regions`: intervals and inequalities in one variable
+    region      (name or None, pieces), as in `regions`: intervals and inequalities in one variable
     sets        (operation, first, second): unions and the like of what is no region
     assign      (name, node), x = 5             system      assignments of several names, as written
     equation    form that is zero               inequality  (sign, form): the form is < <= != 0
@@ -28,7 +28,7 @@ from collections.abc import Callable, Hashable
 from fractions import Fraction
 from typing import Any
 
-from seed_grpo.verify.isolation.bounds import MAX_ITEMS, BoundReachedError, GrammarError, sort_key
+from seed_grpo.verify.isolation.bounds import GrammarError, check_items, sort_key
 from seed_grpo.verify.math.forms import algebra
 from seed_grpo.verify.math.forms.algebra import Form
 
@@ -55,13 +55,13 @@ def as_form(node: Node) -> Form:
 
 
 def as_set(items: list[Node]) -> Node:
-    """Items of nested lists and sets are items; order and repetition do not matter."""
+    """The set of items and of those of nested lists and sets, without order and repetition."""
     flat = flatten(items)
     return "set", tuple(sorted(dict.fromkeys(flat), key=sort_key))
 
 
 def as_list(items: list[Node]) -> Node:
-    """A list as written; of equal tuples, which are points of a solution set, one is kept."""
+    """The list of items as written; of equal tuples, which are points of a solution set, one is kept."""
     flat = flatten(items)
     if all(item[0] == "tuple" for item in flat):
         flat = list(dict.fromkeys(flat))
@@ -77,8 +77,7 @@ def flatten(items: list[Node]) -> list[Node]:
     flat: list[Node] = []
     for item in items:
         flat.extend(item[1] if item[0] in ("set", "list") else [item])
-    if len(flat) > MAX_ITEMS:
-        raise BoundReachedError(f"a list has over {MAX_ITEMS} items")
+    check_items(len(flat))
     return flat
 
 
@@ -110,7 +109,7 @@ def monic(form: Form) -> Form:
 
 
 def equation(left: Node, right: Node) -> Node:
-    """That two sides are equal: the form that is zero, without denominators."""
+    """The node that says that two sides are equal: the form that is zero, without denominators."""
     return "equation", monic(algebra.without_denominators(difference(left, right)))
 
 
@@ -119,7 +118,7 @@ def difference(left: Node, right: Node) -> Form:
 
 
 def items_of(node: Node) -> tuple[Node, ...]:
-    """Of a list, a set or a tuple."""
+    """The items of a list, a set or a tuple."""
     items: Hashable = node[1][1] if node[0] == "tuple" else node[1]
     assert isinstance(items, tuple)
     return items

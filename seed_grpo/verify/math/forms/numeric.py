@@ -1,6 +1,6 @@
 """Expressions at points, as doubles or with any number of digits, with how exactly each value is known.
 
-Consumes forms of `seed_grpo.verify.math.forms.algebra`; produces complex numbers. As doubles it refutes equality quickly and
+Consumes forms of `algebra`; produces complex numbers. As doubles it refutes equality quickly and
 never proves it. A letter may stand for any real number. A value counts as real where nothing in it leaves the real
 numbers, as the root and the logarithm of a negative number do: `(x - 5)^(1/2) (x + 5)^(1/2)` has no real value at -6.
 """
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from seed_grpo.verify.isolation.bounds import REMEMBERED_FORMS
 from seed_grpo.verify.math.forms import algebra
 from seed_grpo.verify.math.forms.algebra import Atom, Form
 from seed_grpo.verify.math.forms.contents import OPERATORS, contents, is_opaque
@@ -25,6 +26,9 @@ POINTS = (1, 2, -3)
 """seeds of the values that letters take, positive for a positive seed"""
 FURTHER_POINTS = (4, 5, -6)
 """seeds that are looked at where both values are real at none of the others"""
+
+DOUBLE_DIGITS = 300
+"""decimal digits before the point beyond which a double is out of reach"""
 
 Number = Any
 """complex, or that of an arithmetic with more digits"""
@@ -42,7 +46,7 @@ class Arithmetic(NamedTuple):
     noise: Any
     """relative size of an imaginary part that is rounding"""
     largest: Any
-    """above which a value is out of reach"""
+    """size above which a value is out of reach"""
 
 
 class Value(NamedTuple):
@@ -50,9 +54,9 @@ class Value(NamedTuple):
 
     value: Number
     error: Any
-    """how far the exact value may be away, were all that goes in known to the tolerance"""
+    """distance to the exact value, if all that goes in is known to the tolerance"""
     real: bool
-    """whether nothing in it leaves the real numbers"""
+    """true if nothing in it leaves the real numbers"""
 
 
 def _gamma(z: complex) -> complex:
@@ -75,7 +79,7 @@ DOUBLES = Arithmetic(
     arctan2=lambda y, x: complex(math.atan2(y.real, x.real)),
     tolerance=TOLERANCE,
     noise=1e-12,
-    largest=1e300,
+    largest=10.0**DOUBLE_DIGITS,
 )  # fmt: skip
 
 _CIRCULAR = ("sin", "cos", "tan", "cot", "sec", "csc")
@@ -83,12 +87,13 @@ _STEEP = ("sinh", "cosh", "tanh", "factorial")
 
 
 class Evaluation:
-    """One point: what letters stand for there, and whether all that was looked at so far is real."""
+    """Evaluates forms at one point, and records whether all of it so far is real."""
 
     def __init__(
         self, arithmetic: Arithmetic, at: Callable[[str], Number], operator: Callable[[Atom], Number] | None = None
     ) -> None:
-        """
+        """Starts with all real.
+
         Args:
             at: the value of a letter; also of the text of an atom that is a letter by itself.
             operator: the value of a sum, an integral and the like; None: they have none.
@@ -99,7 +104,7 @@ class Evaluation:
         self._real = True
 
     def __call__(self, form: Form) -> Value | None:
-        """None where the form has no value, or one that is out of reach."""
+        """The value of a form; None where it has none, or one that is out of reach."""
         self._real = True
         try:
             value, error = self._form(form)
@@ -137,7 +142,7 @@ class Evaluation:
         return value
 
     def _raise(self, value: Number, exponent: Fraction) -> Number:
-        """A power; of a negative number an odd root is the real one, as in `seed_grpo.verify.math.forms.algebra`."""
+        """The value of a power; of a negative number an odd root is the real one, as in `algebra`."""
         if exponent.denominator == 1:
             return value ** int(exponent)
         power = self._arithmetic.number(exponent).real
@@ -147,7 +152,7 @@ class Evaluation:
         return value**power
 
     def _atom(self, base: Atom) -> tuple[Number, Any]:
-        """Its value, and an error beyond that of a number that goes in."""
+        """The value of an atom, and an error beyond that of a number that goes in."""
         if is_opaque(base):
             return self._at(repr(base)), 0
         match base:
@@ -211,7 +216,7 @@ class Evaluation:
 
 
 class _Looks:
-    """A form, what is in it, and its values as doubles at the points that were asked for."""
+    """A form with its contents, and its values as doubles at the points that were asked for."""
 
     def __init__(self, form: Form) -> None:
         self.contents = contents(form)
@@ -225,7 +230,7 @@ class _Looks:
         return self._values[seed]
 
 
-_looks = functools.lru_cache(maxsize=8192)(_Looks)
+_looks = functools.lru_cache(REMEMBERED_FORMS)(_Looks)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -235,17 +240,17 @@ def _letter(name: str, seed: int) -> complex:
 
 
 def in_reach(form: Form) -> bool:
-    """Whether the form has values where letters are positive and of ordinary size."""
+    """Checks whether the form has values where letters are positive and of ordinary size."""
     return all(_looks(form).at(seed) is not None for seed in POINTS if seed > 0)
 
 
 def differ(first: Form, second: Form) -> bool:
-    """Whether the two are seen to differ; False where they agree, or where a value is out of reach."""
+    """Checks whether the two are seen to differ; False where they agree, or where a value is out of reach."""
     return any(abs(one.value - other.value) > one.error + other.error for one, other in _pairs(first, second))
 
 
 def not_proportional(first: Form, second: Form) -> bool:
-    """Whether the quotient of the two is seen not to be constant."""
+    """Checks whether the quotient of the two is seen not to be constant."""
     ratios = []
     for one, other in _pairs(first, second):
         if abs(one.value) > one.error and abs(other.value) > other.error:
@@ -273,7 +278,7 @@ def _pairs(first: Form, second: Form) -> Iterator[tuple[Value, Value]]:
 
 
 def real_value(form: Form) -> float | None:
-    """Of a constant that is real; None where it has a letter, is not real, or is out of reach. Infinity is one."""
+    """The value of a real constant; None where it has a letter, is not real, or is out of reach. Infinity is one."""
     if len(form) == 1 and form[0][0] == ((("constant", "infinity"), 1),):
         return math.copysign(math.inf, form[0][1])
     look = _looks(form)
@@ -284,7 +289,7 @@ def real_value(form: Form) -> float | None:
 
 
 def sign(form: Form) -> int | None:
-    """-1, 0 or 1 of a constant; None where it is not known: there are letters, it is not real, or it may be zero."""
+    """The sign -1, 0 or 1 of a constant; None where it has letters, is not real, or may be zero."""
     exact = algebra.as_number(form)
     if exact is not None:
         return (exact > 0) - (exact < 0)

@@ -8,7 +8,7 @@ and equal values are joined. Other conditions (n is even, x < y) stay as they ar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 from seed_grpo.verify.isolation.bounds import BoundReachedError, GrammarError, sort_key
@@ -22,7 +22,7 @@ MAX_PIECES = 60
 """intervals and points of all regions together"""
 OTHERWISE: Node = ("otherwise", ())
 SLACK = 1e-12
-"""by which a zero may lie inside of an interval whose end it is, in double precision"""
+"""distance by which a zero may lie inside of an interval whose end it is, in double precision"""
 
 Branch = tuple[Node, Node]
 """condition and value"""
@@ -67,7 +67,7 @@ def _by_region(name: Form, branches: Sequence[Branch]) -> list[Branch]:
 
 
 def covered(parts: Sequence[tuple[Piece, ...]]) -> tuple[Piece, ...]:
-    """What is in any of several regions."""
+    """The union of several regions."""
     whole: tuple[Piece, ...] = ()
     for pieces in parts:
         whole = regions.union(whole, pieces)
@@ -83,7 +83,7 @@ def by_region(node: Node) -> tuple[Form, list[tuple[tuple[Piece, ...], Node]]] |
 
 
 def on_piece(form: Form, name: Form, piece: Piece) -> Form:
-    """What a form is on an interval, or at a point: there |x| is x or -x, and min(x, 1) one of the two.
+    """The form that holds on an interval, or at a point: there |x| is x or -x, and min(x, 1) one of the two.
 
     Raises:
         ZeroDivisionError: it has no value at the point.
@@ -102,43 +102,34 @@ def on_piece(form: Form, name: Form, piece: Piece) -> Form:
                 return None if sign is None else first if (sign < 0) == (which == "min") else second
         return None
 
-    return _rebuilt(form, known)
+    def image(base: Atom) -> Form:
+        match base:
+            case ("sum", inside):
+                return algebra.map_atoms(inside, image)
+            case ("power", below, above):
+                return algebra.power(algebra.map_atoms(below, image), algebra.map_atoms(above, image))
+            case ("call", called, inside):
+                base = ("call", called, algebra.map_atoms(inside, image))
+            case ("function", "min" | "max" as which, forms):
+                base = ("function", which, tuple(algebra.map_atoms(inside, image) for inside in forms))
+        found = known(base)
+        return _evaluated(base) if found is None else found
+
+    return algebra.map_atoms(form, image)
 
 
-def _rebuilt(form: Form, known: Callable[[Atom], Form | None]) -> Form:
-    """The form with what is known of its atoms in their places."""
-    terms = []
-    for monomial, coefficient in form:
-        term = algebra.number(coefficient)
-        for base, exponent in monomial:
-            term = algebra.mul(term, algebra.power(_replaced(base, known), algebra.number(exponent)))
-        terms.append(term)
-    return algebra.add(*terms)
-
-
-def _replaced(base: Atom, known: Callable[[Atom], Form | None]) -> Form:
-    match base:
-        case ("sum", form):
-            return _rebuilt(form, known)
-        case ("power", below, above):
-            return algebra.power(_rebuilt(below, known), _rebuilt(above, known))
-        case ("call", name, form):
-            base = ("call", name, _rebuilt(form, known))
-        case ("function", "min" | "max" as which, forms):
-            base = ("function", which, tuple(_rebuilt(form, known) for form in forms))
-    found = known(base)
-    if found is not None:
-        return found
+def _evaluated(base: Atom) -> Form:
+    """The form of an atom; of an absolute value, a minimum or a maximum its value, where that is known."""
     match base:
         case ("call", "abs", form):
             return functions.absolute(form)
         case ("function", "min" | "max" as which, forms):
             return functions.FUNCTIONS[which](forms)
-    return (((((base, Fraction(1)),)), Fraction(1)),)
+    return algebra.atom(*base)
 
 
 def _sign(form: Form, variable: Atom, piece: Piece) -> int | None:
-    """Of a polynomial of at most second degree inside of an interval, or at a point; None where it changes there."""
+    """The sign of a polynomial of at most second degree inside of an interval; None where it changes there."""
     low, high = regions.position(piece.low.form), regions.position(piece.high.form)
     coefficients = _coefficients(form, variable)
     if coefficients is None or low == high or not all(map(math.isfinite, coefficients)):
@@ -161,7 +152,7 @@ def _inside(low: float, high: float) -> float:
 
 
 def _coefficients(form: Form, variable: Atom) -> tuple[float, float, float] | None:
-    """Of 1, x and x^2."""
+    """The coefficients of 1, x and x^2."""
     found = [0.0, 0.0, 0.0]
     for monomial, coefficient in form:
         exponents = dict(monomial)

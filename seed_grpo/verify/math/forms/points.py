@@ -22,7 +22,7 @@ from seed_grpo.verify.math.forms.series import JOINED
 
 Point = dict[str, Fraction]
 Line = dict[str, tuple[float, float]]
-"""of each letter where it is at 0, and how fast it moves"""
+"""letters to their values at 0 and their speeds"""
 State = int | None
 """a sign, 0 where rounding hides it; None where there is no real value"""
 
@@ -38,14 +38,14 @@ FARTHEST = 100
 STEPS = 3
 """places on a line for each decimal order of magnitude"""
 MOST_CORNERS = 16
-"""on a line, those nearest to 0"""
+"""corners on a line that are used, those nearest to 0"""
 BISECTIONS = 60
 ROUNDING = 1e-5
-"""of the error of a double, which is a bound for when what goes in is uncertain"""
+"""share of a double's error bound, which is for uncertain inputs, that rounding alone may cause"""
 
 
 class OutOfReachError(ValueError):
-    """Where an expression has corners cannot be found out, so that points say nothing of it."""
+    """The corners of an expression cannot be found, so that points say nothing about it."""
 
 
 def points(first: Form, second: Form) -> Iterator[Point]:

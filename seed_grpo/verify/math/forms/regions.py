@@ -40,7 +40,7 @@ class NoRegionError(ValueError):
 
 
 def position(form: Form) -> float:
-    """Where an end point stands.
+    """The position of an end point on the real line.
 
     Raises:
         NoRegionError: it is no real constant.
@@ -82,7 +82,7 @@ def union(first: tuple[Piece, ...], second: tuple[Piece, ...]) -> tuple[Piece, .
 
 
 def intersection(first: tuple[Piece, ...], second: tuple[Piece, ...]) -> tuple[Piece, ...]:
-    """What is in both."""
+    """The pieces that are in both."""
     overlaps = [
         Piece(max(one, other, key=_low).low, min(one, other, key=_high).high) for one in first for other in second
     ]
@@ -100,7 +100,7 @@ def complement(region: tuple[Piece, ...]) -> tuple[Piece, ...]:
 
 
 def half_line(sign: str, bound: Form) -> tuple[Piece, ...]:
-    """Of `< bound`, `<= bound`, `> bound`, `>= bound`, `!= bound`.
+    """The pieces of `< bound`, `<= bound`, `> bound`, `>= bound`, `!= bound`.
 
     Raises:
         NoRegionError: the bound is no real constant.
@@ -127,7 +127,7 @@ def _touch(first: Piece, second: Piece) -> bool:
 
 
 def _kept(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
-    """Without the empty ones."""
+    """The pieces that are not empty."""
 
     def is_empty(piece: Piece) -> bool:
         low, high = position(piece.low.form), position(piece.high.form)

@@ -16,11 +16,11 @@ from seed_grpo.verify.math.forms.contents import OPERATORS, contents, is_atom_te
 from seed_grpo.verify.math.forms.functions import FUNCTIONS, binomial
 
 MOST_TERMS = 1000
-"""of a series that is added up term by term"""
+"""terms of a series that is added up term by term"""
 FEW_TERMS = 50
-"""of one of steps that is so where it is read"""
+"""terms of a series of steps that is added up where it is read"""
 JOINED: dict[str, tuple[Callable[[Form, Form], Form], int]] = {"sum": (algebra.add, 0), "prod": (algebra.mul, 1)}
-"""how the terms of a series are joined, and what there is without any"""
+"""functions that join the terms of a series, and its value without any"""
 
 
 class EmptyRangeError(ValueError):
@@ -38,7 +38,7 @@ def series(name: str, body: Form, variable: Form, low: Form, high: Form) -> Form
 
 
 def _has_steps(body: Form, variable: Form) -> bool:
-    """Whether an atom without a value of its own has the index in it."""
+    """Checks whether an atom without a value of its own has the index in it."""
     index = repr(variable[0][0][0][0])
     return any(index in name for name in contents(body).names if is_atom_text(name))
 
@@ -62,7 +62,8 @@ class Substitution:
     """Replaces letters by forms and adds up what then is a short series."""
 
     def __init__(self, values: Mapping[str, Form], is_index: bool = False) -> None:
-        """
+        """Keeps what the letters are replaced by.
+
         Args:
             is_index: whether a letter is the index of a series around, for some values of which an inner one may be
                 empty; a letter that an author uses means values for which no series is.
@@ -71,18 +72,13 @@ class Substitution:
         self._is_index = is_index
 
     def __call__(self, form: Form) -> Form:
-        """
+        """The form with its letters replaced.
+
         Raises:
             EmptyRangeError: a series is over nothing.
             ZeroDivisionError: something has no value.
         """
-        terms = []
-        for monomial, coefficient in form:
-            term = algebra.number(coefficient)
-            for base, exponent in monomial:
-                term = algebra.mul(term, algebra.power(self._atom(base), algebra.number(exponent)))
-            terms.append(term)
-        return algebra.add(*terms)
+        return algebra.map_atoms(form, self._atom)
 
     def _atom(self, base: Atom) -> Form:
         match base:

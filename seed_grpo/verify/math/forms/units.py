@@ -15,10 +15,10 @@ from seed_grpo.verify.math.forms import algebra
 
 
 class Unit(NamedTuple):
-    """E.g. of cm^2 `Unit(Fraction(1, 10000), (("length", 2),))`."""
+    """A unit of measurement, e.g. for cm^2 `Unit(Fraction(1, 10000), (("length", 2),))`."""
 
     factor: Fraction
-    """by which a value is multiplied to be in the base unit"""
+    """factor that converts a value to the base unit"""
     dimensions: tuple[tuple[str, int], ...]
     """base dimension and exponent, sorted"""
 
@@ -29,7 +29,7 @@ RADIANS = algebra.mul(algebra.atom("constant", "pi"), algebra.number(Fraction(1,
 RADIAN = Unit(Fraction(1), (("radian", 1),))
 MINUTE = Unit(Fraction(1, 60), DEGREE.dimensions)
 SECOND = Unit(Fraction(1, 3600), DEGREE.dimensions)
-"""of an angle, as 5' and 3'' say"""
+"""parts of an angle, as 5' and 3'' say"""
 MONEY = Unit(Fraction(1), (("dollar", 1),))
 CURRENCIES = {r"\dollar": MONEY, "€": Unit(Fraction(1), (("euro", 1),)), "£": Unit(Fraction(1), (("pound", 1),))}
 
@@ -81,12 +81,12 @@ _NO_LABEL = re.compile(
 
 
 def is_label(text: str) -> bool:
-    """Whether words behind a value may only say what is counted: none of them calculates, denies or goes on."""
+    """Checks whether words behind a value may only say what is counted: none of them calculates, denies or goes on."""
     return not _NO_LABEL.search(text)
 
 
 def is_unit(word: str) -> bool:
-    """Whether a plain word of two letters or more is a unit; a single letter is a symbol."""
+    """Checks whether a plain word of two letters or more is a unit; a single letter is a symbol."""
     return len(word) > 1 and word != "pound" and _find(word) is not None
 
 

@@ -1,4 +1,4 @@
 """Reading: from the text of an answer to nodes.
 
-In this order: latex, tokens, atoms, expressions, operators, brackets, cases, grammar, signs, statements.
+In this order: latex (with spelling, tokens and arranging), then grammar, which asks the others.
 """

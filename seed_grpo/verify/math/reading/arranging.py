@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from seed_grpo.verify.isolation.bounds import GrammarError, spend
 from seed_grpo.verify.math.forms import names
 from seed_grpo.verify.math.forms.units import is_unit
-from seed_grpo.verify.math.reading.atoms import ACCENTS
 from seed_grpo.verify.math.reading.tokens import CLOSING, END, OPENING, Token
+from seed_grpo.verify.math.reading.vocabulary import ACCENTS
 
 INFIX = {r"\over": r"\frac", r"\choose": r"\binom"}
 BOUNDARIES = (",", ";", "=", "<", ">", "<=", ">=", "!=", r"\in", r"\notin", r"\approx", "&", r"\\")
-"""at which an item of an answer ends"""
+"""signs at which an item of an answer ends"""
 ARRANGED = {"C": r"\binom", "P": r"\permutations", "A": r"\permutations"}
 CALLED = {
     **dict.fromkeys(("C", "nCr", "binom", "comb"), r"\binom"),
@@ -35,10 +35,10 @@ _TOTALS, _CHOSEN = ("n", "m", "N"), ("k", "r", "m")
 """letters by which C(n, k) is known from a function of x and y"""
 MOST_INFIX = 20
 SMALLEST_TOTAL = 3
-"""of `C_3^2`; C_1^2 is the square of a constant"""
+"""smallest total in `C_3^2`; C_1^2 is the square of a constant"""
 
 MAY_BE_ARRANGED = re.compile(r"[A-Z]|\\(?:over|choose|hat|widehat|vec|\w*angle)|nCr|nPr|binom|comb")
-"""in a text without which there is nothing to arrange"""
+"""pattern that every text with something to arrange matches"""
 _TWO_CAPITALS = re.compile("(?<![A-Z])[A-Z]{2}(?![A-Z])")
 
 
@@ -62,7 +62,7 @@ def _braced(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _prefixed(tokens: list[Token], place: int) -> list[Token]:
-    r"""With the infix command before what stands left and right of it, in its brackets or in its item."""
+    r"""Puts an infix command before its two operands, in its brackets or in its item."""
     spend(len(tokens))
     start, end = place, place + 1
     depth = 0
@@ -87,11 +87,11 @@ def _prefixed(tokens: list[Token], place: int) -> list[Token]:
 
 
 Count = tuple[str, Sequence[Token], Sequence[Token], int]
-"""command, total, chosen, and where it ends"""
+"""command, total, chosen, and the end"""
 
 
 def _counted(tokens: list[Token]) -> list[Token]:
-    """With every notation of combinations and arrangements as a command of two arguments."""
+    """Writes every notation of combinations and arrangements as a command of two arguments."""
     result: list[Token] = []
     at = 0
     while at < len(tokens):
@@ -112,7 +112,7 @@ def _at(tokens: list[Token], at: int) -> Token:
 
 
 def _script(tokens: list[Token], at: int) -> tuple[list[Token], int] | None:
-    """What a sub- or superscript at a place holds, in braces or as one token, and where it ends."""
+    """Tokens of the sub- or superscript at a place, in braces or as one token, and its end."""
     if _at(tokens, at).value not in ("_", "^"):
         return None
     if _at(tokens, at + 1).value != "{":
@@ -123,7 +123,7 @@ def _script(tokens: list[Token], at: int) -> tuple[list[Token], int] | None:
 
 
 def _between_scripts(tokens: list[Token], at: int, operand: bool) -> Count | None:
-    """{}_8C_3, ^8C_3, {}_nC_r"""
+    """Reads {}_8C_3, ^8C_3 and {}_nC_r."""
     empty = _at(tokens, at).value == "{" and _at(tokens, at + 1).value == "}"
     before = _script(tokens, at + 2 if empty else at)
     if before is None or (operand and not empty):
@@ -140,7 +140,7 @@ def _between_scripts(tokens: list[Token], at: int, operand: bool) -> Count | Non
 
 
 def _of_call(tokens: list[Token], at: int) -> Count | None:
-    """C(8,3) and C(n,2), which are the names of functions left of an equals sign."""
+    """Reads C(8,3) and C(n,2), which are the names of functions left of an equals sign."""
     if _at(tokens, at).value not in CALLED or _at(tokens, at + 1).value != "(" or _at(tokens, at + 3).value != ",":
         return None
     total, chosen = _at(tokens, at + 2), _at(tokens, at + 4)
@@ -153,7 +153,7 @@ def _of_call(tokens: list[Token], at: int) -> Count | None:
 
 
 def _glued(tokens: list[Token], at: int) -> Count | None:
-    """8C3, and nCr as such."""
+    """Reads 8C3, and nCr as such."""
     if _at(tokens, at).value in ("nCr", "nPr") and _at(tokens, at + 1).value != "(":
         return CALLED[tokens[at].value], [Token("word", "n")], [Token("word", "r")], at + 1
     letter = _at(tokens, at + 1)
@@ -164,7 +164,7 @@ def _glued(tokens: list[Token], at: int) -> Count | None:
 
 
 def _of_scripts(tokens: list[Token], at: int) -> Count | None:
-    """C_8^3, in which the larger number stands below, and C^8_3."""
+    """Reads C_8^3, in which the larger number stands below, and C^8_3."""
     if _at(tokens, at).value not in ARRANGED or _at(tokens, at).kind not in ("word", "text"):
         return None
     first = _script(tokens, at + 1)
@@ -183,7 +183,7 @@ def _are_counts(total: Token, chosen: Token, least: int) -> bool:
 
 
 def _named(tokens: list[Token]) -> list[Token]:
-    """With words of capitals, what follows a sign for an angle or a triangle, and unit vectors as names."""
+    """Writes words of capitals, angles, triangles and unit vectors as names."""
     result: list[Token] = []
     at = 0
     while at < len(tokens):
@@ -194,12 +194,12 @@ def _named(tokens: list[Token]) -> list[Token]:
 
 
 def _is_operand(tokens: Sequence[Token]) -> bool:
-    """Whether the last token ends something that can be calculated with."""
+    """Checks whether the last token ends something that can be calculated with."""
     return bool(tokens) and (tokens[-1].kind not in ("sign", "environment") or tokens[-1].value in CLOSING)
 
 
 def _unit_vector(tokens: list[Token], at: int) -> tuple[list[Token], int] | None:
-    r"""\hat{i}, \vec{\jmath}, \hat{\mathbf{k}}"""
+    r"""Reads the unit vectors \hat{i}, \vec{\jmath} and \hat{\mathbf{k}}."""
     if tokens[at].value not in (r"\hat", r"\widehat", r"\vec", r"\overrightarrow"):
         return None
     letter = names.UNITS.get(_at(tokens, at + 2).value)
@@ -207,7 +207,7 @@ def _unit_vector(tokens: list[Token], at: int) -> tuple[list[Token], int] | None
 
 
 def _figure(tokens: list[Token], at: int, operand: bool) -> tuple[list[Token], int] | None:
-    r"""\angle ABC, m\angle ABC, \triangle ABC; before one letter the sign says nothing."""
+    r"""Reads \angle ABC, m\angle ABC and \triangle ABC; before one letter the sign says nothing."""
     if tokens[at].value == "m" and _at(tokens, at + 1).value in ANGLES:
         at += 1
     sign = tokens[at].value
@@ -220,7 +220,7 @@ def _figure(tokens: list[Token], at: int, operand: bool) -> tuple[list[Token], i
 
 
 def _word_of_capitals(tokens: list[Token], at: int) -> tuple[list[Token], int] | None:
-    """AB, HHT, H H T, and RC in RCs."""
+    """Reads AB, HHT, H H T, and RC in RCs."""
     token = tokens[at]
     if at > 1 and tokens[at - 1].value == "{" and tokens[at - 2].value[1:] in ACCENTS:
         return None
@@ -237,7 +237,7 @@ def _word_of_capitals(tokens: list[Token], at: int) -> tuple[list[Token], int] |
 
 
 def _capitals(tokens: list[Token], at: int) -> tuple[str, int]:
-    """A word of capitals at a place, or single capitals side by side, and where they end."""
+    """The word of capitals at a place, or single capitals side by side, and their end."""
     token = _at(tokens, at)
     if token.kind in ("word", "text") and re.fullmatch("[A-Z]{2,3}", token.value):
         return token.value, at + 1
@@ -249,7 +249,7 @@ def _capitals(tokens: list[Token], at: int) -> tuple[str, int]:
 
 
 def _name(letters: str, before: Token, after: Token, length: int) -> str | None:
-    """What letters between two tokens name, None where they are factors."""
+    """The name that letters between two tokens make, None where they are factors."""
     if len(letters) < 2 or after.value in ("^", "_", "'", "(", "!"):
         return None
     if (before.kind == "number" or before.value in CLOSING) and is_unit(letters):

@@ -31,7 +31,7 @@ _WORDS = re.compile("integer|real|constant", re.I)
 
 
 class Stated(NamedTuple):
-    """E.g. of `2k\\pi, k \\in \\mathbb{Z}`: the tokens of `2k\\pi`, k, and Z."""
+    """An answer and its letters, e.g. of `2k\\pi, k \\in \\mathbb{Z}`: the tokens of `2k\\pi`, k, and Z."""
 
     tokens: list[Token]
     names: tuple[str, ...]
@@ -68,6 +68,6 @@ def _matched(tail: Sequence[Token]) -> re.Match[str] | None:
 
 
 def _without_member(inside: Sequence[Token]) -> list[Token]:
-    r"""`x | x = 2k` of `\{x | x = 2k, k \in Z\}` without what says the same twice."""
+    r"""Removes what says the same twice: `x | x = 2k` of `\{x | x = 2k, k \in Z\}` without what says the same twice."""
     is_named = len(inside) > 3 and inside[1].value in ("|", ":") and inside[0] == inside[2]
     return list(inside[2:] if is_named else inside)

@@ -14,7 +14,7 @@ from seed_grpo.verify.math.forms.units import is_unit
 from seed_grpo.verify.math.reading.tokens import END, Token
 
 _FUNCTIONS = {**{name: name for name in functions.FUNCTIONS}, "ceiling": "ceil"}
-"""of several arguments, as written to the name of `seed_grpo.verify.math.forms.functions`"""
+"""functions of several arguments, as written to their names in `seed_grpo.verify.math.forms.functions`"""
 _NOT_AHEAD = ("", ",", ";", ")", "]", "}", "=", "+", "/")
 """signs that begin no argument"""
 
@@ -37,7 +37,7 @@ def _marked(before: Token, token: Token, behind: Token) -> Token:
 
 
 def _is_applied(before: Token, token: Token, name: str, behind: Token) -> bool:
-    """Whether what may name a function stands where it does so."""
+    """Checks whether what may name a function stands where it does so."""
     if token.kind == "command":
         return True
     is_called = behind.value in ("(", "{", "^")

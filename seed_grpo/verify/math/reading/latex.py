@@ -1,4 +1,4 @@
-r"""From the LaTeX (or plain text) of an answer to tokens, by pylatexenc.
+r"""Tokens of an answer in LaTeX or plain text, by pylatexenc.
 
 Consumes one answer as written; produces a list of `Token`, with everything gone that only lays out: dollar signs,
 `\left`, `\!`, `\displaystyle`, a full stop at the end. `pylatexenc` finds commands, their arguments, groups and
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pylatexenc import latexwalker
 from pylatexenc.macrospec import LatexContextDb, std_environment, std_macro
 
-from seed_grpo.verify.isolation.bounds import MAX_DEPTH, BoundReachedError, GrammarError, check_length
+from seed_grpo.verify.isolation.bounds import MAX_DEPTH, BoundReachedError, GrammarError, check_depth, check_length
 from seed_grpo.verify.math.reading.arranging import MAY_BE_ARRANGED, arranged
-from seed_grpo.verify.math.reading.atoms import ACCENTS
 from seed_grpo.verify.math.reading.spelling.characters import as_latex
 from seed_grpo.verify.math.reading.spelling.notations import rewritten, without_lead
 from seed_grpo.verify.math.reading.spelling.styling import MAY_BE_STYLED, unstyled
 from seed_grpo.verify.math.reading.tokens import CLOSING, OPENING, Token, scan
+from seed_grpo.verify.math.reading.vocabulary import ACCENTS
 
 _LAYOUT = re.compile(r"(?<!\\)(?:\\(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\.?|\\[!,;:>/$ ()\[\]])|[$~]")
 _ROW_SPACING = re.compile(r"\\\\\s*\[-?[\d.]+ ?(?:ex|em|pt|cm|mm)\]")
@@ -47,9 +47,9 @@ _TEXTS = (
     *("textmd", "mathnormal", "pmb"),
 )
 _EMPHASES = ("textbf", "textit", "mathbf", "mathit", "boldsymbol", "bm", "mathnormal", "pmb")
-"""in which a single letter is a symbol, and not a unit or a word"""
+"""commands in which a single letter is a symbol, and not a unit or a word"""
 _BOLD = ("textbf", "mathbf", "boldsymbol", "bm", "pmb")
-"""in which i, j and k are unit vectors"""
+"""commands in which i, j and k are unit vectors"""
 _TWO_ARGUMENTS = (
     *("frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac", "xfrac", "flatfrac", "binom", "tbinom", "dbinom"),
 )
@@ -105,7 +105,7 @@ def tokenize(text: str) -> list[Token]:
     if "\\" not in text:
         scan(text, tokens, 0)
         return arranged(tokens) if MAY_BE_ARRANGED.search(text) else tokens
-    _check_depth(text)
+    _check_braces(text)
     try:
         walker = latexwalker.LatexWalker(_uncommented(text), latex_context=_CONTEXT, tolerant_parsing=False)
         nodes = walker.get_latex_nodes()[0]
@@ -117,16 +117,15 @@ def tokenize(text: str) -> list[Token]:
     return arranged(tokens) if MAY_BE_ARRANGED.search(text) else tokens
 
 
-def _check_depth(text: str) -> None:
+def _check_braces(text: str) -> None:
     depth = 0
     for character in text:
         depth += (character == "{") - (character == "}")
-        if depth > MAX_DEPTH:
-            raise BoundReachedError(f"an answer is nested over {MAX_DEPTH} deep")
+        check_depth(depth)
 
 
 def _uncommented(text: str) -> str:
-    """A bare per cent sign starts no comment here, and a hash sign no parameter."""
+    """Escapes bare per cent signs, which start no comment here."""
     return re.sub(r"(?<!\\)%", r"\\%", text)
 
 
@@ -176,7 +175,10 @@ def _flatten_macro(node: latexwalker.LatexMacroNode, tokens: list[Token], bracke
 
 
 def _flatten_text(macro: str, argument: latexwalker.LatexNode, tokens: list[Token], brackets: int) -> None:
-    r"""Words become one token; what is written in \text{} without a word, as in \mathrm{5}, is read as usual."""
+    r"""Appends the tokens of a text command.
+
+    Words become one token. What is written in \text{} without a word, as in \mathrm{5}, is read as usual.
+    """
     content = argument.latex_verbatim()
     if content.startswith("{"):
         content = content[1:-1]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seed_grpo.verify.isolation.bounds import spend
-from seed_grpo.verify.math.reading.atoms import FUNCTION_NAMES, SYMBOLS
 from seed_grpo.verify.math.reading.tokens import CLOSING, OPENING, Token
+from seed_grpo.verify.math.reading.vocabulary import FUNCTION_NAMES, SYMBOLS
 
 STATEMENTS = ("=", "<", ">", "<=", ">=", "!=", "|", r"\cap", r"\cup", r"\in", r"\setminus", ":", r"\neg", r"\dots")
 """signs that stand in an event or a set, and in no argument of a function"""
@@ -19,7 +19,7 @@ ENDS = (",", ";", ":", "<", ">", "<=", ">=", "!=", "+", "-", "*", "/")
 HEADS = ("mathbb", "mathcal", "mathrm", "Pr", "det", "dim", "deg", "arg", "Re", "Im", "ker", "sup", "inf", "max", "min")
 """commands that begin such a name"""
 LONGEST = 60
-"""tokens"""
+"""tokens of a name"""
 
 
 def left_name(tokens: Sequence[Token], start: int) -> tuple[str, int] | None:
@@ -34,7 +34,7 @@ def left_name(tokens: Sequence[Token], start: int) -> tuple[str, int] | None:
 
 
 def _equals_sign(tokens: Sequence[Token], start: int) -> int | None:
-    """Where the first sign between two sides is, if it is an equals sign."""
+    """The place of the first sign between two sides, if it is an equals sign."""
     depth = 0
     for at in range(start, min(start + LONGEST, len(tokens))):
         spend(1)
@@ -48,7 +48,7 @@ def _equals_sign(tokens: Sequence[Token], start: int) -> int | None:
 
 
 def _is_event(written: Sequence[Token]) -> bool:
-    """A letter or a command with a bracket that holds more than arguments, or bars around sets."""
+    """Checks for a letter or a command whose bracket holds more than arguments, and for bars around sets."""
     head, last = written[0], written[-1]
     inside = [token for token in written[1:-1] if token.value in STATEMENTS or token.kind == "text"]
     if head.value == last.value == "|":
@@ -68,6 +68,6 @@ def _is_event(written: Sequence[Token]) -> bool:
 
 
 def _is_words(written: Sequence[Token]) -> bool:
-    """Words, and the letters or names that they speak of."""
+    """Checks for words, and letters or names that they speak of."""
     texts = [token for token in written if token.kind == "text" and len(token.value) > 1]
     return len(written) > 1 and bool(texts) and all(token.kind in ("text", "word", "name") for token in written)

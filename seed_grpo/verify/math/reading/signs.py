@@ -1,4 +1,4 @@
-r"""Answers with `\pm` and `\mp`: which values they stand for.
+r"""Answers with `\pm` and `\mp`, and the values that they stand for.
 
 Consumes tokens and what reads an answer without such signs; produces the node of all values. Every `\pm` has a sign of
 its own: `\pm\sqrt2\pm\sqrt3` is four values, `(\pm1,\pm2)` four points. A `\mp`, and a `\pm` in an index as in
@@ -14,12 +14,11 @@ from itertools import product
 from seed_grpo.verify.isolation.bounds import GrammarError
 from seed_grpo.verify.math.forms.nodes import Node, as_list, as_set
 from seed_grpo.verify.math.reading.statements import combine
-from seed_grpo.verify.math.reading.token_reader import is_separator
-from seed_grpo.verify.math.reading.tokens import CLOSING, OPENING, Token
+from seed_grpo.verify.math.reading.tokens import CLOSING, OPENING, Token, is_separator
 
 SIGNS = (r"\pm", r"\mp")
 MAX_SIGNS = 6
-"""of one item that are not coupled, which is read once for every choice of them"""
+"""uncoupled signs of one item, which is read once for every choice of them"""
 _PLUS, _MINUS = Token("sign", "+"), Token("sign", "-")
 
 
@@ -56,13 +55,13 @@ def _is_coupled(tokens: Sequence[Token]) -> bool:
 
 
 def _is_one_set(tokens: Sequence[Token]) -> bool:
-    """Whether braces stand around the whole answer."""
+    """Checks whether braces stand around the whole answer."""
     values = [token.value for token in tokens]
     return values[0] == r"\{" and values[-1] == r"\}" and r"\}" not in values[:-1]
 
 
 def _items(tokens: Sequence[Token]) -> tuple[list[Sequence[Token]], list[str]]:
-    """What stands between separators outside of brackets, and these separators; empty items are left out."""
+    """Items between separators outside of brackets, and these separators; empty items are left out."""
     items: list[list[Token]] = [[]]
     separators: list[str] = []
     depth = 0
@@ -80,7 +79,7 @@ def _items(tokens: Sequence[Token]) -> tuple[list[Sequence[Token]], list[str]]:
 
 
 def _name(tokens: Sequence[Token]) -> tuple[Token, ...] | None:
-    """What stands before an equals sign."""
+    """The tokens before an equals sign."""
     sign = Token("sign", "=")
     return tuple(tokens[: tokens.index(sign)]) if sign in tokens else None
 

@@ -1,4 +1,4 @@
-r"""What sides, signs and separators say together: assignments, equations, inequalities, regions, lists, systems.
+r"""Statements that sides, signs and separators make: assignments, equations, inequalities, regions, lists, systems.
 
 Consumes nodes that the grammar has read; produces nodes. It reads no tokens.
 """
@@ -19,7 +19,7 @@ from seed_grpo.verify.math.forms.regions import NoRegionError, Piece
 
 EQUALITIES = ("=", r"\in", r"\approx")
 COLLECTIONS = ("set", "list", "tuple", "region", "sets", "reals", "structure", "expression", "number")
-"""what something can be an element of; an expression may name a set"""
+"""kinds that something can be an element of; an expression may name a set"""
 FLIPPED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "!=": "!="}
 
 
@@ -67,7 +67,7 @@ def _is_constant(side: Node) -> bool:
 
 
 def _value_of_steps(sides: Sequence[Node]) -> Node:
-    """`2^{10} = 1024` means 1024, as far as doubles can tell; what is seen to be false means nothing."""
+    """The value of a chain of equal numbers: `2^{10} = 1024` means 1024; a false one means nothing."""
     for left, right in itertools.pairwise(sides):
         if numeric.differ(as_form(left), as_form(right)):
             raise GrammarError("an equation of numbers that is false")
@@ -75,7 +75,7 @@ def _value_of_steps(sides: Sequence[Node]) -> Node:
 
 
 def _is_gauge(left: Node, right: Node) -> bool:
-    r"""Whether an equation says the value of a function: `\sin\theta = 3/5`, and not `\sin\theta = \cos\theta`."""
+    r"""Checks for an equation that says the value of a function: `\sin\theta = 3/5`, not `\sin\theta = \cos\theta`."""
     if left[0] != "expression" or len(left[1]) != 1 or left[1][0][1] != 1 or len(left[1][0][0]) != 1:
         return False
     ((base, exponent),) = left[1][0][0]
@@ -91,7 +91,7 @@ def _shares_atom(first: Node, second: Node) -> bool:
 
 
 def is_name(node: Node) -> bool:
-    """What stands left of = in `x = 5`: a symbol, f(x), AB, |AB|, NO/BO, a ratio or a tuple of names."""
+    """Checks for a name, the left of `x = 5`: a symbol, f(x), AB, |AB|, NO/BO, a ratio or a tuple of names."""
     kind, value = node
     if kind == "tuple":
         return all(is_name(item) for item in value[1])
@@ -157,7 +157,7 @@ def _is_variable(monomial: algebra.Monomial) -> bool:
 
 
 def _absolute(sign: str, inside: Form, bound: Form) -> tuple[Form, tuple[Piece, ...]] | None:
-    """|inside| sign bound."""
+    """The region of |inside| sign bound."""
     if regions.position(bound) < 0:
         return None
     above = _region_of(sign, algebra.add(inside, algebra.scale(bound, Fraction(-1))))
@@ -169,7 +169,7 @@ def _absolute(sign: str, inside: Form, bound: Form) -> tuple[Form, tuple[Piece, 
 
 
 def negation(statement: Node) -> Node:
-    """Of `x \\in S` or `x = S`, that x is elsewhere on the real line.
+    """The node that says the contrary of `x \\in S` or `x = S`: x is elsewhere on the real line.
 
     Raises:
         GrammarError: it says nothing of a set of real numbers.
@@ -181,7 +181,7 @@ def negation(statement: Node) -> Node:
 
 
 def conjunction(links: Sequence[Node]) -> Node:
-    """Inequalities that all hold."""
+    """The node of inequalities that all hold."""
     named = [link[1] for link in links if link[0] == "region"]
     if len(named) == len(links) and len({name for name, _ in named}) == 1:
         pieces = named[0][1]
@@ -210,7 +210,7 @@ def as_region(node: Node) -> tuple[Piece, ...] | None:
 
 
 def is_interval(node: Node) -> bool:
-    """Whether a tuple can be nothing else: a square bracket, or an infinite end."""
+    """Checks whether a tuple can be nothing else: a square bracket, or an infinite end."""
     if node[0] == "region":
         return True
     if node[0] != "tuple" or len(node[1][1]) != 2:
@@ -220,7 +220,7 @@ def is_interval(node: Node) -> bool:
 
 
 def operate(operation: str, first: Node, second: Node) -> Node:
-    r"""`\cup`, `\cap` or `\setminus` of two nodes."""
+    r"""The union, intersection or difference of two nodes."""
     first, second = (as_set([each]) if each[0] in ("number", "expression") else each for each in (first, second))
     if operation == r"\cup" and first[0] in ("set", "list") and second[0] in ("set", "list"):
         return as_set([first, second])
@@ -245,7 +245,7 @@ def _number(form: Form) -> Node:
 
 
 def combine(items: Sequence[Node], separators: Sequence[str]) -> Node:
-    """Items of a list with what stands between them: `,`, `;`, `and` or `or`."""
+    """The node of a list, from its items and the separators between them: `,`, `;`, `and` or `or`."""
     if len(items) == 1:
         return items[0]
     for strong in (";", "or", "and"):
@@ -298,7 +298,7 @@ def _assignments(items: Sequence[Node]) -> Node:
 
 
 def _regions(items: Sequence[Node], separators: Sequence[str]) -> Node:
-    """Regions side by side: all hold where that is possible and no `or` says otherwise."""
+    """The node of regions side by side: all hold where that is possible and no `or` says otherwise."""
     pieces = [as_region(("set", (item[1][1],)) if item[0] == "assign" else item) for item in items]
     names = {item[1][0] for item in items if item[0] == "region"}
     names |= {item[1][0][1] for item in items if item[0] == "assign"}

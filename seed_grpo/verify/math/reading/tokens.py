@@ -1,4 +1,4 @@
-"""What the grammar reads: tokens, and the patterns that cut plain text into them.
+"""Tokens, which the grammar reads, and the patterns that cut plain text into them.
 
 It knows neither LaTeX (that is `seed_grpo.verify.math.reading.latex`) nor any grammar. Every scan is linear.
 """
@@ -25,7 +25,7 @@ _INSIDE = re.compile(_NUMBER.replace("GROUPED", "") + _REST, re.A)
 
 
 class Token(NamedTuple):
-    """E.g. `Token("number", "12")`, `Token("command", "\\frac")`."""
+    """One word or sign of an answer, e.g. `Token("number", "12")`, `Token("command", "\\frac")`."""
 
     kind: str
     """number, text, environment, command, word, sign"""
@@ -33,6 +33,11 @@ class Token(NamedTuple):
 
 
 END = Token("end", "")
+
+
+def is_separator(token: Token) -> bool:
+    """Checks whether a token stands between the items of a list."""
+    return token.value in (",", ";") or (token.kind in ("text", "word") and token.value.strip() in ("and", "or"))
 
 
 def scan(text: str, tokens: list[Token], brackets: int) -> int:

@@ -43,11 +43,11 @@ _CONCLUSION = re.compile(
     r"(?:\\text\w*\s*\{\s*)?(?:so|thus|hence|therefore|then)\b\s*,?\s*\}?\s*(?=[-\d\\$(]|[a-zA-Z]\s?=)", re.I
 )
 _COMMA = re.compile(r"(?<=\d)\{,\}(?=\d{1,2}(?!\d))", re.A)
-"""of a decimal; before three digits it is one of thousands"""
+"""comma of a decimal; before three digits it is one of thousands"""
 _MAY_LEAD = re.compile(r"[=\\*\"`]|(?:the|final|ans|res|sol|so|thus|hence|then)|[a-z]\s*[:\\]", re.I)
 _QUOTED = re.compile('(["`])\\s*([^"`]+?)\\s*\\1[\\s.]*')
 MOST_LEADS = 5
-"""before an answer"""
+"""announcements before an answer"""
 
 
 def rewritten(text: str) -> str:
@@ -81,7 +81,7 @@ def without_lead(text: str) -> str:
 
 
 def _repeating(text: str) -> str:
-    """Every decimal that repeats as `0.1\\overline{6}`."""
+    """Writes every decimal that repeats as `0.1\\overline{6}`."""
     if comma := _DECIMAL_COMMA.match(text):
         text = f"{comma[1]}.{text[comma.end() :]}"
     text = _IN_BRACKETS.sub(lambda match: _written(match[1], match[2]), text)
@@ -97,7 +97,7 @@ def _written(before: str, period: str) -> str:
 
 
 def _dotted(match: re.Match[str]) -> str:
-    """The period goes from the first digit with a dot to the last, which ends the number."""
+    """Writes a decimal whose period goes from the first digit with a dot to the last, which ends the number."""
     digits, marked = "", list[int]()
     for dotted, plain in re.findall(r"\\dot\s*\{?(\d+)\}?|(\d)", match[2], re.A):
         marked += range(len(digits), len(digits) + len(dotted))
@@ -108,7 +108,7 @@ def _dotted(match: re.Match[str]) -> str:
 
 
 def _going_on(match: re.Match[str]) -> str:
-    """`0.1666...`: one digit that is seen three times at the end, or several that are seen twice."""
+    """Writes `0.1666...`: the period is one digit that ends it three times, or several that do so twice."""
     digits = match[2]
     for length in range(1, len(digits) // 2 + 1):
         period = digits[-length:]
@@ -118,7 +118,7 @@ def _going_on(match: re.Match[str]) -> str:
 
 
 def _inward(match: re.Match[str]) -> str:
-    """`]1,2[` as (1,2) and `[1,2[` as [1,2)."""
+    """Writes `]1,2[` as (1,2) and `[1,2[` as [1,2)."""
     if match[1]:
         return match[1]
     if match[2]:

@@ -18,7 +18,7 @@ SHOWN = {
     **dict.fromkeys(("scalebox", "parbox"), 1),
     **dict.fromkeys(("fcolorbox", "resizebox"), 2),
 }
-"""how many arguments stand before the one that is shown as it is"""
+"""commands to the number of arguments before the one that is shown as it is"""
 HIDDEN = {
     **dict.fromkeys(("displaystyle", "textstyle", "scriptstyle", "scriptscriptstyle", "limits", "nolimits"), 0),
     **dict.fromkeys(("tiny", "scriptsize", "footnotesize", "small", "normalsize", "large", "Large", "LARGE"), 0),
@@ -32,22 +32,22 @@ HIDDEN = {
     **dict.fromkeys(("color", "pagecolor", "cline"), 1),
     "rule": 2,
 }
-"""how many arguments are shown no more than the command itself"""
+"""commands to the number of arguments that are shown no more than they are"""
 FONTS = {"rm": "mathrm", "bf": "mathbf", "it": "mathit", "sf": "mathsf", "tt": "mathtt"}
-r"""of `{\rm cm}`, which is \mathrm{cm}"""
+r"""font switches to their commands: `{\rm cm}` is \mathrm{cm}"""
 LABELLED = ("underbrace", "overbrace", "underbracket")
-"""whose sub- or superscript is a remark"""
+"""commands whose sub- or superscript is a remark"""
 OPTIONAL = ("color", "textcolor", "mathcolor", "colorbox", "fcolorbox", "bbox", "framebox", "makebox", "raisebox")
-"""which may have an argument in square brackets"""
+"""commands that may have an argument in square brackets"""
 
 _OTHERS = r"m?kern|m?skip|[hv]skip|blacksquare|qed\w*|checkmark|q?quad[a-zA-Z]*"
 MAY_BE_STYLED = re.compile(rf"\\(?:{'|'.join(SHOWN | HIDDEN)}|{_OTHERS})(?![a-zA-Z])")
-"""in a text without which there is nothing to take off"""
+"""pattern that every text with styling matches"""
 _MARK = re.compile(r"\{\s*\\(?P<font>rm|bf|it|sf|tt)(?![a-zA-Z])\s*|\\(?P<name>[a-zA-Z]+)\*?|\\.|[{}]", re.S)
 _KERN = re.compile(r"\\(?:m?kern|m?skip|[hv]skip)\s*-?\s*[\d.]+\s*(?:mu|em|ex|pt|cm|mm|in)(?![a-zA-Z])")
 _END_MARKS = re.compile(r"(?:\\(?:blacksquare|qed|qedhere|qedsymbol|checkmark)(?![a-zA-Z])[\s$.]*)+\Z")
 MOST_GROUPS = 40
-"""whose braces are taken off; more are nested for no reader"""
+"""groups whose braces are taken off; nobody nests more for a reader"""
 _OPTION = re.compile(r"\s*\[[^\[\]]*\]")
 _GLUED = re.compile("q?quad([a-zA-Z]{1,3})")
 _DIGITS = re.compile(r"\{([0-9]+)\}")
@@ -89,7 +89,7 @@ def unstyled(text: str) -> str:
 
 
 def _matched(text: str) -> dict[int, int]:
-    """Where each brace that is opened is closed."""
+    """The place at which each opened brace is closed."""
     ends: dict[int, int] = {}
     opened: list[int] = []
     for match in re.finditer(r"\\.|[{}]", text, re.S):
@@ -101,7 +101,7 @@ def _matched(text: str) -> dict[int, int]:
 
 
 def _after(text: str, ends: dict[int, int], at: int, arguments: int, name: str) -> int:
-    """Where the arguments that are not shown end."""
+    """The end of the arguments that are not shown."""
     if name in OPTIONAL and (option := _OPTION.match(text, at)):
         at = option.end()
     for _ in range(arguments):
@@ -120,7 +120,7 @@ def _label(text: str, ends: dict[int, int], at: int) -> dict[int, int]:
 
 
 def _ungrouped(text: str) -> str:
-    """Without the braces around a whole item of a list or a whole side, which may have a unit: `{5 \\text{ cm}}`."""
+    """Removes the braces around a whole item of a list or a whole side, which may have a unit: `{5 \\text{ cm}}`."""
     gone: set[int] = set()
     for start, end in sorted(_matched(text).items()):
         before = start - 1
