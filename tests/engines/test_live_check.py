@@ -83,7 +83,7 @@ class Trainer:
         assert not self.is_lost
         (self.reached,) = engines
 
-    def sync(self, _version: int) -> None:
+    def send(self, _version: int) -> None:
         if self.reached == self.cut:
             self.is_lost = self.error is TrainerLostError
             raise self.error(f"weights of version 0 failed in sending: {self.reached}: connection reset")
