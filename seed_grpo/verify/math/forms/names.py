@@ -79,7 +79,7 @@ def _letter(letter: str) -> Form:
 
 @functools.lru_cache(REMEMBERED_FORMS)
 def symbols(form: Form) -> frozenset[str]:
-    """The names of all symbols in a form."""
+    """The names of all symbols in a form: also of bound ones and those in f(x), which `contents` leaves out."""
     bases = [base for monomial, _ in form for base, _ in monomial]
     inner = [symbols(part) for base in bases for part in _inside(base)]
     return frozenset(base[1] for base in bases if base[0] == "symbol").union(*inner)
