@@ -1,1 +1,1 @@
-"""Prompts: problem records, named data sets, templates, the generated arithmetic task, and the cursor."""
+"""Prompts: problem files, named data sets, templates, and the order in which a run takes them."""

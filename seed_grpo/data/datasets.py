@@ -2,7 +2,7 @@
 
 A source is the generated task, a named set, a file, or a hub data set. A named set is a file in `data.directory` or in
 the folder that the environment variable SEED_GRPO_DATA names, or else is loaded from the hub. It neither renders
-prompts nor orders them: see `templates` and `cursor`.
+prompts nor orders them: see `templates` and `source`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The system on Ray: placement, pools, the group queue, supervision, the run directory, metrics."""
+"""The system on Ray: placement, worker pools, supervision, publishing of weights, checkpoints, assembly."""
