@@ -190,7 +190,7 @@ class VerifierConfig(Section):
 
 
 class SemanticEntropyConfig(Section):
-    """Section 4 of the design. `paper` over `likelihood` by mean is the closest sound form of Eq. 5."""
+    """Estimator of the semantic entropy. `paper` over `likelihood` by mean is the closest sound form of Eq. 5."""
 
     mass: Literal["likelihood", "counts"] = "likelihood"
     likelihood: Literal["mean", "sum"] = "mean"
