@@ -6,6 +6,7 @@ Consumes tokens; produces those of a value and those of its condition. The gramm
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 from seed_grpo.verify.isolation.bounds import GrammarError
@@ -23,20 +24,20 @@ SPOKEN = re.compile(r"(?:if|otherwise)\b")
 PARITY = re.compile(r"([a-zA-Z]) (?:is )?(?:an )?(even|odd)(?: (?:integer|number))?")
 
 
-def spoken_rows(tokens: list[Token]) -> list[list[Token]]:
+def spoken_rows(tokens: Sequence[Token]) -> list[list[Token]]:
     """Tokens cut at separators behind which there is a further `if`."""
-    tokens = _in_words(tokens)
-    marks = [at for at, token in enumerate(tokens) if token.kind in ("word", "text") and SPOKEN.match(token.value)]
+    words = _in_words(tokens)
+    marks = [at for at, token in enumerate(words) if token.kind in ("word", "text") and SPOKEN.match(token.value)]
     rows, start = list[list[Token]](), 0
     for mark, following in pairwise(marks):
-        between = [token.value.strip() for token in tokens[mark:following]]
+        between = [token.value.strip() for token in words[mark:following]]
         separator = next((each for each in (";", ",", "and") if each in between), None)
         if separator is None:
             raise GrammarError("cases that nothing separates")
         cut = mark + between.index(separator)
-        rows.append(tokens[start:cut])
-        start = next(at for at in range(cut, following + 1) if not is_separator(tokens[at]))
-    return [*rows, tokens[start:]]
+        rows.append(words[start:cut])
+        start = next(at for at in range(cut, following + 1) if not is_separator(words[at]))
+    return [*rows, words[start:]]
 
 
 def conditioned(row: list[list[Token]]) -> tuple[list[Token], list[Token] | None]:
@@ -70,7 +71,7 @@ def _cut_at_comma(tokens: list[Token]) -> tuple[list[Token], list[Token] | None]
     return _trimmed(tokens), None
 
 
-def _in_words(tokens: list[Token]) -> list[Token]:
+def _in_words(tokens: Sequence[Token]) -> list[Token]:
     r"""Tokens with `\text{if x > 0}` cut into what it says."""
     cut: list[Token] = []
     for token in tokens:

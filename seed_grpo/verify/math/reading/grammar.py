@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from seed_grpo.verify.isolation.bounds import (
     MAX_ITEMS,
@@ -1405,7 +1406,7 @@ class Grammar:
     def _leave(self, levels: int = 1) -> None:
         self._cursor = self._cursor.nested(-levels)
 
-    def _set_within(self, **changes: bool | int) -> Within:
+    def _set_within(self, **changes: Any) -> Within:
         """Changes what surrounds the place; returns what did before, for `_restore`."""
         within = self._cursor.within
         self._cursor = self._cursor._replace(within=within._replace(**changes))
@@ -1414,7 +1415,7 @@ class Grammar:
     def _restore(self, within: Within) -> None:
         self._cursor = self._cursor._replace(within=within)
 
-    def _set_met(self, **changes: bool | int) -> None:
+    def _set_met(self, **changes: Any) -> None:
         self._cursor = self._cursor._replace(met=self._cursor.met._replace(**changes))
 
 
