@@ -1,1 +1,1 @@
-"""commands"""
+"""Commands of `seed-grpo`, a file each."""

@@ -1,4 +1,4 @@
-"""`seed-grpo answer`: answers to problems, drawn on the rollout pool by the rule of `evaluate.adaptive`.
+"""`seed-grpo answer`: answers to problems, drawn on the rollout pool by the rule of `evaluate.metrics.early_stopping`.
 
 Consumes problems and the rule; produces for each the majority answer with its confidence, or none. All problems that go
 on are asked in one round, so the engines work on many at once.

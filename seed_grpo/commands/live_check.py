@@ -1,8 +1,8 @@
 """`seed-grpo doctor --live`: places the workers as a run would, measures every link between them, and leaves.
 
-Consumes the configuration and a Ray cluster; produces lines of a page, as `preflight.diagnose` does: where each worker
-is, how fast the driver, the trainer ranks and the engines reach each other, and what is wrong where. It samples and
-trains nothing, and writes nothing into the run directory.
+Consumes the configuration and a Ray cluster; produces lines of a page, as `commands.doctor.diagnose` does: where each
+worker is, how fast the driver, the trainer ranks and the engines reach each other, and what is wrong where. It samples
+and trains nothing, and writes nothing into the run directory.
 """
 
 from __future__ import annotations

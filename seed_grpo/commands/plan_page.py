@@ -1,4 +1,4 @@
-"""The page of `seed-grpo plan`: what `sizing` finds, and all that it assumes.
+"""The page of `seed-grpo plan`: what `plan` finds, and all that it assumes.
 
 Consumes the configuration and a number of GPUs; produces text. It computes nothing of its own.
 """

@@ -22,7 +22,7 @@ from seed_grpo.errors import ConfigError
 from seed_grpo.records.checkpoint import latest
 from seed_grpo.records.files import claimed, write_atomically
 from seed_grpo.records.run_directory import MAY_CHANGE, check_same_run
-from seed_grpo.runtime.assembly import watch
+from seed_grpo.runtime.assembly import register
 from seed_grpo.runtime.cluster.connection import check_cluster, connected
 from seed_grpo.runtime.cluster.placement import machine_gpus, make_plan
 from seed_grpo.runtime.supervision.supervise import supervise
@@ -90,7 +90,7 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
         console.log(f"Ray dashboard: {cluster.dashboard or 'off'}; records: {path}")
         supervision = supervise(config, path, console.log)
         pipeline = Pipeline(config, plan, None, supervision, console.log)
-        watch(supervision, pipeline)
+        register(supervision, pipeline)
         try:
             pipeline.wait_started()
             yield pipeline

@@ -25,7 +25,7 @@ from seed_grpo.records.files import claimed
 from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
-from seed_grpo.runtime.assembly import parts_of, start, watch
+from seed_grpo.runtime.assembly import parts_of, register, start
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
 from seed_grpo.runtime.cluster.placement import make_plan
@@ -115,7 +115,7 @@ def export(config: Config, folder: Path) -> None:
         gang = place_gang(plan, config.trainer.start_timeout)
         supervision = supervise(config, Path(records), console.log)
         trainer = TrainerGroup(config, plan, gang, supervision, console.log)
-        watch(supervision, trainer=trainer)
+        register(supervision, trainer=trainer)
         trainer.wait_started()
         checkpoints = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints)
         saved = checkpoints.load(trainer)

@@ -56,7 +56,7 @@ class ExperimentConfig(Section):
     """the configuration that the others are compared with; None where there is but one"""
     seeds: tuple[NonNegative, ...] = Field(min_length=1)
     metrics: tuple[str, ...] = Field(("accuracy", "reward"), min_length=1)
-    """in the order of the report's tables; `evaluate.experiment` says which there are"""
+    """in the order of the report's tables; `evaluate.studies.experiment` says which there are"""
     evaluate: EvaluateConfig | None = None
 
     def all_configurations(self) -> dict[str, Settings]:

@@ -4,7 +4,7 @@ Consumes rows and the names of the columns; produces a `ProblemSet`. A record is
 when its problem or answer is missing or empty, when a number in it may have been rounded on its way here, or when its
 id was seen before: ids key the per-prompt ledger, so two problems of one id would mix their histories, and a silent
 suffix would hide a doubled file. What is wrong with one record is an error or is counted, as the user chose. It knows
-no data set by name: see `sets`.
+no data set by name: see `datasets`.
 """
 
 from __future__ import annotations

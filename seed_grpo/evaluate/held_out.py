@@ -17,7 +17,7 @@ import numpy as np
 from seed_grpo.config.sections import EvaluationConfig, RolloutConfig
 from seed_grpo.data.source import Prompt
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.metrics.intervals import DECIMALS, EvaluationResult, summarize
+from seed_grpo.evaluate.metrics.intervals import TIE_DECIMALS, EvaluationResult, summarize
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
 from seed_grpo.evaluate.metrics.uncertainty import auroc
 from seed_grpo.evaluate.sampling import ask, greedy_tasks, sampled_tasks
@@ -27,7 +27,7 @@ from seed_grpo.records.rollout_table import read_groups, recorded, rollout_rows,
 
 
 class Records(Protocol):
-    """See `runtime.run_directory.RunDirectory`."""
+    """See `records.recorder.Recorder`."""
 
     def evaluations(self) -> Mapping[int, Mapping[str, float]]: ...
 
@@ -124,7 +124,7 @@ def sampled_accuracy(groups: Sequence[JudgedGroup]) -> dict[str, float]:
         "sampled_accuracy": _mean([rewards_n.mean() for rewards_n in rewards_P]),
         "pass_at_g": _mean([rewards_n.max() for rewards_n in rewards_P]),
         "majority_accuracy": _mean(right_P),
-        "entropy_auroc": auroc(np.array([group.semantic_entropy for group in groups_P]).round(DECIMALS), right_P),
+        "entropy_auroc": auroc(np.array([group.semantic_entropy for group in groups_P]).round(TIE_DECIMALS), right_P),
     }
 
 

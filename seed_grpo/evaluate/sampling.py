@@ -85,7 +85,7 @@ def _window(engines: int, rollout: RolloutConfig, task: GroupTask) -> int:
 
 
 class _Arrived:
-    """See `interfaces.Sink`."""
+    """Collects groups; see `loop.interfaces.Sink`."""
 
     def __init__(self) -> None:
         self._groups: list[ReadyGroup] = []

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from seed_grpo.algo.estimate import GroupOutcome
 from seed_grpo.messages import GroupSummary, GroupTask, JudgedGroup
 
 
@@ -23,6 +24,17 @@ class ReadyGroup:
     summary: GroupSummary
     payload: Any
     """reference to the `JudgedGroup` in the object store; opaque to all but the runtime"""
+
+    @property
+    def outcome(self) -> GroupOutcome:
+        """The part of the summary that the group's scale and advantages depend on."""
+        return GroupOutcome(
+            semantic_entropy=self.summary.semantic_entropy,
+            entropy_max=self.summary.entropy_max,
+            rewards_G=self.summary.rewards_G,
+            valid_G=self.summary.valid_G,
+            num_tokens_G=self.summary.lengths_G,
+        )
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from seed_grpo.algo.estimate import GroupOutcome, estimate
+from seed_grpo.algo.estimate import estimate
 from seed_grpo.config import Config
 from seed_grpo.errors import ConfigError, RolloutError, SeedGrpoError, TrainerLostError
 from seed_grpo.loop.batch import Batch, LostGroup, OpenGroups, ReadyGroup
@@ -44,7 +44,7 @@ from seed_grpo.loop.clock import Clock
 from seed_grpo.loop.interfaces import Parts
 from seed_grpo.loop.ledger import LOST, NOT_FINITE, Ledger
 from seed_grpo.loop.selection import Selection, count_informative, select
-from seed_grpo.messages import GroupSummary, GroupTask, Sampling
+from seed_grpo.messages import GroupTask, Sampling
 from seed_grpo.seeds import Use, derive_seed
 
 PUMP_SECONDS = 1.0
@@ -149,9 +149,10 @@ class Controller:
     def _train_step(self) -> None:
         clock = Clock()
         with clock.stage("rollout"):
-            batch = self._sample()
-        if batch is None:
+            selection, rounds = self._sample()
+        if selection is None:
             return  # since a stop was requested
+        batch = self._estimate(selection, rounds)
         with clock.stage("train"):
             result = self._parts.trainer.step(batch.groups, batch.advantages_PG, self._pump)
         self._record()
@@ -182,8 +183,10 @@ class Controller:
         if record is not None:
             record()
 
-    def _sample(self) -> Batch | None:
+    def _sample(self) -> tuple[Selection | None, int]:
         """Samples a step's groups, and chooses once what it trains on; None where a stop was requested.
+
+        With it, the rounds of further prompts that this took.
 
         Dynamic sampling (DAPO, arXiv 2503.14476, Eq. 11): each further round asks for as many prompts as informative
         groups are missing, until none is, or the rounds are used up.
@@ -202,10 +205,10 @@ class Controller:
             gone = self._parts.trainer.fetch(selection.groups)
             if not gone:
                 self._parts.queue.remove(group.summary.group_id for group in sampled)
-                return self._estimate(selection, rounds)
+                return selection, rounds
             self._sample_anew(gone)
             sampled = [group for group in sampled if group.summary.group_id not in gone]
-        return None
+        return None, rounds
 
     def _await(self, count: int, sampled: Sequence[ReadyGroup]) -> bool:
         """Waits until so many groups are ready, those that were `sampled` before among them, and all that cannot wait
@@ -270,11 +273,11 @@ class Controller:
         self._parts.pipeline.submit([self.ledger.reissue(group_id, self.step) for group_id in group_ids], self)
 
     def running(self, group_id: int) -> None:
-        """See `interfaces.Sink`."""
+        """Notes that a rollout worker has the group; see `interfaces.Sink`."""
         self.ledger.run(group_id, self.step)
 
     def ready(self, group: ReadyGroup) -> None:
-        """See `interfaces.Sink`."""
+        """Notes that a rollout worker has the group; see `interfaces.Sink`."""
         self.ledger.ready(group.summary.group_id)
         self._parts.queue.put(group)
         self._lost_in_a_row = 0
@@ -290,7 +293,7 @@ class Controller:
     def _estimate(self, selection: Selection, rounds: int) -> Batch:
         """Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346."""
         estimated = estimate(
-            [_outcome(group.summary) for group in selection.groups],
+            [group.outcome for group in selection.groups],
             self._config.algo,
             self._config.rollout.max_completion_tokens,
             np.random.default_rng(derive_seed(self._config.run.seed, Use.CONTROL, self.step)),
@@ -342,9 +345,3 @@ class Controller:
                 is_best = self._parts.evaluator.evaluate(self.step, self._attend)
             if is_best and self.step:  # before training it is the model that there is already
                 self._export("best")
-
-
-def _outcome(summary: GroupSummary) -> GroupOutcome:
-    return GroupOutcome(
-        summary.semantic_entropy, summary.entropy_max, summary.rewards_G, summary.valid_G, summary.lengths_G
-    )

@@ -1,7 +1,7 @@
 """The Parquet tables of completions: a row each, for runs (`rollouts/`) and evaluations alike.
 
 Consumes judged groups, and the estimates that the trained ones were trained with; produces rows, and reads them back as
-`RecordedGroup`s, on which metrics, reports, replays and audits stand. It writes nothing (`runtime.run_files` does).
+`RecordedGroup`s, on which metrics, reports, replays and audits stand. It writes nothing (`records.files` does).
 """
 
 from __future__ import annotations

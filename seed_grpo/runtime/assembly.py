@@ -60,7 +60,7 @@ def start(
     trainer = TrainerGroup(config, plan, gang, supervision, log)
     queue = GroupQueue(config.cluster.queue_capacity)
     sync = WeightPublisher(config, trainer, pipeline, _probe(config, prompts), supervision, log)
-    watch(supervision, pipeline, trainer, queue, sync)
+    register(supervision, pipeline, trainer, queue, sync)
     trainer.wait_started()
     pipeline.wait_started()
     return Running(pipeline, trainer, queue, sync)
@@ -98,7 +98,7 @@ def parts_of(
     )
 
 
-def watch(
+def register(
     supervision: Supervision,
     pipeline: Pipeline | None = None,
     trainer: TrainerGroup | None = None,

@@ -9,7 +9,7 @@ from typing import Any
 
 from seed_grpo import messages
 from seed_grpo.errors import CheckpointError
-from seed_grpo.loop import interfaces
+from seed_grpo.loop import batch
 from seed_grpo.loop.batch import OpenGroups
 from seed_grpo.loop.interfaces import Trainer
 from seed_grpo.records.checkpoint import latest, writing
@@ -24,7 +24,7 @@ class GroupsUnpickler(pickle.Unpickler):
         """The class of that name, if groups are made of it."""
         if (module, name) in NUMPY:
             return super().find_class(module, name)
-        found = {interfaces.__name__: interfaces, messages.__name__: messages}.get(module)
+        found = {batch.__name__: batch, messages.__name__: messages}.get(module)
         cls = vars(found).get(name) if found else None  # a dotted name would reach all that the module imports
         if isinstance(cls, type) and cls.__module__ == module:
             return cls
@@ -32,7 +32,7 @@ class GroupsUnpickler(pickle.Unpickler):
 
 
 class Checkpoints:
-    """See `interfaces.Checkpoints`."""
+    """Checkpoints of one run; implements `loop.interfaces.Checkpoints`."""
 
     def __init__(self, directory: Path, keep: int) -> None:
         """Args:

@@ -48,7 +48,7 @@ from seed_grpo.messages import (
 )
 from seed_grpo.records.files import write_atomically
 from seed_grpo.rollout.worker import RolloutWorker
-from seed_grpo.runtime.assembly import watch
+from seed_grpo.runtime.assembly import register
 from seed_grpo.runtime.cluster.connection import connected, spawn
 from seed_grpo.runtime.cluster.placement import Pool, make_plan
 from seed_grpo.runtime.supervision.supervise import supervise
@@ -297,7 +297,7 @@ def _main(config: Config, groups_at_once: int | None) -> None:
         supervision = supervise(config, config.run.directory, tell)
         write_atomically(config.run.directory / "config.yaml", dump_config(config).encode())  # for `seed-grpo scale`
         pipeline = Pipeline(config, make_plan(config), PlacementGroup.empty(), supervision, tell)
-        watch(supervision, pipeline)
+        register(supervision, pipeline)
         pipeline.wait_started()
         prompt_ids = tuple(range(PROMPT_TOKENS))
         prompts = [(Problem(f"p{i}", "simulated", ("0",)), prompt_ids) for i in range(PROBLEMS)]

@@ -26,6 +26,7 @@ from seed_grpo.config.loading import dump_config, load_config
 from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import GroupTask
 from seed_grpo.records.files import read_records
+from seed_grpo.runtime import assembly
 from seed_grpo.runtime.workers.pipeline import Pipeline
 
 QUICKSTART = TESTS.parent / "jobs" / "quickstart.yaml"
@@ -123,7 +124,8 @@ def prompts(count: int) -> list[dict[str, str]]:
 
 
 def _main(arguments: Mapping[str, Any]) -> None:
-    train.Pipeline = TimedPipeline  # type: ignore[misc]
+    assert hasattr(assembly, "Pipeline"), "runs are put together elsewhere now"
+    assembly.Pipeline = TimedPipeline  # type: ignore[misc]
     if arguments["waits"]:
         from benchmarks import device_waits  # loads vLLM
 

@@ -40,7 +40,7 @@ def watch_bounds(world: World, most: int) -> list[int]:
 
 
 def ids(groups: Sequence[object]) -> list[int]:
-    """Of `Ready` groups."""
+    """Of `ReadyGroup`s."""
     return [group.summary.group_id for group in groups]  # type: ignore[attr-defined]
 
 

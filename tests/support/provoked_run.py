@@ -12,7 +12,7 @@ import ray
 
 from seed_grpo.config.loading import load_config
 from seed_grpo.errors import RolloutError
-from seed_grpo.runtime.assembly import watch
+from seed_grpo.runtime.assembly import register
 from seed_grpo.runtime.cluster.placement import make_plan
 from seed_grpo.runtime.supervision.heartbeats import WorkerState
 from seed_grpo.runtime.supervision.supervise import supervise
@@ -33,7 +33,7 @@ def main() -> None:
     ray.init(logging_level="ERROR")
     with tempfile.TemporaryDirectory() as folder:
         supervision = supervise(config, Path(folder, "provoked"), print)
-        watch(supervision)
+        register(supervision)
         supervision.monitor.begin(config, make_plan(config))
         supervision.events.states("rollout", {"rollout-0": WorkerState.STALE})
         supervision.budget.charge(RolloutError("provoked"))

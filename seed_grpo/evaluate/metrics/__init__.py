@@ -1,1 +1,1 @@
-"""metrics"""
+"""Metrics of recorded groups: accuracy, uncertainty, early stopping, and their intervals."""

@@ -1,8 +1,8 @@
 """Estimators of how uncertain a policy is about a prompt, each from the G recorded completions of that prompt.
 
 Consumes `RecordedGroup`s; produces one number a group: the higher, the more uncertain. It judges no estimator
-(`evaluate.uncertainty` does). All look at the completions inside the partition alone (class id >= 0), so those that
-timed out or met a verifier error take no part; a group with fewer than two inside says nothing (nan).
+(`evaluate.metrics.uncertainty` does). All look at the completions inside the partition alone (class id >= 0), so those
+that timed out or met a verifier error take no part; a group with fewer than two inside says nothing (nan).
 
 `n` is the number of completions inside, p_k the mass of meaning class k, l_i the log-probability of completion i summed
 over its T_i sampled tokens, in nats. The engine records log-probabilities at temperature 1 and before top-p.

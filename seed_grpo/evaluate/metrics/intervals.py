@@ -203,8 +203,8 @@ def mean_intervals(values_PM: np.ndarray, seed: int, resamples: int = RESAMPLES)
     return [percentile_interval(float(column[0]), column[1:]) for column in means.T]
 
 
-DECIMALS = 12
-"""values that differ by less are ties: the order of a sum must not decide"""
+TIE_DECIMALS = 12
+"""places to which values are rounded before they are ranked: the order of a sum must not break ties"""
 
 
 def rank_correlation(x_N: np.ndarray, y_N: np.ndarray) -> float:
@@ -219,5 +219,5 @@ def rank_correlation(x_N: np.ndarray, y_N: np.ndarray) -> float:
 
 def midranks(values_N: np.ndarray) -> np.ndarray:
     """Ranks [N] from 1; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(np.round(values_N, DECIMALS), return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(np.round(values_N, TIE_DECIMALS), return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[inverse]

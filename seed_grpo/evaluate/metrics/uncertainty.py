@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from seed_grpo.evaluate.metrics.estimators import ESTIMATORS
-from seed_grpo.evaluate.metrics.intervals import DECIMALS, percentile_interval, resample_counts
+from seed_grpo.evaluate.metrics.intervals import TIE_DECIMALS, percentile_interval, resample_counts
 from seed_grpo.evaluate.metrics.pass_at_k import Problem, by_source, majority_at_k, majority_share
 from seed_grpo.evaluate.reports.formatting import Measured, escaped, json_ready, number, table
 from seed_grpo.records.rollout_table import RecordedGroup
@@ -125,12 +125,12 @@ def uncertainty(groups: Iterable[RecordedGroup], seed: int = 0, resamples: int =
         seed: of the bootstrap.
 
     Raises:
-        DataError: as `benchmark.by_source`.
+        DataError: as `pass_at_k.by_source`.
     """
 
     def sampled(group: RecordedGroup) -> _Sampled:
         num_valid = int(np.sum(group.valid_G))
-        values_E = tuple(round(estimator(group), DECIMALS) for estimator in ESTIMATORS.values())
+        values_E = tuple(round(estimator(group), TIE_DECIMALS) for estimator in ESTIMATORS.values())
         return _Sampled(values_E, majority_at_k(group, num_valid) if num_valid else math.nan, majority_share(group))
 
     sources = (_of_source(*item, seed, resamples) for item in by_source(groups, sampled).items())

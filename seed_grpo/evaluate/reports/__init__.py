@@ -1,1 +1,1 @@
-"""reports"""
+"""Reports for people: pages, tables, plots and figures."""

@@ -1,1 +1,1 @@
-"""studies"""
+"""Studies of recorded runs: what-if replays, audits and experiments."""

@@ -2,7 +2,7 @@
 
 Consumes run directories (or evaluations) of configurations x seeds; produces `report.json`, `report.md` and figures.
 The runs of one seed share their prompts' order and their model's beginning, so differences are taken seed by seed, and
-the interval is that of their mean. It runs nothing (`runtime.experiment` does).
+the interval is that of their mean. It runs nothing (`commands.experiment` does).
 """
 
 from __future__ import annotations

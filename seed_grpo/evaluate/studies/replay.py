@@ -79,7 +79,13 @@ def replay(groups: Sequence[RecordedGroup], config: Config) -> Replay:
     version = groups[0].step - 1 if groups else 0  # that the step started from
     estimated = estimate(
         [
-            GroupOutcome(entropy.value, entropy.maximum, group.rewards_G, group.valid_G, group.num_tokens_G)
+            GroupOutcome(
+                semantic_entropy=entropy.value,
+                entropy_max=entropy.maximum,
+                rewards_G=group.rewards_G,
+                valid_G=group.valid_G,
+                num_tokens_G=group.num_tokens_G,
+            )
             for entropy, group in zip(entropies, groups, strict=True)
         ],
         config.algo,

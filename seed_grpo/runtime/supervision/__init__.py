@@ -1,1 +1,1 @@
-"""supervision"""
+"""Supervision of workers: heartbeats, events, hang reports, and metrics for Prometheus."""

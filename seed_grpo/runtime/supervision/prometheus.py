@@ -168,7 +168,7 @@ class Monitor:
         self._set("accuracy", accuracy)
 
     def event(self, event: str) -> None:
-        """Something happened to a worker; see `supervision.Events`."""
+        """Something happened to a worker; see `supervision.events.Events`."""
         self._add("worker_events", 1, event)
 
     def states(self, pool: str, states: Iterable[str], possible: Iterable[str]) -> None:

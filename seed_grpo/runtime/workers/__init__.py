@@ -1,1 +1,1 @@
-"""workers"""
+"""Worker pools: started, polled, given jobs, scaled, and replaced."""

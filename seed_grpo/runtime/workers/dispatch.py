@@ -1,4 +1,4 @@
-"""A stage of the pipeline: jobs that wait for a worker, calls that workers are at, and what became of them.
+"""Dispatch of jobs to the workers of a pool: jobs that wait, calls that workers have, and their results.
 
 Consumes jobs and a pool; has every job done once, whatever becomes of workers: what a dead, hung or failing one had
 goes back to the front, and is given up only after several workers failed on it. It does not know what the calls do.
@@ -66,13 +66,13 @@ class CallSpec:
 
 
 class Dispatcher:
-    """See the module."""
+    """Gives jobs to the workers of one pool, and requeues those of lost workers; see the module."""
 
-    def __init__(self, work: CallSpec, pool: WorkerPool, on_lost: Callable[[Job, SeedGrpoError], None]) -> None:
+    def __init__(self, spec: CallSpec, pool: WorkerPool, on_lost: Callable[[Job, SeedGrpoError], None]) -> None:
         """Args:
         on_lost: told of a job that is given up.
         """
-        self._work = work
+        self._spec = spec
         self._pool = pool
         self._on_lost = on_lost
         self.waiting: deque[Job] = deque()
@@ -87,16 +87,16 @@ class Dispatcher:
         """Gives waiting jobs to workers, each to that with the least, and returns them."""
         given: list[Job] = []
         serving = self._pool.serving if self.waiting else []
-        free = [(w.load, place, w) for place, w in enumerate(serving) if not (self._work.one_call and w.load)]
+        free = [(w.load, place, w) for place, w in enumerate(serving) if not (self._spec.one_call and w.load)]
         heapify(free)
         while self.waiting and free:
-            count = ceil(len(self.waiting) / len(free)) if self._work.one_call else 1
+            count = ceil(len(self.waiting) / len(free)) if self._spec.one_call else 1
             if self.waiting[0].failures:
                 count = 1  # so that it is known which one they fail on
             jobs = [self.waiting.popleft() for _ in range(count)]
             _, place, worker = heappop(free)
             self._start(worker, jobs)
-            if not self._work.one_call:
+            if not self._spec.one_call:
                 heappush(free, (worker.load, place, worker))
             given += jobs
         return given
@@ -114,7 +114,7 @@ class Dispatcher:
                 continue  # of the other stage
             call.worker.load -= len(call.jobs)
             try:
-                told = result(call.worker.name, ref, self._what(call), self._work.error)
+                told = result(call.worker.name, ref, self._what(call), self._spec.error)
             except SeedGrpoError as error:
                 self._failed(call, error)
             else:
@@ -135,7 +135,7 @@ class Dispatcher:
             self._pool.hung(call.worker, DeadlineError(said))
         lost, self._pool.lost = self._pool.lost, []
         for worker in lost:
-            self.requeue(worker, f"{worker.name} was lost {self._work.doing}", is_failure=not worker.drained)
+            self.requeue(worker, f"{worker.name} was lost {self._spec.doing}", is_failure=not worker.drained)
 
     def requeue(self, worker: Worker, why: str, is_failure: bool) -> None:
         """Requeues the worker's jobs and ignores any result it still returns.
@@ -147,7 +147,7 @@ class Dispatcher:
             call = self.running.pop(ref)
             worker.load -= len(call.jobs)
             if is_failure:
-                self._again(call.jobs, self._work.error(why))
+                self._again(call.jobs, self._spec.error(why))
             else:
                 self.waiting.extendleft(reversed(call.jobs))
 
@@ -159,12 +159,12 @@ class Dispatcher:
         self.running.clear()
 
     def _what(self, call: Call) -> str:
-        return f"{self._work.doing} group {call.jobs[0].task.group_id}"
+        return f"{self._spec.doing} group {call.jobs[0].task.group_id}"
 
     def _start(self, worker: Worker, jobs: list[Job]) -> None:
-        refs = self._work.start(worker, jobs)
+        refs = self._spec.start(worker, jobs)
         worker.load += len(jobs)
-        self.running[refs[0]] = Call(worker, jobs, refs, time.monotonic() + self._work.seconds * len(jobs))
+        self.running[refs[0]] = Call(worker, jobs, refs, time.monotonic() + self._spec.seconds * len(jobs))
 
     def _failed(self, call: Call, error: SeedGrpoError) -> None:
         if len(call.jobs) == 1 and is_lost(error):

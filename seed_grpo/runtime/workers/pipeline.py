@@ -95,9 +95,9 @@ class Pipeline:
         Raises:
             SeedGrpoError: too many workers had to be replaced.
         """
-        for pool, stage in ((self.rollout, self._generation), (self.verifier, self._judging)):
+        for pool, dispatcher in ((self.rollout, self._generation), (self.verifier, self._judging)):
             pool.poll()
-            stage.requeue_lost()
+            dispatcher.requeue_lost()
         self._scaler.poll(is_awaited=timeout > 0)
         self._monitor.poll()
         done = self._wait(timeout)

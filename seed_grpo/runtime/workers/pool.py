@@ -2,7 +2,7 @@
 
 Consumes a way to make a worker; produces workers that may be given work, and those whose work is to be given to others.
 Every pool is looked after by `poll`, which waits for nothing. The trainer's ranks, which live and die together, are
-`trainer_pool`'s.
+`trainer_group`'s.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Probes that every worker answers, however busy it is: that it lives, and what its threads are doing.
 
-`cluster.spawn` mixes this into the worker's class. Calls go to a concurrency group of their own, so they are answered
-while the worker works; one that does not answer is stopped, gone, or holds the interpreter's lock.
+`cluster.connection.spawn` mixes this into the worker's class. Calls go to a concurrency group of their own, so they are
+answered while the worker works; one that does not answer is stopped, gone, or holds the interpreter's lock.
 """
 
 from __future__ import annotations
