@@ -15,6 +15,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from seed_grpo import __version__
 from seed_grpo.config import Config
 from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts, shown
@@ -70,13 +71,16 @@ def prepare(config: Config) -> Prepared:
 
 
 def check_versions(config: Config) -> str:
-    """The packages that the program is pinned to.
+    """Versions of the packages that the program is pinned to.
 
     Raises:
-        ConfigError: one of them is missing or of another version.
+        ConfigError: one of them is missing or of another version, or the program is: a job may be newer
+            than its image, whose entry points the engines load.
     """
     extra = "cpu" if config.cluster.device == "cpu" else "gpu"
     found, faults = [], []
+    if (installed := metadata.version("seed-grpo")) != __version__:
+        faults.append(f"seed-grpo is installed as {installed}, and {__version__} is running")
     for line in metadata.requires("seed-grpo") or []:
         requirement = Requirement(line)
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
