@@ -79,7 +79,7 @@ def test_without_a_sandbox_nothing_is_run():
     script = (
         "import ctypes, sys\n"
         "assert ctypes.CDLL(None).prctl(24, 21, 0, 0, 0) == 0\n"  # programs started from here lack CAP_SYS_ADMIN
-        "from seed_grpo.config import VerifierConfig\n"
+        "from seed_grpo.config.sections import VerifierConfig\n"
         "from seed_grpo.errors import VerifierError\n"
         "from seed_grpo.verify.judge import Judge\n"
         "try:\n"
