@@ -74,8 +74,8 @@ class Checkpoints:
                 groups = GroupsUnpickler(file).load()
         except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{folder}/groups.pickle is not one that this version wrote ({error}); delete this checkpoint, and the "
-                "one before it is taken"
+                f"{folder}/groups.pickle is not one that this version wrote ({error}). If another version of seed_grpo "
+                "wrote it, go on with that one; if the file is damaged, delete this checkpoint: the one before is taken"
             ) from error
         trainer.load(folder / "trainer")
         return json.loads((folder / "controller.json").read_text()), groups
