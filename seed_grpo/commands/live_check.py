@@ -19,11 +19,11 @@ import numpy as np
 
 from seed_grpo.commands.console import Console
 from seed_grpo.commands.doctor import Page, prepare
+from seed_grpo.commands.train import start_workers
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError, SeedGrpoError, TrainerLostError, WeightSyncError
-from seed_grpo.runtime.assembly import start
 from seed_grpo.runtime.cluster.calls import gather, put
-from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
+from seed_grpo.runtime.cluster.connection import check_cluster, connected
 from seed_grpo.runtime.cluster.placement import make_plan
 from seed_grpo.runtime.supervision.supervise import supervise
 from seed_grpo.runtime.weight_publisher import WeightPublisher
@@ -52,9 +52,7 @@ def check_live(config: Config, page: Page) -> None:
                 cluster = stack.enter_context(connected(config))
             check_cluster(config, plan, cluster)
             supervision = supervise(config, records, console.log)
-            with console.waiting("a place for the trainer ranks"):
-                gang = place_gang(plan, config.trainer.start_timeout)
-            running = start(config, plan, gang, prepared.train.prompts, supervision, console.log)
+            running = start_workers(config, plan, prepared, supervision, console)
             pipeline, trainer = running.pipeline, running.trainer
             stack.callback(pipeline.close)
             actors = supervision.hang_report.actors()

@@ -25,11 +25,11 @@ from seed_grpo.records.files import claimed
 from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
-from seed_grpo.runtime.assembly import parts_of, register, start
+from seed_grpo.runtime.assembly import Running, parts_of, register, start
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
-from seed_grpo.runtime.cluster.placement import make_plan
-from seed_grpo.runtime.supervision.supervise import supervise
+from seed_grpo.runtime.cluster.placement import Plan, make_plan
+from seed_grpo.runtime.supervision.supervise import Supervision, supervise
 from seed_grpo.runtime.workers.trainer_group import TrainerGroup
 
 
@@ -62,16 +62,13 @@ def train(config: Config) -> bool:
         console.log(f"workers: {workers}; run directory: {path}")
         supervision = supervise(config, path, console.log)
         supervision.monitor.begin(config, plan)
-        with console.waiting("a place for the trainer ranks"):
-            gang = place_gang(plan, config.trainer.start_timeout)
-        train_prompts = prepared.train.prompts
-        running = start(config, plan, gang, train_prompts, supervision, console.log)
+        running = start_workers(config, plan, prepared, supervision, console)
         pipeline = running.pipeline
         stack.callback(pipeline.close)
         rewards = FirstRewards(config)
         recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor, rewards)
         held_out = None if prepared.held_out is None else prepared.held_out.prompts
-        parts = parts_of(config, running, train_prompts, held_out, recorder, console.log)
+        parts = parts_of(config, running, prepared.train.prompts, held_out, recorder, console.log)
         controller = Controller(config, parts)
         clock.add("start", clock.total)
         with _stopping_on_signals(controller, console):
@@ -84,6 +81,15 @@ def train(config: Config) -> bool:
         if not complete:
             console.log(f"stopped at step {controller.step} of {config.run.steps}; the same command goes on from there")
     return complete
+
+
+def start_workers(
+    config: Config, plan: Plan, prepared: Prepared, supervision: Supervision, console: Console
+) -> Running:
+    """Places the trainer ranks and starts all workers; see `assembly.start`."""
+    with console.waiting("a place for the trainer ranks"):
+        gang = place_gang(plan, config.trainer.start_timeout)
+    return start(config, plan, gang, prepared.train.prompts, supervision, console.log)
 
 
 def check_unchanged(config: Config, prepared: Prepared) -> None:

@@ -149,10 +149,10 @@ class Controller:
     def _train_step(self) -> None:
         clock = Clock()
         with clock.stage("rollout"):
-            selection, rounds = self._sample()
-        if selection is None:
+            sampled = self._sample()
+        if sampled is None:
             return  # since a stop was requested
-        batch = self._estimate(selection, rounds)
+        batch = self._estimate(*sampled)
         with clock.stage("train"):
             result = self._parts.trainer.step(batch.groups, batch.advantages_PG, self._pump)
         self._record()
@@ -183,10 +183,10 @@ class Controller:
         if record is not None:
             record()
 
-    def _sample(self) -> tuple[Selection | None, int]:
+    def _sample(self) -> tuple[Selection, int] | None:
         """Samples a step's groups, and chooses once what it trains on; None where a stop was requested.
 
-        With it, the rounds of further prompts that this took.
+        With the choice come the rounds of further prompts that it took.
 
         Dynamic sampling (DAPO, arXiv 2503.14476, Eq. 11): each further round asks for as many prompts as informative
         groups are missing, until none is, or the rounds are used up.
@@ -208,7 +208,7 @@ class Controller:
                 return selection, rounds
             self._sample_anew(gone)
             sampled = [group for group in sampled if group.summary.group_id not in gone]
-        return None, rounds
+        return None
 
     def _await(self, count: int, sampled: Sequence[ReadyGroup]) -> bool:
         """Waits until so many groups are ready, those that were `sampled` before among them, and all that cannot wait
@@ -277,13 +277,13 @@ class Controller:
         self.ledger.run(group_id, self.step)
 
     def ready(self, group: ReadyGroup) -> None:
-        """Notes that a rollout worker has the group; see `interfaces.Sink`."""
+        """Puts a judged group into the queue; see `interfaces.Sink`."""
         self.ledger.ready(group.summary.group_id)
         self._parts.queue.put(group)
         self._lost_in_a_row = 0
 
     def lost(self, task: GroupTask, cause: str) -> None:
-        """See `interfaces.Sink`. Another prompt takes its place."""
+        """Drops a group that workers failed on; another prompt takes its place. See `interfaces.Sink`."""
         self.ledger.drop(task.group_id, LOST)
         self._lost.append(LostGroup(task.group_id, task.problem.id))
         self._lost_in_a_row += 1
