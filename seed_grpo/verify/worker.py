@@ -86,6 +86,10 @@ class VerifierWorker:
         judged = [next(rewarded) if each.group.task.rewarded else each for each in judged]
         return [each.summary for each in judged], *judged
 
+    def judge_answer(self, answer: str, references: Sequence[str]) -> Judgement:
+        """The judgement on one extracted answer."""
+        return self._judge.judge_answers([answer], references)[0].judgement
+
     def close(self) -> None:
         """Ends the processes."""
         self._judge.close()
