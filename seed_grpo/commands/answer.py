@@ -99,7 +99,7 @@ def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple
                 f"{too_long} problems have over data.max_prompt_tokens={config.data.max_prompt_tokens} tokens; raise it"
             )
     for name in sets:
-        prompt_set = load_prompts(config.data.model_copy(update={"source": name}), tokenizer)
+        prompt_set = load_prompts(config.data.model_copy(update={"source": name, "sources": ()}), tokenizer)
         prompts += prompt_set.prompts
         notes += [f"{name}: {remark}" for remark in prompt_set.remarks]
     return prompts, notes

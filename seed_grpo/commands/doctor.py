@@ -7,7 +7,7 @@ are looked at; no device is touched, no worker started.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,8 +18,10 @@ from packaging.requirements import Requirement
 from seed_grpo import __version__
 from seed_grpo.commands.own_code import check_own_code, own_names
 from seed_grpo.config import Config
-from seed_grpo.config.sections import DataConfig
-from seed_grpo.data.prompts import PromptSet, load_prompts, shown
+from seed_grpo.config.sections import DataConfig, MixtureConfig
+from seed_grpo.data.mixture import LoadedSet, all_prompts, load_sets
+from seed_grpo.data.prompts import PromptSet, shown
+from seed_grpo.data.source import Prompt
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
 from seed_grpo.extensions import install
@@ -44,8 +46,10 @@ class Prepared:
     """Tokenizer and data of a run."""
 
     tokenizer: Any
-    train: PromptSet
-    held_out: PromptSet | None
+    train: list[LoadedSet]
+    """data sets to train on"""
+    held_out: list[Prompt] | None
+    """prompts to evaluate on, those of several sets mixed in proportion to their sizes"""
     notes: list[str]
     """what is odd about the data"""
 
@@ -62,15 +66,15 @@ def prepare(config: Config) -> Prepared:
     install(config.run.code)
     tokenizer = load_policy_tokenizer(config)
     check_model(config, tokenizer)
-    train = load_prompts(config.data, tokenizer)
-    check_own_code(config, train.prompts[0][0])
-    check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
-    notes = data_notes(config, config.data, train)
+    train = load_sets(config.data, tokenizer)
+    check_sets(train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
+    check_own_code(config, train)
+    notes = sets_notes(config, train)
     held_out = None
     if config.evaluation is not None:
-        held_out = load_prompts(config.evaluation.data, tokenizer)
-        check_prompts(config.evaluation.data, held_out, 1, "a single problem")
-        notes += data_notes(config, config.evaluation.data, held_out)
+        evaluated = load_sets(config.evaluation.data, tokenizer)
+        held_out = all_prompts(evaluated)
+        notes += sets_notes(config, evaluated)
     return Prepared(tokenizer, train, held_out, notes)
 
 
@@ -198,11 +202,38 @@ def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) 
     return facts
 
 
-def data_notes(config: Config, data: DataConfig, prompts: PromptSet) -> list[str]:
-    """Sentences on what is odd about the problems of a set, and on what was done to their prompts."""
+def check_sets(sets: Sequence[LoadedSet], needed: int, what: str) -> list[str]:
+    """Checks that the data sets of a run are large enough together; facts of each.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    total = sum(len(each.loaded.prompts) for each in sets)
+    alone = needed if len(sets) == 1 else 1
+    facts = [check_prompts(each.config, each.loaded, alone, what) for each in sets]
+    if total < needed:
+        raise ConfigError(f"{'; '.join(facts)}; {what} asks for {needed}: take more data, or lower it")
+    return facts
+
+
+def data_notes(relation: str, data: DataConfig, prompts: PromptSet) -> list[str]:
+    """Sentences on what is odd about the problems of a set, and on what was done to their prompts.
+
+    Args:
+        relation: of the set's answers.
+    """
     problems = [problem for problem, _ in prompts.prompts]
-    sentences = [*survey(problems, config.verifier.relation), *prompts.remarks]
+    sentences = [*survey(problems, relation), *prompts.remarks]
     return [f"{data.source}: {sentence}" for sentence in sentences]
+
+
+def sets_notes(config: Config, sets: Sequence[LoadedSet]) -> list[str]:
+    """Sentences of `data_notes` on several sets."""
+    return [note for each in sets for note in _notes_of(config, each)]
+
+
+def _notes_of(config: Config, each: LoadedSet) -> list[str]:
+    return data_notes(config.verifier_of(each.config).relation, each.config, each.loaded)
 
 
 def check_batch(config: Config) -> str:
@@ -263,7 +294,7 @@ def _describe_code(config: Config) -> str:
 
 
 def _try_code(config: Config) -> str:
-    return check_own_code(config, load_prompts(config.data, load_policy_tokenizer(config)).prompts[0][0])
+    return check_own_code(config, load_sets(config.data, load_policy_tokenizer(config)))
 
 
 def _describe_sync(config: Config) -> str:
@@ -276,10 +307,15 @@ def _describe_model(config: Config) -> str:
     return f"{config.model.path}, {config.model.dtype}, {len(tokenizer)} tokens in the vocabulary; {found}"
 
 
-def _describe_data(config: Config, data: DataConfig, needed: int) -> str:
+def _describe_data(config: Config, data: MixtureConfig, needed: int) -> str:
     tokenizer = load_policy_tokenizer(config)
-    prompts = load_prompts(data, tokenizer)
-    longest = max((len(prompt_ids) for _, prompt_ids in prompts.prompts), default=0)
-    facts = f"{check_prompts(data, prompts, needed, 'a step')}; the longest prompt has {longest} tokens"
-    notes = [f"note: {note}" for note in data_notes(config, data, prompts)]
-    return "\n".join([facts, *notes, *shown(prompts.prompts[0][1], tokenizer)])
+    sets = load_sets(data, tokenizer)
+    lines = []
+    for each, facts in zip(sets, check_sets(sets, needed, "a step"), strict=True):
+        prompts = each.loaded.prompts
+        longest = max(len(prompt_ids) for _, prompt_ids in prompts)
+        share = f"; {each.ratio / sum(other.ratio for other in sets):.1%} of the prompts" if len(sets) > 1 else ""
+        lines += [f"{facts}; the longest prompt has {longest} tokens{share}"]
+        lines += [f"note: {note}" for note in _notes_of(config, each)]
+        lines += shown(prompts[0][1], tokenizer)
+    return "\n".join(lines)

@@ -42,7 +42,7 @@ def faults_between(config: Sections) -> list[str]:
     """All faults, none where the sections fit together."""
     checks = (
         _batch_faults, _length_faults, _staleness_faults, _schedule_faults, _transport_faults, _relation_faults,
-        _template_faults,
+        _template_faults, _source_faults,
     )  # fmt: skip
     return [fault for check in checks for fault in check(config)]
 
@@ -152,6 +152,24 @@ def _template_faults(config: Sections) -> list[str]:
                 'questions; set rollout.stop=["</answer>"]'
             )
     return faults
+
+
+def _source_faults(config: Sections) -> list[str]:
+    """Checks that sets of one name are judged alike, and that the engines are made for the longest prompts."""
+    held_out = config.evaluation.data.sets if config.evaluation is not None else ()
+    names = {each.label for each in config.data.sets} & {each.label for each in held_out}
+    faults = [
+        f"data and evaluation.data each have a set {name}, and they are judged differently; give one another name"
+        for name in sorted(names)
+        if len({repr(config.verifier_of(each)) for each in (*config.data.sets, *held_out) if each.label == name}) > 1
+    ]
+    most = config.data.max_prompt_tokens
+    return faults + [
+        f"max_prompt_tokens={each.max_prompt_tokens} of the data set {each.label} exceeds data.max_prompt_tokens="
+        f"{most}, which the engines are made for; lower the one or raise the other"
+        for each in config.data.sources
+        if each.max_prompt_tokens > most
+    ]
 
 
 def _transport_faults(config: Sections) -> list[str]:

@@ -8,6 +8,7 @@ touches no device and opens no file; what needs the machine (cores, data, models
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -41,6 +42,8 @@ class OneOf:
         )
 
 
+RELATION_NAMES = ("math", "exact", "code", "text")
+EXTRACTION_NAMES = ("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")
 REWARD_NAMES = OneOf("correct", "format", "length", "truncated", "agreement", "majority")
 
 
@@ -92,6 +95,47 @@ class ModelConfig(Section):
     """train adapters on the frozen model; engines and exports get them merged, rounded to `dtype`"""
 
 
+class RewardConfig(Section):
+    """One reward; the reward of a completion is the weighted sum of all."""
+
+    use: str
+    """`correct`, `format`, `length`, `truncated`, `agreement`, `majority`; `module:name` of a function of the user's
+    own; or the http(s) address of a reward server"""
+    name: str | None = None
+    """name in metrics and tables; None takes that of the function, or the last part of the address"""
+    weight: float = 1.0
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """keyword arguments of the function; a server gets them with each group"""
+    timeout: Seconds = 30.0
+    """seconds that a function of the user's own, or one request to a server, may take for a group"""
+    memory_mib: Positive = 8192
+    """memory that the process of a function of the user's own may allocate"""
+    retries: NonNegative = 2
+    """further requests for a group that a server did not answer"""
+    concurrency: Positive = 8
+    """requests at a time that one verifier worker has at a server"""
+
+    @property
+    def label(self) -> str:
+        """The name in metrics and tables."""
+        return self.name or re.split(r"[:/]", self.use.rstrip("/"))[-1]
+
+    @property
+    def is_server(self) -> bool:
+        """Tells the address of a server from the name of a function."""
+        return self.use.startswith(("http://", "https://"))
+
+    @model_validator(mode="after")
+    def _is_known(self) -> RewardConfig:
+        if not self.is_server:
+            REWARD_NAMES.check(self.use)
+        if not re.fullmatch(r"\w[\w.-]*", self.label):
+            raise ValueError(f"the reward {self.use} needs a name of letters, digits, _, - and ., not {self.label!r}")
+        if self.weight == 0:
+            raise ValueError(f"the reward {self.label} has weight 0; leave it out, or give it another weight")
+        return self
+
+
 class ColumnsConfig(Section):
     """Columns of a record's fields."""
 
@@ -127,6 +171,59 @@ class DataConfig(Section):
     """only the first so many problems; malformed records do not count"""
     shuffle: bool = True
     """a new order each epoch, by `run.seed`"""
+
+
+class SourceConfig(DataConfig):
+    """One of several data sets of a run."""
+
+    name: str | None = None
+    """name in ids, metrics and tables; None takes that of the file or set"""
+    ratio: Annotated[float, Field(gt=0)] | None = None
+    """share of the prompts, in proportion to those of the other sets; None: the number of its problems"""
+    relation: Annotated[str, OneOf(*RELATION_NAMES)] | None = None
+    """relation of its answers; None, as for the next two: that of `verifier`"""
+    extraction: Annotated[str, OneOf(*EXTRACTION_NAMES)] | None = None
+    rewards: Annotated[tuple[RewardConfig, ...], Field(min_length=1)] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name in ids, metrics and tables."""
+        return self.name or Path(self.source).name.partition(".")[0]
+
+
+class MixtureConfig(DataConfig):
+    """The prompts of a run: those of one data set, or of several."""
+
+    source: str = ""
+    sources: tuple[SourceConfig, ...] = ()
+    """data sets in place of `source`; what one does not say otherwise is as it is said here"""
+
+    @property
+    def sets(self) -> tuple[SourceConfig, ...]:
+        """All data sets, at least one."""
+        own = {name: getattr(self, name) for name in DataConfig.model_fields}
+        return self.sources or (SourceConfig(**own),)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sources_are_as_the_rest_says(cls, tree: Any) -> Any:
+        if not isinstance(tree, Mapping) or not isinstance(tree.get("sources"), list | tuple):
+            return tree
+        common = {name: value for name, value in tree.items() if name not in ("source", "sources")}
+        sources = [{**common, **each} if isinstance(each, Mapping) else each for each in tree["sources"]]
+        return {**tree, "sources": sources}
+
+    @model_validator(mode="after")
+    def _one_set_or_several(self) -> MixtureConfig:
+        if bool(self.source) == bool(self.sources):
+            raise ValueError("data needs either source, a data set, or sources, several: give one of the two")
+        labels = [each.label for each in self.sources]
+        for label in labels:
+            if not re.fullmatch(r"\w[\w.-]*", label):
+                raise ValueError(f"the data set {label!r} needs a `name` of letters, digits, _, - and .")
+            if labels.count(label) > 1:
+                raise ValueError(f"{labels.count(label)} data sets are named {label}; give all but one another `name`")
+        return self
 
 
 class AutoscaleConfig(Section):
@@ -177,57 +274,14 @@ class RolloutConfig(Section):
     autoscale: AutoscaleConfig | None = None
 
 
-class RewardConfig(Section):
-    """One reward; the reward of a completion is the weighted sum of all."""
-
-    use: str
-    """`correct`, `format`, `length`, `truncated`, `agreement`, `majority`; `module:name` of a function of the user's
-    own; or the http(s) address of a reward server"""
-    name: str | None = None
-    """name in metrics and tables; None takes that of the function, or the last part of the address"""
-    weight: float = 1.0
-    settings: dict[str, Any] = Field(default_factory=dict)
-    """keyword arguments of the function; a server gets them with each group"""
-    timeout: Seconds = 30.0
-    """seconds that a function of the user's own, or one request to a server, may take for a group"""
-    memory_mib: Positive = 8192
-    """memory that the process of a function of the user's own may allocate"""
-    retries: NonNegative = 2
-    """further requests for a group that a server did not answer"""
-    concurrency: Positive = 8
-    """requests at a time that one verifier worker has at a server"""
-
-    @property
-    def label(self) -> str:
-        """The name in metrics and tables."""
-        return self.name or re.split(r"[:/]", self.use.rstrip("/"))[-1]
-
-    @property
-    def is_server(self) -> bool:
-        """Tells the address of a server from the name of a function."""
-        return self.use.startswith(("http://", "https://"))
-
-    @model_validator(mode="after")
-    def _is_known(self) -> RewardConfig:
-        if not self.is_server:
-            REWARD_NAMES.check(self.use)
-        if not re.fullmatch(r"\w[\w.-]*", self.label):
-            raise ValueError(f"the reward {self.use} needs a name of letters, digits, _, - and ., not {self.label!r}")
-        if self.weight == 0:
-            raise ValueError(f"the reward {self.label} has weight 0; leave it out, or give it another weight")
-        return self
-
-
 class VerifierConfig(Section):
     """Judging, partitioning and rewards."""
 
     num_workers: Positive = 1
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
-    relation: Annotated[str, OneOf("math", "exact", "code", "text")] = "math"
+    relation: Annotated[str, OneOf(*RELATION_NAMES)] = "math"
     """when two answers mean the same. `code` runs what the model wrote, in a sandbox; `text` asks a language model"""
-    extraction: Annotated[
-        str, OneOf("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")
-    ] = "boxed"
+    extraction: Annotated[str, OneOf(*EXTRACTION_NAMES)] = "boxed"
     """where the final answer stands in a completion"""
     no_answer: Literal["one_class", "one_each", "none"] = "one_class"
     """completions without an answer form one meaning class, one each, or are left out of the partition"""
@@ -401,7 +455,7 @@ class WeightSyncConfig(Section):
 class EvaluationConfig(Section):
     """Held-out accuracy before and after training."""
 
-    data: DataConfig
+    data: MixtureConfig
     """where it does not say otherwise, `template`, `max_prompt_tokens` and `directory` are those of the run's `data`"""
     num_problems: Positive = 500
     """greedy accuracy is measured on so many"""
@@ -462,7 +516,7 @@ class Sections(Section):
 
     run: RunConfig
     model: ModelConfig
-    data: DataConfig
+    data: MixtureConfig
     rollout: RolloutConfig = RolloutConfig()
     verifier: VerifierConfig = VerifierConfig()
     algo: AlgoConfig = AlgoConfig()
@@ -486,6 +540,22 @@ class Sections(Section):
         if self.weight_sync.tolerance is not None:
             return self.weight_sync.tolerance
         return 1e-3 if self.model.dtype == "float32" else 0.2
+
+    @property
+    def verifiers(self) -> dict[str, VerifierConfig]:
+        """Settings of the verifier by data set, for the sets that have some of their own."""
+        sets = [*self.data.sets, *(self.evaluation.data.sets if self.evaluation is not None else ())]
+        return {each.label: self.verifier_of(each) for each in sets if self.verifier_of(each) != self.verifier}
+
+    @property
+    def verifying_seconds(self) -> float:
+        """Seconds that a group of any data set may take to be judged and rewarded, at most."""
+        return max(each.group_seconds for each in (self.verifier, *self.verifiers.values()))
+
+    def verifier_of(self, source: SourceConfig) -> VerifierConfig:
+        """Settings of the verifier for one data set."""
+        own = {name: getattr(source, name) for name in ("relation", "extraction", "rewards")}
+        return VerifierConfig(**{**dict(self.verifier), **{k: v for k, v in own.items() if v is not None}})
 
     @property
     def completions_per_step(self) -> int:

@@ -25,6 +25,9 @@ from seed_grpo.loop.interfaces import Sampler
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.records.rollout_table import read_groups, recorded, rollout_rows, tables
 
+DATASET_METRICS = ("accuracy", "accuracy_low", "accuracy_high", "num_problems", "semantic_entropy")
+"""metrics that each of several data sets has of its own"""
+
 
 class Records(Protocol):
     """See `records.recorder.Recorder`."""
@@ -81,7 +84,7 @@ class Evaluator:
             return
         result = summarize([judged.summary for judged in greedy_P], [judged.summary for judged in sampled_P])
         seconds = time.perf_counter() - started
-        metrics = {**result.as_metrics(), **sampled_accuracy(sampled_P)}
+        metrics = {**result.as_metrics(), **sampled_accuracy(sampled_P), **_by_dataset(greedy_P, sampled_P)}
         self._records.write_evaluation(step, metrics, seconds, [*greedy_P, *sampled_P])
         self._log(_line(step, result, seconds))
 
@@ -126,6 +129,16 @@ def sampled_accuracy(groups: Sequence[JudgedGroup]) -> dict[str, float]:
         "majority_accuracy": _mean(right_P),
         "entropy_auroc": auroc(np.array([group.semantic_entropy for group in groups_P]).round(TIE_DECIMALS), right_P),
     }
+
+
+def _by_dataset(greedy_P: Sequence[JudgedGroup], sampled_P: Sequence[JudgedGroup]) -> dict[str, float]:
+    """Metrics `dataset/<name>/<metric>` of the sets of `evaluation.data.sources`."""
+    found: dict[str, float] = {}
+    for name in sorted({judged.group.task.problem.dataset for judged in greedy_P} - {""}):
+        own = [[each.summary for each in groups if each.summary.dataset == name] for groups in (greedy_P, sampled_P)]
+        metrics = summarize(*own).as_metrics()
+        found |= {f"dataset/{name}/{metric}": metrics[metric] for metric in DATASET_METRICS}
+    return found
 
 
 def _mean(values_P: Sequence[float] | np.ndarray) -> float:

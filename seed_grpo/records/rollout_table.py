@@ -28,6 +28,7 @@ COLUMNS = {
     "source": "string",
     "level": "string",
     "subject": "string",
+    "dataset": "string",  # name in data.sources; empty where a run has one data set
     "completion": "int32",  # index in the group
     "prompt": "string",  # the problem statement, before the template
     "references": "list<string>",
@@ -79,6 +80,7 @@ class RecordedGroup:
     source: str
     level: str
     subject: str
+    dataset: str
     prompt: str
     references: tuple[str, ...]
     temperature: float
@@ -238,6 +240,7 @@ def _group_columns(step: int, judged: JudgedGroup) -> dict[str, Any]:
         "source": problem.source,
         "level": problem.level,
         "subject": problem.subject,
+        "dataset": problem.dataset,
         "prompt": problem.text,
         "references": problem.answers,
         "temperature": judged.group.task.sampling.temperature,
@@ -284,7 +287,8 @@ def _recorded_group(rows: Sequence[Mapping[str, Any]]) -> RecordedGroup:
         return tuple(np.array(row[name], dtype=kind) for row in rows) if name in first else None
 
     return RecordedGroup(
-        **{name: first[name] for name in ("step", "group_id", "problem_id", "source", "level", "subject", "prompt")},
+        **{name: first[name] for name in ("step", "group_id", "problem_id", "source", "level", "subject")},
+        **{name: first[name] for name in ("dataset", "prompt")},
         references=tuple(first["references"]),
         **{name: first[name] for name in ("temperature", "semantic_entropy", "scale", "rollout_worker")},
         texts_G=column("text") if "text" in first else ("",) * len(rows),

@@ -13,8 +13,8 @@ import numpy as np
 from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
-from seed_grpo.data.prompts import Prompt
-from seed_grpo.data.source import PromptSource
+from seed_grpo.data.mixture import LoadedSet, prompt_source
+from seed_grpo.data.source import Prompt
 from seed_grpo.evaluate.held_out import Evaluator
 from seed_grpo.loop.interfaces import Parts
 from seed_grpo.loop.queue import GroupQueue
@@ -69,7 +69,7 @@ def start(
 def parts_of(
     config: Config,
     running: Running,
-    train: Sequence[Prompt],
+    train: Sequence[LoadedSet],
     held_out: Sequence[Prompt] | None,
     recorder: Recorder,
     log: Log,
@@ -77,7 +77,7 @@ def parts_of(
     """The controller's parts.
 
     Args:
-        train: prompts to train on.
+        train: data sets to train on.
         held_out: prompts to evaluate on, as far as `evaluation.num_problems` goes.
     """
     evaluator = None
@@ -87,7 +87,7 @@ def parts_of(
             config.evaluation, config.rollout, config.run.seed, asked, running.pipeline, recorder, log
         )
     return Parts(
-        prompts=PromptSource(train, config.run.seed, config.data.shuffle),
+        prompts=prompt_source(train, config.run.seed),
         pipeline=running.pipeline,
         queue=running.queue,
         trainer=running.trainer,

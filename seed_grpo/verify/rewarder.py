@@ -62,8 +62,10 @@ class Rewarder:
 
     def close(self) -> None:
         """Ends the processes and connections."""
-        for each in (*self._processes.values(), *self._servers.values()):
-            each.close()
+        for process in self._processes.values():
+            process.close()
+        for server in self._servers.values():
+            server.close()
 
     def _rewards(self, config: RewardConfig, views: Sequence[RewardGroup]) -> list[np.ndarray | RewardFaultError]:
         """One reward of all groups: [G] float32 each, or its failure."""

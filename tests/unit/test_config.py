@@ -6,7 +6,7 @@ import pytest
 
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config
-from seed_grpo.config.sections import DataConfig, EvaluationConfig, ModelConfig, RunConfig, ScaleConfig
+from seed_grpo.config.sections import MixtureConfig, EvaluationConfig, ModelConfig, RunConfig, ScaleConfig
 from seed_grpo.errors import ConfigError
 
 MINIMAL = "run: {directory: runs/x, steps: 3}\nmodel: {path: m}\ndata: {source: gsm8k_train}\n"
@@ -116,8 +116,8 @@ def test_sections_that_are_built_already_follow_too() -> None:
     config = Config(
         run=RunConfig(directory=Path("x"), steps=1),
         model=ModelConfig(path="m"),
-        data=DataConfig(source="a", template="chat"),
-        evaluation=EvaluationConfig(data=DataConfig(source="b"), num_problems=7),
+        data=MixtureConfig(source="a", template="chat"),
+        evaluation=EvaluationConfig(data=MixtureConfig(source="b"), num_problems=7),
     )
     assert config.evaluation is not None
     assert (config.evaluation.data.template, config.evaluation.num_problems) == ("chat", 7)

@@ -57,7 +57,7 @@ class Pipeline:
         seconds = config.rollout.request_timeout + GRACE_SECONDS
         generating = CallSpec("generating", _generate, one_call=False, seconds=seconds, error=RolloutError)
         self._generation = Dispatcher(generating, self.rollout, self._give_up)
-        seconds = config.verifier.group_seconds + START_SECONDS + GRACE_SECONDS
+        seconds = config.verifying_seconds + START_SECONDS + GRACE_SECONDS
         judging = CallSpec("judging", _judge, one_call=True, seconds=seconds, error=VerifierError)
         self._judging = Dispatcher(judging, self.verifier, self._not_judged)
         self._scaler = Scaler(config, self.rollout, self.verifier)

@@ -15,9 +15,10 @@ from seed_grpo.commands import doctor
 from seed_grpo.commands.doctor import Page
 from seed_grpo.commands.train import check_unchanged
 from seed_grpo.config import Config
+from seed_grpo.data import mixture
 from seed_grpo.data import survey as surveyed
+from seed_grpo.data.mixture import prompt_source
 from seed_grpo.data.prompts import PromptSet
-from seed_grpo.data.source import PromptSource
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import CheckpointError, ConfigError
 from seed_grpo.evaluate.held_out import check_recorded
@@ -97,7 +98,7 @@ class Set:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *problems: Problem) -> None:
         prompts = PromptSet([(each, (1, 2)) for each in problems], 0, 0)
-        monkeypatch.setattr(doctor, "load_prompts", lambda data, tokenizer: prompts)
+        monkeypatch.setattr(mixture, "load_prompts", lambda data, tokenizer: prompts)
         monkeypatch.setattr(doctor, "load_policy_tokenizer", lambda config: SimpleNamespace())
         monkeypatch.setattr(doctor, "check_model", lambda config, tokenizer: "")
         monkeypatch.setattr(doctor, "shown", lambda prompt_ids, tokenizer: ["the first prompt"])
@@ -196,7 +197,7 @@ def test_changed_training_problems_are_refused_before_anything_starts(
     Set(monkeypatch, problem("a", "x"), problem("b", "y"))
     prepared = doctor.prepare(own)
     check_unchanged(own, prepared)  # no checkpoint yet
-    state = {"prompts": PromptSource(prepared.train.prompts, seed=0).state()}
+    state = {"prompts": prompt_source(prepared.train, seed=0).state()}
     Checkpoints(tmp_path / "checkpoints", 1).save(1, state, OpenGroups([], []), Unwriting())  # type: ignore[arg-type]
     check_unchanged(own, prepared)
     Set(monkeypatch, problem("a", "x"), problem("b", "y", "6"))

@@ -74,7 +74,7 @@ class GroupIndex:
             "step": group.step,
             "group": group.group_id,
             "problem": self._place("problem", (group.problem_id, group.prompt)),
-            "source": self._place("source", group.source),
+            "source": self._place("source", group.dataset or group.source),
             "level": self._place("level", group.level),
             "state": self._place("state", self._state(trained_table, group)),
             "reward": _mean(group.rewards_G[group.valid_G]),
