@@ -62,7 +62,7 @@ RATIOS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "token": token_ratio_T,
     "sequence": sequence_ratio_T,
 }
-"""By `algo.loss.ratio`; each maps logprobs_T, base_logprobs_T and rows_T to ratios with gradient."""
+"""Functions by `algo.loss.ratio`: each maps logprobs_T, base_logprobs_T and rows_T to ratios [T] with gradient."""
 
 
 def token_gaps_T(gaps_T: Tensor, rows_T: Tensor) -> Tensor:
@@ -70,8 +70,8 @@ def token_gaps_T(gaps_T: Tensor, rows_T: Tensor) -> Tensor:
 
 
 GAPS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"token": token_gaps_T, "sequence": completion_sums_T}
-"""By `algo.loss.importance_level`; each maps the gaps of tokens to the log of the ratio that corrects them: the token's
-own, or the product over its completion."""
+"""Functions by `algo.loss.importance_level`: each maps the log-probability gaps [T] and rows_T to the log of the ratio
+[T] that corrects them, the token's own or the product over its completion."""
 
 
 def uncorrected_T(log_ratio_T: Tensor, log_cap: float) -> Tensor:
@@ -95,7 +95,7 @@ CORRECTIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "truncated": truncated_T,
     "masked": masked_T,
 }
-"""By `algo.loss.importance_correction`; each maps the log of ratios, and of the cap, to weights."""
+"""Functions by `algo.loss.importance_correction`: each maps log ratios [T] and the log of the cap to weights [T]."""
 
 
 class ImportanceWeights(NamedTuple):

@@ -53,7 +53,8 @@ AGGREGATIONS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
     "per_completion": per_completion,
     "per_token": per_token,
 }
-"""By `algo.loss.aggregation`; each maps the lengths of the N >= 1 rows with tokens to the weight of a token of each."""
+"""Functions by `algo.loss.aggregation`: each maps the lengths of the N >= 1 rows with tokens to the weight [N] of one
+token of each row."""
 
 
 def token_weights_B(
@@ -101,7 +102,7 @@ def k3_T(logprobs_T: Tensor, other_logprobs_T: Tensor) -> Tensor:
 
 class Mean(NamedTuple):
     over: str
-    """which of `COUNTS` divides the sum"""
+    """the denominator, one of `COUNTS`"""
     meaning: str
 
 
@@ -121,13 +122,13 @@ MEANS = {
 }
 """Metrics that are a sum divided by a count"""
 SUMS = (*COUNTS, *MEANS)
-"""What adds up over micro-batches and ranks"""
+"""Quantities that add up over micro-batches and ranks"""
 MAXIMA = {
     "ratio_max": "largest ratio before the clip",
     "importance_weight_max": "largest importance weight, after the correction",
     "logprob_gap_max": "nats, largest |logprob of the trainer before the step - of the engine|",
 }
-"""What is taken by maximum; none is negative"""
+"""Quantities of which micro-batches and ranks contribute the maximum; none is negative"""
 
 
 class LossTokens(NamedTuple):
@@ -142,17 +143,18 @@ class LossTokens(NamedTuple):
     entropies_T: Tensor
     """nats, of the distributions that the tokens came from; with gradient where `entropy_coefficient` is above 0"""
     old_logprobs_T: Tensor
-    """of the trainer's policy before the step, without gradient"""
+    """float32 nats, of the trainer's policy before the step, without gradient"""
     rollout_logprobs_T: Tensor
-    """of the engine that sampled"""
+    """float32 nats, of the engine that sampled, without gradient"""
     advantages_T: Tensor
-    """scaled; the completion's for each of its tokens"""
+    """advantage of the token's completion, scaled"""
     weights_T: Tensor
-    """the row's of `token_weights_B`: the caller owns the denominator, which is the whole update's"""
+    """weight of the token's row from `token_weights_B`; the caller owns the denominator, which is that of the whole
+    update"""
     rows_T: Tensor
     """int64, number of the token's completion within the micro-batch: from 0, ascending"""
     reference_logprobs_T: Tensor | None = None
-    """of the frozen reference; needed where `kl_coefficient` is above 0"""
+    """float32 nats, of the frozen reference; needed if `kl_coefficient` is above 0"""
 
 
 class LossParts(NamedTuple):
