@@ -16,9 +16,9 @@ from seed_grpo.config.sections import Sections
 FOLLOWED = ("template", "max_prompt_tokens", "directory")
 """settings of `data` that are those of `evaluation.data` too, where it has none of its own"""
 ASKS_FOR = {"qwen_math": "boxed", "chat": "boxed", "r1": "answer_tag"}
-"""by template, the extraction that looks where it asks for the answer; `none` asks for nothing"""
+"""the extraction that looks where a template asks for the answer, by template; `none` asks for nothing"""
 PLACES = {"boxed": "in \\boxed{}", "answer_tag": "between <answer> and </answer>"}
-"""by extraction, for messages"""
+"""place of the answer for messages, by extraction"""
 
 
 def with_followed(tree: Any) -> Any:
