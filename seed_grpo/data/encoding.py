@@ -21,7 +21,7 @@ MASK = 0xF0000
 """first of the private characters that stand for control tokens of a problem while its template is rendered"""
 
 MARKS = "<think> <answer>"
-"""which models think and answer in, whatever their templates write"""
+"""marks in which models think and answer, whatever their templates write"""
 _BRACKETED = re.compile(r"<.+>|\[.+\]", re.S)
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 

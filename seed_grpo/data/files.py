@@ -29,11 +29,11 @@ import pyarrow.parquet
 from seed_grpo.errors import DataError
 
 FLOATS: dict[str, Callable[[float], np.floating]] = {"float": np.float32, "halffloat": np.float16}
-"""by Arrow's name, those that are narrower than Python's"""
+"""types narrower than Python's float, by Arrow's name"""
 _NARROW = re.compile(r"\b(?:half)?float\b")
 
 Row = tuple[str, Callable[[], Any]]
-"""a row's place for messages, such as `line 3`, and what reads it"""
+"""a row's place for messages, such as `line 3`, and the function that reads it"""
 
 
 class BadRecordError(Exception):
@@ -167,6 +167,6 @@ FORMATS: dict[str, Callable[[IO[bytes]], Iterator[Row]]] = {
     ".tsv": partial(_separated, "\t"),
     ".parquet": _parquet,
 }
-"""by the end of a file's name, before `.gz`"""
+"""readers by the end of a file's name, before `.gz`"""
 SUFFIXES = tuple(f"{ending}{packed}" for ending in FORMATS for packed in ("", ".gz"))
-"""of files that can be read"""
+"""suffixes of files that can be read"""

@@ -30,7 +30,7 @@ class EncodedPrompts(NamedTuple):
     too_long: int
     """problems left out, their prompt being longer than `data.max_prompt_tokens`"""
     remarks: tuple[str, ...] = ()
-    """what was done with them that the user may not expect"""
+    """changes made to the prompts that the user may not expect"""
 
 
 def encode_prompts(problems: Sequence[Problem], config: DataConfig, tokenizer: Any) -> EncodedPrompts:

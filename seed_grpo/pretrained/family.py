@@ -16,7 +16,7 @@ from transformers.models.auto import modeling_auto
 from seed_grpo.errors import ModelError
 
 SENSES = re.compile("vision|visual|image|img|video|audio|speech")
-"""in the names of a configuration's parts, of models that take more than text"""
+"""names of a configuration's parts that show a model which takes more than text"""
 WITH_SENSES = (
     modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.keys()
     | modeling_auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.keys()
@@ -25,7 +25,7 @@ WITH_SENSES = (
 )
 """model types that take or make pictures or sound, by Transformers' own tables"""
 MIXING = re.compile("linear|mamba|conv|recurrent|hybrid")
-"""in the kinds of layers whose state runs on from one packed sequence into the next"""
+"""names of layer kinds whose state runs on from one packed sequence into the next"""
 OUTPUT_SETTINGS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
 """settings that change logits after the output matrix, which the trainer applies itself"""
 

@@ -22,7 +22,7 @@ QUANTISED = ("quantization_config", "compression_config")
 OLD_QUANTISED = ("quantize_config.json", "quant_config.json", "quantization_config.json")
 """files that GPTQ and AWQ wrote beside a `config.json` that says nothing"""
 REASON_CHARS = 400
-"""of another library's message, in ours"""
+"""characters of another library's message that ours repeats"""
 
 
 @contextmanager

@@ -24,7 +24,7 @@ SUFFIXES = (".json", ".jinja", ".model", ".txt", ".tiktoken", ".vocab", ".spm", 
 PREFIXES = ("LICENSE", "LICENCE", "NOTICE")
 NOT_PASSED_ON = ("trainer_state.json", "adapter_config.json")
 MOST_BYTES = 2**27
-"""of a file; the largest tokenizers have a quarter of it"""
+"""largest file that is passed on; the largest tokenizers have a quarter of it"""
 
 
 def read_small_files(model: ModelConfig, tokenizer: Any) -> dict[str, bytes]:
