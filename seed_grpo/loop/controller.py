@@ -67,7 +67,7 @@ class Controller:
         self._saved: int | None = None
         self._stop = False
         self._unrecorded: Callable[[], None] | None = None
-        """writes down the latest step, which is done where something is waited for"""
+        """function that records the latest step, to be called while something is waited for"""
 
     def request_stop(self) -> None:
         """Ends the run as soon as no step is at work, with a checkpoint. Groups that are being sampled are saved as

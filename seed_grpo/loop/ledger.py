@@ -35,7 +35,7 @@ class OpenGroup:
     task: GroupTask
     state: GroupState
     version: int
-    """of the policy when a worker got it; nothing of it is older"""
+    """weight version of the policy when a worker got the group; nothing of it is older"""
 
 
 class Ledger:
@@ -46,7 +46,7 @@ class Ledger:
         self.open: dict[int, OpenGroup] = {}
         self.trained = 0
         self.dropped: dict[str, int] = {}
-        """count by reason"""
+        """number of dropped groups by reason"""
 
     def issue(self, task: GroupTask, version: int) -> None:
         """A new group, now pending; its id is the next."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from seed_grpo.loop.batch import ReadyGroup
 
 Urgency = tuple[bool, int, int]
-"""sorts groups into the order in which steps take them"""
+"""sort key of a group: smaller keys are taken first"""
 
 
 def urgency(version_min: int, group_id: int) -> Urgency:

@@ -20,9 +20,9 @@ class Selection(NamedTuple):
     """The groups that were sampled for a step, divided."""
 
     groups: list[ReadyGroup]
-    """[P] to train on"""
+    """[P] groups to train on"""
     dropped: list[tuple[ReadyGroup, str]]
-    """the others, with their reasons"""
+    """the other groups, with their reasons"""
 
 
 def select(sampled: Sequence[ReadyGroup], version: int, config: Config) -> Selection:

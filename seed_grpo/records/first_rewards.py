@@ -16,7 +16,7 @@ from seed_grpo.config import Config
 from seed_grpo.messages import FinishReason, JudgedGroup, Verdict
 
 FIRST = 3
-"""steps; fewer where the run has fewer"""
+"""number of first steps; fewer if the run has fewer"""
 SHOWN = 80
 """characters of a text in the message"""
 

@@ -72,7 +72,7 @@ class Recorder:
         self._fetch = fetch
         self._unjudged = Unjudged()
         self.steps = 0
-        """of this process, as are the next three"""
+        """steps recorded by this process; the next three counts are of this process too"""
         self.samples = 0
         self.tokens = 0.0
         self.seconds = 0.0

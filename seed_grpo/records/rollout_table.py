@@ -63,9 +63,9 @@ class Estimate:
 
     scale: float
     overlong_G: np.ndarray
-    """[G] in [-1, 0]"""
+    """[G] in [-1, 0], addition to the reward for length"""
     advantages_G: np.ndarray
-    """[G], scaled"""
+    """[G] scaled advantages"""
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ class RecordedGroup:
     prompt: str
     references: tuple[str, ...]
     temperature: float
-    """0: greedy"""
+    """sampling temperature; 0 is greedy"""
     semantic_entropy: float
-    """nats, as estimated when it was judged"""
+    """nats, estimated when the group was judged"""
     scale: float | None
-    """None where nothing was trained"""
+    """scale of the advantages; None if the group was not trained"""
     rollout_worker: str
     texts_G: tuple[str, ...]
     verdicts_G: tuple[Verdict, ...]
@@ -95,13 +95,13 @@ class RecordedGroup:
     class_ids_G: np.ndarray
     """[G] int32; -1 outside the partition"""
     rewards_G: np.ndarray
-    """[G] float64, without punishment"""
+    """[G] float64, before the addition for length"""
     valid_G: np.ndarray
     """[G] bool"""
     overlong_G: np.ndarray
-    """[G] float64; nan where nothing was trained, as the next"""
+    """[G] float64, addition to the reward for length; nan if the group was not trained"""
     advantages_G: np.ndarray
-    """[G] float64, scaled"""
+    """[G] float64, scaled; nan if the group was not trained"""
     num_tokens_G: np.ndarray
     """[G] int32"""
     mean_logprobs_G: np.ndarray
@@ -110,9 +110,9 @@ class RecordedGroup:
     versions_G: np.ndarray
     """[G, 2] int32, oldest and newest weight version of a token; -1 without tokens"""
     token_ids_G: tuple[np.ndarray, ...] | None
-    """[G] arrays [T] int32; None where they were not read, as the next"""
+    """[G] arrays [T] int32; None if they were not read"""
     logprobs_G: tuple[np.ndarray, ...] | None
-    """[G] arrays [T] float32, nats"""
+    """[G] arrays [T] float32 nats; None if they were not read"""
 
     @property
     def num_classes(self) -> int:

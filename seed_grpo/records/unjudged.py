@@ -13,9 +13,9 @@ from seed_grpo.loop.batch import Batch
 from seed_grpo.messages import Verdict
 
 MOST = 0.02
-"""share of the completions above which it is said; the alert SeedGrpoVerifierErrors has the same"""
+"""share of the completions above which a warning is due; the alert SeedGrpoVerifierErrors has the same"""
 STEPS = 20
-"""that are counted, and between two lines"""
+"""steps that are counted together, and steps between two warnings"""
 SHOWN_PROMPTS = 3
 
 
