@@ -23,7 +23,7 @@ from seed_grpo.records.rollout_table import RecordedGroup, subgroup
 ORDERS = 20
 """random orders of a group's samples that a replay averages over, since which came first says nothing"""
 MARGIN = 0.005
-"""of accuracy, within which two ways of sampling are as good as one another"""
+"""difference in accuracy below which two ways of sampling count as equally good"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Rule:
     first: int
     """answers drawn of every problem"""
     more: int
-    """drawn at a time while the answers disagree"""
+    """answers drawn at a time while the answers disagree"""
     most: int
     """answers drawn of a problem in all"""
     threshold: float
@@ -61,11 +61,11 @@ class Point:
     """Accuracy and cost of a way of sampling, e.g. `Point(0.5, 0.81, 9.3)`."""
 
     threshold: float
-    """nats; nan for fixed self-consistency"""
+    """threshold in nats; nan for fixed self-consistency"""
     accuracy: float
     """share of problems whose majority answer is right; ties are broken evenly"""
     samples: float
-    """answers drawn, mean over problems"""
+    """mean number of answers drawn for a problem"""
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ class Curve:
 
     problems: int
     fixed: tuple[Point, ...]
-    """by number of answers"""
+    """points of fixed self-consistency, by number of answers"""
     adaptive: tuple[Point, ...]
-    """by threshold"""
+    """points of the rule, by threshold"""
     matched: tuple[Point | None, ...]
-    """for each of `fixed`: the rule at the threshold that was as accurate, to `MARGIN`, for the fewest samples on one
-    half of the problems, as it does on the other half, and the other way round; the mean of the two. None where no
-    threshold reaches that accuracy on one of the halves"""
+    """the rule against each point of `fixed`. The threshold is chosen on one half of the problems, as the cheapest
+    whose accuracy is there within `MARGIN`; its point is measured on the other half, and the two choices of halves are
+    averaged. None if no threshold reaches that accuracy on one of the halves"""
 
 
 def curve(

@@ -142,4 +142,5 @@ ESTIMATORS: dict[str, Estimator] = {
         "num_tokens": num_tokens,
     }.items()
 }
-"""By name; `mean` and `sum` are class masses by likelihood, each completion's by that of its log-probabilities"""
+"""Estimators by name; `mean` and `sum` weigh classes by likelihood, a completion's being the mean or the sum of its
+log-probabilities"""

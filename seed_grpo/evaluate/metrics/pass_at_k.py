@@ -26,7 +26,8 @@ from seed_grpo.messages import Verdict
 from seed_grpo.records.rollout_table import RecordedGroup
 
 MAX_SUBSETS = 1_000
-"""of k among n completions; where there are more, maj@k is the mean over so many seeded random ones"""
+"""subsets of k among n completions that maj@k averages over; if there are more, so many are drawn at random with a
+seed"""
 
 S = TypeVar("S")
 
@@ -37,16 +38,16 @@ class Part:
 
     source: str
     by: str
-    """`all`, `level` or `subject`"""
+    """kind of part: `all`, `level` or `subject`"""
     name: str
-    """of the level or the subject; empty for `all`"""
+    """name of the level or the subject; empty for `all`"""
     problems: int
     greedy_invalid: int
     """greedy completions left out"""
     completions: int
-    """sampled"""
+    """number of sampled completions"""
     invalid: int
-    """of them left out"""
+    """sampled completions left out"""
     metrics: dict[str, Measured]
     """`greedy` with its Wilson interval; by bootstrap over problems `avg`, `pass@1`, `pass@2`, ... and `maj@1`, ..."""
 
@@ -74,9 +75,9 @@ class Problem(Generic[S]):
     level: str
     subject: str
     greedy: float | None = None
-    """whether its greedy completion is right, 0 or 1; nan if it is invalid, None if there is none"""
+    """correctness of its greedy completion, 0 or 1; nan if that is invalid, None without one"""
     sampled: S | None = None
-    """of its sampled completions; None if there are none"""
+    """counts of its sampled completions; None without any"""
 
 
 @dataclass(frozen=True)

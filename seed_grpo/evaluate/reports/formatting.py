@@ -21,7 +21,7 @@ class Measured:
     low: float
     high: float
     problems: int
-    """that are behind it"""
+    """number of problems behind the value"""
 
 
 def json_ready(value: Any) -> Any:

@@ -23,17 +23,17 @@ from seed_grpo.records.rollout_table import RecordedGroup, read_groups, read_tab
 from seed_grpo.seeds import Use, derive_seed
 
 SCALE_TOLERANCE, ADVANTAGE_TOLERANCE = 1e-9, 1e-5
-"""between record and replay; advantages are on record in float32"""
+"""largest differences between record and replay that are rounding; advantages are recorded in float32"""
 
 
 class RecordedStep(NamedTuple):
     """The groups of one step."""
 
     batch: list[RecordedGroup]
-    """[P] those that the step made scales for, in the order in which it took them: the trained ones, and those that
-    were dropped as their loss or gradient was not finite"""
+    """[P] groups that the step computed scales for, in the order in which it took them: the trained ones, and those
+    dropped because their loss or gradient was not finite"""
     dropped: list[RecordedGroup]
-    """those that were not trained, of the batch or not"""
+    """all groups that were not trained, whether in the batch or not"""
 
 
 class Replay(NamedTuple):
@@ -43,7 +43,7 @@ class Replay(NamedTuple):
     unscaled_PG: list[np.ndarray]
     """[P] advantages [G] before the scale"""
     clipped_P: np.ndarray
-    """[P] bool, whether the entropy estimate exceeded its maximum"""
+    """[P] bool, true if the entropy estimate exceeded its maximum"""
 
 
 def recorded_step(table: Path, ledger: Path) -> RecordedStep:

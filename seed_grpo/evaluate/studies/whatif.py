@@ -48,7 +48,7 @@ DEFAULTS = (
     ("algo.scale.control=mean_matched,shuffled",),
     (f"algo.advantage={','.join(ADVANTAGES)}",),
 )
-"""what is tried where nothing is asked for, a grid each"""
+"""grids that are tried if the user names none"""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Difficulty:
     share_right: str
     groups: int
     scale_mean: float | None
-    """None without groups"""
+    """mean scale of the groups; None without groups"""
     weight: float | None
-    """share of the weight of all trained groups; None where no group has any"""
+    """the groups' share of the weight of all trained groups; None if no group has any"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Outcome:
 
     name: str
     scale_mean: float
-    """over the trained groups, as all that follows to `difficulties`"""
+    """mean scale over the trained groups; the fields down to `difficulties` are over these groups too"""
     scale_min: float
     scale_max: float
     gradient_share: float
@@ -77,14 +77,16 @@ class Outcome:
     step_mean: float
     """mean |advantage x scale| over the completions"""
     step_against_none: float | None
-    """`step_mean` over what it is with the scale `none`; None where there is no gradient"""
+    """`step_mean` divided by what it is with the scale `none`; None without a gradient"""
     rank_correlation: float | None
-    """of the scales with those of the run (Spearman): within a step, mean over the steps in which both vary"""
+    """Spearman's rank correlation of the scales with those of the run within a step, mean over the steps in which both
+    vary"""
     clipped: int
-    """groups whose entropy estimate exceeded its maximum"""
+    """trained groups whose entropy estimate exceeded its maximum"""
     difficulties: tuple[Difficulty, ...]
     dropped_scale_mean: float | None
-    """of the groups that were dropped, each by itself, without a control; None without such groups"""
+    """mean scale of the groups that were dropped, each computed by itself and without a control; None without such
+    groups"""
     dropped_gradient_share: float | None
 
 
@@ -95,10 +97,11 @@ class WhatIf:
     run: str
     steps: int
     trained: int
-    """groups, as the next"""
+    """trained groups"""
     dropped: int
     scale_difference: float
-    """largest between a recorded scale and the replay of the run's own settings; more than rounding is an error"""
+    """largest difference between a recorded scale and the replay of the run's own settings; more than rounding is an
+    error"""
     advantage_difference: float
     outcomes: tuple[Outcome, ...]
 
