@@ -31,7 +31,7 @@ from seed_grpo.seeds import Use, derive_seed
 from seed_grpo.verify.worker import VerifierWorker
 
 NO_REFERENCE = ("",)
-"""of a problem whose answer nobody knows"""
+"""references of a problem without a known answer"""
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Answer:
     problem_id: str
     problem: str
     answer: str | None
-    """as it was first written; None where the policy abstains or has none"""
+    """the chosen answer as it was first written; None if the policy abstains or has none"""
     confidence: float
     """share of the drawn answers that mean the same as it"""
     semantic_entropy: float
     """nats, of the drawn answers"""
     samples: int
-    """drawn"""
+    """number of answers drawn"""
     right: float | None
-    """how right the majority is, in [0, 1]: less than 1 where wrong ones tie with it; None without a reference"""
+    """correctness of the majority in [0, 1], below 1 if wrong answers tie with it; None without a reference"""
 
 
 def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule, least: float) -> list[Answer]:

@@ -39,7 +39,7 @@ class Report:
     before: EvaluationResult | None
     after: EvaluationResult | None
     steps: int
-    """made by this process"""
+    """steps made by this process"""
     samples: float
     """completions sampled in these steps"""
     tokens: float

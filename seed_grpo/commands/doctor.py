@@ -34,7 +34,7 @@ UPLOADS = "runtime_resources"
 """Ray's folder of the working directories that jobs brought with them"""
 
 INDENT = " " * 9
-"""of further lines of a check"""
+"""indent of a check's further lines"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Prepared:
     train: PromptSet
     held_out: PromptSet | None
     notes: list[str]
-    """what is odd about the data"""
+    """oddities of the data, one line each"""
 
 
 def prepare(config: Config) -> Prepared:

@@ -32,7 +32,7 @@ from seed_grpo.records.files import claimed, write_table
 from seed_grpo.records.rollout_table import RecordedGroup, read_groups, rollout_rows, schema, tables
 
 GROUPS_PER_TABLE = 64
-"""so many are lost at most, where the program is killed"""
+"""groups written at once; a program that is killed loses at most so many"""
 LOG_EVERY_SECONDS = 10.0
 
 
@@ -43,7 +43,7 @@ class Question:
     name: str
     prompts: PromptSet
     folder: Path
-    """of its tables"""
+    """folder of the set's tables"""
 
 
 def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None) -> Path:

@@ -29,7 +29,7 @@ from seed_grpo.runtime.cluster.jobs import RayJobs
 
 POLL_SECONDS = 1.0
 SAID_CHARACTERS = 600
-"""of a failed run's log"""
+"""characters shown of the end of a failed run's log"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Planned:
     seed: int
     directory: Path
     arguments: tuple[str, ...]
-    """of `seed-grpo`"""
+    """command-line arguments of `seed-grpo`"""
     is_through: Callable[[], bool]
 
     @property

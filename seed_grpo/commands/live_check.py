@@ -32,9 +32,9 @@ from seed_grpo.runtime.workers.probes import watch
 from seed_grpo.runtime.workers.trainer_group import TrainerGroup
 
 OBJECT_BYTES = 16 * 2**20
-"""of what is sent to measure a link"""
+"""bytes sent to measure a link"""
 ROUNDS = 3
-"""of each measurement"""
+"""repetitions of each measurement"""
 NCCL_HINT = (
     "; run again with NCCL_DEBUG=INFO, let NCCL_SOCKET_IFNAME name the network that both machines are on, and look for "
     "a firewall between them"

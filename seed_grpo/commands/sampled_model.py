@@ -29,11 +29,11 @@ from seed_grpo.runtime.supervision.supervise import supervise
 from seed_grpo.runtime.workers.pipeline import Pipeline
 
 UNUSED_SECTIONS = ("warm_start", "evaluation", "trainer", "weight_sync")
-"""of a run's settings, where nothing is trained"""
+"""sections of a run's settings that do not matter where nothing is trained"""
 MARK_BYTES = 2**20
-"""at both ends of a model's file, that its identity is made of"""
+"""bytes at each end of a model's file that identify it"""
 WHOLE = {"tokens_per_micro_batch": 2**31}
-"""of the trainer, which is not there: no completion is too long for it"""
+"""trainer settings under which no completion is too long; there is no trainer"""
 
 
 def serving_config(
