@@ -30,7 +30,7 @@ from seed_grpo.runtime.workers.trainer_group import TrainerGroup
 from seed_grpo.weight_sync.canary import probe_token_ids
 
 PROBE_TOKENS = 64
-"""of the canary's fixed text, at most"""
+"""tokens of the canary's fixed text, at most"""
 
 
 @dataclass(frozen=True)

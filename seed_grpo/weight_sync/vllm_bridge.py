@@ -78,7 +78,7 @@ class TransportSender:
         self._phase = "connect"
         """method of `RolloutEngine` that was called last"""
         self._failed: Future[None] = Future()
-        """fails with the error of the first receiver call that failed"""
+        """future that fails with the error of the first receiver call that failed"""
 
     def connect(self, info: TrainerInitInfo, limit: float) -> None:
         """Opens the trainer's end while the receivers join, each called with its own init info.

@@ -58,7 +58,7 @@ class VllmEngine:
         self._engine: AsyncLLM
         self._texts: CompletionTexts
         self._death: asyncio.Task[None]
-        """ends when the engine's processes do"""
+        """task that ends when the engine's processes do"""
 
     async def start(self) -> None:
         """Starts the engine's processes, which blocks the event loop, and loads the model as weight version 0.

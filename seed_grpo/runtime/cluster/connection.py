@@ -31,9 +31,9 @@ class Cluster:
     dashboard: str | None
     """address of the Ray dashboard, for people"""
     machines: tuple[Mapping[str, float], ...]
-    """Ray resources of each"""
+    """Ray resources of each machine"""
     name: str
-    """for messages"""
+    """name of the cluster for messages"""
 
 
 @contextlib.contextmanager

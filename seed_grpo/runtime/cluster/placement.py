@@ -16,9 +16,9 @@ from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError
 
 KINDS = ("rollout", "verifier", "trainer")
-"""of workers; with `cluster.node_groups`, also the Ray resources of the machines that they go to"""
+"""kinds of workers; with `cluster.node_groups`, also the Ray resources of the machines that they go to"""
 GROUP_AMOUNT = 0.001
-"""what a worker takes of its node group's Ray resource"""
+"""amount that a worker takes of its node group's Ray resource"""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Pool:
     """rollout, verifier or trainer"""
     num_workers: int
     cpus: float
-    """of one worker"""
+    """CPU cores of one worker"""
     gpus: float
-    """of one worker; the devices of one worker are on one machine"""
+    """GPUs of one worker, all on one machine"""
     environment: dict[str, str]
     """environment variables of the worker's process, set before anything is imported"""
     node_group: str | None = None
@@ -58,7 +58,7 @@ class Plan:
     verifier: Pool
     trainer: Pool
     colocated: bool
-    """whether the rollout worker shares the trainer's GPU"""
+    """true if the rollout worker shares the trainer's GPU"""
 
     @property
     def pools(self) -> tuple[Pool, Pool, Pool]:

@@ -20,7 +20,7 @@ from seed_grpo.runtime.cluster.calls import why
 from seed_grpo.runtime.workers.probes import children_of, stack_of, watch
 
 STACKS_SECONDS = 15.0
-"""for all workers together"""
+"""seconds for all workers' stacks together"""
 
 
 class HangReport:
@@ -32,9 +32,9 @@ class HangReport:
         """
         self._directory = directory / "hangs"
         self.workers: list[Callable[[], Mapping[str, Any]]] = []
-        """each gives Ray actors by the names of the workers"""
+        """functions that return Ray actors by the names of the workers"""
         self.facts: list[Callable[[], Mapping[str, Any]]] = []
-        """each gives what is known here: depths, phases"""
+        """functions that return what is known here: depths, phases"""
         self._pids: dict[str, int] = {}
 
     def register(self, worker: str, machine: str, pid: int) -> None:

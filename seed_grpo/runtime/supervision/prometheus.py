@@ -21,10 +21,10 @@ from seed_grpo.runtime.cluster.placement import Plan
 
 PREFIX = "seed_grpo_"
 POLL_SECONDS = 2.0
-"""between two looks at what lies where"""
+"""seconds between two polls of the gauges"""
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 VERIFY_BOUNDARIES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0]
-"""seconds"""
+"""bounds of the histogram's buckets in seconds"""
 
 
 class Metric(NamedTuple):
@@ -115,10 +115,10 @@ class Monitor:
         self._metrics = {name: _made(name, metric) for name, metric in METRICS.items()}
         self._polled = -POLL_SECONDS
         self._devices: dict[str, float] = {}
-        """of one worker, by pool"""
+        """GPUs of one worker by pool; without a GPU, CPU cores"""
         self._gauges: dict[tuple[str, tuple[str, ...]], float] = {}
         self.sources: list[Callable[[], Iterable[Sample]]] = []
-        """each tells gauges of the present"""
+        """functions that return the gauges of the present"""
 
     def begin(self, config: Config, plan: Plan) -> None:
         """Publishes what is known before the first step."""

@@ -45,9 +45,9 @@ class Call:
     worker: Worker
     jobs: list[Job]
     refs: list[ray.ObjectRef]
-    """results; the first tells whether the call succeeded"""
+    """references to the results; the first tells whether the call succeeded"""
     deadline: float
-    """monotonic seconds"""
+    """monotonic seconds after which the worker counts as hung"""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,14 @@ class CallSpec:
     """Kind of call that a stage makes, and its limits."""
 
     doing: str
-    """for messages: generating or judging"""
+    """generating or judging, for messages"""
     start: Callable[[Worker, list[Job]], list[ray.ObjectRef]]
-    """starts the call of a worker; returns its results, the first of which is small"""
+    """function that starts a worker's call and returns its results, the first of which is small"""
     one_call: bool
-    """a worker has one call at a time, of a share of the jobs that wait; else any number of calls, of one job each"""
+    """true if a worker has one call at a time, with a share of the waiting jobs; else it has any number of calls, of
+    one job each"""
     seconds: float
-    """that a job may take before its worker counts as hung"""
+    """seconds that a job may take before its worker counts as hung"""
     error: type[SeedGrpoError]
 
 

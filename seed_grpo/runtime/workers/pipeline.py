@@ -32,7 +32,7 @@ from seed_grpo.runtime.workers.pools import rollout_pool, verifier_pool
 from seed_grpo.runtime.workers.scaling import Scaler
 
 GRACE_SECONDS = 60.0
-"""what a worker has beyond its own limit before it counts as hung"""
+"""seconds beyond a worker's own limit before it counts as hung"""
 CLOSE_SECONDS = 10.0
 
 

@@ -23,7 +23,7 @@ from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.probes import watch
 
 POLL_SECONDS = 0.2
-"""between two looks at the workers"""
+"""seconds between two looks at the workers"""
 
 
 @dataclass(eq=False)
@@ -32,20 +32,20 @@ class Worker:
 
     name: str
     actor: Any
-    """Ray actor"""
+    """Ray actor of the worker"""
     heartbeat: Heartbeat
     starting: ray.ObjectRef | None
-    """of its start; None once it is up"""
+    """reference that resolves once it is up; None after"""
     replaces: float | None
-    """monotonic seconds when the worker failed that it replaces"""
+    """monotonic seconds when the worker that it replaces failed; None for a new one"""
     placing: ray.ObjectRef | None
-    """answered as soon as it has its place in the cluster; None after"""
+    """reference that resolves once it has its place in the cluster; None after"""
     placed: float = math.inf
-    """monotonic seconds when that was"""
+    """monotonic seconds when it got its place; inf before"""
     has_weights: bool = False
-    """the present ones, proven; always true where the kind needs none"""
+    """true once it has the present weights, proven; always true for a kind that needs none"""
     doubted: float = -math.inf
-    """monotonic seconds when a call failed"""
+    """monotonic seconds when a call to it last failed"""
     drained: bool = False
     load: int = 0
     """groups that it has"""
@@ -67,11 +67,11 @@ class Kind:
     name: str
     """rollout or verifier"""
     make: Callable[[str, str], Any]
-    """actor of a worker, by the worker's name and the actor's own"""
+    """function that makes a worker's actor, by the worker's name and the actor's own"""
     start: Callable[[Any], ray.ObjectRef]
-    """has an actor come up"""
+    """function that starts an actor and returns the call's reference"""
     pulse: Callable[[Any], ray.ObjectRef]
-    """the call of a heartbeat"""
+    """function that calls for a heartbeat"""
     needs_weights: bool
     start_timeout: float
     """seconds for a worker to come up, from when it has its place"""
@@ -86,7 +86,7 @@ class WorkerPool:
         self._kind = kind
         self._supervision = supervision
         self._made: dict[str, int] = {}
-        """actors by worker name so far"""
+        """number of actors made so far, by worker name"""
         self._polled = -math.inf
         self._begun = False
         self.size = size

@@ -21,7 +21,7 @@ import ray
 GROUP = "watch"
 """Ray's concurrency group of these calls"""
 SPY = str(Path(sys.executable).with_name("py-spy"))
-"""comes with Ray's dashboard, into the environment that runs this, which need not be on the path"""
+"""py-spy, which comes with Ray's dashboard into the environment that runs this; that need not be on the path"""
 SPY_SECONDS = 10.0
 
 

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from seed_grpo.runtime.workers.pool import WorkerPool
 
 LOOK_SECONDS = 1.0
-"""between two looks for a request"""
+"""seconds between two looks for a request"""
 ANSWER_SECONDS = 15.0
-"""for a run to take a request up"""
+"""seconds within which a run takes up a request"""
 BUSY_SHARE, IDLE_SHARE = 0.2, 0.5
-"""of the time: the trainer waiting for groups that workers are busy with; workers having nothing to do"""
+"""shares of the time: the trainer waiting for groups while every worker is busy; workers being idle"""
 
 
 def request(directory: Path, sizes: Mapping[str, int]) -> dict[str, str]:

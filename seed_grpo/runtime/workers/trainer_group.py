@@ -27,7 +27,7 @@ from seed_grpo.runtime.workers.probes import watch
 from seed_grpo.train.worker import TrainerWorker
 
 ALIVE_SECONDS = 15.0
-"""for the ranks to show that they live, after a call failed"""
+"""seconds for the ranks to show that they live, after a call failed"""
 
 
 class RayReceivers:
@@ -65,7 +65,7 @@ class TrainerGroup:
         self._supervision = supervision
         self._log = log
         self.incarnation = 0
-        """how often the ranks were started anew"""
+        """number of times the ranks were started anew"""
         self._doing = "nothing"
         self._spawn()
 

@@ -35,7 +35,7 @@ class Slot:
     dtype: torch.dtype
     shape: tuple[int, ...]
     start: int
-    """first byte"""
+    """place of the first byte"""
 
     @property
     def num_bytes(self) -> int:

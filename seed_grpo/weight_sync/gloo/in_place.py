@@ -32,7 +32,7 @@ class Copy:
     size: torch.Size
     stride: tuple[int, ...]
     offset: int
-    """first element"""
+    """place of the first element"""
 
     def is_whole(self, slot: Slot) -> bool:
         """Tells whether the bytes of the weight, as they are, are those of the target."""
