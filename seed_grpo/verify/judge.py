@@ -39,11 +39,11 @@ class Judged(NamedTuple):
 
     judgement: Judgement
     form: Parsed | None
-    """None where there is no answer, or none that could be parsed within bounds"""
+    """form of the answer; None without an answer, or if it could not be parsed within bounds"""
 
 
 Unread = BoundReachedError | JudgeFaultError
-"""why a text has no form"""
+"""error that left a text without a form"""
 
 
 class Judge:

@@ -27,9 +27,9 @@ class Relation:
     """One equivalence relation."""
 
     parse: Callable[[str], Parsed]
-    """text to form; raises BoundReachedError"""
+    """function from a text to its form; raises BoundReachedError"""
     compare: Callable[[Parsed, Parsed, Rules], bool | None]
-    """two different forms to whether they mean the same; None: cannot tell; raises BoundReachedError"""
+    """function that tells whether two different forms mean the same; None: cannot tell; raises BoundReachedError"""
     oracle: str | None
     """`module:function` of two texts and the rules' numbers, for what `compare` cannot tell; None: it always can"""
 
