@@ -51,7 +51,7 @@ def test_files_and_functions_stay_short(folder: Path) -> None:
     hold(layout.check_sizes(folder))
 
 
-def test_every_docstring_stands_alone() -> None:
+def test_every_docstring_and_every_note_stands_alone() -> None:
     hold(layout.check_docstrings(PACKAGE))
 
 
@@ -203,6 +203,16 @@ BROKEN: Mapping[str, tuple[Callable[[Path], list[str]], Mapping[str, str], str]]
         DOCSTRINGS,
         {"house/errors.py": DOC + 'class A:\n    def f(self):\n        """`Of` it."""\n'},
         "house/errors.py: the docstring of f begins with Of",
+    ),
+    "first word of a field's note": (
+        DOCSTRINGS,
+        {"house/errors.py": DOC + 'class A:\n    size: int\n    """of the pool"""\n'},
+        "house/errors.py: the docstring of size begins with of",
+    ),
+    "first word of a constant's note": (
+        DOCSTRINGS,
+        {"house/errors.py": DOC + 'A, B = 1, 2\n"""How many."""\n'},
+        "house/errors.py: the docstring of (A, B) begins with How",
     ),
     "test of no module": (PLACES, {"tests/unit/loop/test_clock.py": ""}, "unit/loop/test_clock.py tests neither"),
     "topic of no module": (PLACES, {"tests/unit/loop/clock/test_now.py": ""}, "unit/loop/clock/test_now.py tests"),
