@@ -42,6 +42,7 @@ WITHOUT_TORCH = ("config", "messages", "records", "loop", "verify.math", "comman
 FILES_OF_A_FOLDER = 14
 LINES_OF_A_FILE = 350
 LINES_OF_A_FUNCTION = 60
+CHARACTERS_OF_A_TEST = 70
 ONE_THING = "is one thing"
 """words at the head of a file that may be longer"""
 
@@ -224,6 +225,16 @@ def check_marks(tests: Path) -> list[str]:
         if folder in ("unit", "contract") and "mark.engine" in text:
             found.append(f"{path.relative_to(tests)} starts engines")
     return found
+
+
+def check_names_of_tests(tests: Path) -> list[str]:
+    """House style 23: the name of a test has at most 70 characters."""
+    return [
+        f"{path.relative_to(tests)}: {node.name} has {len(node.name)} characters, at most {CHARACTERS_OF_A_TEST}"
+        for path in sorted(tests.rglob("*.py"))
+        for node in _functions(ast.parse(path.read_text()))
+        if node.name.startswith("test_") and len(node.name) > CHARACTERS_OF_A_TEST
+    ]
 
 
 def check_evaluation(package: Path) -> list[str]:

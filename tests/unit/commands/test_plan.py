@@ -238,7 +238,7 @@ def test_a_sync_sends_what_the_trainer_sends(tied: bool, tmp_path: Path) -> None
     assert sizing(tmp_path).sync_bytes() == sum(2 * torch.Size(weight.shape).numel() for weight in sent)
 
 
-def test_the_step_is_the_sum_without_staleness_and_the_longer_of_two_with_it(model_7b: Path) -> None:
+def test_a_step_takes_the_sum_of_phases_or_with_staleness_the_longer_one(model_7b: Path) -> None:
     turns = sizing(model_7b).split(4, 3, 4, 1)
     assert turns.seconds == pytest.approx(turns.sampling + turns.training + 2 * N / 50e9)
     assert turns.gpus == 8

@@ -45,7 +45,7 @@ def recorder(
     return Recorder(RunDirectory(path, made), console, fetch, lambda: gauges, Monitor("test"), watch)
 
 
-def test_dropped_groups_are_on_record_with_their_reason_and_without_an_estimate(tmp_path: Path) -> None:
+def test_dropped_groups_are_recorded_with_a_reason_and_no_estimate(tmp_path: Path) -> None:
     out = io.StringIO()
     kept = recorder(tmp_path, out)
     kept.truncate_after(0)
