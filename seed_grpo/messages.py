@@ -51,6 +51,12 @@ class Problem:
     source: str = ""
     level: str = ""
     subject: str = ""
+    dataset: str = ""
+    """name of the data set in the configuration, by which metrics are kept and verifier settings chosen"""
+    turns: tuple[tuple[str, str], ...] = ()
+    """(role, content) of the conversation that ends in the problem, where its record holds one"""
+    record_json: str = "{}"
+    """the whole record as a JSON object, for rewards"""
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,9 @@ class PromptSource:
 
 
 def fingerprint(problems: Sequence[Problem]) -> str:
-    """SHA-256 over ids, texts and references, in order."""
+    """SHA-256 over all that a prompt and its rewards depend on, in order."""
     digest = hashlib.sha256()
     for problem in problems:
-        digest.update(json.dumps([problem.id, problem.text, problem.answers]).encode() + b"\n")
+        parts = [problem.id, problem.text, problem.answers, problem.turns, problem.record_json]
+        digest.update(json.dumps(parts).encode() + b"\n")
     return digest.hexdigest()
