@@ -26,7 +26,7 @@ def overlong_G(lengths_G: np.ndarray, max_completion_tokens: int, overlong_token
     """
     if lengths_G.ndim != 1 or not 0 <= overlong_tokens < max_completion_tokens:
         raise ValueError(
-            f"lengths must be [G], not {lengths_G.shape}, and overlong_tokens={overlong_tokens} in "
+            f"lengths {lengths_G.shape} must be [G], and overlong_tokens={overlong_tokens} must lie in "
             f"[0, max_completion_tokens={max_completion_tokens})"
         )
     if overlong_tokens == 0:

@@ -96,7 +96,8 @@ def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple
         notes += told
         if too_long:
             raise DataError(
-                f"{too_long} problems have over data.max_prompt_tokens={config.data.max_prompt_tokens} tokens; raise it"
+                f"the prompts of {too_long} problems are longer than data.max_prompt_tokens="
+                f"{config.data.max_prompt_tokens}; raise it"
             )
     for name in sets:
         prompt_set = load_prompts(config.data.model_copy(update={"source": name}), tokenizer)
@@ -119,7 +120,7 @@ def _draw(
     open_problems, size = list(range(len(prompts))), 0
     for further in np.diff([0, *rule.sizes]):
         size += int(further)
-        console.log(f"{len(open_problems)} of {len(prompts)} problems get {further} answers more, {size} in all")
+        console.log(f"drawing {further} answers each to {len(open_problems)} of {len(prompts)} problems, {size} in all")
         tasks = [_task(config, index, prompts[index], int(further), size) for index in open_problems]
         for judged in ask(pipeline, tasks, config.rollout, console.log):
             index = judged.group.task.group_id
@@ -132,7 +133,7 @@ def _draw(
         if not open_problems:
             break
     if not groups:
-        raise RolloutError(f"none of {len(prompts)} problems could be sampled and judged; the causes are told above")
+        raise RolloutError(f"none of {len(prompts)} problems could be sampled and judged; see the causes above")
     return [groups[index] for index in sorted(groups)]
 
 

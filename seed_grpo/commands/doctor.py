@@ -80,7 +80,7 @@ def check_versions(config: Config) -> str:
     extra = "cpu" if config.cluster.device == "cpu" else "gpu"
     found, faults = [], []
     if (installed := metadata.version("seed-grpo")) != __version__:
-        faults.append(f"seed-grpo is installed as {installed}, and {__version__} is running")
+        faults.append(f"seed-grpo {installed} is installed, but {__version__} is running")
     for line in metadata.requires("seed-grpo") or []:
         requirement = Requirement(line)
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
@@ -145,8 +145,8 @@ def check_outlives_job(name: str, folder: Path) -> None:
     """
     if UPLOADS in folder.resolve().parts:
         raise ConfigError(
-            f"{name}={folder} would lie in the upload of this Ray job and go with it; give an absolute folder that all "
-            "machines share"
+            f"{name}={folder} lies in the working directory that Ray uploaded for this job, and would be deleted with "
+            "it; give an absolute folder that all machines share"
         )
 
 
@@ -190,7 +190,7 @@ def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) 
         f"{prompts.too_long} longer than {data.max_prompt_tokens} tokens left out"
     )
     if len(prompts.prompts) < needed:
-        raise ConfigError(f"{facts}; {what} asks for {needed}: take more data, or lower it")
+        raise ConfigError(f"{facts}; {what} needs {needed} prompts: take more data, or lower it")
     return facts
 
 

@@ -122,9 +122,9 @@ def _recorded(question: Question) -> Iterator[RecordedGroup]:
         problem = prompts[group.group_id][0]
         if not group.is_of(problem):
             raise ConfigError(
-                f"{question.folder} has answers to {group.problem_id} at place {group.group_id} of {question.name}, "
-                f"where {problem.id} is now, or another text of it: the set has changed; write into another folder "
-                "(--out), or delete this one"
+                f"the set {question.name} has changed: {question.folder} has answers to {group.problem_id} at place "
+                f"{group.group_id}, and now the problem there is {problem.id}, or has another text; write into "
+                "another folder (--out), or delete this one"
             )
         yield replace(group, source=question.name)
 

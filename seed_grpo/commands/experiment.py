@@ -78,11 +78,11 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
         SeedGrpoError: runs failed; the report is of the others.
     """
     if parallel < 1:
-        raise ConfigError(f"--parallel {parallel}: at least one run has to be at work")
+        raise ConfigError(f"--parallel {parallel}: give the number of runs at a time, at least 1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs are stopped too, as by Ctrl-C
     planned = _plan(experiment)
     waiting = [run for run in planned if not run.is_through()]
-    _log(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them through already")
+    _log(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them complete already")
     if waiting and address is None:
         _warm_start(experiment)
     start = _local if address is None else _jobs(address)
@@ -98,7 +98,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     if failed:
         raise SeedGrpoError(
             f"{len(failed)} of {len(planned)} runs failed: {'; '.join(failed)}. Their logs are beside their "
-            f"directories in {experiment.directory}; the same command tries them again. {written} is on the others"
+            f"directories in {experiment.directory}; the same command runs them again. {written} reports the others"
         )
     return written
 
@@ -159,7 +159,7 @@ def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planne
                 run, begun, began = working.pop(name)
                 took = f"{time.monotonic() - began:.0f} s"
                 if status == 0 and run.is_through():
-                    _log(f"through: {name}, {took}")
+                    _log(f"complete: {name}, {took}")
                 else:
                     failed.append(name)
                     _log(f"FAILED: {name}, status {status}, {took}: {begun.said()[-SAID_CHARACTERS:]}")

@@ -141,7 +141,7 @@ def check_canary(config: Config, sync: WeightPublisher, rollout: WorkerPool) -> 
     synced = sync.publish(0)
     replaced = [name for name, worker in before.items() if rollout.workers.get(name) is not worker]
     if replaced:
-        raise WeightSyncError(f"{', '.join(replaced)} failed and had to be replaced, as told above")
+        raise WeightSyncError(f"{', '.join(replaced)} failed and had to be replaced; see the causes above")
     phases = ", ".join(f"{phase} {spent:.2f} s" for phase, spent in synced.seconds.items())
     return (
         f"{len(before)} engines at once: {phases}; log-probabilities differ by at most {synced.difference:.1e} nats, "

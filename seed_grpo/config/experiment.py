@@ -94,9 +94,11 @@ def load_experiment(path: Path) -> ExperimentConfig:
     if not names:
         raise ConfigError(f"{path} has no configurations; give some under configurations or grid")
     if experiment.baseline not in (names if len(names) > 1 else (None, *names)):
-        raise ConfigError(f"{path}: baseline={experiment.baseline} is none of the configurations {', '.join(names)}")
+        raise ConfigError(
+            f"{path}: baseline={experiment.baseline} is none of the configurations; name one of {', '.join(names)}"
+        )
     if len(set(experiment.seeds)) < len(experiment.seeds):
-        raise ConfigError(f"{path}: seeds={list(experiment.seeds)} has one twice")
+        raise ConfigError(f"{path}: seeds={list(experiment.seeds)} has a seed twice; give each once")
     directories = [experiment.run_directory(name, experiment.seeds[0]) for name in names]
     if len(set(directories)) < len(names):
         raise ConfigError(f"{path}: two configurations would share a folder: {', '.join(names)}; rename one of them")

@@ -116,7 +116,7 @@ class AutoscaleConfig(Section):
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> AutoscaleConfig:
         if self.min_workers > self.max_workers:
-            raise ValueError(f"min_workers={self.min_workers} exceeds max_workers={self.max_workers}; lower the one")
+            raise ValueError(f"min_workers={self.min_workers} exceeds max_workers={self.max_workers}; lower the first")
         return self
 
 
@@ -193,7 +193,7 @@ class VerifierConfig(Section):
         for relation, (name, given) in needs.items():
             if (self.relation == relation) != bool(given):
                 verb = "needs" if self.relation == relation else "does not use"
-                raise ValueError(f"relation={self.relation} {verb} {name}; set one of the two to fit the other")
+                raise ValueError(f"relation={self.relation} {verb} {name}; change one of the two")
         return self
 
 

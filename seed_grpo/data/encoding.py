@@ -44,8 +44,8 @@ class PromptEncoder:
         rendered = render(PLAIN)
         if PLAIN not in rendered:
             raise ModelError(
-                f"the chat template of {tokenizer.name_or_path!r} leaves out what the user says (it gives "
-                f"{rendered[:200]!r}); set data.template to another, or mend the template"
+                f"the chat template of {tokenizer.name_or_path!r} leaves out the user's message (it renders "
+                f"{rendered[:200]!r}); set data.template to another, or correct the template"
             )
         leading, self.appended = _surroundings(tokenizer)
         self._control = _control_tokens(tokenizer, rendered)
@@ -104,7 +104,7 @@ class PromptEncoder:
         found = self._tokenizer.convert_ids_to_tokens(self._control_ids(with_spaces))
         raise DataError(
             f"the tokenizer of {self._tokenizer.name_or_path!r} finds the control tokens {', '.join(found)} in the "
-            f"prompt of the problem {problem_text[:200]!r}, and knows no plain way to write them; take the problem out"
+            f"prompt of the problem {problem_text[:200]!r}, and cannot encode them as text; take the problem out"
         )
 
 
@@ -116,8 +116,8 @@ def _surroundings(tokenizer: Any) -> tuple[list[int], list[int]]:
         if whole[start : start + len(bare)] == bare:
             return whole[:start], whole[start + len(bare) :]
     raise ModelError(
-        f"the tokenizer of {tokenizer.name_or_path!r} encodes {PLAIN!r} as {whole}, and as {bare} where it is to add "
-        "no special tokens, which is another text; choose another model.path"
+        f"the tokenizer of {tokenizer.name_or_path!r} encodes {PLAIN!r} as {whole}, but as {bare} without special "
+        "tokens, and the two are different texts; choose another model.path"
     )
 
 

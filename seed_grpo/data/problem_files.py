@@ -67,7 +67,7 @@ def read_problems(rows: Iterable[Row], place: str, reading: Reading) -> ProblemS
         except BadRecordError as fault:
             if not reading.skip_bad:
                 raise DataError(
-                    f"{place}, {where}: {fault}; mend it, or set data.on_bad_record=skip to leave such records out"
+                    f"{place}, {where}: {fault}; correct it, or set data.on_bad_record=skip to leave such records out"
                 ) from fault
             skipped += 1
             continue

@@ -54,7 +54,7 @@ def _bare_words(problems: Sequence[Problem], total: int) -> str:
     return (
         f"{len(found)} of {of} problems have a reference of bare words, which verifier.relation=math compares as text, "
         f"such as {_shown(found[0].answers[0])} of {found[0].id!r}; where that is no word but a "
-        "solution or a formula, no answer can equal it: mend it, or name another column in data.columns.answer"
+        "solution or a formula, no answer can equal it: correct it, or name another column in data.columns.answer"
     )
 
 
@@ -95,8 +95,8 @@ def _doubtful(problems: Sequence[Problem]) -> str:
         return ""
     problem, text = found[0]
     return (
-        f"{len(found)} of {len(problems)} problems hold a character that no text means to have, perhaps of a "
-        f"LaTeX command whose backslash an escape has eaten, such as {text!r} in {problem.id!r}: write two "
+        f"{len(found)} of {len(problems)} problems hold a control character, perhaps left of a LaTeX "
+        f"command whose backslash was read as an escape, such as {text!r} in {problem.id!r}: write two "
         "backslashes in JSON"
     )
 

@@ -116,7 +116,7 @@ def _chat(problem_text: str, tokenizer: Any) -> str:
         raise ModelError(
             f"the chat template of {tokenizer.name_or_path!r} does not render a single turn of the user "
             f"({type(error).__name__}: {' '.join(str(error).split())[:300]}); set data.template to one of {others}, or "
-            "mend the template"
+            "correct the template"
         ) from error
 
 

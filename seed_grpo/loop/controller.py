@@ -288,7 +288,7 @@ class Controller:
         self._lost.append(LostGroup(task.group_id, task.problem.id))
         self._lost_in_a_row += 1
         if self._lost_in_a_row >= self._config.rollout.prompts_per_step:
-            raise RolloutError(f"the last {self._lost_in_a_row} groups all failed, the last one with: {cause}")
+            raise RolloutError(f"{self._lost_in_a_row} groups in a row failed, the last one with: {cause}")
 
     def _estimate(self, selection: Selection, rounds: int) -> Batch:
         """Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346."""

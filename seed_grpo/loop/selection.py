@@ -43,7 +43,7 @@ def select(sampled: Sequence[ReadyGroup], version: int, config: Config) -> Selec
             dropped.append((group, reason))
     if not usable:
         raise TrainerError(
-            f"step {version + 1}: all {len(dropped)} groups were dropped ({dropped[0][1]}): if verdicts time "
+            f"step {version + 1}: all {len(dropped)} groups were dropped ({dropped[0][1]}); if verdicts time "
             "out, raise verifier.judge_timeout; if completions do, raise rollout.request_timeout"
         )
     informative = [_is_informative(group.summary) for group in usable]

@@ -67,14 +67,14 @@ def _takes_more_than_text(config: PreTrainedConfig) -> str | None:
         return None
     named = f" ({', '.join(senses)})" if senses else ""
     return (
-        f"is made for pictures or sound beside text{named}: it would be trained without them, which is not "
-        f"supported; take a language model by itself{_by_itself(config)}"
+        f"takes images or sound besides text{named}, and training it on text alone is not supported; take a pure "
+        f"language model{_by_itself(config)}"
     )
 
 
 def _no_language_model(config: PreTrainedConfig) -> str | None:
     if _text_part(config) is not config:
-        return f"is made of several models; take a language model by itself{_by_itself(config)}"
+        return f"consists of several models; take a pure language model{_by_itself(config)}"
     remote = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
     if not remote and type(config) not in AutoModelForCausalLM._model_mapping:
         return "is not a causal language model"
@@ -84,14 +84,16 @@ def _no_language_model(config: PreTrainedConfig) -> str | None:
 def _computed_otherwise(config: PreTrainedConfig) -> str | None:
     mixing = sorted({kind for kind in getattr(config, "layer_types", None) or () if MIXING.search(kind)})
     if mixing:
-        return f"has layers of the kind {', '.join(mixing)}, whose state would run on into the next packed sequence"
+        return f"has layers of the kind {', '.join(mixing)}, whose state would leak into the next packed sequence"
     changing = [
         f"{name}={value}"
         for name in OUTPUT_SETTINGS
         if (value := getattr(config, name, None)) not in (None, 0, 0.0, 1, 1.0)
     ]
     if changing:
-        return f"changes its logits by {', '.join(changing)} after the output matrix, which the trainer leaves out"
+        return (
+            f"changes its logits by {', '.join(changing)} after the output matrix, which the trainer does not compute"
+        )
     return None
 
 
@@ -104,7 +106,7 @@ def check_kind(config: Any, path: str) -> None:
     if config.is_encoder_decoder:
         raise ModelError(
             f"model.path={path} is an encoder-decoder ({config.model_type}), and only causal language models can be "
-            "sampled and trained here; name one"
+            "sampled and trained; name one"
         )
     (name, *_) = getattr(config, "architectures", None) or [""]
     is_one = name in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()

@@ -71,8 +71,8 @@ def _without_numbers(config: Any, model: ModelConfig) -> PreTrainedModel:
     sees_ahead = any(getattr(module, "is_causal", None) is False for module in made.modules())
     if sees_ahead and getattr(config, "is_decoder", True) is False:
         raise ModelError(
-            f"model.path={model.path} is an encoder ({config.model_type}, is_decoder=false), whose tokens see those "
-            "after them; name a causal language model"
+            f"model.path={model.path} is an encoder ({config.model_type}, is_decoder=false), whose tokens attend to "
+            "later ones; name a causal language model"
         )
     return made
 

@@ -112,10 +112,12 @@ def read_json(file: Path, path: str) -> dict[str, Any]:
         content = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"model.path={path}: {file.name} cannot be read ({error}); copy the folder again, or mend it"
+            f"model.path={path}: {file.name} cannot be read ({error}); copy the folder again, or correct the file"
         ) from error
     if not isinstance(content, dict):
-        raise ModelError(f"model.path={path}: {file.name} holds no JSON object; copy the folder again, or mend it")
+        raise ModelError(
+            f"model.path={path}: {file.name} holds no JSON object; copy the folder again, or correct the file"
+        )
     return content
 
 

@@ -95,14 +95,14 @@ def refuse(found: Misfits, model: PreTrainedModel, path: str) -> None:
     faults = [text for text, names in told.items() if names]
     if not faults:
         return
-    advice = "copy the folder again, or mend config.json"
+    advice = "copy the folder again, or correct config.json"
     if found.missing == {_output_name(model)} and not found.missing & model.all_tied_weights_keys.keys():
         advice = "set tie_word_embeddings=true in config.json if its output matrix is its embedding, else copy it again"
     elif not found.missing and not found.reshaped:
-        advice = "save the model without them, or mend config.json if they belong to it"
+        advice = "save the model without them, or correct config.json if they belong to it"
     raise ModelError(
-        f"model.path={path} is no whole {type(model).__name__}, weights {', '.join(faults)}; {advice}. Transformers "
-        "and vLLM would go on with random numbers, or without what is left over"
+        f"model.path={path} is not a whole {type(model).__name__}, weights {', '.join(faults)}; {advice}. Transformers "
+        "and vLLM would take random numbers for missing weights, and ignore those left over"
     )
 
 

@@ -47,7 +47,9 @@ def read_small_files(model: ModelConfig, tokenizer: Any) -> dict[str, bytes]:
             try:
                 files[str(file.relative_to(folder))] = file.read_bytes()
             except OSError as error:
-                raise ModelError(f"model.path={model.path}: an export needs {file.name}, {error}") from error
+                raise ModelError(
+                    f"model.path={model.path}: an export needs {file.name}, which cannot be read: {error}"
+                ) from error
     files.pop("config.json", None)
     files["config.json"] = json.dumps(_in_dtype(config, model.dtype), indent=2).encode()
     _try(files, model, tokenizer)

@@ -63,7 +63,7 @@ def latest(directory: Path) -> Path | None:
         fault = _fault(folder)
         if not fault:
             return folder
-        logger.warning("checkpoint %s is passed over: %s", folder, fault)
+        logger.warning("checkpoint %s is skipped: %s", folder, fault)
     return None
 
 

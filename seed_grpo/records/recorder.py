@@ -95,8 +95,8 @@ class Recorder:
         judged = [group for group in fetched if group is not None]
         if len(judged) < len(fetched):
             self._screen.log(
-                f"step {batch.step}: {len(fetched) - len(judged)} groups went with a machine before they "
-                "were on record; the rollout table lacks them"
+                f"step {batch.step}: {len(fetched) - len(judged)} groups were lost with a machine before they "
+                "were recorded; the rollout table lacks them"
             )
         self._directory.write_gauges(batch.step, self._gauges())
         self._directory.write_step(batch.step, metrics, seconds, judged, _estimates(batch))

@@ -195,8 +195,8 @@ def read_table(file: Path, columns: Sequence[str], filters: Any = None) -> pa.Ta
         return pq.read_table(file, columns=list(columns), filters=filters)
     except (OSError, pa.ArrowException) as error:
         raise CheckpointError(
-            f"{file} cannot be read ({' '.join(str(error).split())[:200]}): it is not as the run wrote it; restore it, "
-            "or leave that step out by taking its file out of rollouts/, evaluations/ and ledger/"
+            f"{file} cannot be read ({' '.join(str(error).split())[:200]}): it has changed since the run wrote it; "
+            "restore it, or remove that step's files from rollouts/, evaluations/ and ledger/"
         ) from error
 
 

@@ -75,7 +75,8 @@ class Checkpoints:
         except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{folder}/groups.pickle is not one that this version wrote ({error}). If another version of seed_grpo "
-                "wrote it, go on with that one; if the file is damaged, delete this checkpoint: the one before is taken"
+                "wrote it, resume with that one; if the file is damaged, delete this checkpoint: the one before "
+                "is then resumed"
             ) from error
         trainer.load(folder / "trainer")
         return json.loads((folder / "controller.json").read_text()), groups

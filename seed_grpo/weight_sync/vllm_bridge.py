@@ -107,7 +107,9 @@ class TransportSender:
         first: tuple[Future[Any], ...] = (joined, self._failed)
         wait(first, limit, return_when=FIRST_COMPLETED)
         if not joined.done() and not self._failed.done():
-            raise WeightSyncError(f"not all rollout engines joined the transport in {limit} s (weight_sync.timeout)")
+            raise WeightSyncError(
+                f"not all rollout engines joined the transport in {limit:g} s (weight_sync.timeout); raise it"
+            )
         try:
             self._engine = (self._failed if self._failed.done() else joined).result()
         except Exception as error:

@@ -43,7 +43,7 @@ class Rule:
         if not (2 <= self.first <= self.most and self.more >= 1 and self.threshold >= 0):
             raise ConfigError(
                 f"cannot draw first={self.first} answers, then more={self.more} up to most={self.most} while the "
-                f"entropy exceeds {self.threshold:g}: 2 <= first <= most, more >= 1 and a threshold of at least 0 fit"
+                f"entropy exceeds threshold={self.threshold:g}; set 2 <= first <= most, more >= 1 and threshold >= 0"
             )
 
     @property

@@ -37,7 +37,7 @@ def wilson_interval(successes: int, n: int) -> Interval:
     small n and near 0 and 1, where the textbook interval p -+ z sqrt(p(1-p)/n) fails. nan for n = 0.
     """
     if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} trials")
+        raise ValueError(f"{successes} successes must be between 0 and {n} trials")
     if n == 0:
         return Interval(math.nan, math.nan, math.nan)
     p, z2 = successes / n, Z_95**2

@@ -173,7 +173,7 @@ def pass_at_k(n: int, right: int, k: int) -> float:
         ValueError: not 1 <= k <= n, or not 0 <= right <= n.
     """
     if not (1 <= k <= n and 0 <= right <= n):
-        raise ValueError(f"pass@{k} of {n} completions of which {right} are right")
+        raise ValueError(f"pass@k needs 1 <= k <= n and 0 <= right <= n; k={k}, n={n}, right={right}")
     if n - right < k:
         return 1.0
     return 1.0 - math.prod(1.0 - k / i for i in range(n - right + 1, n + 1))
@@ -193,7 +193,7 @@ def majority_at_k(group: RecordedGroup, k: int, seed: int = 0) -> float:
     """
     ids_n, rewards_n = answer_classes(group), group.rewards_G[group.valid_G]
     if not 1 <= k <= len(ids_n):
-        raise ValueError(f"maj@{k} of {len(ids_n)} valid completions")
+        raise ValueError(f"maj@k needs 1 <= k <= n valid completions; k={k}, n={len(ids_n)}")
     num_ids = int(ids_n.max()) + 1
     reward_C = np.bincount(ids_n, rewards_n, num_ids) / np.maximum(np.bincount(ids_n, minlength=num_ids), 1)
     subsets_Sk = _subsets(len(ids_n), k, seed)

@@ -118,8 +118,8 @@ def differences(batch: Sequence[RecordedGroup], own: Replay, config_file: Path) 
                 f"{config_file} does not give back what the run recorded: group {group.group_id} of step {group.step} "
                 f"has scale {group.scale:.9g}, replayed {scale:.9g}, and its advantages differ by up to "
                 f"{by_advantage:.2g}. Put back the config.yaml and the tables that the run wrote together. A control "
-                "(algo.scale.control) cannot be replayed where a step's table lacks groups that went with a machine, "
-                "or the step did not take them oldest weights first"
+                "(algo.scale.control) cannot be replayed if a step's table lacks groups lost with a machine, or if the "
+                "step did not take the groups of the oldest weights first"
             )
     return by_scale, by_advantage
 

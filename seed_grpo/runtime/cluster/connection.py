@@ -147,8 +147,8 @@ def wait_for_gang(
             continue
         raise PlacementError(
             f"{plan.trainer.num_workers} trainer ranks of {gang.bundle_specs[0]} could not be placed within "
-            f"{timeout:g} s (trainer.start_timeout): other jobs hold the machines, or more are still to come; wait for "
-            "them, or add machines"
+            f"{timeout:g} s (trainer.start_timeout): other jobs hold the machines, or machines are still starting; "
+            "wait for them, or add machines"
         )
 
 

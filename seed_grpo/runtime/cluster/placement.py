@@ -139,7 +139,7 @@ def check_plan(plan: Plan, machines: Sequence[Mapping[str, float]], where: str) 
                 for pool in plan.pools
                 if pool.num_workers and getattr(pool, attribute)
             )
-            faults.append(f"{unit}: {parts} = {needed:g} are needed, {where} has {there:g}")
+            faults.append(f"{unit}: {parts} = {needed:g} are needed, but {where} has {there:g}")
     faults = faults or [fault for pool in plan.pools if (fault := _pool_fault(pool, machines, where))]
     if faults:
         change = "lower rollout.num_workers, verifier.num_workers, trainer.num_workers or their cpus_per_worker"
@@ -154,7 +154,7 @@ def _pool_fault(pool: Pool, machines: Sequence[Mapping[str, float]], where: str)
     members = [machine for machine in machines if group is None or machine.get(group, 0) > 0]
     if group is not None and not members:
         return (
-            f"cluster.node_groups=true, and no machine of {where} has the Ray resource {group}: start Ray there with "
+            f"cluster.node_groups=true, but no machine of {where} has the Ray resource {group}: start Ray there with "
             f"""--resources='{{"{group}": 1}}'"""
         )
     places = sum(_places(machine, pool) for machine in members)
@@ -162,8 +162,8 @@ def _pool_fault(pool: Pool, machines: Sequence[Mapping[str, float]], where: str)
         return None
     kind = "" if group is None else f" with the Ray resource {group}"
     return (
-        f"{pool.num_workers} {pool.kind} workers of {pool.cpus:g} CPU and {pool.gpus:g} GPU each are needed, and the "
-        f"{len(members)} machines{kind} of {where} have places for {places}: a worker is on one machine"
+        f"{pool.num_workers} {pool.kind} workers of {pool.cpus:g} CPU and {pool.gpus:g} GPU each are needed, but the "
+        f"{len(members)} machines{kind} of {where} can hold {places}, as a worker cannot span machines"
     )
 
 

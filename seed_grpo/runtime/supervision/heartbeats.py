@@ -54,8 +54,8 @@ class RestartBudget:
         if self.recent > self._config.max_restarts:
             kind = type(cause) if isinstance(cause, SeedGrpoError) else SeedGrpoError
             raise kind(
-                f"{self.recent} workers failed within {self._config.restart_window:g} s, more than "
-                f"supervision.max_restarts={self._config.max_restarts}; the last: {cause}"
+                f"{self.recent} workers failed within supervision.restart_window={self._config.restart_window:g} s, "
+                f"more than supervision.max_restarts={self._config.max_restarts}; the last: {cause}"
             ) from cause
 
 

@@ -43,7 +43,7 @@ def request(directory: Path, sizes: Mapping[str, int]) -> dict[str, str]:
         DeadlineError: the run does not answer.
     """
     if not (directory / "config.yaml").is_file():
-        raise ConfigError(f"{directory} is not the directory of a run: it has no config.yaml")
+        raise ConfigError(f"{directory} is not the directory of a run: it has no config.yaml; name a run.directory")
     config = load_config(directory / "config.yaml", [])
     for kind, size in sizes.items():
         if size < 1:
@@ -56,8 +56,8 @@ def request(directory: Path, sizes: Mapping[str, int]) -> dict[str, str]:
         if time.monotonic() > deadline:
             (directory / "scale.json").unlink(missing_ok=True)
             raise DeadlineError(
-                f"the run in {directory} took no notice for {ANSWER_SECONDS:g} s: it has ended, is still starting, or "
-                "is in a weight sync; ask again"
+                f"the run in {directory} did not answer within {ANSWER_SECONDS:g} s: it has ended, is still starting, "
+                "or is in a weight sync; ask again"
             )
         time.sleep(0.1)
     return json.loads((directory / "workers.json").read_text())

@@ -49,8 +49,8 @@ class Programs:
             behaviour = run_program("print(input())", "trial", START_SECONDS, memory_mib)
         except (BoundReachedError, JudgeFaultError) as error:
             raise VerifierError(
-                f"verifier.relation=code needs a sandbox, which this machine does not give: {error}; it takes Linux "
-                "5.12 and user namespaces (for root: CAP_SYS_ADMIN), or another relation"
+                f"verifier.relation=code needs a sandbox, which this machine cannot provide: {error}; use Linux "
+                "5.12 or later with user namespaces (as root: CAP_SYS_ADMIN), or another verifier.relation"
             ) from None
         if behaviour != Behaviour("trial\n", True):
             raise VerifierError(

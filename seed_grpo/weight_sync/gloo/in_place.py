@@ -73,7 +73,7 @@ def find_places(model: torch.nn.Module, slots: Iterable[Slot]) -> Places | None:
     try:
         return Places(slots, _find_copies(model, slots))
     except _MoreThanCopies as reason:
-        logger.warning("new weights go through vLLM's reload, which takes longer: %s", reason)
+        logger.warning("new weights are loaded by vLLM's reload, which is slower: %s", reason)
         return None
 
 

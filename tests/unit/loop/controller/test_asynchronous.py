@@ -206,7 +206,7 @@ def test_a_steps_worth_of_lost_groups_in_a_row_ends_the_run() -> None:
     world = World(run=run_of(1))
     world.pipeline.failing = {1, 2, 3}
     world.pipeline.finish = arriving([0], [1], [2], [3])
-    with pytest.raises(RolloutError, match=r"the last 3 groups all failed, the last one with: rollout-0 died"):
+    with pytest.raises(RolloutError, match=r"3 groups in a row failed, the last one with: rollout-0 died"):
         world.run()
 
 
