@@ -1,6 +1,6 @@
 """Groups as the loop holds them: ready for the trainer, open at a checkpoint, and put together into a step's batch.
 
-Of each group it has the summary and a reference; only the runtime reads the payload behind it.
+It holds each group's summary and a reference; only the runtime reads the payload behind the reference.
 
 Shape suffixes: P groups of a step, G completions of a group.
 """
@@ -79,7 +79,7 @@ class Batch:
 
     @property
     def sampled(self) -> list[ReadyGroup]:
-        """All groups, trained or dropped, in the order of their issue."""
+        """All groups of the step, trained or dropped, in order of issue."""
         return sorted([*self.groups, *(group for group, _ in self.dropped)], key=lambda g: g.summary.group_id)
 
     def without(self, places: Collection[int], reason: str) -> Batch:

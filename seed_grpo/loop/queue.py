@@ -1,7 +1,7 @@
 """The group queue: judged groups between the verifier workers and the trainer.
 
-It holds references into the object store, never the payloads, and of each group the small summary: weight versions,
-verdicts, entropy. It is bounded: no more groups are issued than it holds, which the configuration checks.
+It holds references into the object store, never the payloads, and each group's small summary: weight versions,
+verdicts, entropy. It is bounded: the configuration check ensures that no more groups are issued than it can hold.
 """
 
 from __future__ import annotations
