@@ -18,7 +18,7 @@ NUMPY = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_
 
 
 class GroupsUnpickler(pickle.Unpickler):
-    """Reads groups, and nothing that could run what a stranger put into a checkpoint."""
+    """Reads pickled groups, and refuses anything that could run code which a stranger put into a checkpoint."""
 
     def find_class(self, module: str, name: str) -> Any:
         """The class of that name, if groups are made of it."""
@@ -43,7 +43,7 @@ class Checkpoints:
         self._keep = keep
 
     def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: Trainer) -> None:
-        """Writes a checkpoint; until it is whole, the earlier ones stand.
+        """Writes a checkpoint; the earlier ones remain until it is whole.
 
         Raises:
             CheckpointError: the disk is full, or a rank could not write.

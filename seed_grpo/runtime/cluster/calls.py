@@ -54,7 +54,7 @@ def gather(
     log: Log = lambda _: None,
     meanwhile: Callable[[], None] | None = None,
 ) -> list[Any]:
-    """Results of the calls, in their order.
+    """Waits for the calls and returns their results, in their order.
 
     Args:
         calls: worker name -> reference; all run at once.

@@ -38,7 +38,7 @@ class HangReport:
         self._pids: dict[str, int] = {}
 
     def register(self, worker: str, machine: str, pid: int) -> None:
-        """Notes where a worker runs: on this machine it can be looked at even if it does not answer."""
+        """Records where a worker runs: on this machine it can be inspected even if it does not answer."""
         if machine == platform.node():
             self._pids[worker] = pid
 

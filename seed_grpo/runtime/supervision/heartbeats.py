@@ -60,7 +60,7 @@ class RestartBudget:
 
 
 class Heartbeat:
-    """One worker's. Nothing waits: whoever calls `silence` now and then keeps it going."""
+    """Heartbeat of one worker. It never blocks; calling `silence` now and then keeps it going."""
 
     def __init__(self, ask: Callable[[], ray.ObjectRef], config: SupervisionConfig) -> None:
         """Args:

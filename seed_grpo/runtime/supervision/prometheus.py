@@ -129,8 +129,8 @@ class Monitor:
         self._set("max_restarts", config.supervision.max_restarts)
 
     def poll(self) -> None:
-        """Publishes the gauges of the present, every so often; to be called many times a second. Ray forgets a gauge
-        that is not set anew within seconds, and with it the alerts that look at it."""
+        """Publishes the gauges of the present every `POLL_SECONDS`; to be called many times a second. Ray forgets a
+        gauge that is not set again within seconds, and the alerts on it fail."""
         if time.monotonic() - self._polled < POLL_SECONDS:
             return
         self._polled = time.monotonic()
@@ -141,7 +141,7 @@ class Monitor:
             self._tell(name, value, labels)
 
     def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
-        """An optimiser step.
+        """Publishes an optimiser step.
 
         Args:
             metrics: of the groups, the trainer and the weight sync.
@@ -168,11 +168,11 @@ class Monitor:
         self._set("accuracy", accuracy)
 
     def event(self, event: str) -> None:
-        """Something happened to a worker; see `supervision.events.Events`."""
+        """Counts an event of a worker; see `supervision.events.Events`."""
         self._add("worker_events", 1, event)
 
     def states(self, pool: str, states: Iterable[str], possible: Iterable[str]) -> None:
-        """The states that the workers of a pool are in, of all that there are."""
+        """Publishes how many workers of a pool are in each possible state."""
         count = Tally(states)
         for state in possible:
             self._set("workers", count[state], pool, state)

@@ -1,7 +1,8 @@
 """Dispatch of jobs to the workers of a pool: jobs that wait, calls that workers have, and their results.
 
-Consumes jobs and a pool; has every job done once, whatever becomes of workers: what a dead, hung or failing one had
-goes back to the front, and is given up only after several workers failed on it. It does not know what the calls do.
+Consumes jobs and a pool; has every job done once, whatever happens to the workers. The jobs of a dead, hung or failing
+worker return to the front of the queue, and a job is given up only after several workers failed on it. It does not know
+what the calls do.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Dispatcher:
         return sum(len(call.jobs) for call in self.running.values())
 
     def dispatch(self) -> list[Job]:
-        """Gives waiting jobs to workers, each to that with the least, and returns them."""
+        """Dispatches waiting jobs, each to the least loaded worker, and returns them."""
         given: list[Job] = []
         serving = self._pool.serving if self.waiting else []
         free = [(w.load, place, w) for place, w in enumerate(serving) if not (self._spec.one_call and w.load)]
@@ -103,8 +104,8 @@ class Dispatcher:
         return given
 
     def collect(self, done: Sequence[ray.ObjectRef]) -> Iterator[tuple[Job, Any, ray.ObjectRef]]:
-        """The jobs of the calls that ended well: with the part of the first result that is theirs, and the reference to
-        what was made of them. The jobs of the others wait again.
+        """The jobs of the calls that succeeded, each with its part of the first result and the reference to its other
+        result. The jobs of failed calls are requeued.
 
         Args:
             done: first results that are there, among others.

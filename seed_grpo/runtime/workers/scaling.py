@@ -1,4 +1,4 @@
-"""The size of the pools while a run is at work: asked for by people, or by a policy within bounds.
+"""The size of the pools while a run is at work, set by people or by a policy within bounds.
 
 `seed-grpo scale` writes a request into the run directory (`request`); the run's driver looks for it (`Scaler`). What
 cannot be placed yet waits in Ray, where its autoscaler sees the demand.
@@ -64,9 +64,9 @@ def request(directory: Path, sizes: Mapping[str, int]) -> dict[str, str]:
 
 
 class Scaler:
-    """The driver's side. The policy of `rollout.autoscale` looks at how the time since its last look was spent: where
-    the trainer waited for groups while no worker was idle, a rollout worker is added; where workers were idle most of
-    the time and the trainer did not wait, one is drained."""
+    """The driver's side of scaling. The policy of `rollout.autoscale` looks at how the time since its last decision was
+    spent. If the trainer waited for groups while no worker was idle, it adds a rollout worker; if workers were idle
+    most of the time and the trainer did not wait, it drains one."""
 
     def __init__(self, config: Config, rollout: WorkerPool, verifier: WorkerPool) -> None:
         self._request = config.run.directory / "scale.json"
