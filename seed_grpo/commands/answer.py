@@ -1,7 +1,7 @@
 """`seed-grpo answer`: answers to problems, drawn on the rollout pool by the rule of `evaluate.metrics.early_stopping`.
 
-Consumes problems and the rule; produces for each the majority answer with its confidence, or none. All problems that go
-on are asked in one round, so the engines work on many at once.
+Consumes problems and the rule; produces for each problem the majority answer with its confidence, or none. All problems
+that need more answers are sampled in one round, so the engines work on many at once.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Answer:
 
 
 def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule, least: float) -> list[Answer]:
-    """Answers all problems; they are in `answers.jsonl` too.
+    """Answers all problems, and writes the answers into `answers.jsonl` too.
 
     Args:
         config: of `serving_config`.
@@ -86,7 +86,7 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
 
 
 def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple[list[Prompt], list[str]]:
-    """All prompts, and what is to be told of them."""
+    """All prompts, and notes on them for the user."""
     tokenizer = load_policy_tokenizer(config)
     prompts: list[Prompt] = []
     notes: list[str] = []
@@ -114,7 +114,8 @@ def _draw(
     verifier: VerifierWorker,
     console: Console,
 ) -> list[RecordedGroup]:
-    """Rounds of answers, until the rule is content with every problem; those that workers fail on keep theirs."""
+    """Draws answers in rounds until the rule wants no more for any problem. A problem that workers fail on keeps the
+    answers it has."""
     drawn: dict[int, Group] = {}
     groups: dict[int, RecordedGroup] = {}
     open_problems, size = list(range(len(prompts))), 0
@@ -138,7 +139,7 @@ def _draw(
 
 
 def _task(config: Config, index: int, prompt: Prompt, count: int, size: int) -> GroupTask:
-    """Some answers more to a problem, of which there will then be `size`."""
+    """A task for further answers to a problem, which will then have `size` of them."""
     rollout, (problem, prompt_ids) = config.rollout, prompt
     seed = derive_seed(config.run.seed, Use.ANSWER, index, size)
     sampling = Sampling(count, rollout.temperature, rollout.top_p, rollout.max_completion_tokens, seed)

@@ -71,7 +71,7 @@ def prepare(config: Config) -> Prepared:
 
 
 def check_versions(config: Config) -> str:
-    """Versions of the packages that the program is pinned to.
+    """Checks the versions of the packages that the program is pinned to.
 
     Raises:
         ConfigError: one of them is missing or of another version, or the program is: a job may be newer
@@ -100,7 +100,7 @@ def check_versions(config: Config) -> str:
 
 
 def check_machine(config: Config) -> str:
-    """The placement plan against this machine, unless the run goes to a cluster elsewhere.
+    """Checks the placement plan against this machine, unless the run goes to a cluster elsewhere.
 
     Raises:
         PlacementError: it does not fit.
@@ -151,7 +151,7 @@ def check_outlives_job(name: str, folder: Path) -> None:
 
 
 def load_policy_tokenizer(config: Config) -> Any:
-    """The policy's tokenizer.
+    """Loads the policy's tokenizer.
 
     Raises:
         ModelError: the model is not where the configuration says; names what to change.
@@ -195,14 +195,14 @@ def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) 
 
 
 def data_notes(config: Config, data: DataConfig, prompts: PromptSet) -> list[str]:
-    """Sentences on what is odd about the problems of a set, and on what was done to their prompts."""
+    """Sentences on oddities of a set's problems, and on changes made to their prompts."""
     problems = [problem for problem, _ in prompts.prompts]
     sentences = [*survey(problems, config.verifier.relation), *prompts.remarks]
     return [f"{data.source}: {sentence}" for sentence in sentences]
 
 
 def check_batch(config: Config) -> str:
-    """The arithmetic of a step; the configuration has checked that it works out."""
+    """Describes the arithmetic of a step, which the configuration has checked."""
     rollout, trainer = config.rollout, config.trainer
     rows = config.completions_per_step
     longest = config.data.max_prompt_tokens + rollout.max_completion_tokens
@@ -222,8 +222,7 @@ class Page:
         self.well = True
 
     def check(self, name: str, section: Callable[..., str], *arguments: Any) -> None:
-        """Says what the section finds of its arguments, further lines under the first; or its error, which goes no
-        further."""
+        """Prints the finding of a section, further lines indented below it; or its error, which is not raised."""
         try:
             text = section(*arguments)
         except SeedGrpoError as error:
@@ -232,7 +231,7 @@ class Page:
             self._log(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
 
     def fault(self, name: str, error: SeedGrpoError) -> None:
-        """A line of what is wrong."""
+        """Prints a fault."""
         self.well = False
         self._log(f"  FAULT  {name:<12} {error}")
 

@@ -1,7 +1,7 @@
 """`seed-grpo experiment`: the runs of an experiment, here or as Ray jobs, and the report on them.
 
-Consumes an `ExperimentConfig`; starts one `seed-grpo` a run, a few at a time, and waits. Each run has a directory of
-its own and goes on from its last checkpoint, so an experiment that was stopped goes on where it was.
+Consumes an `ExperimentConfig`; starts one `seed-grpo` for each run, a few at a time, and waits. Each run has a
+directory of its own and continues from its last checkpoint, and so does an experiment that was stopped.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ class Started(Protocol):
         ...
 
     def said(self) -> str:
-        """The end of what it printed."""
+        """The end of its output."""
         ...
 
     def stop(self) -> None:
-        """Has it end, with a checkpoint, and waits."""
+        """Stops the run with a checkpoint, and waits for its end."""
         ...
 
 
 def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | None) -> Path:
-    """Makes the runs that are not through yet, and the report.
+    """Makes the runs that are not complete, and the report.
 
     Args:
         parallel: runs at a time.
@@ -104,7 +104,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
 
 
 def _plan(experiment: ExperimentConfig) -> list[Planned]:
-    """Seed by seed, so that what is there early can be compared."""
+    """All runs, seed by seed, so that the first results can be compared."""
     return [_planned(experiment, name, seed) for seed in experiment.seeds for name in experiment.all_configurations()]
 
 
@@ -136,7 +136,7 @@ def _is_trained(directory: Path, steps: int) -> bool:
 
 
 def _warm_start(experiment: ExperimentConfig) -> None:
-    """Makes the model that all runs begin with, where it is one that the program makes."""
+    """Makes the model that all runs begin with, if the program makes it."""
     from seed_grpo.arithmetic.warm_start import warm_start
 
     config = experiment.config(next(iter(experiment.all_configurations())), experiment.seeds[0])
@@ -145,7 +145,8 @@ def _warm_start(experiment: ExperimentConfig) -> None:
 
 
 def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planned], Started]) -> list[str]:
-    """Returns the names of those that failed, of which it says why; where it ends early, none is left at work."""
+    """Makes the runs and returns the names of those that failed, whose causes it logs. No run is left at work if it
+    ends early."""
     queue, working, failed = deque(waiting), dict[str, tuple[Planned, Started, float]](), []
     try:
         while queue or working:

@@ -1,4 +1,4 @@
-"""A model as it is, on both pools and without a trainer: what `evaluate` and `answer` sample from.
+"""A model that is sampled and not trained, served by both pools: for `evaluate` and `answer`.
 
 Consumes the name of a model, or the directory of a run; produces the configuration to sample it with, and a pipeline
 over its engines.
@@ -104,7 +104,7 @@ def is_run(model: str) -> bool:
 
 
 def check_same_sampling(config: Config) -> None:
-    """Refuses a directory that holds what was sampled with other settings, or from a model whose files have changed.
+    """Refuses a directory whose samples were drawn with other settings, or from a model whose files have changed.
 
     Raises:
         ConfigError: says what differs.
@@ -122,8 +122,7 @@ def check_same_sampling(config: Config) -> None:
 
 
 def _identity(model: str) -> dict[str, str]:
-    """Identity of a local model's files: sizes, and hashes of their ends, by name. Nothing of
-    one on the hub."""
+    """Identity of a local model: sizes of its files and hashes of their ends, by name. Empty for a model on the hub."""
     return {file.name: _mark(file) for file in sorted(Path(model).glob("*")) if file.is_file()}
 
 
