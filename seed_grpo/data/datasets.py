@@ -1,4 +1,4 @@
-"""The named data sets, and `load_problems`, which finds whatever `data.source` names.
+"""The named data sets, and `load_problems`, which finds the source that `data.source` names.
 
 A source is the generated task, a named set, a file, or a hub data set. A named set is a file in `data.directory` or in
 the folder that the environment variable SEED_GRPO_DATA names, or else is loaded from the hub. It neither renders
@@ -135,7 +135,7 @@ def _load_file(path: Path, reading: Reading) -> ProblemSet:
 
 
 def _is_local(source: str, path: Path) -> bool:
-    """Tells whether a source is a path and no hub id: a file, there or not, or a folder that is not there.
+    """Tells whether a source is a path and not a hub id: a file, present or missing, or a missing folder.
 
     Raises:
         DataError: it looks like a folder and is not there.

@@ -30,7 +30,7 @@ class PromptEncoder:
     """A tokenizer and a template."""
 
     def __init__(self, tokenizer: Any, render: Callable[[str], str], *, opens_itself: bool) -> None:
-        """Looks at what the two do to a plain text.
+        """Encodes a plain text to learn what the tokenizer and the template add to it.
 
         Args:
             render: from a problem's text to the prompt's.
@@ -90,8 +90,8 @@ class PromptEncoder:
         return self._control_ids(prompt_ids) == self._template_ids
 
     def _plain_ids(self, rendered: str, problem_text: str) -> list[int]:
-        """Encodes a prompt that has masks: spelt out, or with a space in it where the tokenizer finds the control token
-        even so."""
+        """Encodes a prompt that has masks as spelt out; if the tokenizer still finds the control token, with a space
+        inside it."""
         if self._spelling is None:
             self._spelling = spelling_by(self._tokenizer, self._control, self._spelt)
         spelt_out = self._spelling(rendered, {mask: content for content, mask in self._masks.items()})
@@ -136,8 +136,8 @@ def _control_tokens(tokenizer: Any, rendered: str) -> dict[str, int]:
 
 
 def _is_mark(content: str, written: str) -> bool:
-    """Tells whether a token stands in brackets and a template writes it, or what opens or closes it. Others (HTML, runs
-    of spaces) are ordinary text."""
+    """Tells whether a token stands in brackets and a template writes it, or its opening or closing partner. Other added
+    tokens (HTML, runs of spaces) are ordinary text."""
     opening = content.replace("/", "", 1)
     closing = f"{opening[:1]}/{opening[1:]}"
     return _BRACKETED.fullmatch(content) is not None and (opening in written or closing in written)

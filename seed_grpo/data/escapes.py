@@ -38,7 +38,7 @@ def mended(text: str) -> str:
 
 
 def doubtful(text: str, is_answer: bool) -> str | None:
-    """The first control character that no text means to have, with what follows it; None without one.
+    """The first control character that no text contains on purpose, with the text after it; None without one.
 
     It may be what is left of a command, which `mended` cannot tell from other text. In an answer, a tab or a newline
     before up to three small letters is one too.

@@ -1,4 +1,4 @@
-"""Files of records, and Arrow tables, as rows whose values are what was written, to the last digit.
+"""Rows of record files and of Arrow tables, whose values are those written, to the last digit.
 
 Consumes a file whose name ends in one of `SUFFIXES`; produces rows with their places, one at a time. JSON Lines, JSON
 (a list of objects, or JSON Lines under that name), CSV and TSV (a header, then text) and Parquet, plain or gzipped. A

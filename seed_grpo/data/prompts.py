@@ -1,4 +1,5 @@
-"""Encoded prompts of a data configuration: reads problems, renders the template, tokenizes, leaves out, and shows."""
+"""Encoded prompts of a data configuration: reads problems, renders the template, tokenizes, leaves out what is too
+long, and shows a prompt."""
 
 from __future__ import annotations
 
