@@ -1,8 +1,8 @@
-"""The watch over a run's first steps: where none of their completions earns a reward, somebody has to look.
+"""The watch over a run's first steps, which warns if none of their completions earns a reward.
 
 Consumes judged groups, step by step; produces one message after `FIRST` steps without any reward, and again each time
-that twice as many have passed. Such a run trains nothing, and every number of it looks well. It knows no task: which of
-the likely causes it names, hangs on the verdicts and on how the completions ended.
+that twice as many have passed. Such a run trains nothing, although all its numbers look well. It knows no task: the
+verdicts and the ends of the completions decide which likely causes it names.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class FirstRewards:
         )
 
     def _causes(self) -> list[str]:
-        """The likeliest first; at least one."""
+        """The causes, the likeliest first; at least one."""
         config, total = self._config, self._verdicts.total()
         causes = []
         if 2 * self._ends[FinishReason.LENGTH] > total:

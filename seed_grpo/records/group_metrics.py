@@ -1,11 +1,11 @@
-"""The metrics of a training step that come of its judged groups.
+"""The metrics of a training step that its judged groups give.
 
 Consumes a batch; produces the numbers that metrics.jsonl holds beside the trainer's own (loss, gradient norm, learning
 rate). Deterministic quantities only; it reads no clock.
 
-What describes the policy (reward, verdicts, entropy, lengths) is taken over all groups that the step sampled, trained
-or dropped: dynamic sampling keeps groups for their outcome, so a mean over those it kept would tell of its choice (a
-reward near 1/2, say) and not of the policy. What describes the update is over the trained groups, and says so.
+Metrics of the policy (reward, verdicts, entropy, lengths) are over all groups that the step sampled, trained or
+dropped. Dynamic sampling keeps groups for their outcome, so a mean over the kept ones would describe its choice (a
+reward near 1/2, say) and not the policy. Metrics of the update are over the trained groups, and say so.
 """
 
 from __future__ import annotations

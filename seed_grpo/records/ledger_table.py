@@ -1,4 +1,4 @@
-"""The ledger's Parquet tables: what became of each prompt group, a row each.
+"""The ledger's Parquet tables: the fate of each prompt group, one row each.
 
 Consumes summaries of groups; produces rows and the schema they fit. It writes nothing.
 """

@@ -1,4 +1,5 @@
-"""The recorder: every step and evaluation of a run goes through it, into the run directory and before people's eyes.
+"""The recorder: every step and evaluation of a run goes through it, to the run directory, the console and the
+dashboard.
 
 Consumes the loop's batches and the evaluator's groups; produces the run's files, and calls on a `Screen` and a
 `Dashboard`. It reads the payloads of a step's groups from the object store, once, for the rollout table.

@@ -1,7 +1,7 @@
 """The Parquet tables of completions: a row each, for runs (`rollouts/`) and evaluations alike.
 
 Consumes judged groups, and the estimates that the trained ones were trained with; produces rows, and reads them back as
-`RecordedGroup`s, on which metrics, reports, replays and audits stand. It writes nothing (`records.files` does).
+`RecordedGroup`s for metrics, reports, replays and audits. It writes nothing (`records.files` does).
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class RecordedGroup:
         return int(self.class_ids_G.max(initial=-1)) + 1
 
     def is_of(self, problem: Problem) -> bool:
-        """Tells whether the completions answer this very problem, text and references included."""
+        """Tells whether the completions answer exactly this problem, text and references included."""
         return (self.problem_id, self.prompt, self.references) == (problem.id, problem.text, problem.answers)
 
 
