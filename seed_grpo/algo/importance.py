@@ -35,8 +35,8 @@ def completion_sums_T(values_T: Tensor, rows_T: Tensor) -> Tensor:
 
 
 def bounded_T(log_ratio_T: Tensor) -> Tensor:
-    """The same within +-`LOG_RATIO_LIMIT`; beyond it held there in value, while the gradient goes on as if it were
-    not: a token far out is pulled back with a bounded force, not left alone."""
+    """Values held within +-`LOG_RATIO_LIMIT`, while their gradient passes unchanged: a token far outside is pulled back
+    with a bounded force, not left alone."""
     return log_ratio_T.detach().clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT) + (log_ratio_T - log_ratio_T.detach())
 
 

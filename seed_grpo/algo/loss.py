@@ -9,9 +9,9 @@ weight w_t (`token_weights_B`), importance weight c_t and ratio_t (`algo.importa
     loss = sum_t w_t * ( -c_t * min(ratio_t A_t, clip(ratio_t, 1 - clip_low, 1 + clip_high) A_t)
                          + kl_coefficient * k3_t - entropy_coefficient * H_t )
 
-Every term has the weight w_t, which holds a denominator of the whole update, so the loss of an update is the sum over
-all micro-batches of all ranks: neither it nor its gradient depends on the split. Completions are never cut, for the
-quantities of whole completions.
+Every term has the weight w_t, whose denominator is that of the whole update. The loss of an update is therefore the sum
+over all micro-batches of all ranks, and neither it nor its gradient depends on the split. Completions are never cut, as
+some quantities are of whole completions.
 
 `clip_against: trainer` is the decoupled objective (Hilton et al., arXiv 2110.00641; AReaL, arXiv 2505.24298): the ratio
 is to the trainer's policy before the step, however stale the sampling one, and c_t closes the gap between these two.

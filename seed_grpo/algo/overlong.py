@@ -5,7 +5,7 @@ With L completion tokens allowed, the last c of which are the margin:
     0                       for      length <= L - c
     ((L - c) - length) / c  for      L - c < length <= L
 
-so that -1 is reached at L, where the completion is cut off, and a completion that ends in good time loses nothing.
+so that -1 is reached at L, where the completion is cut off, and a completion that stays below the margin loses nothing.
 
 Consumes lengths; produces what is added to the rewards, before the advantage. It judges no answer, and what decides on
 correctness (dynamic sampling, the recorded reward) does not see it. Degenerate case: c = 0 punishes nothing.

@@ -1,7 +1,7 @@
 """Refusals by a model's configuration alone, before any weights are read.
 
-Consumes a Hugging Face configuration; produces the error, or nothing. It proves nothing: `train.proof` judges what it
-lets pass. The names here only speak earlier, before any worker starts, and plainer.
+Consumes a Hugging Face configuration; produces the error, or nothing. It proves nothing: `train.proof` judges every
+model that it lets pass. Its refusals only come earlier, before any worker starts, and are plainer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OUTPUT_SETTINGS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
 
 
 def check_config(config: PreTrainedConfig, path: str) -> None:
-    """Refuses what is no language model by itself, and what the trainer knows that it computes otherwise.
+    """Refuses models that are not pure language models, and models that the trainer is known to compute otherwise.
 
     Raises:
         ModelError: names the model's type, and why.

@@ -78,7 +78,7 @@ def _without_numbers(config: Any, model: ModelConfig) -> PreTrainedModel:
 
 
 def _check_tied(skeleton: PreTrainedModel, stored: dict[str, torch.Tensor], folder: Path, path: str) -> None:
-    """Refuses matrices that are said to be one and are two."""
+    """Refuses two different matrices that the configuration declares as one."""
     for tied, source in skeleton.all_tied_weights_keys.items():
         if tied in stored and source in stored and differing_rows(folder, path, tied, source):
             raise ModelError(

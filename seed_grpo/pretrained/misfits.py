@@ -81,7 +81,7 @@ def misfits_of_loading(info: dict[str, Any]) -> Misfits:
 
 
 def refuse(found: Misfits, model: PreTrainedModel, path: str) -> None:
-    """Ends with the names of what does not fit.
+    """Raises an error that names the weights which do not fit, if there are any.
 
     Raises:
         ModelError: something does not.
@@ -107,9 +107,9 @@ def refuse(found: Misfits, model: PreTrainedModel, path: str) -> None:
 
 
 def _lacking(model: PreTrainedModel, info: Any) -> set[str]:
-    """Names in the model for which there is nothing, and applies the family's own lists to `info`. What a list says
-    may be missing is believed of buffers alone: a weight would be random. Nor is an output matrix enough where an
-    embedding is tied to it, since vLLM reads the embedding."""
+    """Names of the model's weights that the files lack. It applies the family's own lists of weights that may be
+    missing, to `info` too, but trusts them for buffers alone: a missing weight would be random. An embedding that is
+    tied to the output matrix must be there itself, since vLLM reads the embedding."""
     lacking = set(info.missing_keys)
     model._adjust_missing_and_unexpected_keys(info)
     parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
