@@ -89,7 +89,7 @@ def test_other_references_of_the_same_text_are_named_as_worse() -> None:
 
 def test_a_character_that_nobody_means_is_named() -> None:
     (said,) = survey([problem("a", "x"), problem("b", "so\foo")], "math")
-    assert said.startswith("1 of 2 problems hold a character") and r"'\x0coo' in 'b'" in said
+    assert said.startswith("1 of 2 problems hold a control character") and r"'\x0coo' in 'b'" in said
 
 
 class Set:

@@ -62,7 +62,7 @@ def test_an_engine_must_fit_one_machine() -> None:
     overrides = ["cluster.device=cuda", "rollout.tensor_parallel_size=4", "rollout.cpus_per_worker=1"]
     plan = make_plan(load_config(JOBS / "quickstart.yaml", overrides))
     check_plan(plan, [{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 1}], "the Ray cluster")
-    with pytest.raises(PlacementError, match=r"1 rollout workers of 1 CPU and 4 GPU each .* 8 machines .* for 0"):
+    with pytest.raises(PlacementError, match=r"1 rollout workers of 1 CPU and 4 GPU each .* 8 machines .* hold 0"):
         check_plan(plan, [{"CPU": 8, "GPU": 1}] * 8, "the Ray cluster")
 
 
