@@ -25,7 +25,7 @@ HELD_OUT_SHARE = 0.1
 
 
 def keeps_carry(carry: int) -> int:
-    """The right way."""
+    """Writes the carry as it is: the right way."""
     return carry
 
 

@@ -22,7 +22,7 @@ PLACES = {"boxed": "in \\boxed{}", "answer_tag": "between <answer> and </answer>
 
 
 def with_followed(tree: Any) -> Any:
-    """The settings of a run, as they were given, with what `evaluation.data` takes from `data`."""
+    """The settings of a run as given, with those that `evaluation.data` takes over from `data`."""
     training, evaluation = (_given(_given(tree).get(name)) for name in ("data", "evaluation"))
     held_out = _given(evaluation.get("data"))
     if not held_out:
@@ -133,8 +133,8 @@ def _relation_faults(config: Sections) -> list[str]:
 
 
 def _template_faults(config: Sections) -> list[str]:
-    """Checks that the answer is looked for where the template asks for it. What searches the whole text goes with
-    all."""
+    """Checks that the extraction looks where the template asks for the answer. An extraction that searches the whole
+    text fits every template."""
     extraction, faults = config.verifier.extraction, []
     sections = {config.data.template: "data"}  # each template once
     if config.evaluation is not None:

@@ -26,7 +26,7 @@ from seed_grpo.extensions import entry
 
 
 class SemanticEntropy(NamedTuple):
-    """E.g. two classes of two, by counts: `SemanticEntropy(0.693, 1.386, False)`."""
+    """Estimate for one prompt, e.g. for two classes of two, by counts: `SemanticEntropy(0.693, 1.386, False)`."""
 
     value: float
     """nats, in [0, maximum]"""

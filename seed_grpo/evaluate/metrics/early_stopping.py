@@ -1,9 +1,9 @@
 """Test-time use of semantic entropy: draw a few answers, go on only while they disagree, return the majority.
 
-Fixed self-consistency (Wang et al. 2023, arXiv 2203.11171) draws the same number of answers for every problem; this
-draws `first`, then `more` at a time while the semantic entropy of what there is exceeds `threshold`, up to `most`. The
-rule looks at answers alone, never at the reference. Consumes recorded groups; produces the rule's decisions, and what
-accuracy they buy for how many samples, beside fixed self-consistency on the same samples. It samples nothing.
+Fixed self-consistency (Wang et al. 2023, arXiv 2203.11171) draws the same number of answers for every problem. This
+rule draws `first` answers, then `more` at a time while their semantic entropy exceeds `threshold`, up to `most`. It
+looks at answers alone, never at the reference. Consumes recorded groups; produces the rule's decisions, and its
+accuracy and samples beside those of fixed self-consistency on the same groups. It samples nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Rule:
 
     @property
     def sizes(self) -> list[int]:
-        """Numbers of answers after which it decides, the last one always its end."""
+        """Numbers of answers after which the rule decides; at the last it always stops."""
         return [*range(self.first, self.most, self.more), self.most]
 
     def goes_on(self, size: int, entropy: float) -> bool:
@@ -86,7 +86,7 @@ class Curve:
 def curve(
     groups: Sequence[RecordedGroup], rule: Rule, thresholds: Sequence[float], config: SemanticEntropyConfig, seed: int
 ) -> Curve:
-    """Replays the rule, at each threshold in place of its own, on recorded samples.
+    """Replays the rule on recorded samples, at each of `thresholds` in place of its own.
 
     Args:
         groups: [P] sampled, of at least `rule.most` valid completions; others are left out.
@@ -112,7 +112,7 @@ def curve(
 def _points(
     entropy_RS: np.ndarray, right_RS: np.ndarray, sizes_S: np.ndarray, thresholds: Sequence[float]
 ) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
-    """Fixed ones by size, adaptive ones by threshold; no accuracy (nan) without replays."""
+    """Points of fixed self-consistency by size, and of the rule by threshold; accuracies are nan without replays."""
     if not len(right_RS):
         return tuple(Point(math.nan, math.nan, math.nan) for _ in sizes_S), ()
     rights_S = right_RS.mean(axis=0)

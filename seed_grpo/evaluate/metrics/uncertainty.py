@@ -78,7 +78,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class SourceUncertainty:
-    """One set."""
+    """Quality of all estimators on one set."""
 
     source: str
     problems: int
@@ -205,7 +205,7 @@ class _Pairs:
         self._upto = np.searchsorted(ascending, values_P[self._wrong], "right")
 
     def aurocs(self, counts_PR: np.ndarray) -> np.ndarray:
-        """[R]: with each problem counted as often as its resample says."""
+        """AUROC [R] of each resample, with each problem counted as often as it was drawn."""
         wrong_WR = counts_PR[self._wrong] * self._wrong_weights
         cumulated = np.zeros((len(self._right) + 1, counts_PR.shape[1]))
         np.cumsum(counts_PR[self._right] * self._right_weights, axis=0, out=cumulated[1:])
@@ -221,7 +221,8 @@ def risk_coverage(values_P: np.ndarray, right_P: np.ndarray) -> tuple[float, Cur
 
     Answering the j most certain of P problems has the coverage j/P and as its risk the share of wrong answers among
     them; the area is the mean risk over j = 1..P. Among problems of the same value any order is as likely: each counts
-    with the mean error of all of that value, which is the expectation over the orders, so the input's order is nothing.
+    with the mean error of all of that value, which is the expectation over the orders, so the order of the input does
+    not matter.
 
     Args:
         values_P: [P] the higher, the more uncertain; P at least 1.

@@ -69,7 +69,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Results:
-    """All parts."""
+    """All parts of an evaluation's results."""
 
     notes: Sequence[Note]
     accuracy: pass_at_k.BenchmarkReport
@@ -83,7 +83,7 @@ class Results:
 def measure(
     groups: Sequence[RecordedGroup], notes: Sequence[Note], config: SemanticEntropyConfig, seed: int
 ) -> Results:
-    """Computes all parts.
+    """Computes all parts of the results.
 
     Args:
         groups: of all sets, in any order.
@@ -106,7 +106,7 @@ def measure(
 
 
 def _adaptive(groups: Sequence[RecordedGroup], config: SemanticEntropyConfig, seed: int) -> Curve | None:
-    """None where there are too few samples to save any."""
+    """The curve of the adaptive rule; None if there are too few samples to save any."""
     most = min(MOST, max(len(group.valid_G) for group in groups))
     if most <= FIRST:
         return None

@@ -121,7 +121,7 @@ class Audit:
 
 @dataclass
 class _Seen:
-    """A form or a mark in a prompt; the rest is of the first completion with it."""
+    """A form or a mark in a prompt, counted, with the answer, text and place of the first completion that has it."""
 
     answer: str
     text: str
@@ -217,14 +217,14 @@ def _code(text: str) -> str:
 
 
 def _shown(text: str, end: bool = False) -> str:
-    """The beginning, or the end, in printable characters on one line."""
+    """The beginning or the end of a text, in printable characters on one line."""
     part = text[-MAX_SHOWN:] if end else text[:MAX_SHOWN]
     printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in part)
     return printable[-MAX_SHOWN:] if end else printable[:MAX_SHOWN]
 
 
 def _marks_of(group: RecordedGroup, g: int, median_tokens: float) -> list[tuple[str, str]]:
-    """Kind and mark, of one completion, contested forms aside."""
+    """Kinds and marks of one completion, contested forms aside."""
     verdict, rule = group.verdicts_G[g], group.rules_G[g]
     if not verdict.is_valid:
         return [(UNDECIDED, f"{verdict}: {rule}")]
@@ -243,7 +243,7 @@ def _marks_of(group: RecordedGroup, g: int, median_tokens: float) -> list[tuple[
 
 
 def _keep(prompt: _Prompt, table: str, group: RecordedGroup, g: int, median_tokens: float) -> bool:
-    """Adds a completion to its prompt; True where something of it found no room."""
+    """Adds a completion to its prompt; True if part of it was not kept for lack of room."""
     verdict = group.verdicts_G[g]
     prompt.of[UNDECIDED] += 1
     prompt.of[CONTESTED] += verdict.is_valid

@@ -52,7 +52,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs that are through, by configuration and seed."""
+    """The complete runs, by configuration and seed."""
 
     directories: Mapping[str, Mapping[int, Path]]
     baseline: str | None
@@ -107,7 +107,7 @@ def run_metrics(directory: Path) -> dict[str, float]:
 def summarize(
     name: str, metric: str, values: Mapping[str, Mapping[int, Mapping[str, float]]], baseline: str | None
 ) -> Summary:
-    """One metric of one configuration.
+    """Summary of one metric of one configuration.
 
     Args:
         values: metrics by configuration and seed.

@@ -1,4 +1,4 @@
-"""One recorded step again, under any settings: the scales and advantages that its completions would have got.
+"""Replay of one recorded step under any settings: the scales and advantages that its completions would have got.
 
 Consumes a step's table of completions and its ledger; produces the groups as the step took them, and their scales and
 advantages, by the very functions that the controller trains with. It samples and judges nothing: meaning classes,
@@ -97,7 +97,7 @@ def replay(groups: Sequence[RecordedGroup], config: Config) -> Replay:
 
 
 def differences(batch: Sequence[RecordedGroup], own: Replay, config_file: Path) -> tuple[float, float]:
-    """The largest, of scales and of advantages, between what a step has on record and its replay.
+    """The largest differences, of scales and of advantages, between the record of a step and its replay.
 
     Args:
         batch: [P] of `recorded_step`.

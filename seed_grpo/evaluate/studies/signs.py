@@ -1,7 +1,7 @@
 """Signs that an answer which was judged right may not be what the task asked for.
 
-Consumes one completion with its answer and the references; says of each sign whether it shows. A sign is no verdict:
-all of them occur on honest answers. Their cost is linear in the text, whatever it is.
+Consumes one completion with its answer and the references; tells which signs it shows. A sign is no verdict: all of
+them occur on honest answers. Their cost is linear in the text, whatever it is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Gradients that a run would have had under other settings: recorded groups replayed, without a model.
 
-Consumes the tables and the configuration of a run; produces, of each choice of settings, the scales and advantages of
-the very same completions, summed up by how hard the prompts were. One step's groups are in memory at a time. It says
-nothing of what the policy would have become, and replays neither what the loss does with an advantage nor which groups
+Consumes the tables and the configuration of a run; produces, for each choice of settings, the scales and advantages of
+the same completions, summarised by the difficulty of the prompts. One step's groups are in memory at a time. It does
+not tell how the policy would have changed, and replays neither what the loss does with an advantage nor which groups
 dynamic sampling would have kept.
 
 Shape suffix D: `DIFFICULTIES`. The weight of a group in the gradient is the sum of |advantage x scale| over its
@@ -108,7 +108,7 @@ class WhatIf:
 
 
 def variants_of(run_directory: Path, overrides: Sequence[str]) -> list[tuple[str, AlgoConfig]]:
-    """The settings to try on a run, each with a name: the grid of the overrides, or without any, what `DEFAULTS` has
+    """The settings to try on a run, each with a name: the grid of the overrides; without overrides, all of `DEFAULTS`
     that differs from the run.
 
     Args:
@@ -242,7 +242,7 @@ def _grid(file: Path, overrides: Sequence[str]) -> list[tuple[str, AlgoConfig]]:
 
 
 def _short(setting: str) -> str:
-    """`alpha=0.5` of `algo.scale.alpha=0.5`."""
+    """Short name of an override: `alpha=0.5` for `algo.scale.alpha=0.5`."""
     key, _, value = setting.partition("=")
     return f"{key.rpartition('.')[2]}={value}"
 
@@ -263,7 +263,7 @@ def _zeros_D() -> np.ndarray:
 
 @dataclass
 class _Sums:
-    """Over the steps so far, of one choice of settings."""
+    """Sums over the steps so far, for one choice of settings."""
 
     name: str
     config: Config

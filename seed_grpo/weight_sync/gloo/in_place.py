@@ -1,7 +1,7 @@
 """Places of weights in an engine's model, so that new weights can be written where the old ones lie.
 
-Consumes a vLLM model and the weights that will come; produces `Places`. vLLM's own loading tells them: the model loads
-weights without content, and each copy is noted in place of being made.
+Consumes a vLLM model and the weights that will come; produces `Places`. vLLM's own loading reveals them: the model
+loads weights without content, and each copy is noted instead of made.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _find_copies(model: torch.nn.Module, slots: list[Slot]) -> dict[str, list[Co
 
 
 class _Copies(TorchDispatchMode):
-    """Notes the copies of weights without content, in place of making them."""
+    """Notes the copies of weights without content, instead of making them."""
 
     def __init__(self, slots: Iterable[Slot]) -> None:
         super().__init__()
