@@ -50,8 +50,10 @@ class Evaluator:
         records: Records,
         log: Callable[[str], None],
     ) -> None:
-        """Args:
-        prompts: held-out problems with their token ids, at least one.
+        """Samples nothing yet.
+
+        Args:
+            prompts: held-out problems with their token ids, at least one.
         """
         self._evaluation = evaluation
         self._rollout = rollout

@@ -27,8 +27,10 @@ class GroupQueue:
     """Ready groups by group id."""
 
     def __init__(self, capacity: int) -> None:
-        """Args:
-        capacity: groups that may be in the queue.
+        """Begins empty.
+
+        Args:
+            capacity: groups that may be in the queue.
         """
         self.capacity = capacity
         self._ready: dict[int, ReadyGroup] = {}

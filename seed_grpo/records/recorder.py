@@ -62,9 +62,11 @@ class Recorder:
         dashboard: Dashboard,
         first_rewards: FirstRewards,
     ) -> None:
-        """Args:
-        fetch: reads a group's payload; None where it is lost.
-        gauges: numbers of healthy workers and of groups by where they are.
+        """Records nothing yet.
+
+        Args:
+            fetch: reads a group's payload; None where it is lost.
+            gauges: numbers of healthy workers and of groups by where they are.
         """
         self._first_rewards = first_rewards
         self._gauges = gauges

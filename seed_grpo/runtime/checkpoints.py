@@ -35,9 +35,11 @@ class Checkpoints:
     """Checkpoints of one run; implements `loop.interfaces.Checkpoints`."""
 
     def __init__(self, directory: Path, keep: int) -> None:
-        """Args:
-        directory: of the checkpoints, on storage that all trainer ranks see.
-        keep: how many are kept.
+        """Touches no file yet.
+
+        Args:
+            directory: of the checkpoints, on storage that all trainer ranks see.
+            keep: how many are kept.
         """
         self._directory = directory.resolve()
         self._keep = keep

@@ -20,7 +20,7 @@ FLOORS = (
     ("pretrained",),
     ("algo", "semantics"),
     ("config",),
-    ("messages", "errors", "seeds", "rendezvous"),
+    ("messages", "errors", "seeds", "rendezvous", "extensions"),
 )
 """from the top; a module may import from its own floor and from those below"""
 
@@ -46,7 +46,7 @@ CHARACTERS_OF_A_TEST = 70
 ONE_THING = "is one thing"
 """words at the head of a file that may be longer"""
 
-FIRST_WORDS = {"of", "what", "by", "where", "that", "which", "from", "with", "how", "whether"}
+FIRST_WORDS = {"of", "what", "by", "where", "that", "which", "from", "with", "how", "whether", "args"}
 """words that no docstring begins with, and no note under a field or a constant"""
 
 EVALUATES = re.compile(r"\b(eval|exec|sympify|parse_expr|os\.system)\(|shell=True")

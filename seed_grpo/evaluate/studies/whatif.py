@@ -282,8 +282,10 @@ class _Sums:
     dropped_with_gradient: int = 0
 
     def add(self, step: RecordedStep, run_scale_P: np.ndarray) -> None:
-        """Args:
-        run_scale_P: [P] scales of the step's batch under the run's own settings.
+        """Adds the groups of one step.
+
+        Args:
+            run_scale_P: [P] scales of the step's batch under the run's own settings.
         """
         replayed = replay(step.batch, self.config)
         trained_P = np.array([group.scale is not None for group in step.batch], dtype=bool)

@@ -27,8 +27,10 @@ class HangReport:
     """Hang reports of one run."""
 
     def __init__(self, directory: Path) -> None:
-        """Args:
-        directory: of the run.
+        """Writes nothing yet.
+
+        Args:
+            directory: of the run.
         """
         self._directory = directory / "hangs"
         self.workers: list[Callable[[], Mapping[str, Any]]] = []

@@ -63,8 +63,10 @@ class Heartbeat:
     """Heartbeat of one worker. It never blocks; calling `silence` now and then keeps it going."""
 
     def __init__(self, ask: Callable[[], ray.ObjectRef], config: SupervisionConfig) -> None:
-        """Args:
-        ask: starts the call that the worker answers.
+        """Calls nothing yet.
+
+        Args:
+            ask: starts the call that the worker answers.
         """
         self._ask = ask
         self._config = config

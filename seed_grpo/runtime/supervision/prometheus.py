@@ -108,8 +108,10 @@ class Monitor:
     """Metrics of one run of the program."""
 
     def __init__(self, run: str) -> None:
-        """Args:
-        run: what the label `run` tells, in any characters.
+        """Makes the metrics known to Ray; publishes nothing yet.
+
+        Args:
+            run: what the label `run` tells, in any characters.
         """
         self._run = label_of(run)
         self._metrics = {name: _made(name, metric) for name, metric in METRICS.items()}

@@ -71,8 +71,10 @@ class Dispatcher:
     """Gives jobs to the workers of one pool, and requeues those of lost workers; see the module."""
 
     def __init__(self, spec: CallSpec, pool: WorkerPool, on_lost: Callable[[Job, SeedGrpoError], None]) -> None:
-        """Args:
-        on_lost: told of a job that is given up.
+        """Begins without jobs.
+
+        Args:
+            on_lost: told of a job that is given up.
         """
         self._spec = spec
         self._pool = pool
