@@ -61,7 +61,8 @@ class Console:
         clock: Callable[[], float] = time.monotonic,
         log_interval: float = 2.0,
     ) -> None:
-        """
+        """Shows nothing until the first event.
+
         Args:
             total_steps: of the whole run.
             stream: standard output by default.
