@@ -38,7 +38,7 @@ UPLOADS = "runtime_resources"
 """Ray's folder of the working directories that jobs brought with them"""
 
 INDENT = " " * 9
-"""of further lines of a check"""
+"""indent of a check's further lines"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Prepared:
     held_out: list[Prompt] | None
     """prompts to evaluate on, those of several sets mixed in proportion to their sizes"""
     notes: list[str]
-    """what is odd about the data"""
+    """oddities of the data, one line each"""
 
 
 def prepare(config: Config) -> Prepared:
@@ -79,7 +79,7 @@ def prepare(config: Config) -> Prepared:
 
 
 def check_versions(config: Config) -> str:
-    """Versions of the packages that the program is pinned to.
+    """Checks the versions of the packages that the program is pinned to.
 
     Raises:
         ConfigError: one of them is missing or of another version, or the program is: a job may be newer
@@ -88,7 +88,7 @@ def check_versions(config: Config) -> str:
     extra = "cpu" if config.cluster.device == "cpu" else "gpu"
     found, faults = [], []
     if (installed := metadata.version("seed-grpo")) != __version__:
-        faults.append(f"seed-grpo is installed as {installed}, and {__version__} is running")
+        faults.append(f"seed-grpo {installed} is installed, but {__version__} is running")
     for line in metadata.requires("seed-grpo") or []:
         requirement = Requirement(line)
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
@@ -108,7 +108,7 @@ def check_versions(config: Config) -> str:
 
 
 def check_machine(config: Config) -> str:
-    """The placement plan against this machine, unless the run goes to a cluster elsewhere.
+    """Checks the placement plan against this machine, unless the run goes to a cluster elsewhere.
 
     Raises:
         PlacementError: it does not fit.
@@ -153,13 +153,13 @@ def check_outlives_job(name: str, folder: Path) -> None:
     """
     if UPLOADS in folder.resolve().parts:
         raise ConfigError(
-            f"{name}={folder} would lie in the upload of this Ray job and go with it; give an absolute folder that all "
-            "machines share"
+            f"{name}={folder} lies in the working directory that Ray uploaded for this job, and would be deleted with "
+            "it; give an absolute folder that all machines share"
         )
 
 
 def load_policy_tokenizer(config: Config) -> Any:
-    """The policy's tokenizer.
+    """Loads the policy's tokenizer.
 
     Raises:
         ModelError: the model is not where the configuration says; names what to change.
@@ -198,7 +198,7 @@ def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) 
         f"{prompts.too_long} longer than {data.max_prompt_tokens} tokens left out"
     )
     if len(prompts.prompts) < needed:
-        raise ConfigError(f"{facts}; {what} asks for {needed}: take more data, or lower it")
+        raise ConfigError(f"{facts}; {what} needs {needed} prompts: take more data, or lower it")
     return facts
 
 
@@ -237,7 +237,7 @@ def _notes_of(config: Config, each: LoadedSet) -> list[str]:
 
 
 def check_batch(config: Config) -> str:
-    """The arithmetic of a step; the configuration has checked that it works out."""
+    """Describes the arithmetic of a step, which the configuration has checked."""
     rollout, trainer = config.rollout, config.trainer
     rows = config.completions_per_step
     longest = config.data.max_prompt_tokens + rollout.max_completion_tokens
@@ -257,8 +257,7 @@ class Page:
         self.well = True
 
     def check(self, name: str, section: Callable[..., str], *arguments: Any) -> None:
-        """Says what the section finds of its arguments, further lines under the first; or its error, which goes no
-        further."""
+        """Prints the finding of a section, further lines indented below it; or its error, which is not raised."""
         try:
             text = section(*arguments)
         except SeedGrpoError as error:
@@ -267,7 +266,7 @@ class Page:
             self._log(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
 
     def fault(self, name: str, error: SeedGrpoError) -> None:
-        """A line of what is wrong."""
+        """Prints a fault."""
         self.well = False
         self._log(f"  FAULT  {name:<12} {error}")
 

@@ -81,7 +81,7 @@ def _check_verifier(config: Config, verifier: VerifierConfig, problem: Problem) 
         worker.close()
     assert isinstance(judged, JudgedGroup)
     if judged.fault:
-        raise ConfigError(f"{judged.fault}\nMend it, or take it out of verifier.rewards")
+        raise ConfigError(f"{judged.fault}\nCorrect it, or take it out of verifier.rewards")
     failed = [judgement.rule for judgement in (*judged.judgements_G, alike) if not judgement.verdict.is_valid]
     if failed:
         raise ConfigError(
@@ -91,7 +91,7 @@ def _check_verifier(config: Config, verifier: VerifierConfig, problem: Problem) 
     if alike.verdict != "correct":
         raise ConfigError(
             f"verifier.relation={verifier.relation} says that the answer {problem.answers[0]!r:.80} of problem "
-            f"{problem.id} does not mean the same as itself; mend it"
+            f"{problem.id} does not mean the same as itself; correct it"
         )
 
 
@@ -115,4 +115,4 @@ def _try(what: str, function: Callable[..., Any], *arguments: Any) -> None:
     except SeedGrpoError as error:
         raise ConfigError(f"{what}: {error}") from error
     except Exception as error:  # whatever the user's code raises
-        raise ConfigError(f"{what} failed in its trial with {type(error).__name__}: {error}; mend it") from error
+        raise ConfigError(f"{what} failed in its trial with {type(error).__name__}: {error}; correct it") from error

@@ -150,8 +150,8 @@ def _report(
 
 @contextmanager
 def _stopping_on_signals(controller: Controller, console: Console) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the run with a checkpoint, as soon as the trainer is between two steps: groups
-    that are being sampled are not waited for. The second ends it at once."""
+    """Turns the first Ctrl-C or SIGTERM into a stop with a checkpoint, as soon as the trainer is between two steps;
+    groups that are being sampled are not waited for. The second ends the run at once."""
     names = (signal.SIGINT, signal.SIGTERM)
     before = {name: signal.getsignal(name) for name in names}
 

@@ -16,13 +16,13 @@ from seed_grpo.config.sections import Sections
 FOLLOWED = ("template", "max_prompt_tokens", "directory")
 """settings of `data` that are those of `evaluation.data` too, where it has none of its own"""
 ASKS_FOR = {"qwen_math": "boxed", "chat": "boxed", "r1": "answer_tag"}
-"""by template, the extraction that looks where it asks for the answer; `none` asks for nothing"""
+"""the extraction that looks where a template asks for the answer, by template; `none` asks for nothing"""
 PLACES = {"boxed": "in \\boxed{}", "answer_tag": "between <answer> and </answer>"}
-"""by extraction, for messages"""
+"""place of the answer for messages, by extraction"""
 
 
 def with_followed(tree: Any) -> Any:
-    """The settings of a run, as they were given, with what `evaluation.data` takes from `data`."""
+    """The settings of a run as given, with those that `evaluation.data` takes over from `data`."""
     training, evaluation = (_given(_given(tree).get(name)) for name in ("data", "evaluation"))
     held_out = _given(evaluation.get("data"))
     if not held_out:
@@ -52,12 +52,12 @@ def _batch_faults(config: Sections) -> list[str]:
     faults = []
     if rollout.prompts_per_step % trainer.mini_batches:
         faults.append(
-            f"rollout.prompts_per_step={rollout.prompts_per_step} do not divide into "
+            f"rollout.prompts_per_step={rollout.prompts_per_step} is not a multiple of "
             f"trainer.mini_batches={trainer.mini_batches}; change one of the two"
         )
     if trainer.num_workers % trainer.sequence_parallel_size:
         faults.append(
-            f"trainer.num_workers={trainer.num_workers} do not divide into groups of "
+            f"trainer.num_workers={trainer.num_workers} is not a multiple of "
             f"trainer.sequence_parallel_size={trainer.sequence_parallel_size}; change one of the two"
         )
     needed = {"none": 0, "optimizer": 1, "optimizer_and_parameters": 3}[trainer.offload]
@@ -84,7 +84,7 @@ def _length_faults(config: Sections) -> list[str]:
     if held_out > config.data.max_prompt_tokens:
         faults.append(
             f"evaluation.data.max_prompt_tokens={held_out} exceeds data.max_prompt_tokens="
-            f"{config.data.max_prompt_tokens}, which the engines are made for; lower the one or raise the other"
+            f"{config.data.max_prompt_tokens}, for which the engines are sized; lower the first or raise the second"
         )
     return faults
 
@@ -102,13 +102,13 @@ def _staleness_faults(config: Sections) -> list[str]:
         )
     if staleness and config.run.deterministic:
         faults.append(
-            f"run.deterministic=true needs run.max_staleness=0, not {staleness}: which weights sample a token depends "
-            "on time otherwise; change one of the two"
+            f"run.deterministic=true needs run.max_staleness=0, not {staleness}: with staleness, timing decides which "
+            "weights sample a token; change one of the two"
         )
     if staleness > 1 and loss.clip_against == "trainer" and loss.importance_correction == "none":
         faults.append(
-            f"run.max_staleness={staleness} with algo.loss.importance_correction=none trains stale groups as if they "
-            "were of the present policy; set importance_correction=truncated or masked"
+            f"run.max_staleness={staleness} with algo.loss.importance_correction=none trains stale groups as if the "
+            "present policy had sampled them; set importance_correction=truncated or masked"
         )
     return faults
 
@@ -133,8 +133,8 @@ def _relation_faults(config: Sections) -> list[str]:
 
 
 def _template_faults(config: Sections) -> list[str]:
-    """Checks that the answer is looked for where the template asks for it. What searches the whole text goes with
-    all."""
+    """Checks that the extraction looks where the template asks for the answer. An extraction that searches the whole
+    text fits every template."""
     extraction, faults = config.verifier.extraction, []
     sections = {config.data.template: "data"}  # each template once
     if config.evaluation is not None:
@@ -148,8 +148,8 @@ def _template_faults(config: Sections) -> list[str]:
             )
         if template == "r1" and not config.rollout.stop:
             faults.append(
-                f"{section}.template=r1 with rollout.stop=[] lets completions go on behind their answer, with other "
-                'questions; set rollout.stop=["</answer>"]'
+                f"{section}.template=r1 with rollout.stop=[] lets completions continue after their answer, with "
+                'further questions; set rollout.stop=["</answer>"]'
             )
     return faults
 

@@ -21,7 +21,7 @@ MASK = 0xF0000
 """first of the private characters that stand for control tokens of a problem while its template is rendered"""
 
 MARKS = "<think> <answer>"
-"""which models think and answer in, whatever their templates write"""
+"""marks in which models think and answer, whatever their templates write"""
 _BRACKETED = re.compile(r"<.+>|\[.+\]", re.S)
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
@@ -30,7 +30,7 @@ class PromptEncoder:
     """A tokenizer and a template."""
 
     def __init__(self, tokenizer: Any, render: Callable[[str], str], *, opens_itself: bool) -> None:
-        """Looks at what the two do to a plain text.
+        """Encodes a plain text to learn what the tokenizer and the template add to it.
 
         Args:
             render: from a problem's text to the prompt's.
@@ -44,8 +44,8 @@ class PromptEncoder:
         rendered = render(PLAIN)
         if PLAIN not in rendered:
             raise ModelError(
-                f"the chat template of {tokenizer.name_or_path!r} leaves out what the user says (it gives "
-                f"{rendered[:200]!r}); set data.template to another, or mend the template"
+                f"the chat template of {tokenizer.name_or_path!r} leaves out the user's message (it renders "
+                f"{rendered[:200]!r}); set data.template to another, or correct the template"
             )
         leading, self.appended = _surroundings(tokenizer)
         self._control = _control_tokens(tokenizer, rendered)
@@ -90,8 +90,8 @@ class PromptEncoder:
         return self._control_ids(prompt_ids) == self._template_ids
 
     def _plain_ids(self, rendered: str, problem_text: str) -> list[int]:
-        """Encodes a prompt that has masks: spelt out, or with a space in it where the tokenizer finds the control token
-        even so."""
+        """Encodes a prompt that has masks as spelt out; if the tokenizer still finds the control token, with a space
+        inside it."""
         if self._spelling is None:
             self._spelling = spelling_by(self._tokenizer, self._control, self._spelt)
         spelt_out = self._spelling(rendered, {mask: content for content, mask in self._masks.items()})
@@ -104,7 +104,7 @@ class PromptEncoder:
         found = self._tokenizer.convert_ids_to_tokens(self._control_ids(with_spaces))
         raise DataError(
             f"the tokenizer of {self._tokenizer.name_or_path!r} finds the control tokens {', '.join(found)} in the "
-            f"prompt of the problem {problem_text[:200]!r}, and knows no plain way to write them; take the problem out"
+            f"prompt of the problem {problem_text[:200]!r}, and cannot encode them as text; take the problem out"
         )
 
 
@@ -116,8 +116,8 @@ def _surroundings(tokenizer: Any) -> tuple[list[int], list[int]]:
         if whole[start : start + len(bare)] == bare:
             return whole[:start], whole[start + len(bare) :]
     raise ModelError(
-        f"the tokenizer of {tokenizer.name_or_path!r} encodes {PLAIN!r} as {whole}, and as {bare} where it is to add "
-        "no special tokens, which is another text; choose another model.path"
+        f"the tokenizer of {tokenizer.name_or_path!r} encodes {PLAIN!r} as {whole}, but as {bare} without special "
+        "tokens, and the two are different texts; choose another model.path"
     )
 
 
@@ -136,8 +136,8 @@ def _control_tokens(tokenizer: Any, rendered: str) -> dict[str, int]:
 
 
 def _is_mark(content: str, written: str) -> bool:
-    """Tells whether a token stands in brackets and a template writes it, or what opens or closes it. Others (HTML, runs
-    of spaces) are ordinary text."""
+    """Tells whether a token stands in brackets and a template writes it, or its opening or closing partner. Other added
+    tokens (HTML, runs of spaces) are ordinary text."""
     opening = content.replace("/", "", 1)
     closing = f"{opening[:1]}/{opening[1:]}"
     return _BRACKETED.fullmatch(content) is not None and (opening in written or closing in written)

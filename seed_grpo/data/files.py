@@ -1,4 +1,4 @@
-"""Files of records, and Arrow tables, as rows whose values are what was written, to the last digit.
+"""Rows of record files and of Arrow tables, whose values are those written, to the last digit.
 
 Consumes a file whose name ends in one of `SUFFIXES`; produces rows with their places, one at a time. JSON Lines, JSON
 (a list of objects, or JSON Lines under that name), CSV and TSV (a header, then text) and Parquet, plain or gzipped. A
@@ -29,11 +29,11 @@ import pyarrow.parquet
 from seed_grpo.errors import DataError
 
 FLOATS: dict[str, Callable[[float], np.floating]] = {"float": np.float32, "halffloat": np.float16}
-"""by Arrow's name, those that are narrower than Python's"""
+"""types narrower than Python's float, by Arrow's name"""
 _NARROW = re.compile(r"\b(?:half)?float\b")
 
 Row = tuple[str, Callable[[], Any]]
-"""a row's place for messages, such as `line 3`, and what reads it"""
+"""a row's place for messages, such as `line 3`, and the function that reads it"""
 
 
 class BadRecordError(Exception):
@@ -53,7 +53,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     name = path.name.lower()
     read = next((read for ending, read in FORMATS.items() if name.endswith((ending, f"{ending}.gz"))), None)
     if read is None:
-        raise DataError(f"{path} is of no format that is read; data.source may be a file ({', '.join(SUFFIXES)})")
+        raise DataError(f"{path} has a format that cannot be read; name a file in data.source ({', '.join(SUFFIXES)})")
     if not path.is_file():
         raise DataError(f"the data file {path} does not exist; set data.source to one that does")
     place = "its beginning"
@@ -62,9 +62,9 @@ def read_rows(path: Path) -> Iterator[Row]:
             for place, row in read(file):
                 yield place, row
     except _BadFileError as error:
-        raise DataError(f"{path} {error}; mend it") from error
+        raise DataError(f"{path} {error}; correct it") from error
     except (OSError, EOFError, zlib.error, csv.Error, UnicodeDecodeError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path} cannot be read past {place}: {error}; get the file anew") from error
+        raise DataError(f"{path} cannot be read past {place}: {error}; copy or download it again") from error
 
 
 def arrow_rows(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[Row]:
@@ -106,7 +106,7 @@ def _parse_json(text: bytes) -> Any:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         raise BadRecordError(f"is not JSON ({error.msg}, {line}column {error.colno})") from error
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, nesting without end
-        raise BadRecordError(f"is JSON beyond our bounds ({error})") from error
+        raise BadRecordError(f"is JSON that is too deep or too long to read ({error})") from error
 
 
 def _separated(separator: str, file: IO[bytes]) -> Iterator[Row]:
@@ -167,6 +167,6 @@ FORMATS: dict[str, Callable[[IO[bytes]], Iterator[Row]]] = {
     ".tsv": partial(_separated, "\t"),
     ".parquet": _parquet,
 }
-"""by the end of a file's name, before `.gz`"""
+"""readers by the end of a file's name, before `.gz`"""
 SUFFIXES = tuple(f"{ending}{packed}" for ending in FORMATS for packed in ("", ".gz"))
-"""of files that can be read"""
+"""suffixes of files that can be read"""

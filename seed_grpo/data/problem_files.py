@@ -24,7 +24,7 @@ from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem
 
 MAX_DIGITS = 400
-"""of a number before or after its decimal point"""
+"""digits that a number may have before or after its decimal point"""
 
 
 class ProblemSet(NamedTuple):
@@ -39,11 +39,11 @@ class Reading(NamedTuple):
     """Rules by which records become problems."""
 
     name: str
-    """of the set: part of the ids of records without one, and the source of records without one"""
+    """name of the set: part of the ids of records without one, and the source of records without one"""
     columns: ColumnsConfig
     skip_bad: bool = False
     limit: int | None = None
-    """only the first so many problems; malformed records do not count"""
+    """problems taken, the first ones; malformed records do not count; None: all"""
 
 
 def read_problems(rows: Iterable[Row], place: str, reading: Reading) -> ProblemSet:
@@ -67,7 +67,7 @@ def read_problems(rows: Iterable[Row], place: str, reading: Reading) -> ProblemS
         except BadRecordError as fault:
             if not reading.skip_bad:
                 raise DataError(
-                    f"{place}, {where}: {fault}; mend it, or set data.on_bad_record=skip to leave such records out"
+                    f"{place}, {where}: {fault}; correct it, or set data.on_bad_record=skip to leave such records out"
                 ) from fault
             skipped += 1
             continue

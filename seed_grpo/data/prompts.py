@@ -1,4 +1,5 @@
-"""Encoded prompts of a data configuration: reads problems, renders the template, tokenizes, leaves out, and shows."""
+"""Encoded prompts of a data configuration: reads problems, renders the template, tokenizes, leaves out what is too
+long, and shows a prompt."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ class PromptSet(NamedTuple):
     """Encoded prompts of a data set."""
 
     prompts: list[Prompt]
-    """at least one"""
+    """the prompts; at least one"""
     skipped: int
     """malformed records that were left out"""
     too_long: int
     """prompts of more than `data.max_prompt_tokens` that were left out"""
     remarks: tuple[str, ...] = ()
-    """what was done with prompts that the user may not expect"""
+    """changes made to prompts that the user may not expect"""
 
 
 def load_prompts(config: DataConfig, tokenizer: Any) -> PromptSet:

@@ -21,7 +21,7 @@ Prompt = tuple[Problem, tuple[int, ...]]
 
 
 class PromptSource:
-    """Hands out every prompt once an epoch.
+    """Yields every prompt once an epoch.
 
     Invariant: `restore(state())` of another source over the same prompts, seed and shuffling goes on with the very
     prompts that this one would hand out next.
@@ -41,7 +41,7 @@ class PromptSource:
         self._begin_epoch(0)
 
     def take(self, number: int) -> list[Prompt]:
-        """The next prompts, going over into the next epoch where this one ends."""
+        """The next prompts; continues with the next epoch at the end of one."""
         taken: list[Prompt] = []
         while len(taken) < number:
             if self._position == len(self._order):

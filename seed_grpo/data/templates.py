@@ -30,7 +30,7 @@ class EncodedPrompts(NamedTuple):
     too_long: int
     """problems left out, their prompt being longer than `data.max_prompt_tokens`"""
     remarks: tuple[str, ...] = ()
-    """what was done with them that the user may not expect"""
+    """changes made to the prompts that the user may not expect"""
 
 
 def encode_prompts(problems: Sequence[Problem], config: DataConfig, tokenizer: Any) -> EncodedPrompts:
@@ -116,7 +116,7 @@ def _chat(problem_text: str, tokenizer: Any) -> str:
         raise ModelError(
             f"the chat template of {tokenizer.name_or_path!r} does not render a single turn of the user "
             f"({type(error).__name__}: {' '.join(str(error).split())[:300]}); set data.template to one of {others}, or "
-            "mend the template"
+            "correct the template"
         ) from error
 
 

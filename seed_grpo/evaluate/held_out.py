@@ -1,7 +1,8 @@
 """Held-out accuracy and semantic entropy of the present policy, sampled on the rollout pool like everything else.
 
-Consumes held-out prompts; produces an evaluation in the run directory. One greedy completion a problem gives the
-accuracy; G samples for the first of them give the mean semantic entropy, what it tells, and the majority's accuracy.
+Consumes held-out prompts; produces an evaluation in the run directory. One greedy completion of each problem gives the
+accuracy. G samples of the first problems give the mean semantic entropy, how well it tells wrong answers, and the
+majority's accuracy.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Records(Protocol):
 
 
 class Evaluator:
-    """Evaluates a step once; a resumed run does not repeat what is on record."""
+    """Evaluates a step once; a resumed run does not repeat a recorded evaluation."""
 
     def __init__(
         self,
@@ -52,8 +53,10 @@ class Evaluator:
         records: Records,
         log: Callable[[str], None],
     ) -> None:
-        """Args:
-        prompts: held-out problems with their token ids, at least one.
+        """Samples nothing yet.
+
+        Args:
+            prompts: held-out problems with their token ids, at least one.
         """
         self._evaluation = evaluation
         self._rollout = rollout
@@ -64,7 +67,7 @@ class Evaluator:
         self._log = log
 
     def evaluate(self, step: int, stopping: Callable[[], bool]) -> bool:
-        """Evaluates the policy after `step`, unless that is on record. Gives up, with nothing on record, as soon as
+        """Evaluates the policy after `step`, unless that is recorded already. Gives up, and records nothing, as soon as
         `stopping` is true.
 
         Returns:
@@ -89,7 +92,7 @@ class Evaluator:
         self._log(_line(step, result, seconds))
 
     def _judged(self, tasks: Sequence[GroupTask], stopping: Callable[[], bool]) -> list[JudgedGroup]:
-        """Judged groups in the order of the tasks; some are missing if it has to stop, or a problem is left out."""
+        """Judged groups in the order of the tasks; some are missing if it has to stop, or if a problem is left out."""
         judged = ask(self._pipeline, tasks, self._rollout, self._log, stopping)
         return sorted(judged, key=lambda judged: judged.group.task.group_id)
 

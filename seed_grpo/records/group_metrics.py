@@ -1,14 +1,14 @@
-"""The metrics of a training step that come of its judged groups.
+"""The metrics of a training step that its judged groups give.
 
 Consumes a batch; produces the numbers that metrics.jsonl holds beside the trainer's own (loss, gradient norm, learning
 rate). Deterministic quantities only; it reads no clock.
 
-What describes the policy (reward, verdicts, entropy, lengths) is taken over all groups that the step sampled, trained
-or dropped: dynamic sampling keeps groups for their outcome, so a mean over those it kept would tell of its choice (a
-reward near 1/2, say) and not of the policy. What describes the update is over the trained groups, and says so. Each
-reward of `verifier.rewards` has a metric of its own, `reward/<name>`: its mean, before its weight, over the completions
-for which it is a number. Where `data.sources` names several data sets, each has the metrics of `DATASET_METRICS` too,
-as `dataset/<name>/<metric>`.
+Metrics of the policy (reward, verdicts, entropy, lengths) are over all groups that the step sampled, trained or
+dropped. Dynamic sampling keeps groups for their outcome, so a mean over the kept ones would describe its choice (a
+reward near 1/2, say) and not the policy. Metrics of the update are over the trained groups, and say so. Each reward of
+`verifier.rewards` has a metric of its own, `reward/<name>`: its mean, before its weight, over the completions for which
+it is a number. Where `data.sources` names several data sets, each has the metrics of `DATASET_METRICS` too, as
+`dataset/<name>/<metric>`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Assembly of a run: starts its workers, puts the loop's parts together, and registers all of them for watching.
 
-Consumes the configuration, the plan and the prompts; produces what is `Running`, and the controller's `Parts`. Hang
-reports and Prometheus learn here, and nowhere else, what there is to look at.
+Consumes the configuration, the plan and the prompts; produces `Running` and the controller's `Parts`. Hang reports and
+Prometheus learn what to watch here and nowhere else.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from seed_grpo.runtime.workers.trainer_group import TrainerGroup
 from seed_grpo.weight_sync.canary import probe_token_ids
 
 PROBE_TOKENS = 64
-"""of the canary's fixed text, at most"""
+"""tokens of the canary's fixed text, at most"""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def register(
     queue: GroupQueue | None = None,
     sync: WeightPublisher | None = None,
 ) -> None:
-    """Registers what there is with hang reports and Prometheus; called once a supervision."""
+    """Registers the parts of a run with hang reports and Prometheus; called once for each supervision."""
     report, sources = supervision.hang_report, supervision.monitor.sources
     sources.append(lambda: [("recent_restarts", float(supervision.budget.recent), ())])
     if pipeline is not None:

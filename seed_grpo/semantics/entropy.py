@@ -26,14 +26,14 @@ from seed_grpo.extensions import entry
 
 
 class SemanticEntropy(NamedTuple):
-    """E.g. two classes of two, by counts: `SemanticEntropy(0.693, 1.386, False)`."""
+    """Estimate for one prompt, e.g. for two classes of two, by counts: `SemanticEntropy(0.693, 1.386, False)`."""
 
     value: float
     """nats, in [0, maximum]"""
     maximum: float
     """log n for the n completions in the partition; 0 for n below 2"""
     clipped: bool
-    """whether the estimate exceeded the maximum"""
+    """true if the estimate exceeded the maximum"""
 
 
 def log_likelihood(logprobs_T: np.ndarray, kind: str) -> float:
@@ -78,7 +78,7 @@ def shannon(log_mass_C: np.ndarray) -> float:
 
 
 FUNCTIONALS: dict[str, Callable[[np.ndarray], float]] = {"paper": paper, "shannon": shannon}
-"""By `algo.semantic_entropy.functional`; each maps log masses [C] to nats."""
+"""Functions by `algo.semantic_entropy.functional`: each maps log masses [C] to nats."""
 
 
 def semantic_entropy(

@@ -48,7 +48,7 @@ class Pass(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """Fate of a gradient."""
+    """Outcome of applying a gradient."""
 
     gradient_norm: float
     """norm over all parameters, before clipping; if it is not finite, the weights are as before"""

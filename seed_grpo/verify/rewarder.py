@@ -139,7 +139,7 @@ def _of_group(reward: Reward, group: RewardGroup) -> np.ndarray | RewardFaultErr
 
 
 def _failed(judged: JudgedGroup, faults: dict[str, RewardFaultError]) -> JudgedGroup:
-    """The group as one on which the verifier failed."""
+    """The group marked as one on which the verifier failed."""
     fault = "\n".join(_lines(faults))
     rule = fault.partition("\n")[0]
     size = len(judged.judgements_G)

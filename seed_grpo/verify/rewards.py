@@ -79,7 +79,6 @@ class RewardGroup:
     completions: tuple[RewardCompletion, ...]
     """[G]"""
 
-
     def as_json(self) -> dict[str, Any]:
         """Fields by name, as JSON has them; `from_json` reads them back."""
         problem = {**asdict(self.problem), "record": self.problem.record}

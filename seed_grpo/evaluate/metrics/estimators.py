@@ -44,8 +44,7 @@ Estimator = Callable[[RecordedGroup], float]
 
 
 def recorded_semantic_entropy(group: RecordedGroup, config: SemanticEntropyConfig) -> SemanticEntropy:
-    """`semantics.entropy.semantic_entropy` of the final answers, by any mass and functional, whatever those of the run
-    were."""
+    """Semantic entropy of the final answers by any mass and functional, whatever the run's own were."""
     likelihoods_G = group.mean_logprobs_G if config.likelihood == "mean" else _sum_logprobs(group)
     return semantic_entropy(group.class_ids_G, likelihoods_G, config)
 
@@ -94,7 +93,7 @@ def predictive_entropy(group: RecordedGroup) -> float:
 
 
 def num_tokens(group: RecordedGroup) -> float:
-    """Mean length in tokens: no measure of uncertainty, but what one has to beat to say more than "it is long"."""
+    """Mean length in tokens: not a measure of uncertainty, but the baseline that one has to beat."""
     return float(group.num_tokens_G[group.class_ids_G >= 0].mean())
 
 
@@ -142,4 +141,5 @@ ESTIMATORS: dict[str, Estimator] = {
         "num_tokens": num_tokens,
     }.items()
 }
-"""By name; `mean` and `sum` are class masses by likelihood, each completion's by that of its log-probabilities"""
+"""Estimators by name; `mean` and `sum` weigh classes by likelihood, a completion's being the mean or the sum of its
+log-probabilities"""

@@ -107,8 +107,8 @@ BAD = {
     "half a surrogate": ('{"id": "x", "problem": "\\ud800", "answer": "1"}', "field 'problem' has half a surrogate"),
     "not an object": ([1, 2], "holds list"),
     "not JSON": ('{"id": "x", ', "is not JSON"),
-    "deep": ("[" * 100_000, "beyond our bounds"),
-    "long integer": ('{"id": ' + "9" * 5000 + "}", "beyond our bounds"),
+    "deep": ("[" * 100_000, "too deep or too long"),
+    "long integer": ('{"id": ' + "9" * 5000 + "}", "too deep or too long"),
     "not UTF-8": (b'{"id": "x\xff"}', "is not UTF-8 (byte 9"),
     "id again": ({"id": "a", "problem": "p", "answer": "1"}, "field 'id': id 'a' occurs first in line 1"),
 }

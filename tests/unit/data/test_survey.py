@@ -90,7 +90,7 @@ def test_other_references_of_the_same_text_are_named_as_worse() -> None:
 
 def test_a_character_that_nobody_means_is_named() -> None:
     (said,) = survey([problem("a", "x"), problem("b", "so\foo")], "math")
-    assert said.startswith("1 of 2 problems hold a character") and r"'\x0coo' in 'b'" in said
+    assert said.startswith("1 of 2 problems hold a control character") and r"'\x0coo' in 'b'" in said
 
 
 class Set:
@@ -143,7 +143,7 @@ def said(watch: FirstRewards, *groups: JudgedGroup, steps: int = 1) -> list[str 
     return [watch.step(groups) for _ in range(steps)]
 
 
-def test_first_steps_without_reward_are_said_aloud_and_again_when_twice_as_many() -> None:
+def test_unrewarded_first_steps_are_reported_and_again_at_twice_as_many() -> None:
     messages = said(FirstRewards(config()), unrewarded(), steps=13)
     assert [step for step, message in enumerate(messages, 1) if message] == [3, 6, 12]
     assert messages[2] is not None and messages[2].startswith("NO GRADIENT YET: in no group of the first 3 steps")
@@ -209,7 +209,7 @@ def of(asked: Problem, judged: JudgedGroup) -> JudgedGroup:
     return replace(judged, group=replace(judged.group, task=replace(judged.group.task, problem=asked)))
 
 
-def test_a_changed_held_out_problem_is_refused_where_evaluations_are_on_record(tmp_path: Path) -> None:
+def test_a_changed_held_out_problem_is_refused_after_an_evaluation(tmp_path: Path) -> None:
     groups = [of(problem(f"p{i}", f"x{i}"), judged_group(i)) for i in range(2)]
     prompts = [(group.group.task.problem, (1, 2)) for group in groups]
     check_recorded(tmp_path, prompts)  # nothing on record

@@ -82,7 +82,7 @@ PARTS = "{% for m in messages %}{% for part in m.content %}{{ part.text }}{% end
 def test_a_chat_template_that_leaves_the_problem_out_is_refused(template: str) -> None:
     tokenizer = byte_level()
     tokenizer.chat_template = template
-    with pytest.raises(ModelError, match=r"leaves out what the user says .* set data.template to another"):
+    with pytest.raises(ModelError, match=r"leaves out the user's message .* set data.template to another"):
         encoded("x", tokenizer)
 
 

@@ -54,17 +54,21 @@ class GroupIndex:
     """Columns of groups, in the order in which they were added."""
 
     def __init__(self, reasons: Mapping[tuple[int, int], str]) -> None:
-        """Args:
-        reasons: why groups of the training were dropped, by step and group id.
+        """Begins without groups.
+
+        Args:
+            reasons: why groups of the training were dropped, by step and group id.
         """
         self._reasons = reasons
         self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self._names: dict[str, dict[Any, int]] = {name: {} for name in ("problem", "source", "level", "state")}
 
     def add(self, table: str, group: RecordedGroup, place: tuple[int, int]) -> None:
-        """Args:
-        table: one of TABLES.
-        place: number of the payload's chunk, and its place there.
+        """Adds a group.
+
+        Args:
+            table: one of TABLES.
+            place: number of the payload's chunk, and its place there.
         """
         in_partition = int((group.class_ids_G >= 0).sum())
         versions = group.versions_G[group.versions_G[:, 0] >= 0, 0]

@@ -52,10 +52,10 @@ def test_a_grid_is_the_product_of_its_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"baseline": "c"}, "baseline=c is none of the configurations a, b"),
-        ({"baseline": None}, "baseline=None is none of the configurations a, b"),
+        ({"baseline": "c"}, "baseline=c is none of the configurations; name one of a, b"),
+        ({"baseline": None}, "baseline=None is none of the configurations; name one of a, b"),
         ({"configurations": {}}, "has no configurations"),
-        ({"seeds": [1, 1]}, "has one twice"),
+        ({"seeds": [1, 1]}, "has a seed twice"),
         ({"sedes": [1]}, "unknown key 'sedes'"),
         ({"metrics": []}, "metrics: .*at least 1 item"),
         ({"configurations": {"a b": {}, "a/b": {}}, "baseline": "a b"}, "two configurations would share a folder"),
