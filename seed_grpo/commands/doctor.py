@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 
 from seed_grpo import __version__
 from seed_grpo.config import Config
+from seed_grpo.config.checks import check_sampling
 from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts, shown
 from seed_grpo.data.survey import survey
@@ -55,6 +56,7 @@ def prepare(config: Config) -> Prepared:
         SeedGrpoError: the first fault.
     """
     check_versions(config)
+    check_sampling(config)
     check_machine(config)
     check_directory(config)
     tokenizer = load_policy_tokenizer(config)
@@ -243,6 +245,7 @@ def diagnose(config: Config, page: Page) -> None:
     page.check("placement", check_machine, config)
     page.check("records", check_directory, config)
     page.check("batch", check_batch, config)
+    page.check("sampling", check_sampling, config)
     page.check("weights", _describe_sync, config)
     page.check("model", _describe_model, config)
     page.check("data", _describe_data, config, config.data, config.rollout.prompts_per_step)

@@ -155,9 +155,11 @@ class RolloutConfig(Section):
     prompts_per_step: Positive = 128
     completions_per_prompt: Annotated[int, Field(ge=2)] = 8
     """G"""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    """the loss is that of temperature 1 and no top-p: with other values, what is sampled is not what is trained"""
+    temperature: Annotated[float, Field(ge=0.01, le=2)] = 1.0
+    """T of the policy softmax(logits / T), which is sampled, trained, and compared in ratios, KL and token entropy. The
+    bounds are vLLM's: below 0.01 it samples at 0.01"""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """below 1 for `evaluate` and `answer` alone; a run refuses it: what is sampled would not be what is trained"""
     max_completion_tokens: Positive = 3000
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """strings that end a completion, besides the end-of-sequence token; they stay in its text"""
@@ -225,9 +227,7 @@ class VerifierConfig(Section):
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
     relation: Annotated[str, OneOf("math", "exact", "code", "text")] = "math"
     """when two answers mean the same. `code` runs what the model wrote, in a sandbox; `text` asks a language model"""
-    extraction: Annotated[
-        str, OneOf("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")
-    ] = "boxed"
+    extraction: Annotated[str, OneOf("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")] = "boxed"
     """where the final answer stands in a completion"""
     no_answer: Literal["one_class", "one_each", "none"] = "one_class"
     """completions without an answer form one meaning class, one each, or are left out of the partition"""
