@@ -45,16 +45,19 @@ def folder(tmp_path_factory):
     return make_tiny_model(tmp_path_factory.mktemp("trl") / "model", tied=False, seed=1)
 
 
-def logprobs_and_entropies(model, prompt, completion):
+def logprobs_and_entropies(model, prompt, completion, temperature=1.0):
     """Of a completion's tokens, by itself, from the whole logits."""
-    all_logprobs_TV = torch.log_softmax(model(torch.cat([prompt, completion])[None]).logits[0], -1)[
-        len(prompt) - 1 : -1
-    ]
+    logits_TV = model(torch.cat([prompt, completion])[None]).logits[0, len(prompt) - 1 : -1]
+    all_logprobs_TV = torch.log_softmax(logits_TV / temperature, -1)
     return all_logprobs_TV.gather(1, completion[:, None])[:, 0], torch.special.entr(all_logprobs_TV.exp()).sum(-1)
 
 
 @pytest.fixture(scope="module")
 def batch(folder):
+    return batch_at(folder, 1.0)
+
+
+def batch_at(folder, temperature):
     """Four completions with old, rollout and reference log-probabilities near the model's own, as lists of rows."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     rng = torch.Generator().manual_seed(0)
@@ -66,7 +69,8 @@ def batch(folder):
         * torch.tensor([scale(x, 1.0, ScaleConfig(alpha=0.4)) for x in (0.5, 0.5, 0.25, 0.25)]),
     )
     with torch.no_grad():
-        present = [logprobs_and_entropies(model, *row)[0] for row in zip(rows.prompts, rows.completions, strict=True)]
+        both = zip(rows.prompts, rows.completions, strict=True)
+        present = [logprobs_and_entropies(model, *row, temperature)[0] for row in both]
 
     def near(values, spread, shifts=(0.0, 0.0, 0.0, 0.0)):
         noise = [shift + spread * torch.randn(len(v), generator=rng) for v, shift in zip(values, shifts, strict=True)]
@@ -206,10 +210,11 @@ def test_loss_and_gradient_are_those_of_trl(folder, batch, model, tmp_path, loss
 
 
 @pytest.mark.parametrize("level", ["token", "sequence"])
-def test_loss_and_gradient_at_another_temperature_are_those_of_trl(folder, batch, model, tmp_path, level):
+def test_loss_and_gradient_at_another_temperature_are_those_of_trl(folder, model, tmp_path, level):
     # TRL divides its logits by the temperature for the policy, the entropy bonus and the KL term alike.
-    of_token = {"importance_sampling_level": level}
-    trainer = trl_trainer(folder, tmp_path, loss_type="dapo", beta=0.1, entropy_coef=0.05, temperature=0.7, **of_token)
+    batch = batch_at(folder, 0.7)
+    more = {"beta": 0.1, "entropy_coef": 0.05, "temperature": 0.7}
+    trainer = trl_trainer(folder, tmp_path, loss_type="dapo", importance_sampling_level=level, **more)
     expected = trl_loss(trainer, batch)
     config = seed_config("dapo", ratio=level, kl_coefficient=0.1, entropy_coefficient=0.05)
     loss, parts = seed_loss(model, batch, config, of_row=lean_at(0.7))
