@@ -6,7 +6,7 @@ that timed out or met a verifier error take no part; a group with fewer than two
 
 `n` is the number of completions inside, p_k the mass of meaning class k, l_i the log-probability of completion i summed
 over its T_i sampled tokens, in nats. Log-probabilities are of the distribution that was sampled from, temperature and
-top-p included: what is estimated is the uncertainty of that policy.
+top-p included, so the uncertainty is that of this policy.
 
 Published code on the same groups (lm-polygraph 0.7.0, uqlm 0.6.7, and by their formulas the code of Farquhar et al.
 2024 and of Kuhn et al. 2023); = is agreement to 2e-15:
