@@ -255,8 +255,8 @@ class VerifierConfig(Section):
     @property
     def group_seconds(self) -> float:
         """Seconds that judging and rewarding one group may take, at most."""
-        asked = sum(reward.timeout * (1 + reward.retries if reward.is_server else 1) for reward in self.rewards)
-        return self.group_timeout + asked
+        asked = [reward for reward in self.rewards if reward.use not in REWARD_NAMES.names]
+        return self.group_timeout + sum(reward.timeout * (1 + reward.is_server * reward.retries) for reward in asked)
 
     @model_validator(mode="after")
     def _rewards_have_names_of_their_own(self) -> VerifierConfig:

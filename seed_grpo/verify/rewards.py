@@ -11,13 +11,22 @@ process of its own: see `isolation.own_reward`.
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
+from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import FinishReason, Verdict
 from seed_grpo.verify.extract import answer_tag, boxed
+
+SHOWN_CHARS = 200
+"""characters of a value that is no reward, in a message"""
+TRACEBACK_CHARS = 4000
+"""characters of a traceback that are kept, the last ones"""
 
 
 @dataclass(frozen=True)
@@ -33,8 +42,12 @@ class RewardProblem:
     """name of the data set in the configuration"""
     turns: tuple[tuple[str, str], ...]
     """(role, content) of the conversation, where the record holds one"""
-    record: Mapping[str, Any]
-    """every column of the record"""
+    record_json: str
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """Every column of the problem's record."""
+        return json.loads(self.record_json)
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,8 @@ class RewardCompletion:
     """A completion with its judgement."""
 
     text: str
-    token_ids: tuple[int, ...]
+    token_ids: Sequence[int]
+    """[T]"""
     finish_reason: str
     """`stop`, `length` or `timeout`"""
     verdict: str
@@ -64,8 +78,59 @@ class RewardGroup:
     """[G]"""
 
 
+    def as_json(self) -> dict[str, Any]:
+        """Fields by name, as JSON has them; `from_json` reads them back."""
+        problem = {**asdict(self.problem), "record": self.problem.record}
+        del problem["record_json"]
+        completions = [{**vars(c), "token_ids": [int(token_id) for token_id in c.token_ids]} for c in self.completions]
+        return {"problem": problem, "completions": completions}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> RewardGroup:
+        """A group from what `as_json` gave."""
+        problem = dict(fields["problem"])
+        problem |= {"answers": tuple(problem["answers"]), "turns": tuple(map(tuple, problem["turns"]))}
+        problem["record_json"] = json.dumps(problem.pop("record"))
+        return cls(RewardProblem(**problem), tuple(RewardCompletion(**c) for c in fields["completions"]))
+
+
+class RewardFaultError(SeedGrpoError):
+    """A reward failed on one group; the message says how, `details` has the traceback where there is one."""
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details[-TRACEBACK_CHARS:]
+
+
 Rewarded = Sequence[float | None]
 """[G] numbers; None is not valid"""
+
+
+def numbers_of(rewards: Any, count: int) -> list[float | None]:
+    """The rewards of a group, if that is what they are.
+
+    Raises:
+        TypeError, ValueError: they are too few or too many, or one is no finite number and not None.
+    """
+    if isinstance(rewards, str | Mapping) or not hasattr(rewards, "__len__"):
+        raise TypeError(f"returned {_shown(rewards)}, not a list of {count} numbers")
+    if len(rewards) != count:
+        raise ValueError(f"returned {len(rewards)} rewards for {count} completions; return one for each")
+    return [_number(value, place) for place, value in enumerate(rewards)]
+
+
+def _number(value: Any, place: int) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+        raise TypeError(f"returned {_shown(value)} for completion {place}; return a number, or None if not valid")
+    if not math.isfinite(float(value)):
+        raise ValueError(f"returned {float(value)} for completion {place}; return a finite number, or None")
+    return float(value)
+
+
+def _shown(value: Any) -> str:
+    return f"{type(value).__name__} {value!r}"[:SHOWN_CHARS]
 
 
 def correct(group: RewardGroup) -> Rewarded:
@@ -88,11 +153,10 @@ def well_formed(group: RewardGroup, marks: Sequence[str] = ("box",)) -> Rewarded
 
 
 def _thinks(text: str) -> bool:
-    opened, closed = text.count("<think>"), text.count("</think>")
-    before, _, after = text.partition("</think>")
-    return closed == 1 and opened <= 1 and "<think>" not in after and before.startswith("<think>" * opened) and (
-        bool(after.strip())
-    )
+    before, closing, after = text.partition("</think>")
+    opened = before.lstrip().startswith("<think>")
+    in_order = text.count("<think>") == opened and text.count("</think>") == 1
+    return in_order and bool(closing) and bool(after.strip())
 
 
 MARKS: dict[str, Callable[[str], bool]] = {

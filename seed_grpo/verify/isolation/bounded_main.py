@@ -34,7 +34,7 @@ def serve(path: str, memory_mib: int) -> None:
     module, _, name = path.partition(":")
     function = getattr(importlib.import_module(module), name)
     gc.freeze()  # children share the libraries' pages
-    print(json.dumps({"ready": True}), file=replies, flush=True)
+    print(json.dumps({}), file=replies, flush=True)
     for line in sys.stdin:
         print(json.dumps(_in_child(function, json.loads(line), memory_mib, replies.fileno())), file=replies, flush=True)
 

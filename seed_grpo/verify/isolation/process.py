@@ -1,7 +1,8 @@
 """A process that answers one JSON line with another, and its replacement should it die or be silent for too long.
 
 Consumes a command and requests; produces replies, within a time. The process is started with its owner and imports its
-libraries meanwhile; it says so by a first line. It ends when its input closes, that is with its owner.
+libraries meanwhile. Its first line says that it is ready, or under `said` why it cannot be. It ends when its input
+closes, that is with its owner.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class AnsweringProcess:
             return
         last = self._started + START_SECONDS
         try:
-            self._receive(min(deadline, last))
+            first = self._receive(min(deadline, last))
         except (EOFError, TimeoutError) as error:
             if isinstance(error, TimeoutError) and time.monotonic() < last:
                 raise OutOfTimeError(
@@ -74,6 +75,9 @@ class AnsweringProcess:
             raise VerifierError(
                 f"the {self._name} did not start within {START_SECONDS:g} s, status {status}; see its message above"
             ) from None
+        if "said" in first:
+            self._kill(ENDING_SECONDS)
+            raise VerifierError(f"the {self._name} cannot start: {first['said']}")
         self._ready = True
 
     def ask(self, request: Any, seconds: float) -> Any:
