@@ -227,7 +227,9 @@ class VerifierConfig(Section):
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
     relation: Annotated[str, OneOf("math", "exact", "code", "text")] = "math"
     """when two answers mean the same. `code` runs what the model wrote, in a sandbox; `text` asks a language model"""
-    extraction: Annotated[str, OneOf("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")] = "boxed"
+    extraction: Annotated[
+        str, OneOf("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")
+    ] = "boxed"
     """where the final answer stands in a completion"""
     no_answer: Literal["one_class", "one_each", "none"] = "one_class"
     """completions without an answer form one meaning class, one each, or are left out of the partition"""

@@ -143,7 +143,7 @@ def test_a_run_at_temperature_07_trains_what_it_sampled(
     succeed(settings(tmp_path / "run", *more))
     for record in metrics(tmp_path / "run"):
         assert record["rows_trained"] > 0 and record["canary_logprob_difference"] < 1e-4
-        assert record["logprob_gap_max"] < 1e-4  # 1.1 where only one of the two has the temperature
+        assert record["logprob_gap_max"] < 1e-4  # over 1 where only one of the two has the temperature
         assert record["rollout_kl"] < 1e-6
     module, tokenizer = AutoModelForCausalLM.from_pretrained(model), AutoTokenizer.from_pretrained(model)
     differences = {0.7: 0.0, 1.0: 0.0}
