@@ -96,7 +96,8 @@ class Completion:
     token_ids_T: np.ndarray
     """[T] int32, with the end-of-sequence token where one was sampled"""
     logprobs_T: np.ndarray
-    """[T] float32 nats, log-probabilities of the sampled tokens at temperature 1 before top-p"""
+    """[T] float32 nats, log-probabilities of the sampled tokens under the distribution that they were drawn from: with
+    the group's temperature and top-p; of a greedy completion, temperature 1"""
     versions_T: np.ndarray
     """[T] int32, the weight version that sampled each token"""
     finish_reason: FinishReason
@@ -250,7 +251,7 @@ class Sample:
     completion_ids_T: np.ndarray
     """[T] int32"""
     rollout_logprobs_T: np.ndarray
-    """[T] float32 nats, log-probabilities by the engine that sampled"""
+    """[T] float32 nats, log-probabilities by the engine that sampled, at `rollout.temperature`"""
     advantage: float
     """advantage, already scaled"""
     group: int

@@ -1,7 +1,8 @@
 """Likelihood ratios between policies: the one that is clipped, and the one that corrects for the sampling engine.
 
 Consumes log-probabilities of the tokens of a micro-batch under two policies; produces one ratio a token, by itself or
-over its completion. It applies no clip and knows no advantages (`algo.loss`).
+over its completion. It applies no clip and knows no advantages (`algo.loss`). Both policies are at the temperature that
+was sampled at, or else their ratio would correct for the temperature as if it were a gap of numerics.
 
 T counts the completion tokens of all completions of a micro-batch, one after another; rows_T numbers each token's
 completion. Every completion is there whole: a sum over part of its tokens would be another completion's.

@@ -3,6 +3,10 @@
 Consumes, for the tokens of a micro-batch, log-probabilities, entropies and advantages; produces the micro-batch's part
 of the loss and of the metrics. It runs no model and reduces nothing over ranks.
 
+The policy is the one that is sampled, softmax(logits / T) with T = `rollout.temperature`. Every log-probability here is
+at that temperature, the engine's, the trainer's and the reference's; so ratios, KL and token entropy are of policies at
+T. The gradient of log p with respect to the logits has the factor 1 / T: at a lower temperature steps are larger.
+
 T counts the completion tokens of all completions of a micro-batch, one after another, without padding. With token
 weight w_t (`token_weights_B`), importance weight c_t and ratio_t (`algo.importance`), advantage A_t, entropy H_t:
 

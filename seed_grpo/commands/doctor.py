@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from seed_grpo import __version__
 from seed_grpo.commands.own_code import check_own_code, own_names
 from seed_grpo.config import Config
+from seed_grpo.config.checks import check_sampling
 from seed_grpo.config.sections import DataConfig, MixtureConfig
 from seed_grpo.data.mixture import LoadedSet, all_prompts, load_sets
 from seed_grpo.data.prompts import PromptSet, shown
@@ -61,6 +62,7 @@ def prepare(config: Config) -> Prepared:
         SeedGrpoError: the first fault.
     """
     check_versions(config)
+    check_sampling(config)
     check_machine(config)
     check_directory(config)
     install(config.run.code)
@@ -277,6 +279,7 @@ def diagnose(config: Config, page: Page) -> None:
     page.check("placement", check_machine, config)
     page.check("records", check_directory, config)
     page.check("batch", check_batch, config)
+    page.check("sampling", check_sampling, config)
     page.check("code", _describe_code, config)
     page.check("weights", _describe_sync, config)
     page.check("model", _describe_model, config)

@@ -1,7 +1,8 @@
 """Checks between the sections of a configuration, and what they take from one another; `Config` runs them.
 
 Consumes `Sections`; produces a line for each fault, with its numbers and the setting to change. Of settings that are
-not checked yet, it produces those of `evaluation.data` that follow `data`.
+not checked yet, it produces those of `evaluation.data` that follow `data`. What only training asks for is refused by
+`check_sampling`, which `evaluate` and `answer` do not call.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from seed_grpo.config.sections import Sections
+from seed_grpo.errors import ConfigError
 
 FOLLOWED = ("template", "max_prompt_tokens", "directory")
 """settings of `data` that are those of `evaluation.data` too, where it has none of its own"""
@@ -45,6 +47,27 @@ def faults_between(config: Sections) -> list[str]:
         _template_faults, _source_faults,
     )  # fmt: skip
     return [fault for check in checks for fault in check(config)]
+
+
+def check_sampling(config: Sections) -> str:
+    """Checks that a run trains the policy that it samples from. Returns what that is.
+
+    vLLM 0.32 can name the tokens that top-p leaves (`return_sampling_mask`), for a trainer to renormalise over. It does
+    so only where every request of the engine has a top-k and a temperature above 0, and with Triton, which CPU engines
+    lack. The proof of a weight sync and the evaluations of a run are greedy requests to the same engines.
+
+    Raises:
+        ConfigError: `rollout.top_p` is below 1.
+    """
+    rollout = config.rollout
+    if rollout.top_p < 1:
+        raise ConfigError(
+            f"rollout.top_p={rollout.top_p:g} samples from the likeliest tokens alone, and the trainer's "
+            "log-probabilities are of all: what is sampled would not be what is trained. Set rollout.top_p=1, and a "
+            f"rollout.temperature below {rollout.temperature:g} for likelier tokens, which the trainer follows; "
+            "`seed-grpo evaluate` and `answer` take any top_p"
+        )
+    return f"trained as sampled, at temperature {rollout.temperature:g}"
 
 
 def _batch_faults(config: Sections) -> list[str]:

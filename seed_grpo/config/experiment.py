@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from seed_grpo.config import Config
+from seed_grpo.config.checks import check_sampling
 from seed_grpo.config.loading import describe, parse_config, read_tree
 from seed_grpo.config.sections import NonNegative, Positive, Section
 from seed_grpo.errors import ConfigError
@@ -103,5 +104,7 @@ def load_experiment(path: Path) -> ExperimentConfig:
     if len(set(directories)) < len(names):
         raise ConfigError(f"{path}: two configurations would share a folder: {', '.join(names)}; rename one of them")
     for name in names:
-        experiment.config(name, experiment.seeds[0])
+        config = experiment.config(name, experiment.seeds[0])
+        if experiment.evaluate is None:
+            check_sampling(config)
     return experiment

@@ -256,10 +256,12 @@ class RolloutConfig(Section):
     prompts_per_step: Positive = 128
     completions_per_prompt: Annotated[int, Field(ge=2)] = 8
     """completions of a prompt, G"""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    """sampling temperature. The loss assumes 1 and no top-p: with other values the policy that is trained is not the
-    one that samples"""
+    temperature: Annotated[float, Field(ge=0.01, le=2)] = 1.0
+    """temperature T of the policy softmax(logits / T), which is sampled, trained, and compared in ratios, KL and token
+    entropy; the bounds are vLLM's, which samples at 0.01 below it"""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """nucleus that is sampled from, for `evaluate` and `answer` alone; a run refuses values below 1, since it would
+    train another policy than the one sampled"""
     max_completion_tokens: Positive = 3000
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """strings that end a completion, besides the end-of-sequence token; they stay in its text"""

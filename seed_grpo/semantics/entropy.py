@@ -10,6 +10,9 @@ C classes, in nats. Pure functions; it neither judges nor partitions.
 
 One class gives exactly 0, n equal singletons give log n, and the estimate is clipped to [0, log n]: with unequal
 likelihoods the paper's functional exceeds log n. Everything stays in log space, since l_i may be -3000.
+
+The l_i are log-probabilities of the policy that was sampled from, softmax(logits / T) with T = `rollout.temperature`.
+With either mass the estimate is of that policy.
 """
 
 from __future__ import annotations
@@ -38,6 +41,8 @@ class SemanticEntropy(NamedTuple):
 
 def log_likelihood(logprobs_T: np.ndarray, kind: str) -> float:
     """The completion's log-likelihood l_i: the `mean` or the `sum` of its sampled log-probabilities [T], in nats.
+
+    They are as the engine reports them, at the temperature that the completion was sampled at.
 
     Degenerate case: an empty completion has 0, as the empty sum.
     """

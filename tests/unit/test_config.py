@@ -6,7 +6,7 @@ import pytest
 
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config
-from seed_grpo.config.sections import MixtureConfig, EvaluationConfig, ModelConfig, RunConfig, ScaleConfig
+from seed_grpo.config.sections import EvaluationConfig, MixtureConfig, ModelConfig, RunConfig, ScaleConfig
 from seed_grpo.errors import ConfigError
 
 MINIMAL = "run: {directory: runs/x, steps: 3}\nmodel: {path: m}\ndata: {source: gsm8k_train}\n"
@@ -52,6 +52,8 @@ def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) 
         ("evaluation={data: {source: math500, max_prompt_tokens: 5000}}", r"max_prompt_tokens=5000 exceeds .*=1024"),
         ("algo.scale.alpha=1.5", r"alpha=1\.5 lets the linear scale leave \[0, 1\]; its bound is alpha <= 1"),
         ("rollout.temperature=hot", r"rollout\.temperature: .*number"),
+        ("rollout.temperature=0.001", r"rollout\.temperature: .*greater than or equal to 0\.01"),
+        ("rollout.temperature=2.5", r"rollout\.temperature: .*less than or equal to 2"),
         ("rollout.stop=['']", r"rollout\.stop\.0: .*at least 1 character"),
         ("rollout", r"not of the form section\.key=value"),
         ("run.steps.more=1", r"goes into 'steps', which is a value"),

@@ -5,7 +5,8 @@ Consumes `RecordedGroup`s; produces one number a group: the higher, the more unc
 that timed out or met a verifier error take no part; a group with fewer than two inside says nothing (nan).
 
 `n` is the number of completions inside, p_k the mass of meaning class k, l_i the log-probability of completion i summed
-over its T_i sampled tokens, in nats. The engine records log-probabilities at temperature 1 and before top-p.
+over its T_i sampled tokens, in nats. Log-probabilities are of the distribution that was sampled from, temperature and
+top-p included, so the uncertainty is that of this policy.
 
 Published code on the same groups (lm-polygraph 0.7.0, uqlm 0.6.7, and by their formulas the code of Farquhar et al.
 2024 and of Kuhn et al. 2023); = is agreement to 2e-15:
@@ -80,9 +81,9 @@ def token_entropy(group: RecordedGroup) -> float:
     ICLR 2021, arXiv 2002.07650).
 
     A Monte-Carlo estimate: each -log p(y_t | y_<t) has the entropy of the distribution it was drawn from as its
-    expectation, so for completions of one length, drawn at temperature 1 without top-p, the expectation over samples
-    is the token entropy averaged along the sequence. Where the length depends on what is drawn, that is exact of the
-    sums and approximate of the means; at other temperatures it is a cross-entropy. A completion without tokens is 0.
+    expectation, so for completions of one length the expectation over samples is the token entropy averaged along the
+    sequence, of the distribution at the group's temperature and top-p. Where the length depends on what is drawn, that
+    is exact of the sums and approximate of the means. A completion without tokens is 0.
     """
     return -float(group.mean_logprobs_G[group.class_ids_G >= 0].mean())
 
