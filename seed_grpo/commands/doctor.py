@@ -186,7 +186,7 @@ def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) 
         ConfigError: it is not.
     """
     facts = (
-        f"{data.source}: {len(prompts.prompts)} prompts, {prompts.skipped} malformed records left out, "
+        f"{data.source_name}: {len(prompts.prompts)} prompts, {prompts.skipped} malformed records left out, "
         f"{prompts.too_long} longer than {data.max_prompt_tokens} tokens left out"
     )
     if len(prompts.prompts) < needed:
@@ -198,7 +198,7 @@ def data_notes(config: Config, data: DataConfig, prompts: PromptSet) -> list[str
     """Sentences on what is odd about the problems of a set, and on what was done to their prompts."""
     problems = [problem for problem, _ in prompts.prompts]
     sentences = [*survey(problems, config.verifier.relation), *prompts.remarks]
-    return [f"{data.source}: {sentence}" for sentence in sentences]
+    return [f"{data.source_name}: {sentence}" for sentence in sentences]
 
 
 def check_batch(config: Config) -> str:
@@ -266,4 +266,5 @@ def _describe_data(config: Config, data: DataConfig, needed: int) -> str:
     longest = max((len(prompt_ids) for _, prompt_ids in prompts.prompts), default=0)
     facts = f"{check_prompts(data, prompts, needed, 'a step')}; the longest prompt has {longest} tokens"
     notes = [f"note: {note}" for note in data_notes(config, data, prompts)]
-    return "\n".join([facts, *notes, *shown(prompts.prompts[0][1], tokenizer)])
+    taken = [prompts.taken] if prompts.taken else []
+    return "\n".join([facts, *taken, *notes, *shown(prompts.prompts[0][1], tokenizer)])

@@ -65,9 +65,10 @@ class ModelConfig(Section):
 
 
 class ColumnsConfig(Section):
-    """Columns of a record's fields."""
+    """Columns of a record's fields: names, or paths such as `reward_model.ground_truth` and `messages.0.content`."""
 
     problem: str = "problem"
+    """a text, or a conversation of chat messages that ends in the problem"""
     answer: str = "answer"
     """an answer, a list of which any one counts, or a solution that marks its answer; see `data.references`"""
     id: str | None = "id"
@@ -81,15 +82,17 @@ class ColumnsConfig(Section):
 class DataConfig(Section):
     """The prompts."""
 
-    source: str
-    """a named set, a .jsonl, .json, .csv, .tsv or .parquet file (also .gz), a hub data set id, or a local folder laid
-    out as one"""
+    source: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    """a named set; or a .jsonl, .json, .csv, .tsv, .parquet or .arrow file (also .gz), a folder of `save_to_disk`, a
+    hub data set id, or a local folder laid out as one; or several of these, as a list or a pattern: `data/*.parquet`"""
+    format: Literal["auto", "plain", "verl", "skyrl", "open_instruct", "trl", "openrlhf", "oat", "nemo_rl"] = "auto"
+    """library whose columns the records have; `auto` recognises it"""
     split: str = "train"
-    """of a hub data set; `train` or `test` of the generated task"""
+    """of a hub data set or a folder of `save_to_disk`; `train` or `test` of the generated task"""
     directory: Path | None = None
     """where named sets are looked for before the hub; else the environment variable SEED_GRPO_DATA"""
     columns: ColumnsConfig | None = None
-    """column names; None takes those of the named set, or the defaults"""
+    """column names; None takes those of the named set, or of the format"""
     template: Literal["qwen_math", "r1", "none", "chat"] = "qwen_math"
     """`r1` asks for the answer in a tag, `qwen_math` and `chat` in a box: `verifier.extraction` has to fit"""
     max_prompt_tokens: Positive = 1024
@@ -99,6 +102,17 @@ class DataConfig(Section):
     """only the first so many problems; malformed records do not count"""
     shuffle: bool = True
     """a new order each epoch, by `run.seed`"""
+
+    @property
+    def source_name(self) -> str:
+        """The source or sources, for messages."""
+        return self.source if isinstance(self.source, str) else ", ".join(self.source)
+
+    @model_validator(mode="after")
+    def _columns_are_said_once(self) -> DataConfig:
+        if self.columns is not None and self.format != "auto":
+            raise ValueError(f"format={self.format} says which columns count, and so does columns; set one of the two")
+        return self
 
 
 class AutoscaleConfig(Section):

@@ -1,10 +1,11 @@
 """Files of records, and Arrow tables, as rows whose values are what was written, to the last digit.
 
 Consumes a file whose name ends in one of `SUFFIXES`; produces rows with their places, one at a time. JSON Lines, JSON
-(a list of objects, or JSON Lines under that name), CSV and TSV (a header, then text) and Parquet, plain or gzipped. A
-JSON number with a fraction becomes a `Decimal`. A float of 16 or 32 bits stays one, for its shortest text is not that
-of a Python float. What is wrong with a file as a whole is a `DataError`; what is wrong with one row is a
-`BadRecordError`, raised as that row is read. It knows nothing of problems and answers: see `problem_files`.
+(a list of objects, or JSON Lines under that name), CSV and TSV (a header, then text), Parquet and Arrow (a file or a
+stream), plain or gzipped. A JSON number with a fraction becomes a `Decimal`. A float of 16 or 32 bits stays one, for its
+shortest text is not that of a Python float. What is wrong with a file as a whole is a `DataError`; what is wrong with
+one row is a `BadRecordError`, raised as that row is read. It knows nothing of problems and answers: see
+`problem_files`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
-import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -25,19 +23,17 @@ from typing import IO, Any, cast
 import numpy as np
 import pyarrow
 import pyarrow.parquet
+from pyarrow import types
 
+from seed_grpo.data.values import BadRecordError
+from seed_grpo.data.values.json_text import parse_json
 from seed_grpo.errors import DataError
 
-FLOATS: dict[str, Callable[[float], np.floating]] = {"float": np.float32, "halffloat": np.float16}
-"""by Arrow's name, those that are narrower than Python's"""
-_NARROW = re.compile(r"\b(?:half)?float\b")
+ARROW_FILE = b"ARROW1"
+"""beginning of an Arrow file; a stream has none"""
 
 Row = tuple[str, Callable[[], Any]]
 """a row's place for messages, such as `line 3`, and what reads it"""
-
-
-class BadRecordError(Exception):
-    """One record is malformed; says field and reason."""
 
 
 class _BadFileError(Exception):
@@ -99,14 +95,9 @@ def _json(file: IO[bytes]) -> Iterator[Row]:
 
 def _parse_json(text: bytes) -> Any:
     try:
-        return json.loads(text.decode("utf-8-sig"), parse_float=Decimal)
+        return parse_json(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise BadRecordError(f"is not UTF-8 (byte {error.start} of the line)") from error
-    except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if error.lineno > 1 else ""
-        raise BadRecordError(f"is not JSON ({error.msg}, {line}column {error.colno})") from error
-    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, nesting without end
-        raise BadRecordError(f"is JSON beyond our bounds ({error})") from error
 
 
 def _separated(separator: str, file: IO[bytes]) -> Iterator[Row]:
@@ -133,27 +124,49 @@ def _parquet(file: IO[bytes]) -> Iterator[Row]:
         yield from arrow_rows(table.iter_batches())
 
 
+def _arrow(file: IO[bytes]) -> Iterator[Row]:
+    is_file = file.read(len(ARROW_FILE)) == ARROW_FILE
+    file.seek(0)
+    if is_file:
+        with pyarrow.ipc.open_file(file) as table:
+            yield from arrow_rows(table.get_batch(number) for number in range(table.num_record_batches))
+    else:
+        with pyarrow.ipc.open_stream(file) as stream:
+            yield from arrow_rows(stream)
+
+
 def _arrow_rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any]]:
-    columns = [_values(column) for column in batch.columns]
+    columns = [
+        [_as_wide(value, column.type) for value in column.to_pylist(maps_as_pydicts="lossy")]
+        for column in batch.columns
+    ]
     return (dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
-def _values(column: pyarrow.Array) -> list[Any]:
-    return [_as_wide(value, str(column.type)) for value in column.to_pylist()]
-
-
-def _as_wide(value: Any, kind: str) -> Any:
-    """The value with its floats as wide as they are on disk, also those in a list.
+def _as_wide(value: Any, kind: pyarrow.DataType) -> Any:
+    """The value with its floats as wide as they are on disk, also those in lists and objects.
 
     Args:
-        kind: Arrow's name of the column's type, such as `float` or `list<item: halffloat>`.
+        kind: Arrow's type of it.
     """
-    narrow = _NARROW.search(kind)
-    if narrow is None or value is None:
-        return value
+    if value is None:
+        return None
+    if types.is_floating(kind):
+        return NARROW_FLOATS.get(kind, float)(value)
+    if types.is_struct(kind):
+        return {name: _as_wide(item, kind.field(name).type) for name, item in value.items()}
+    if types.is_map(kind):
+        return {name: _as_wide(item, kind.item_type) for name, item in value.items()}
     if isinstance(value, list):
-        return [_as_wide(item, kind) for item in value]
-    return FLOATS[narrow[0]](value) if isinstance(value, float) else value
+        return [_as_wide(item, kind.value_type) for item in value]
+    return _as_wide(value, kind.value_type) if types.is_dictionary(kind) else value
+
+
+NARROW_FLOATS: dict[pyarrow.DataType, Callable[[float], np.floating]] = {
+    pyarrow.float32(): np.float32,
+    pyarrow.float16(): np.float16,
+}
+"""those that are narrower than Python's"""
 
 
 def _itself(value: Any) -> Any:
@@ -166,6 +179,7 @@ FORMATS: dict[str, Callable[[IO[bytes]], Iterator[Row]]] = {
     ".csv": partial(_separated, ","),
     ".tsv": partial(_separated, "\t"),
     ".parquet": _parquet,
+    ".arrow": _arrow,
 }
 """by the end of a file's name, before `.gz`"""
 SUFFIXES = tuple(f"{ending}{packed}" for ending in FORMATS for packed in ("", ".gz"))

@@ -22,7 +22,9 @@ class PromptSet(NamedTuple):
     too_long: int
     """prompts of more than `data.max_prompt_tokens` that were left out"""
     remarks: tuple[str, ...] = ()
-    """what was done with prompts that the user may not expect"""
+    """what was done with records and prompts that the user may not expect"""
+    taken: str = ""
+    """format of the records, and which column was taken for what"""
 
 
 def load_prompts(config: DataConfig, tokenizer: Any) -> PromptSet:
@@ -33,9 +35,9 @@ def load_prompts(config: DataConfig, tokenizer: Any) -> PromptSet:
         ConfigError: the template needs what the tokenizer has not.
         ModelError: the tokenizer's chat template fails.
     """
-    problems, skipped = load_problems(config)
-    prompts, too_long, remarks = encode_prompts(problems, config, tokenizer)
-    return PromptSet(prompts, skipped, too_long, remarks)
+    read = load_problems(config)
+    prompts, too_long, remarks = encode_prompts(read.problems, config, tokenizer)
+    return PromptSet(prompts, read.skipped, too_long, (*read.remarks, *remarks), read.taken)
 
 
 def shown(prompt_ids: Sequence[int], tokenizer: Any) -> list[str]:

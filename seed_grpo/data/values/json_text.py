@@ -1,0 +1,94 @@
+"""JSON texts: parsed to the last digit, and written from whatever a record holds.
+
+A number with a fraction becomes a `Decimal`, and is written as it was. A name that an object has twice is refused:
+nobody knows which of the two values counts. Python's own notation (`[{'role': 'user'}]`) is read too, since tables
+write lists and objects into CSV so.
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from seed_grpo.data.values import BadRecordError
+
+
+def parse_json(text: str) -> Any:
+    """Parses a JSON text.
+
+    Raises:
+        BadRecordError: it is not JSON, has a field twice, or is beyond our bounds.
+    """
+    try:
+        return json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        raise BadRecordError(f"is not JSON ({error.msg}, {line}column {error.colno})") from error
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, nesting without end
+        raise BadRecordError(f"is JSON beyond our bounds ({error})") from error
+
+
+def parse_written(text: str) -> Any:
+    """Parses a text that holds JSON, or a list or object in Python's notation.
+
+    Raises:
+        BadRecordError: it is neither; says why it is not JSON.
+    """
+    try:
+        return parse_json(text)
+    except BadRecordError as error:
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise error from None
+
+
+def write_json(value: Any) -> str:
+    """Writes a value as JSON. Dates become text, NaN becomes null, and what JSON has not (bytes, infinity) becomes a
+    placeholder such as `"<17 bytes>"`.
+
+    Raises:
+        BadRecordError: it is nested without end.
+    """
+    try:
+        return _written(value)
+    except RecursionError as error:
+        raise BadRecordError(f"is nested beyond our bounds ({error})") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise BadRecordError(f"has the field {max(names, key=names.count)!r} twice")
+    return found
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(str(name))}: {_written(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list | tuple | set | np.ndarray):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    if isinstance(value, float | np.floating | Decimal):
+        return _number(value)
+    if value is None or isinstance(value, str | int):
+        return json.dumps(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return json.dumps(value.isoformat())
+    if isinstance(value, bytes):
+        return f'"<{len(value)} bytes>"'
+    return json.dumps(f"<{type(value).__name__}>")
+
+
+def _number(value: float | np.floating | Decimal) -> str:
+    if value != value:
+        return "null"
+    if value in (float("inf"), float("-inf")):
+        return '"<infinity>"' if value > 0 else '"<-infinity>"'
+    return str(value)
