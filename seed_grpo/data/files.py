@@ -2,9 +2,9 @@
 
 Consumes a file whose name ends in one of `SUFFIXES`; produces rows with their places, one at a time. JSON Lines, JSON
 (a list of objects, or JSON Lines under that name), CSV and TSV (a header, then text), Parquet and Arrow (a file or a
-stream), plain or gzipped. A JSON number with a fraction becomes a `Decimal`. A float of 16 or 32 bits stays one, for its
-shortest text is not that of a Python float. What is wrong with a file as a whole is a `DataError`; what is wrong with
-one row is a `BadRecordError`, raised as that row is read. It knows nothing of problems and answers: see
+stream), plain or gzipped. A JSON number with a fraction becomes a `Decimal`. A float of 16 or 32 bits stays one, since
+its shortest text is not that of a Python float. What is wrong with a file as a whole is a `DataError`; what is wrong
+with one row is a `BadRecordError`, raised as that row is read. It knows nothing of problems and answers: see
 `problem_files`.
 """
 

@@ -119,7 +119,11 @@ def _columns(known: Format, pair: tuple[str, str]) -> ColumnsConfig:
 
 
 def _other_readings(pair: tuple[str, str], others: Sequence[tuple[str, tuple[str, str]]]) -> str:
-    different = [f"data.format={name} would take {other[0]} and {other[1]}" for name, other in others if other != pair]
+    different = [
+        f"data.format={name} would take {problem} and {answer}"
+        for name, (problem, answer) in others
+        if (problem, answer) != pair and not answer.startswith(f"{problem}.")
+    ]
     return f"; {', '.join(different)}" if different else ""
 
 
