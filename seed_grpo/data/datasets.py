@@ -159,7 +159,8 @@ def _expanded(source: str) -> list[str]:
 
 
 def _names(sources: list[str]) -> list[str]:
-    """The shortest ends of the sources' paths that differ, such as `train` or `gsm8k/train`.
+    """The names of the sources, or where two have one name the shortest ends of their paths that differ, such as
+    `gsm8k/train.jsonl`.
 
     Raises:
         DataError: one of them is there twice.

@@ -12,6 +12,7 @@ import datetime
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 import numpy as np
@@ -71,19 +72,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, str):
+        return quoted(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(str(name))}: {_written(item)}" for name, item in value.items()) + "}"
+        return "{" + ", ".join(f"{quoted(str(name))}: {_written(item)}" for name, item in value.items()) + "}"
     if isinstance(value, list | tuple | set | np.ndarray):
         return "[" + ", ".join(map(_written, value)) + "]"
     if isinstance(value, float | np.floating | Decimal):
         return _number(value)
-    if value is None or isinstance(value, str | int):
+    if value is None or isinstance(value, int):
         return json.dumps(value)
     if isinstance(value, datetime.date | datetime.time):
-        return json.dumps(value.isoformat())
+        return quoted(value.isoformat())
     if isinstance(value, bytes):
         return f'"<{len(value)} bytes>"'
-    return json.dumps(f"<{type(value).__name__}>")
+    return quoted(f"<{type(value).__name__}>")
 
 
 def _number(value: float | np.floating | Decimal) -> str:

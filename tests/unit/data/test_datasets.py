@@ -56,7 +56,7 @@ def test_a_pattern_is_read_in_sorted_order() -> None:
 
 def test_files_of_one_name_keep_ids_apart_by_their_folders() -> None:
     files = [write("x/gsm/train.jsonl", "p"), write("x/math/train.jsonl", "q")]
-    assert ids(files) == [("gsm/train-1", "p"), ("math/train-1", "q")]
+    assert ids(files) == [("gsm/train.jsonl-1", "p"), ("math/train.jsonl-1", "q")]
     assert ids([write("a.json", "p"), write("a.jsonl", "q")]) == [("a.json-1", "p"), ("a.jsonl-1", "q")]
 
 
