@@ -56,7 +56,7 @@ class Layout(NamedTuple):
 
     @property
     def answer_in_problem(self) -> bool:
-        """Whether the answer is a turn of the conversation that holds the problem."""
+        """Tells whether the answer is a turn of the conversation that holds the problem."""
         turn = re.escape(self.columns.problem) + r"\.-?\d+\.(?:content|value)"
         return re.fullmatch(turn, self.columns.answer) is not None
 
