@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -26,11 +27,13 @@ import pyarrow.parquet
 from pyarrow import types
 
 from seed_grpo.data.values import BadRecordError
-from seed_grpo.data.values.json_text import parse_json
+from seed_grpo.data.values.json_text import check_fields, parse_json, parse_records
 from seed_grpo.errors import DataError
 
 ARROW_FILE = b"ARROW1"
 """beginning of an Arrow file; a stream has none"""
+_NARROW = re.compile(r"\b(?:half)?float\b")
+"""in the name of a type that has floats narrower than Python's somewhere"""
 
 Row = tuple[str, Callable[[], Any]]
 """a row's place for messages, such as `line 3`, and what reads it"""
@@ -77,25 +80,47 @@ def _json_lines(file: IO[bytes]) -> Iterator[Row]:
 
 
 def _json(file: IO[bytes]) -> Iterator[Row]:
-    """The objects of one list, which may be the value of an object, as in `{"data": [...]}`; or lines."""
+    """The objects of one list, which may be the value of an object, as in `{"data": [...]}`; or of the columns that
+    `pandas` writes, as in `{"problem": {"0": "1+1="}, "answer": {"0": "2"}}`; or lines."""
     data = file.read()
     try:
-        whole = _parse_json(data)
+        whole = parse_records(_decoded(data))
     except BadRecordError as error:
         if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
             raise _BadFileError(str(error)) from error
         yield from _json_lines(io.BytesIO(data))
         return
-    values = whole.values() if isinstance(whole, dict) else [whole]
+    for number, item in enumerate(_items(whole), start=1):
+        yield f"record {number}", partial(_checked, item)
+
+
+def _items(whole: Any) -> list[Any]:
+    if not isinstance(whole, dict):
+        return whole if isinstance(whole, list) else [whole]
+    values = list(whole.values())
     lists = [value for value in values if isinstance(value, list) and any(isinstance(item, dict) for item in value)]
-    items = lists[0] if len(lists) == 1 else whole if isinstance(whole, list) else [whole]
-    for number, item in enumerate(items, start=1):
-        yield f"record {number}", partial(_itself, item)
+    if len(lists) == 1:
+        return lists[0]
+    columns = [value for value in values if isinstance(value, dict) and value]
+    if len(columns) < len(values) or any(column.keys() != columns[0].keys() for column in columns):
+        return [whole]
+    if not all(key.isdecimal() for key in columns[0]):
+        return [whole]
+    return [{name: whole[name][key] for name in whole} for key in columns[0]]
+
+
+def _checked(item: Any) -> Any:
+    check_fields(item)
+    return item
 
 
 def _parse_json(text: bytes) -> Any:
+    return parse_json(_decoded(text))
+
+
+def _decoded(text: bytes) -> str:
     try:
-        return parse_json(text.decode("utf-8-sig"))
+        return text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadRecordError(f"is not UTF-8 (byte {error.start} of the line)") from error
 
@@ -136,11 +161,13 @@ def _arrow(file: IO[bytes]) -> Iterator[Row]:
 
 
 def _arrow_rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any]]:
-    columns = [
-        [_as_wide(value, column.type) for value in column.to_pylist(maps_as_pydicts="lossy")]
-        for column in batch.columns
-    ]
+    columns = [_values(column) for column in batch.columns]
     return (dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True))
+
+
+def _values(column: pyarrow.Array) -> list[Any]:
+    values = column.to_pylist(maps_as_pydicts="lossy")
+    return [_as_wide(value, column.type) for value in values] if _NARROW.search(str(column.type)) else values
 
 
 def _as_wide(value: Any, kind: pyarrow.DataType) -> Any:
@@ -167,10 +194,6 @@ NARROW_FLOATS: dict[pyarrow.DataType, Callable[[float], np.floating]] = {
     pyarrow.float16(): np.float16,
 }
 """those that are narrower than Python's"""
-
-
-def _itself(value: Any) -> Any:
-    return value
 
 
 FORMATS: dict[str, Callable[[IO[bytes]], Iterator[Row]]] = {

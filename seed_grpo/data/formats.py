@@ -19,6 +19,8 @@ from seed_grpo.errors import DataError
 
 Record = Mapping[str, Any]
 
+MEDIA = ("images", "image", "videos", "video", "audios", "audio")
+"""columns of what belongs to a problem beside its text"""
 OTHER_ENVIRONMENTS = ("lcb", "search", "searchcode", "text2sql")
 """SkyRL's, whose reward is more than one answer's"""
 TEXT_VERIFIERS = ("flan", "puzzle", "re_search_f1", "string_f1", "string_matcher")
@@ -53,6 +55,19 @@ class Layout(NamedTuple):
     """what other formats would take"""
     unknown: str = ""
     """what to do where a column is missing in a set that is of no known format"""
+
+    def check(self, record: Record) -> None:
+        """Refuses a record of a format that cannot be trained on as it is; columns that the user named are as meant.
+
+        Raises:
+            BadRecordError: its problem has pictures, or its task is not one of answers.
+        """
+        if self.name not in FORMATS:
+            return
+        for column in MEDIA:
+            if record.get(column):
+                raise BadRecordError(f"field {column!r} is there, and prompts are of text alone; {OWN_REWARD}")
+        self.format.check_task(record)
 
     @property
     def answer_in_problem(self) -> bool:

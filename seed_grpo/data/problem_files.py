@@ -203,7 +203,7 @@ def _to_problem(record: Any, layout: Layout, source: str) -> Problem:
     if not isinstance(record, Mapping):
         raise BadRecordError(f"holds {type(record).__name__}, not an object with fields")
     columns, known = layout.columns, layout.format
-    known.check_task(record)
+    layout.check(record)
     text, turns = _problem(value_at(record, columns.problem), layout)
     answers = _answers(value_at(record, columns.answer), columns.answer, columns.verbatim)
     further = value_or_none(record, columns.alternatives)

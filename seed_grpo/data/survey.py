@@ -72,7 +72,7 @@ def _is_mathematics(answer: str) -> bool:
 
 
 def _repeated(problems: Sequence[Problem]) -> str:
-    first: dict[str, Problem] = {}
+    first: dict[tuple[str, ...], Problem] = {}
     pairs = [
         (problem, earlier)
         for problem in problems

@@ -50,8 +50,8 @@ def conversation(value: Any, field: str) -> Turns | None:
 def _transposed(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """Messages of an object of lists; None where it is none."""
     for keys in _KEYS:
-        lists = [columns.get(key) for key in keys]
-        if all(isinstance(each, list) for each in lists) and len(set(map(len, lists))) == 1:
+        lists = [each for key in keys if isinstance(each := columns.get(key), list)]
+        if len(lists) == len(keys) and len(set(map(len, lists))) == 1:
             return [dict(zip(keys, message, strict=True)) for message in zip(*lists, strict=True)]
     return None
 

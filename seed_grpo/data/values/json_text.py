@@ -20,11 +20,52 @@ import numpy as np
 from seed_grpo.data.values import BadRecordError
 
 
+class _Doubled(dict[str, Any]):
+    """An object that had a field twice, which is told once it is known whose record it is."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.field = max(names, key=names.count)
+
+
 def parse_json(text: str) -> Any:
     """Parses a JSON text.
 
     Raises:
         BadRecordError: it is not JSON, has a field twice, or is beyond our bounds.
+    """
+    value = parse_records(text)
+    check_fields(value)
+    return value
+
+
+def check_fields(value: Any) -> None:
+    """Refuses what has a field twice, at any depth.
+
+    Raises:
+        BadRecordError: names the field.
+    """
+    try:
+        _check_fields(value)
+    except RecursionError as error:
+        raise BadRecordError(f"is JSON beyond our bounds ({error})") from error
+
+
+def _check_fields(value: Any) -> None:
+    if isinstance(value, _Doubled):
+        raise BadRecordError(f"has the field {value.field!r} twice")
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            if isinstance(item, dict | list):
+                _check_fields(item)
+
+
+def parse_records(text: str) -> Any:
+    """Parses a JSON text, whose records are yet to be checked with `check_fields`.
+
+    Raises:
+        BadRecordError: it is not JSON, or is beyond our bounds.
     """
     try:
         return json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
@@ -65,10 +106,7 @@ def write_json(value: Any) -> str:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise BadRecordError(f"has the field {max(names, key=names.count)!r} twice")
-    return found
+    return found if len(found) == len(pairs) else _Doubled(pairs)
 
 
 def _written(value: Any) -> str:

@@ -98,9 +98,20 @@ def test_json_lines_may_be_called_json_and_may_begin_with_a_mark(tmp_path):
     assert answers(write(tmp_path / "one.json", json.dumps(TWO[0] | {"alt_answers": ["two"]}))) == [("2", "two")]
 
 
+def test_a_field_twice_is_named_by_its_record(tmp_path):
+    path = write(tmp_path / "t.json", '[{"problem": "p", "answer": "1"}, {"problem": "p", "answer": 1, "answer": 2}]')
+    assert "t.json, record 2: has the field 'answer' twice" in refused(path)
+    assert load(path, on_bad_record="skip").skipped == 1
+
+
 def test_a_json_list_may_be_the_value_of_an_object(tmp_path):
     wrapped = {"version": 1, "tags": ["a"], "data": TWO}
     assert answers(write(tmp_path / "w.json", json.dumps(wrapped, indent=1))) == [("2",), ("4",)]
+    # of pandas.DataFrame.to_json
+    columns = {"problem": {"0": "p", "1": "q"}, "answer": {"0": "1", "1": None}, "level": {"0": 3, "1": 4}}
+    path = write(tmp_path / "c.json", json.dumps(columns))
+    assert [(p.text, p.level) for p in load(path, on_bad_record="skip").problems] == [("p", "3")]
+    assert "c.json, record 2: field 'answer' is missing" in refused(path)
     message = refused(write(tmp_path / "v.json", '{"version": 1}'))
     assert "record 1: field 'problem' is missing (there are: version)" in message
     assert "has no usable record" in refused(write(tmp_path / "e.json", "[]"))

@@ -216,10 +216,11 @@ def test_an_id_of_another_format_comes_once(tmp_path: Path) -> None:
         (VERL[0] | {"reward_model": {"style": "model", "ground_truth": ""}}, "field 'reward_model.style' is 'model'"),
         (SKYRL[0] | {"reward_spec": {"method": "reward_model", "ground_truth": "x"}}, "field 'reward_spec.method' is"),
         (SKYRL[0] | {"env_class": "text2sql"}, "field 'env_class' is 'text2sql', an environment of more than answers"),
+        (TRL[0] | {"images": [{"bytes": b"png", "path": None}]}, "field 'images' is there, and prompts are of text"),
         (OPEN_INSTRUCT[0] | {"dataset": "ifeval"}, "field 'dataset' is 'ifeval', a verifier that compares with no"),
         (OPEN_INSTRUCT[0] | {"dataset": ["math", "ifeval"]}, "field 'dataset' names 2 verifiers"),
     ],
-    ids=["verl", "SkyRL", "SkyRL of SQL", "open-instruct", "open-instruct of two"],
+    ids=["verl", "SkyRL", "SkyRL of SQL", "TRL of pictures", "open-instruct", "open-instruct of two"],
 )
 def test_a_task_that_is_not_one_of_answers_is_said(tmp_path: Path, record: dict[str, Any], reason: str) -> None:
     path = write(tmp_path, [record], "parquet")

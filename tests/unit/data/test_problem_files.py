@@ -243,6 +243,13 @@ def test_a_malformed_path_is_named_or_skipped(tmp_path, bad, reason):
     assert load(path, on_bad_record="skip").skipped == 1
 
 
+@pytest.mark.parametrize("depth", range(300, 1100, 50))
+def test_a_record_of_any_depth_loads_or_is_named(tmp_path, depth):
+    deep = '{"problem": "p", "answer": "1", "more": ' + "[" * depth + "]" * depth + "}"
+    path = write(tmp_path / "deep.jsonl", [deep, TWO[0]])
+    assert load(path, on_bad_record="skip").problems[-1].id == "a"
+
+
 def test_a_malformed_parquet_record_is_named(tmp_path):
     path = write_parquet(tmp_path / "bad.parquet", [{"problem": "p", "answer": "1"}, {"problem": "q", "answer": None}])
     assert refused(path).startswith(f"{path}, record 2: field 'answer' is missing")
