@@ -1,6 +1,6 @@
 """Formats of RL prompt data sets: the columns in which each library's documentation puts problem, answer and id.
 
-Consumes the first records of a set; produces its `Layout`. A format is recognised by a pair of columns that a record
+Consumes a record of a set; produces the `Layout` of the set. A format is recognised by a pair of columns that a record
 has, a problem's and its answer's. Where several fit, `plain` comes first, then the order of the table; what else fitted
 is said. Some records of a format have no answer to compare, but a task for a judge of that library's own: these are
 malformed here, as is said of each. A new format is one entry of `FORMATS`.
@@ -76,24 +76,21 @@ class Layout(NamedTuple):
         return re.fullmatch(turn, self.columns.answer) is not None
 
 
-def layout_of(records: Sequence[Record], name: str) -> Layout | None:
-    """The layout of a set.
+def layout_of(record: Record, name: str) -> Layout | None:
+    """The layout of a record.
 
     Args:
-        records: its first ones, of which the first that is of a format decides.
         name: of a format, or `auto`.
 
     Returns:
-        None where no record is of the format, or of any.
+        None where it is not of the format, or of none.
     """
-    for record in records:
-        found = {
-            each: pair for each, known in FORMATS.items() if name in ("auto", each) and (pair := _pair(known, record))
-        }
-        if found:
-            (first, pair), *others = found.items()
-            return Layout(first, _columns(FORMATS[first], pair), FORMATS[first], _other_readings(pair, others))
-    return None
+    fits = {each: pair for each, known in FORMATS.items() if name in ("auto", each) and (pair := _pair(known, record))}
+    if not fits:
+        return None
+    (first, pair), *others = fits.items()
+    columns = ColumnsConfig(problem=pair[0], answer=pair[1], id=FORMATS[first].id)
+    return Layout(first, columns, FORMATS[first], _other_readings(pair, others))
 
 
 def plain_layout(columns: ColumnsConfig | None) -> Layout:
@@ -127,10 +124,6 @@ def _has(record: Record, column: str) -> bool:
         return value_or_none(record, column) is not None
     except BadRecordError:  # the path leads into a text
         return False
-
-
-def _columns(known: Format, pair: tuple[str, str]) -> ColumnsConfig:
-    return ColumnsConfig(problem=pair[0], answer=pair[1], id=known.id)
 
 
 def _other_readings(pair: tuple[str, str], others: Sequence[tuple[str, tuple[str, str]]]) -> str:

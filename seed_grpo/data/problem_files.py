@@ -84,7 +84,7 @@ def recognised(part: Part, name: str) -> tuple[Layout, Part]:
         record = _readable(row)
         if record is not None:
             records.append(record)
-            layout = layout_of([record], name)
+            layout = layout_of(record, name)
         if layout is not None:
             break
     return layout or unknown_layout(records, name), part._replace(rows=chain(head, part.rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow
 import pytest
@@ -173,8 +173,9 @@ def _conversations(record: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def test_the_tests_know_every_format() -> None:
+def test_tests_and_configuration_know_every_format() -> None:
     assert {name for name, _, _ in WRITTEN.values()} == set(FORMATS)
+    assert set(get_args(DataConfig.model_fields["format"].annotation)) == {"auto", *FORMATS}
 
 
 def test_a_record_of_verl_is_taken_whole(tmp_path: Path) -> None:
