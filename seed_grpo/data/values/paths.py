@@ -53,6 +53,8 @@ def _below(holder: Any, parts: Sequence[str], path: str, passed: list[str]) -> A
             name = ".".join(parts[:length])
             if holder.get(name) is not None:
                 return _below(holder[name], parts[length:], path, [*passed, name])
+        if parts[0] in holder:
+            raise MissingError(f"field {path!r} is missing ({'.'.join([*passed, parts[0]])!r} is null)")
         inside = f"in {above!r} " if passed else ""
         raise MissingError(f"field {path!r} is missing ({inside}there are: {', '.join(map(str, holder)) or 'none'})")
     if not isinstance(holder, list):

@@ -115,7 +115,7 @@ BAD = {
     "deep": ("[" * 100_000, "beyond our bounds"),
     "long integer": ('{"id": ' + "9" * 5000 + "}", "beyond our bounds"),
     "not UTF-8": (b'{"id": "x\xff"}', "is not UTF-8 (byte 9"),
-    "problem null": ({"problem": None, "answer": "1"}, "field 'problem' is missing (there are: problem, answer)"),
+    "problem null": ({"problem": None, "answer": "1"}, "field 'problem' is missing ('problem' is null)"),
     "answer NaN": ('{"id": "x", "problem": "p", "answer": -Infinity}', "field 'answer' is -inf, not a finite number"),
     "problem a number": ({"problem": 5, "answer": "1"}, "field 'problem' is 5, a number; a problem is a text"),
     "problem a fraction": ({"problem": 0.5, "answer": "1"}, "field 'problem' is 0.5, a number"),
@@ -205,10 +205,14 @@ def test_a_malformed_conversation_is_named_or_skipped(tmp_path, bad, reason):
 
 TRUTH = {"style": "rule", "ground_truth": "2"}
 BAD_PATHS = {
-    "null": ({"reward_model": None}, "field 'reward_model.ground_truth' is missing (there are: prompt, reward_model)"),
+    "null": ({"reward_model": None}, "field 'reward_model.ground_truth' is missing ('reward_model' is null)"),
+    "none of that name": (
+        {"reward_model": {"style": "rule", "truth": "2"}},
+        "field 'reward_model.ground_truth' is missing (in 'reward_model' there are: style, truth)",
+    ),
     "null below": (
         {"reward_model": {"style": "rule", "ground_truth": None}},
-        "field 'reward_model.ground_truth' is missing (in 'reward_model' there are: style, ground_truth)",
+        "field 'reward_model.ground_truth' is missing ('reward_model.ground_truth' is null)",
     ),
     "into a text": (
         {"reward_model": "the model"},

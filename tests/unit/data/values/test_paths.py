@@ -44,7 +44,8 @@ def test_a_number_of_json_in_a_text_keeps_its_digits() -> None:
     ("path", "there"),
     [
         ("q", "there are: a, a.b, json, python, none, zero"),
-        ("none", "there are: a"),
+        ("none", "'none' is null"),
+        ("none.b", "'none' is null"),
         ("a.q", "in 'a' there are: b, b.c, list"),
         ("a.list.2.x", "'a.list' is a list of 2"),
         ("a.list.-3.x", "'a.list' is a list of 2"),
