@@ -196,7 +196,7 @@ def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) 
         ConfigError: it is not.
     """
     facts = (
-        f"{data.source}: {len(prompts.prompts)} prompts, {prompts.skipped} malformed records left out, "
+        f"{data.source_name}: {len(prompts.prompts)} prompts, {prompts.skipped} malformed records left out, "
         f"{prompts.too_long} longer than {data.max_prompt_tokens} tokens left out"
     )
     if len(prompts.prompts) < needed:
@@ -226,7 +226,7 @@ def data_notes(relation: str, data: DataConfig, prompts: PromptSet) -> list[str]
     """
     problems = [problem for problem, _ in prompts.prompts]
     sentences = [*survey(problems, relation), *prompts.remarks]
-    return [f"{data.source}: {sentence}" for sentence in sentences]
+    return [f"{data.source_name}: {sentence}" for sentence in sentences]
 
 
 def sets_notes(config: Config, sets: Sequence[LoadedSet]) -> list[str]:
@@ -318,6 +318,7 @@ def _describe_data(config: Config, data: MixtureConfig, needed: int) -> str:
         longest = max(len(prompt_ids) for _, prompt_ids in prompts)
         share = f"; {each.ratio / sum(other.ratio for other in sets):.1%} of the prompts" if len(sets) > 1 else ""
         lines += [f"{facts}; the longest prompt has {longest} tokens{share}"]
+        lines += filter(None, [each.loaded.taken])
         lines += [f"note: {note}" for note in _notes_of(config, each)]
         lines += shown(prompts[0][1], tokenizer)
     return "\n".join(lines)

@@ -138,9 +138,10 @@ class RewardConfig(Section):
 
 
 class ColumnsConfig(Section):
-    """Columns of a record's fields."""
+    """Columns of a record's fields: names, or paths such as `reward_model.ground_truth` and `messages.0.content`."""
 
     problem: str = "problem"
+    """column with a text, or a conversation of chat messages that ends in the problem"""
     answer: str = "answer"
     """column with an answer, a list of which any one counts, or a solution that marks its answer; see
     `data.references`"""
@@ -156,15 +157,17 @@ class ColumnsConfig(Section):
 class DataConfig(Section):
     """The prompts."""
 
-    source: str
-    """a named set, a .jsonl, .json, .csv, .tsv or .parquet file (also .gz), a hub data set id, or a local folder laid
-    out as one"""
+    source: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    """a named set; a .jsonl, .json, .csv, .tsv, .parquet or .arrow file (also .gz), a folder of `save_to_disk`, a hub
+    data set id, or a local folder laid out as one; or several of these, as a list or a pattern: `data/*.parquet`"""
+    format: Literal["auto", "plain", "verl", "skyrl", "open_instruct", "trl", "openrlhf", "oat", "nemo_rl"] = "auto"
+    """library whose columns the records have; `auto` recognises it"""
     split: str = "train"
-    """split of a hub data set; `train` or `test` of the generated task"""
+    """split of a hub data set or a folder of `save_to_disk`; `train` or `test` of the generated task"""
     directory: Path | None = None
     """folder in which named sets are looked up before the hub; None: the environment variable SEED_GRPO_DATA"""
     columns: ColumnsConfig | None = None
-    """column names; None takes those of the named set, or the defaults"""
+    """column names; None takes those of the named set, or of the format"""
     template: Literal["qwen_math", "r1", "none", "chat"] = "qwen_math"
     """text around a problem: `r1` asks for the answer in a tag, `qwen_math` and `chat` in a box; `verifier.extraction`
     has to fit"""
@@ -175,6 +178,17 @@ class DataConfig(Section):
     """problems taken from the beginning of the set; malformed records do not count; None: all"""
     shuffle: bool = True
     """order of the problems: a new one each epoch, by `run.seed`"""
+
+    @property
+    def source_name(self) -> str:
+        """The source or sources, for messages."""
+        return self.source if isinstance(self.source, str) else ", ".join(self.source)
+
+    @model_validator(mode="after")
+    def _columns_are_said_once(self) -> DataConfig:
+        if self.columns is not None and self.format != "auto":
+            raise ValueError(f"format={self.format} says which columns count, and so does columns; set one of the two")
+        return self
 
 
 class SourceConfig(DataConfig):
@@ -192,13 +206,14 @@ class SourceConfig(DataConfig):
     @property
     def label(self) -> str:
         """The name in ids, metrics and tables."""
-        return self.name or Path(self.source).name.partition(".")[0]
+        first = self.source if isinstance(self.source, str) else self.source[0]
+        return self.name or Path(first).name.partition(".")[0]
 
 
 class MixtureConfig(DataConfig):
     """The prompts of a run: those of one data set, or of several."""
 
-    source: str = ""
+    source: str | tuple[str, ...] = ""
     sources: tuple[SourceConfig, ...] = ()
     """data sets in place of `source`; what one does not say otherwise is as it is said here"""
 

@@ -23,7 +23,9 @@ class PromptSet(NamedTuple):
     too_long: int
     """prompts of more than `data.max_prompt_tokens` that were left out"""
     remarks: tuple[str, ...] = ()
-    """changes made to prompts that the user may not expect"""
+    """changes made to records and prompts that the user may not expect"""
+    taken: str = ""
+    """format of the records, and the columns taken from them"""
 
 
 def load_prompts(config: DataConfig, tokenizer: Any) -> PromptSet:
@@ -34,9 +36,9 @@ def load_prompts(config: DataConfig, tokenizer: Any) -> PromptSet:
         ConfigError: the template needs what the tokenizer has not.
         ModelError: the tokenizer's chat template fails.
     """
-    problems, skipped = load_problems(config)
-    prompts, too_long, remarks = encode_prompts(problems, config, tokenizer)
-    return PromptSet(prompts, skipped, too_long, remarks)
+    read = load_problems(config)
+    prompts, too_long, remarks = encode_prompts(read.problems, config, tokenizer)
+    return PromptSet(prompts, read.skipped, too_long, (*read.remarks, *remarks), read.taken)
 
 
 def shown(prompt_ids: Sequence[int], tokenizer: Any) -> list[str]:

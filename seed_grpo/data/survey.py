@@ -46,6 +46,11 @@ def normal_text(problem: Problem) -> str:
     return " ".join(problem.text.split())
 
 
+def _prompt(problem: Problem) -> tuple[str, ...]:
+    """All that a prompt says, however it is laid out."""
+    return tuple(" ".join(text.split()) for turn in problem.turns for text in turn) or (normal_text(problem),)
+
+
 def _bare_words(problems: Sequence[Problem], total: int) -> str:
     found = [problem for problem in problems if not any(map(_is_mathematics, problem.answers))]
     if not found:
@@ -67,11 +72,11 @@ def _is_mathematics(answer: str) -> bool:
 
 
 def _repeated(problems: Sequence[Problem]) -> str:
-    first: dict[str, Problem] = {}
+    first: dict[tuple[str, ...], Problem] = {}
     pairs = [
         (problem, earlier)
         for problem in problems
-        if (earlier := first.setdefault(normal_text(problem), problem)) is not problem
+        if (earlier := first.setdefault(_prompt(problem), problem)) is not problem
     ]
     if not pairs:
         return ""

@@ -52,7 +52,7 @@ def encode_prompts(problems: Sequence[Problem], config: DataConfig, tokenizer: A
     ]
     if not prompts:
         raise DataError(
-            f"all {len(problems)} prompts of {config.source} are longer than "
+            f"all {len(problems)} prompts of {config.source_name} are longer than "
             f"data.max_prompt_tokens={config.max_prompt_tokens} (the shortest has {min(map(len, ids))}); raise it"
         )
     remarks = _remarks(config, tokenizer, encoder.appended, num_spelling, prompts[0][1])

@@ -88,6 +88,12 @@ def test_other_references_of_the_same_text_are_named_as_worse() -> None:
     assert "such as 'c' that of 'a'" in said
 
 
+def test_one_question_in_two_conversations_is_two_prompts() -> None:
+    asked = [replace(problem(name, "x"), turns=(("system", name), ("user", "x"))) for name in ("a", "b", "a ")]
+    (said,) = survey(asked, "math")
+    assert said.startswith("1 of 3 problems have the text of an earlier one, such as 'a ' that of 'a'")
+
+
 def test_a_character_that_nobody_means_is_named() -> None:
     (said,) = survey([problem("a", "x"), problem("b", "so\foo")], "math")
     assert said.startswith("1 of 2 problems hold a control character") and r"'\x0coo' in 'b'" in said
@@ -97,7 +103,7 @@ class Set:
     """Prompts in the place of files and a tokenizer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *problems: Problem) -> None:
-        prompts = PromptSet([(each, (1, 2)) for each in problems], 0, 0)
+        prompts = PromptSet([(each, (1, 2)) for each in problems], 0, 0, taken="read as plain")
         monkeypatch.setattr(mixture, "load_prompts", lambda data, tokenizer: prompts)
         monkeypatch.setattr(doctor, "load_policy_tokenizer", lambda config: SimpleNamespace())
         monkeypatch.setattr(doctor, "check_model", lambda config, tokenizer: "")
@@ -115,7 +121,7 @@ def test_doctor_and_the_start_of_a_run_say_the_hints(monkeypatch: pytest.MonkeyP
     page.check("data", doctor._describe_data, config(), config().data, 1)
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("  ok     data") and page.well
-    assert lines[1:3] == [f"         note: {note}" for note in notes]
+    assert lines[1:4] == ["         read as plain", *(f"         note: {note}" for note in notes)]
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "x" * 300], ids=["file", "below", "long"])
