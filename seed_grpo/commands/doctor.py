@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 
 from seed_grpo import __version__
 from seed_grpo.config import Config
+from seed_grpo.config.checks import PLACES
 from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts, shown
 from seed_grpo.data.survey import survey
@@ -198,6 +199,12 @@ def data_notes(config: Config, data: DataConfig, prompts: PromptSet) -> list[str
     """Sentences on what is odd about the problems of a set, and on what was done to their prompts."""
     problems = [problem for problem, _ in prompts.prompts]
     sentences = [*survey(problems, config.verifier.relation), *prompts.remarks]
+    extraction = config.verifier.extraction
+    if silent := prompts.not_asking.get(extraction, 0):
+        sentences.append(
+            f"{silent} of {len(problems)} prompts do not ask for the answer {PLACES[extraction]}, where "
+            f"verifier.extraction={extraction} looks for it; ask for it in data.instruction, or look elsewhere"
+        )
     return [f"{data.source}: {sentence}" for sentence in sentences]
 
 

@@ -8,14 +8,18 @@ touches no device and opens no file; what needs the machine (cores, data, models
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0)]
+
+TEMPLATE_NAMES = ("qwen_math", "r1", "none", "chat")
+JINJA_SUFFIXES = (".jinja", ".jinja2", ".j2")
+"""of files that `data.template` may name"""
 
 
 class Section(BaseModel):
@@ -78,6 +82,17 @@ class ColumnsConfig(Section):
     """answers are the texts as they are, be they lists, sentences or solutions: for `verifier.relation=exact`"""
 
 
+class ExamplesConfig(Section):
+    """Solved problems that stand before every problem in its prompt."""
+
+    source: str
+    """a file of records, as `data.source`"""
+    columns: ColumnsConfig = ColumnsConfig()
+    """the answer column's text is shown as it is written, be it an answer or a worked solution"""
+    limit: Positive | None = None
+    """only the first so many"""
+
+
 class DataConfig(Section):
     """The prompts."""
 
@@ -90,8 +105,18 @@ class DataConfig(Section):
     """where named sets are looked for before the hub; else the environment variable SEED_GRPO_DATA"""
     columns: ColumnsConfig | None = None
     """column names; None takes those of the named set, or the defaults"""
-    template: Literal["qwen_math", "r1", "none", "chat"] = "qwen_math"
-    """`r1` asks for the answer in a tag, `qwen_math` and `chat` in a box: `verifier.extraction` has to fit"""
+    template: str = "qwen_math"
+    """`r1` asks for the answer in a tag, `qwen_math` and `chat` in a box: `verifier.extraction` has to fit. `none` is
+    the problem alone, `chat` the tokenizer's chat template. Or the path of a Jinja file (.jinja, .jinja2, .j2)"""
+    system_prompt: str | None = None
+    """system turn of `chat` and of a Jinja file, in place of one that a record has"""
+    instruction: str | None = None
+    """request behind the problem, with `qwen_math` in its system turn; "": none. None: that of the template, and none
+    with a Jinja file or a conversation of the record's own"""
+    chat_template_kwargs: dict[str, Any] = {}
+    """variables of `chat`, such as {enable_thinking: false}"""
+    examples: ExamplesConfig | None = None
+    """few-shot examples"""
     max_prompt_tokens: Positive = 1024
     """longer prompts are left out, and counted"""
     on_bad_record: Literal["fail", "skip"] = "fail"
@@ -99,6 +124,16 @@ class DataConfig(Section):
     """only the first so many problems; malformed records do not count"""
     shuffle: bool = True
     """a new order each epoch, by `run.seed`"""
+
+    @field_validator("template")
+    @classmethod
+    def _template_is_known(cls, template: str) -> str:
+        if template not in TEMPLATE_NAMES and not template.endswith(JINJA_SUFFIXES):
+            raise ValueError(
+                f"there is no such template; set one of {', '.join(TEMPLATE_NAMES)}, or the path of a Jinja file "
+                f"({', '.join(JINJA_SUFFIXES)})"
+            )
+        return template
 
 
 class AutoscaleConfig(Section):
@@ -315,7 +350,8 @@ class EvaluationConfig(Section):
     """Held-out accuracy before and after training."""
 
     data: DataConfig
-    """where it does not say otherwise, `template`, `max_prompt_tokens` and `directory` are those of the run's `data`"""
+    """where it does not say otherwise, `template` with its settings, `max_prompt_tokens` and `directory` are those of
+    the run's `data`"""
     num_problems: Positive = 500
     """greedy accuracy is measured on so many"""
     entropy_problems: NonNegative = 100

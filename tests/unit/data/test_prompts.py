@@ -18,12 +18,13 @@ from seed_grpo.config import Config
 from seed_grpo.config.loading import parse_config
 from seed_grpo.config.sections import DataConfig, ModelConfig
 from seed_grpo.data.datasets import NAMED_SETS, load_problems
-from seed_grpo.data.prompts import PromptSet
-from seed_grpo.data.templates import TEMPLATES, EncodedPrompts, encode_prompts, render
+from seed_grpo.data.prompts import EncodedPrompts, PromptSet, encode_prompts
+from seed_grpo.data.templates import TEMPLATES
 from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem
 from seed_grpo.train.model import load_tokenizer
 from support.many_tokenizers import CONTROL, KINDS, THOUGHT, byte_level, gemma, llama_2, sentence_piece, word_piece
+from support.rendering import render
 from support.shared_data import SHARED, needs_shared
 
 HOSTILE = [
@@ -112,7 +113,7 @@ def real_problems() -> list[Problem]:
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_problems_of_real_sets_are_encoded_in_one_piece(kind: Any, template: str, real_problems: list[Problem]) -> None:
     config = DataConfig(source="x", template=template, max_prompt_tokens=100_000)
-    prompts, too_long, _ = encode_prompts(real_problems, config, kind)
+    prompts, too_long, _, _ = encode_prompts(real_problems, config, kind)
     assert (len(prompts), too_long) == (len(real_problems), 0) and len(prompts) > 80
     for problem, ids in prompts:
         assert list(ids) == by_itself(problem.text, template, kind), problem.id
