@@ -130,8 +130,8 @@ class DataConfig(Section):
     def _template_is_known(cls, template: str) -> str:
         if template not in TEMPLATE_NAMES and not template.endswith(JINJA_SUFFIXES):
             raise ValueError(
-                f"there is no such template; set one of {', '.join(TEMPLATE_NAMES)}, or the path of a Jinja file "
-                f"({', '.join(JINJA_SUFFIXES)})"
+                f"template={template} is none of {', '.join(TEMPLATE_NAMES)}, nor the path of a Jinja file "
+                f"({', '.join(JINJA_SUFFIXES)}); set one of these"
             )
         return template
 

@@ -1,7 +1,7 @@
 r"""Prompt templates: from a problem, or its conversation, to the text that the policy continues.
 
 `qwen_math` and `r1` are those of the published Dr.GRPO code (arXiv 2503.20783, table 1). With `qwen_math` and `chat`
-the final answer is asked for in `\boxed{}`, unless `data.instruction` says otherwise; with `r1` in an `<answer>` tag, for
+the answer is asked for in `\boxed{}`, unless `data.instruction` says otherwise; with `r1` in an `<answer>` tag, for
 which `verifier.extraction=answer_tag` looks and at whose end `rollout.stop=["</answer>"]` stops. Chat templates and
 Jinja files render conversations; the others only a single turn of the user. Which settings a template has a place for
 is checked by `config.checks`.

@@ -283,6 +283,25 @@ def test_doctor_names_a_chat_template_that_fails(tmp_path: Path) -> None:
     assert len(lines) == 2 and all(line.startswith("  FAULT") and "no system turn" in line for line in lines)
 
 
+SILENT = {
+    "it asks there": ([], False),
+    "an instruction of another kind": (["data.instruction=Be exact."], True),
+    "an instruction that asks there": (["data.instruction=In \\boxed, please."], False),
+    "none": (["data.template=none"], False),  # which asks for nothing in any case
+    "none with an instruction": (["data.template=none", "data.instruction=Be exact."], True),
+    "no mark is looked for": (["data.instruction=Be exact.", "verifier.extraction=auto"], False),
+}
+
+
+@pytest.mark.parametrize(("overrides", "is_told"), SILENT.values(), ids=SILENT)
+def test_doctor_tells_prompts_that_do_not_ask_where_answers_are_looked_for(
+    overrides: list[str], is_told: bool, tmp_path: Path
+) -> None:
+    lines = told_by_doctor(tmp_path, byte_level(), *overrides)
+    note = "2 of 2 prompts do not ask for the answer in \\boxed{}, where verifier.extraction=boxed looks for it"
+    assert sum(note in line for line in lines) == 2 * is_told  # of the training and of the evaluation
+
+
 def test_what_is_done_with_prompts_is_told_at_the_start(tmp_path: Path) -> None:
     prompts = encoded("x</s>", "none", appending(byte_level(), "</s>"))
     config = Config.model_validate(
