@@ -8,6 +8,7 @@ the small `GroupSummary` of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -82,6 +83,8 @@ class GroupTask:
     prompt_ids: tuple[int, ...]
     """[T] the templated, tokenized prompt"""
     sampling: Sampling
+    rewarded: bool = True
+    """False in evaluations: no reward of `verifier.rewards` is asked, and a correct completion counts 1"""
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,9 @@ class JudgedGroup:
     group: Group
     judgements_G: tuple[Judgement, ...]
     rewards_G: np.ndarray
-    """[G] float32; 0 where the completion is not valid, which `valid_G` tells"""
+    """[G] float32, the weighted sum of all rewards; 0 where the completion is not valid, which `valid_G` tells"""
     valid_G: np.ndarray
-    """[G] bool; False leaves baseline, partition and loss"""
+    """[G] bool; False leaves baseline and loss: not judged, then outside the partition too, or without a reward"""
     class_ids_G: np.ndarray
     """[G] int32, meaning class by order of first appearance; -1 outside the partition"""
     semantic_entropy: float
@@ -158,6 +161,10 @@ class JudgedGroup:
     """whether the estimate exceeded log n"""
     seconds: float
     """wall-clock of judging and partitioning"""
+    reward_parts_G: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """[G] float32 by reward, before its weight; nan where it is not valid"""
+    fault: str = ""
+    """failure of a reward, on account of which no completion is valid"""
 
     @property
     def summary(self) -> GroupSummary:
@@ -181,6 +188,9 @@ class JudgedGroup:
             rollout_seconds=self.group.seconds,
             verify_seconds=self.seconds,
             payload_bytes=sum(completion.num_bytes for completion in completions),
+            reward_parts_G=self.reward_parts_G,
+            fault=self.fault,
+            dataset=self.group.task.problem.dataset,
         )
 
 
@@ -213,6 +223,12 @@ class GroupSummary:
     """wall-clock of its judging and partitioning"""
     payload_bytes: int
     """of its completions in the object store, about"""
+    reward_parts_G: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """[G] float32 by reward, before its weight; nan where it is not valid"""
+    fault: str = ""
+    """failure of a reward, on account of which no completion is valid"""
+    dataset: str = ""
+    """name of the problem's data set in the configuration"""
 
     @property
     def num_unjudged(self) -> int:

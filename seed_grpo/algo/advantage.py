@@ -19,6 +19,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from seed_grpo.errors import ConfigError
+from seed_grpo.extensions import entry
+
 STANDARD_DEVIATION_FLOOR = 1e-6
 
 
@@ -48,12 +51,21 @@ def advantages_G(rewards_G: np.ndarray, valid_G: np.ndarray, kind: str) -> np.nd
     Args:
         rewards_G: [G] rewards; those of completions that are not valid are ignored.
         valid_G: [G] bool.
-        kind: a key of `ADVANTAGES`.
+        kind: a key of `ADVANTAGES`, or an import path.
+
+    Raises:
+        ConfigError: a function of the user's own cannot be imported, or gives no advantage for each reward.
     """
     if rewards_G.shape != valid_G.shape or rewards_G.ndim != 1:
         raise ValueError(f"rewards {rewards_G.shape} and valid {valid_G.shape} must both be [G]")
     advantages = np.zeros(len(rewards_G), dtype=np.float64)
     rewards_N = rewards_G[valid_G].astype(np.float64)
     if len(rewards_N) >= 2 and rewards_N.min() < rewards_N.max():
-        advantages[valid_G] = ADVANTAGES[kind](rewards_N)
+        own_N = np.asarray(entry(ADVANTAGES, kind)(rewards_N), dtype=np.float64)
+        if own_N.shape != rewards_N.shape or not np.isfinite(own_N).all():
+            raise ConfigError(
+                f"algo.advantage={kind} gives {own_N!s:.200} for {len(rewards_N)} rewards; "
+                "return as many finite numbers"
+            )
+        advantages[valid_G] = own_N
     return advantages

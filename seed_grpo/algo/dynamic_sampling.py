@@ -1,12 +1,12 @@
-"""Choice of the groups that dynamic sampling trains on (DAPO, arXiv 2503.14476, Eq. 11): those neither all right nor
-all wrong,
+"""Choice of the groups that dynamic sampling trains on (DAPO, arXiv 2503.14476, Eq. 11): those whose rewards differ,
 
-    0 < number of right completions < number of completions,
+    min r_i < max r_i,
 
-since the advantages of the others are 0. Consumes verdicts; produces a choice. It samples nothing: the controller asks
-for further prompts while groups are missing. Right and wrong are raw verdicts, whatever shapes the reward: two right
-completions of different lengths do not make a group informative. No answer is a wrong one. Completions that are not
-valid say nothing of the policy and do not count. Degenerate case: fewer than two valid completions are not informative.
+since the advantages of the others are 0. With rewards of 0 and 1 these are the groups that are neither all right nor
+all wrong. Consumes rewards; produces a choice. It samples nothing: the controller asks for further prompts while groups
+are missing. The overlong punishment is no part of these rewards: two right completions of different lengths do not make
+a group informative by it. Completions that are not valid say nothing of the policy and do not count. Degenerate case:
+fewer than two valid completions are not informative.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seed_grpo.messages import Verdict
 
-
-def is_informative(verdicts_G: Sequence[Verdict], valid_G: np.ndarray) -> bool:
-    """Tells whether some valid completions are right and some are wrong.
+def is_informative(rewards_G: np.ndarray, valid_G: np.ndarray) -> bool:
+    """Tells whether the rewards of the valid completions differ.
 
     Args:
-        verdicts_G: [G].
+        rewards_G: [G], without punishment.
         valid_G: [G] bool.
     """
-    right = {verdict is Verdict.CORRECT for verdict, valid in zip(verdicts_G, valid_G, strict=True) if valid}
-    return len(right) == 2
+    rewards_N = rewards_G[valid_G]
+    return len(rewards_N) > 0 and bool(rewards_N.min() < rewards_N.max())
 
 
 def chosen_places(informative_P: Sequence[bool], wanted: int) -> list[int]:

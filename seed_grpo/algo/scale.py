@@ -23,6 +23,8 @@ from collections.abc import Callable
 import numpy as np
 
 from seed_grpo.config.sections import ScaleConfig
+from seed_grpo.errors import ConfigError
+from seed_grpo.extensions import entry
 
 
 def linear(x: float, config: ScaleConfig) -> float:
@@ -61,12 +63,18 @@ def scale(semantic_entropy: float, entropy_max: float, config: ScaleConfig) -> f
     Args:
         semantic_entropy: nats, in [0, entropy_max].
         entropy_max: nats, log of the number of completions in the partition; 0 where there are fewer than two.
-        config: `algo.scale`; its check guarantees that the scale stays in [0, 1].
+        config: `algo.scale`; its check guarantees that the built-in scales stay in [0, 1].
+
+    Raises:
+        ConfigError: a function of the user's own cannot be imported, or leaves [0, 1].
     """
     if not 0.0 <= semantic_entropy <= entropy_max:
         raise ValueError(f"semantic entropy {semantic_entropy} is outside [0, {entropy_max}]; clip the estimate")
     x = config.alpha * semantic_entropy / entropy_max if entropy_max > 0 else 0.0
-    return SCALES[config.kind](x, config)
+    value = float(entry(SCALES, config.kind)(x, config))
+    if not 0.0 <= value <= 1.0:
+        raise ConfigError(f"algo.scale.kind={config.kind} gives {value} at x={x:.4g}; a scale lies in [0, 1]")
+    return value
 
 
 def scales_P(

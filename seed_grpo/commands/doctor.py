@@ -16,12 +16,14 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from seed_grpo import __version__
+from seed_grpo.commands.own_code import check_own_code, own_names
 from seed_grpo.config import Config
 from seed_grpo.config.checks import PLACES
 from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.prompts import PromptSet, load_prompts, shown
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
+from seed_grpo.extensions import install
 from seed_grpo.runtime.cluster.placement import (
     KINDS,
     check_plan,
@@ -58,9 +60,11 @@ def prepare(config: Config) -> Prepared:
     check_versions(config)
     check_machine(config)
     check_directory(config)
+    install(config.run.code)
     tokenizer = load_policy_tokenizer(config)
     check_model(config, tokenizer)
     train = load_prompts(config.data, tokenizer)
+    check_own_code(config, train.prompts[0][0])
     check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
     notes = data_notes(config, config.data, train)
     held_out = None
@@ -250,11 +254,23 @@ def diagnose(config: Config, page: Page) -> None:
     page.check("placement", check_machine, config)
     page.check("records", check_directory, config)
     page.check("batch", check_batch, config)
+    page.check("code", _describe_code, config)
     page.check("weights", _describe_sync, config)
     page.check("model", _describe_model, config)
     page.check("data", _describe_data, config, config.data, config.rollout.prompts_per_step)
+    if list(own_names(config)):
+        page.check("own code", _try_code, config)
     if config.evaluation is not None:
         page.check("evaluation", _describe_data, config, config.evaluation.data, 1)
+
+
+def _describe_code(config: Config) -> str:
+    copies = install(config.run.code)
+    return f"run.code: {', '.join(path.name for path in copies)}" if copies else "none of your own (run.code)"
+
+
+def _try_code(config: Config) -> str:
+    return check_own_code(config, load_prompts(config.data, load_policy_tokenizer(config)).prompts[0][0])
 
 
 def _describe_sync(config: Config) -> str:

@@ -7,10 +7,15 @@ touches no device and opens no file; what needs the machine (cores, data, models
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function
+
+from seed_grpo.extensions import is_import_path
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -20,6 +25,27 @@ Seconds = Annotated[float, Field(gt=0)]
 TEMPLATE_NAMES = ("qwen_math", "r1", "none", "chat")
 JINJA_SUFFIXES = (".jinja", ".jinja2", ".j2")
 """of files that `data.template` may name"""
+
+
+class OneOf:
+    """Values of a setting: built-in names, and import paths `module:name` of the user's own functions."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self.check, handler(source))
+
+    def check(self, value: str) -> str:
+        """The value, if it is one of them. Raises pydantic's error."""
+        if value in self.names or is_import_path(value):
+            return value
+        raise PydanticCustomError(
+            "one_of", "is none of {names}, and no import path module:name", {"names": ", ".join(self.names)}
+        )
+
+
+REWARD_NAMES = OneOf("correct", "format", "length", "truncated", "agreement", "majority")
 
 
 class Section(BaseModel):
@@ -38,6 +64,8 @@ class RunConfig(Section):
     """each trains on groups of `rollout.prompts_per_step` prompts, and makes a new version of the weights"""
     max_staleness: NonNegative = 0
     """weight versions that a group may be behind the policy that it trains; 0: sampling and training take turns"""
+    code: tuple[Path, ...] = ()
+    """Python files and packages of the user's own, for import paths; workers get them, the run keeps a copy"""
     deterministic: bool = False
     """deterministic algorithms everywhere; with the CPU engines, runs are then equal to the bit"""
     checkpoint_every: Positive = 20
@@ -184,14 +212,57 @@ class RolloutConfig(Section):
     autoscale: AutoscaleConfig | None = None
 
 
+class RewardConfig(Section):
+    """One reward; the reward of a completion is the weighted sum of all."""
+
+    use: str
+    """`correct`, `format`, `length`, `truncated`, `agreement`, `majority`; `module:name` of a function of the user's
+    own; or the http(s) address of a reward server"""
+    name: str | None = None
+    """name in metrics and tables; None takes that of the function, or the last part of the address"""
+    weight: float = 1.0
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """keyword arguments of the function; a server gets them with each group"""
+    timeout: Seconds = 30.0
+    """seconds that a function of the user's own, or one request to a server, may take for a group"""
+    memory_mib: Positive = 8192
+    """memory that the process of a function of the user's own may allocate"""
+    retries: NonNegative = 2
+    """further requests for a group that a server did not answer"""
+    concurrency: Positive = 8
+    """requests at a time that one verifier worker has at a server"""
+
+    @property
+    def label(self) -> str:
+        """The name in metrics and tables."""
+        return self.name or re.split(r"[:/]", self.use.rstrip("/"))[-1]
+
+    @property
+    def is_server(self) -> bool:
+        """Tells the address of a server from the name of a function."""
+        return self.use.startswith(("http://", "https://"))
+
+    @model_validator(mode="after")
+    def _is_known(self) -> RewardConfig:
+        if not self.is_server:
+            REWARD_NAMES.check(self.use)
+        if not re.fullmatch(r"\w[\w.-]*", self.label):
+            raise ValueError(f"the reward {self.use} needs a name of letters, digits, _, - and ., not {self.label!r}")
+        if self.weight == 0:
+            raise ValueError(f"the reward {self.label} has weight 0; leave it out, or give it another weight")
+        return self
+
+
 class VerifierConfig(Section):
-    """Judging and partitioning."""
+    """Judging, partitioning and rewards."""
 
     num_workers: Positive = 1
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
-    relation: Literal["math", "exact", "code", "text"] = "math"
+    relation: Annotated[str, OneOf("math", "exact", "code", "text")] = "math"
     """when two answers mean the same. `code` runs what the model wrote, in a sandbox; `text` asks a language model"""
-    extraction: Literal["boxed", "answer_tag", "phrase", "last_number", "auto", "code_block"] = "boxed"
+    extraction: Annotated[
+        str, OneOf("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")
+    ] = "boxed"
     """where the final answer stands in a completion"""
     no_answer: Literal["one_class", "one_each", "none"] = "one_class"
     """completions without an answer form one meaning class, one each, or are left out of the partition"""
@@ -207,12 +278,28 @@ class VerifierConfig(Section):
     """cosine of mean embeddings, or entailment in both directions"""
     text_threshold: Annotated[float, Field(gt=0, le=1)] = 0.9
     """least cosine, or probability of entailment, of texts that mean the same"""
+    rewards: Annotated[tuple[RewardConfig, ...], Field(min_length=1)] = (RewardConfig(use="correct"),)
+    """the reward of a completion is their weighted sum"""
     judge_timeout: Seconds = 0.8
     """seconds that the comparisons of one verdict, or a program on one input, may take until it is `timed_out`"""
     memory_mib: Positive = 1024
     """address space of one comparison in the bounded process, and of a process of a program"""
     group_timeout: Seconds = 60.0
     """seconds for a whole group"""
+
+    @property
+    def group_seconds(self) -> float:
+        """Seconds that judging and rewarding one group may take, at most."""
+        asked = [reward for reward in self.rewards if reward.use not in REWARD_NAMES.names]
+        return self.group_timeout + sum(reward.timeout * (1 + reward.is_server * reward.retries) for reward in asked)
+
+    @model_validator(mode="after")
+    def _rewards_have_names_of_their_own(self) -> VerifierConfig:
+        labels = [reward.label for reward in self.rewards]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"{labels.count(label)} rewards are named {label}; give all but one another `name`")
+        return self
 
     @model_validator(mode="after")
     def _relation_has_what_it_needs(self) -> VerifierConfig:
@@ -230,7 +317,7 @@ class SemanticEntropyConfig(Section):
     mass: Literal["likelihood", "counts"] = "likelihood"
     likelihood: Literal["mean", "sum"] = "mean"
     """of a completion's log-probabilities; `sum` collapses on long completions: one sample takes all the mass"""
-    functional: Literal["paper", "shannon"] = "paper"
+    functional: Annotated[str, OneOf("paper", "shannon")] = "paper"
     granularity: Literal["answer", "step"] = "answer"
     """`step`: the mean over intermediate results and the final answer, each compared with those at its position"""
 
@@ -238,7 +325,7 @@ class SemanticEntropyConfig(Section):
 class ScaleConfig(Section):
     """The factor that semantic entropy puts on the advantage, with x = alpha * SE / SE_max."""
 
-    kind: Literal["linear", "exponential", "focal", "reciprocal", "none"] = "linear"
+    kind: Annotated[str, OneOf("linear", "exponential", "focal", "reciprocal", "none")] = "linear"
     alpha: Annotated[float, Field(ge=0)] = 0.02
     gamma: Annotated[float, Field(ge=0)] = 1.0
     """exponent of `focal`"""
@@ -291,7 +378,7 @@ class AlgoConfig(Section):
 
     semantic_entropy: SemanticEntropyConfig = SemanticEntropyConfig()
     scale: ScaleConfig = ScaleConfig()
-    advantage: Literal["centered", "standardized", "leave_one_out"] = "centered"
+    advantage: Annotated[str, OneOf("centered", "standardized", "leave_one_out")] = "centered"
     """Dr.GRPO, GRPO, RLOO"""
     overlong_tokens: NonNegative = 0
     """the last so many of the completion tokens allowed lower the reward, in equal steps down to -1 (DAPO); 0: none"""

@@ -23,7 +23,7 @@ def greedy_tasks(prompts: Iterable[Prompt], rollout: RolloutConfig) -> Iterator[
     """One greedy completion of each problem; group ids count from 0."""
     sampling = Sampling(1, 0.0, 1.0, rollout.max_completion_tokens, seed=0)
     for index, (problem, prompt_ids) in enumerate(prompts):
-        yield GroupTask(index, problem, tuple(prompt_ids), sampling)
+        yield GroupTask(index, problem, tuple(prompt_ids), sampling, rewarded=False)
 
 
 def sampled_tasks(prompts: Iterable[Prompt], rollout: RolloutConfig, seed: int, *place: int) -> Iterator[GroupTask]:
@@ -41,7 +41,7 @@ def sampled_tasks(prompts: Iterable[Prompt], rollout: RolloutConfig, seed: int, 
             rollout.max_completion_tokens,
             derive_seed(seed, Use.EVALUATION, *place, index),
         )
-        yield GroupTask(index, problem, tuple(prompt_ids), sampling)
+        yield GroupTask(index, problem, tuple(prompt_ids), sampling, rewarded=False)
 
 
 def ask(

@@ -59,7 +59,7 @@ def count_informative(sampled: Sequence[ReadyGroup], version: int, config: Confi
 
 
 def _is_informative(summary: GroupSummary) -> bool:
-    return is_informative(summary.verdicts_G, summary.valid_G)
+    return is_informative(summary.rewards_G, summary.valid_G)
 
 
 def _reason_to_drop(summary: GroupSummary, version: int, config: Config) -> str | None:

@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from seed_grpo.extensions import digests, installed
+
 PACKAGES = (
     "seed-grpo",
     "torch",
@@ -31,12 +33,14 @@ PACKAGES = (
 
 
 def describe_environment() -> dict[str, Any]:
-    """Versions (None where a package is not installed), Python, platform, CPU count, commit (None without git)."""
+    """Versions (None where a package is not installed), Python, platform, CPU count, commit (None without git), and
+    the SHA-256 of the user's own code by file."""
     return {
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": len(os.sched_getaffinity(0)),
+        "code": digests(installed()),
         "commit": _commit(Path(__file__).resolve().parents[2]),
     }
 

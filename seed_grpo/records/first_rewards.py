@@ -1,8 +1,8 @@
-"""The watch over a run's first steps: where none of their completions earns a reward, somebody has to look.
+"""The watch over a run's first steps: where the rewards of no group differ, somebody has to look.
 
-Consumes judged groups, step by step; produces one message after `FIRST` steps without any reward, and again each time
+Consumes judged groups, step by step; produces one message after `FIRST` steps without a gradient, and again each time
 that twice as many have passed. Such a run trains nothing, and every number of it looks well. It knows no task: which of
-the likely causes it names, hangs on the verdicts and on how the completions ended.
+the likely causes it names, hangs on rewards, on verdicts and on how the completions ended.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
+from seed_grpo.algo.dynamic_sampling import is_informative
 from seed_grpo.config import Config
 from seed_grpo.messages import FinishReason, JudgedGroup, Verdict
 
@@ -22,13 +21,14 @@ SHOWN = 80
 
 
 class FirstRewards:
-    """Watch over the steps of this process; silent for good after the first reward."""
+    """Watch over the steps of this process; silent for good after the first group whose rewards differ."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._steps = 0
         self._due = min(FIRST, config.run.steps)
-        self._rewarded = False
+        self._trains = False
+        self._rewards: set[float] = set()
         self._verdicts: Counter[Verdict] = Counter()
         self._ends: Counter[FinishReason] = Counter()
         self._example: JudgedGroup | None = None
@@ -39,25 +39,28 @@ class FirstRewards:
         Args:
             groups: all that were sampled for it.
         """
-        self._rewarded = self._rewarded or any(np.any(judged.rewards_G > 0) for judged in groups)
-        if self._rewarded:
+        self._trains = self._trains or any(is_informative(judged.rewards_G, judged.valid_G) for judged in groups)
+        if self._trains:
             return None
         self._steps += 1
         for judged in groups:
             self._verdicts.update(judgement.verdict for judgement in judged.judgements_G)
             self._ends.update(completion.finish_reason for completion in judged.group.completions_G)
             self._example = judged
+            self._rewards.update(judged.rewards_G[judged.valid_G].tolist())
         if self._steps < self._due:
             return None
         self._due = 2 * self._steps
-        return f"NO REWARD YET: {self._counts()}. Likely: {'; '.join(self._causes())}. {self._shown()}"
+        return f"NO GRADIENT YET: {self._counts()}. Likely: {'; '.join(self._causes())}. {self._shown()}"
 
     def _counts(self) -> str:
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in self._verdicts.most_common())
         ends = ", ".join(f"{count} {end}" for end, count in self._ends.most_common())
+        rewards = f"{min(self._rewards):g} to {max(self._rewards):g}" if self._rewards else "none"
         return (
-            f"none of the {self._verdicts.total()} completions of the first {self._steps} steps was right, so nothing "
-            f"is learnt (verdicts: {verdicts or 'none'}; ends: {ends or 'none'})"
+            f"in no group of the first {self._steps} steps do the rewards of its completions differ, so nothing is "
+            f"learnt (rewards of {self._verdicts.total()} completions: {rewards}; verdicts: {verdicts or 'none'}; "
+            f"ends: {ends or 'none'})"
         )
 
     def _causes(self) -> list[str]:
@@ -76,6 +79,8 @@ class FirstRewards:
             )
         if 2 * (self._verdicts[Verdict.TIMED_OUT] + self._verdicts[Verdict.VERIFIER_ERROR]) > total:
             causes.append("judging fails: try `seed-grpo judge` on the answer below")
+        if 2 * self._verdicts[Verdict.CORRECT] > total:
+            causes.append("the problems are too easy for this policy: choose harder ones")
         return causes or [
             "references that no answer can equal (`seed-grpo doctor` counts those that are bare words), or problems "
             "that are too hard for this policy"

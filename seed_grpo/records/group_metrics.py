@@ -5,7 +5,9 @@ rate). Deterministic quantities only; it reads no clock.
 
 What describes the policy (reward, verdicts, entropy, lengths) is taken over all groups that the step sampled, trained
 or dropped: dynamic sampling keeps groups for their outcome, so a mean over those it kept would tell of its choice (a
-reward near 1/2, say) and not of the policy. What describes the update is over the trained groups, and says so.
+reward near 1/2, say) and not of the policy. What describes the update is over the trained groups, and says so. Each
+reward of `verifier.rewards` has a metric of its own, `reward/<name>`: its mean, before its weight, over the completions
+for which it is a number.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ from seed_grpo.messages import GroupSummary, Verdict
 METRICS = {
     "sampling_rounds": "rounds of further prompts that dynamic sampling took",
     "sampled_completions": "number of completions sampled for the step, those of dropped groups too",
-    "informative_share": "share of groups with right and wrong valid completions",
+    "informative_share": "share of groups whose valid completions differ in reward",
     "dropped_groups": "number of groups sampled but not trained; the ledger has the reasons",
     "lost_groups": "number of groups given up before they were judged, since workers failed on them",
-    "replaced_groups": "number of those that dynamic sampling replaced, being all right or all wrong",
+    "replaced_groups": "number of those that dynamic sampling replaced, whose rewards did not differ",
     "reward": "mean reward of the valid completions, without punishment, whatever became of their groups",
+    "reward_failed_groups": "number of groups on which a reward failed; none of their completions is valid",
     "overlong_punishment": "mean over the trained groups' valid completions of what length adds to the reward",
     "semantic_entropy": "nats, mean over the groups with at least two answers in the partition",
     "semantic_entropy_zero_share": "share of those groups in which all answers mean the same",
@@ -53,11 +56,11 @@ METRICS = {
     "staleness_mean": "weight versions between a trained group's oldest token and the policy, mean of the groups",
     "staleness_max": "weight versions between a trained group's oldest token and the policy, largest of the groups",
 }
-"""name -> unit and meaning"""
+"""units and meanings by name; a metric of one reward has the reward's name in it"""
 
 
 def group_metrics(batch: Batch) -> dict[str, float]:
-    """The metrics of `METRICS`; nan where nothing is there to average, as when no group was trained.
+    """The metrics of `METRICS` and of each reward; nan where nothing is there to average, as when no group was trained.
 
     Args:
         batch: as it went through the optimiser; at least one group was sampled for it.
@@ -68,6 +71,7 @@ def group_metrics(batch: Batch) -> dict[str, float]:
     return {
         **_sampling_metrics(batch, sampled),
         "reward": _mean(np.concatenate([summary.rewards_G[summary.valid_G] for summary in sampled])),
+        **_reward_metrics(sampled),
         **_entropy_metrics(sampled),
         **_verdict_metrics(sampled),
         "completion_tokens": float(lengths.sum()),
@@ -84,7 +88,7 @@ def _sampling_metrics(batch: Batch, sampled: Sequence[GroupSummary]) -> dict[str
     return {
         "sampling_rounds": float(batch.rounds),
         "sampled_completions": float(sum(len(summary.verdicts_G) for summary in sampled)),
-        "informative_share": _mean([is_informative(summary.verdicts_G, summary.valid_G) for summary in sampled]),
+        "informative_share": _mean([is_informative(summary.rewards_G, summary.valid_G) for summary in sampled]),
         "dropped_groups": float(len(batch.dropped)),
         "lost_groups": float(len(batch.lost)),
         "replaced_groups": float(sum(reason == REPLACED for _, reason in batch.dropped)),
@@ -105,6 +109,18 @@ def _update_metrics(batch: Batch) -> dict[str, float]:
         "staleness_mean": _mean(ages),
         "staleness_max": float(max(ages, default=0)),
     }
+
+
+def _reward_metrics(summaries_P: Sequence[GroupSummary]) -> dict[str, float]:
+    """Means of each reward, in the order of the configuration; a reward that failed on a group is not in them."""
+    names = dict.fromkeys(name for summary in summaries_P for name in summary.reward_parts_G)
+    parts = {name: [s.reward_parts_G[name] for s in summaries_P if name in s.reward_parts_G] for name in names}
+    means = {f"reward/{name}": _mean(_finite(np.concatenate(part_PG))) for name, part_PG in parts.items()}
+    return {**means, "reward_failed_groups": float(sum(bool(summary.fault) for summary in summaries_P))}
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
 
 
 def _entropy_metrics(summaries_P: Sequence[GroupSummary]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from seed_grpo.messages import JudgedGroup
 from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.group_metrics import group_metrics
 from seed_grpo.records.ledger_table import LedgerRow
+from seed_grpo.records.reward_faults import RewardFaults
 from seed_grpo.records.rollout_table import Estimate
 from seed_grpo.records.run_directory import RunDirectory
 from seed_grpo.records.unjudged import Unjudged
@@ -70,6 +71,7 @@ class Recorder:
         self._directory = directory
         self._screen = screen
         self._fetch = fetch
+        self._faults = RewardFaults()
         self._unjudged = Unjudged()
         self.steps = 0
         """of this process, as are the next three"""
@@ -103,6 +105,8 @@ class Recorder:
         lost = sum(reason == NOT_FINITE for _, reason in batch.dropped)
         if lost:
             self._screen.log(f"step {batch.step}: {lost} groups were not trained: {NOT_FINITE}")
+        for fault in self._faults.step(batch):
+            self._screen.log(fault)
         warning = self._unjudged.step(batch)
         if warning is not None:
             self._screen.log(warning)

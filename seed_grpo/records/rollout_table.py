@@ -41,7 +41,8 @@ COLUMNS = {
     "rule": "string",  # that decided
     "judge_seconds": "float32",
     "class_id": "int32",  # -1 outside the partition
-    "reward": "float32",  # without punishment
+    "reward": "float32",  # weighted sum of all rewards, without punishment
+    "reward_parts": "map<string, float>",  # each before its weight, by name; nan where it is not valid
     "valid": "bool",
     "overlong": "float32",  # what length adds to the reward; this and the next two are null where nothing was trained
     "advantage": "float32",  # scaled, as trained on
@@ -96,6 +97,8 @@ class RecordedGroup:
     """[G] int32; -1 outside the partition"""
     rewards_G: np.ndarray
     """[G] float64, without punishment"""
+    reward_parts_G: tuple[Mapping[str, float], ...]
+    """[G] each reward before its weight, by name; none where no reward was asked"""
     valid_G: np.ndarray
     """[G] bool"""
     overlong_G: np.ndarray
@@ -132,6 +135,8 @@ def schema() -> pa.Schema:
     lists = {"list<string>": pa.string(), "list<int32>": pa.int32(), "list<halffloat>": pa.float16()}
 
     def type_of(kind: str) -> pa.DataType:
+        if kind == "map<string, float>":
+            return pa.map_(pa.string(), pa.float32())
         return pa.list_(lists[kind]) if kind in lists else pa.type_for_alias(kind)
 
     return pa.schema([(name, type_of(kind)) for name, kind in COLUMNS.items()])
@@ -256,6 +261,7 @@ def _completion_columns(judged: JudgedGroup, g: int, completion: Completion) -> 
         "judge_seconds": judgement.seconds,
         "class_id": int(judged.class_ids_G[g]),
         "reward": float(judged.rewards_G[g]),
+        "reward_parts": {name: float(part_G[g]) for name, part_G in judged.reward_parts_G.items()},
         "valid": bool(judged.valid_G[g]),
         "finish_reason": str(completion.finish_reason),
         "num_tokens": num_tokens,
@@ -288,6 +294,7 @@ def _recorded_group(rows: Sequence[Mapping[str, Any]]) -> RecordedGroup:
         rules_G=column("rule"),
         class_ids_G=array("class_id", np.int32),
         rewards_G=array("reward", np.float64),
+        reward_parts_G=tuple(map(dict, column("reward_parts"))),
         valid_G=array("valid", np.bool_),
         overlong_G=array("overlong", np.float64),
         advantages_G=array("advantage", np.float64),

@@ -11,6 +11,7 @@
     evaluations.jsonl      a line per evaluation, deterministic
     rollouts/              step_000012.parquet, a row per completion, of dropped groups too
     evaluations/           step_000000.parquet, the same of the evaluations
+    code/                  the user's own code (run.code), as the run began with it
     ledger/                step_000012.parquet, a row per prompt group that was trained or dropped
     tensorboard/           the same numbers as TensorBoard events
 
@@ -22,6 +23,7 @@ neither computes metrics nor writes checkpoints.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,11 +34,15 @@ import yaml
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError
+from seed_grpo.extensions import LEFT_OUT, digests, installed
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.records.environment import describe_environment
 from seed_grpo.records.files import JsonLines, clear_disk_errors, read_records, write_atomically, write_table
 from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
+
+CODE = "code"
+"""folder of the user's own code in a run directory"""
 
 # What may change when a run goes on: how long and how often, where it runs, on how many rollout and verifier workers,
 # and how long things are waited for. None of these enters the mathematics of a step. (On GPU the number of rollout
@@ -44,6 +50,7 @@ from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
 # number of trainer ranks or of compute threads would change the rounding everywhere, and is therefore not among them.
 MAY_CHANGE = (
     "run.directory",
+    "run.code",  # where it lies; what it says is compared by content
     "run.steps",  # unless the schedule is linear: it ends at run.steps, so past steps had other learning rates
     "run.checkpoint_every",
     "run.keep_checkpoints",
@@ -93,6 +100,7 @@ class RunDirectory:
         with clear_disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         check_same_run(self.path, config)
+        keep_code(self.path / CODE)
         wandb_project = config.run.wandb_project
         self._wandb = None if wandb_project is None else _start_wandb(wandb_project, self.path, config)
         write_atomically(self.path / "config.yaml", dump_config(config).encode())
@@ -223,6 +231,28 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
         raise ConfigError(
             f"{path} belongs to a run with other settings: {'; '.join(differing)}. Set them back to go on with that "
             "run, or choose another run.directory"
+        )
+
+
+def keep_code(folder: Path) -> None:
+    """Writes the user's own code into a run directory, or checks that it is the code that the run began with.
+
+    Raises:
+        ConfigError: names the files that differ.
+    """
+    before, present = digests(sorted(folder.glob("*"))), digests(installed())
+    records = (folder.parent / name for name in ("metrics.jsonl", "evaluations.jsonl"))
+    if not any(file.is_file() and file.stat().st_size for file in records):
+        with clear_disk_errors(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            if present:
+                shutil.copytree(installed()[0].parent, folder, ignore=LEFT_OUT)
+        return
+    changed = sorted(name for name in {*before, *present} if before.get(name) != present.get(name))
+    if changed:
+        raise ConfigError(
+            f"run.code is not the code that {folder.parent} began with: {', '.join(changed)} differ from those in "
+            f"{folder}; put them back to go on with that run, or choose another run.directory"
         )
 
 

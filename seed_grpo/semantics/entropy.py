@@ -21,6 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from seed_grpo.config.sections import SemanticEntropyConfig
+from seed_grpo.errors import ConfigError
+from seed_grpo.extensions import entry
 
 
 class SemanticEntropy(NamedTuple):
@@ -88,13 +90,18 @@ def semantic_entropy(
         class_ids_G: [G] meaning classes 0..C-1; -1 takes no part.
         log_likelihoods_G: [G] by `log_likelihood`, in nats.
         config: which mass and which functional.
+
+    Raises:
+        ConfigError: a function of the user's own cannot be imported, or gives no number.
     """
     log_mass_C = class_log_mass(class_ids_G, log_likelihoods_G, config.mass)
     num_inside = int(np.sum(class_ids_G >= 0))
     maximum = math.log(num_inside) if num_inside > 1 else 0.0
     if len(log_mass_C) < 2:
         return SemanticEntropy(0.0, maximum, False)
-    estimate = FUNCTIONALS[config.functional](log_mass_C)
+    estimate = float(entry(FUNCTIONALS, config.functional)(log_mass_C))
+    if math.isnan(estimate):
+        raise ConfigError(f"algo.semantic_entropy.functional={config.functional} gives no number for {log_mass_C}")
     # rounding alone is no clip: n equal singletons give log n, give or take the last bit
     clipped = estimate > maximum * (1 + 1e-12)
     return SemanticEntropy(min(max(estimate, 0.0), maximum), maximum, clipped)

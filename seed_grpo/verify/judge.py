@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.errors import SeedGrpoError
+from seed_grpo.extensions import is_import_path
 from seed_grpo.messages import Judgement, Verdict
-from seed_grpo.verify.extract import extract_answer
+from seed_grpo.verify.extract import MAX_COMPLETION_CHARS, extract_answer
 from seed_grpo.verify.isolation.bounded import BoundedProcess
 from seed_grpo.verify.isolation.bounds import REMEMBERED, BoundReachedError, JudgeFaultError, OutOfTimeError
 from seed_grpo.verify.math.parse import Parsed
@@ -59,8 +60,10 @@ class Judge:
         self._relation = relation_of(config)
         self._rules = Rules(config.decimal_digits, config.relative_tolerance)
         oracle = self._relation.oracle
-        numbers = self._rules[:2]
-        self._process = BoundedProcess(oracle, numbers, config.memory_mib) if oracle is not None else None
+        self._numbers = self._rules[:2] if self._relation.takes_rules else ()
+        self._process = BoundedProcess(oracle, config.memory_mib) if oracle is not None else None
+        own = is_import_path(config.extraction)
+        self._extraction = BoundedProcess(config.extraction, config.memory_mib) if own else None
         self._decided: dict[frozenset[Parsed], bool] = {}
         self._undecided: dict[frozenset[Parsed], BoundReachedError] = {}
         self._forms: dict[str, Parsed] = {}
@@ -76,12 +79,19 @@ class Judge:
         Raises:
             VerifierError: the bounded process cannot be started.
         """
-        return self.judge_answers([extract_answer(text, self._config.extraction) for text in texts_G], references)
+        self._begin_group()
+        return self._judge([self._extract(text) for text in texts_G], references)
 
     def judge_answers(self, answers_G: Sequence[str | None], references: Sequence[str]) -> tuple[Judged, ...]:
         """Verdicts on answers that are extracted already, as `judge` gives them; None stands for no answer."""
+        self._begin_group()
+        return self._judge(answers_G, references)
+
+    def _begin_group(self) -> None:
         self._undecided.clear()  # the next group may have more time
         self._deadline = time.monotonic() + self._config.group_timeout
+
+    def _judge(self, answers_G: Sequence[str | Unread | None], references: Sequence[str]) -> tuple[Judged, ...]:
         targets = [self._parse(reference) for reference in references]
         return tuple(self._judge_one(answer, targets) for answer in answers_G)
 
@@ -111,17 +121,38 @@ class Judge:
             return False
 
     def close(self) -> None:
-        """Ends the bounded process."""
-        if self._process is not None:
-            self._process.close()
+        """Ends the bounded processes."""
+        for process in (self._process, self._extraction):
+            if process is not None:
+                process.close()
+        self._relation.close()
 
-    def _judge_one(self, answer: str | None, targets: Sequence[Parsed | Unread]) -> Judged:
+    def _extract(self, text: str) -> str | Unread | None:
+        """The final answer of a completion, or the reason why the user's own extraction did not find out."""
+        if self._extraction is None:
+            return extract_answer(text, self._config.extraction)
+        try:
+            self._check_deadline()
+            found = self._extraction.call(
+                text[-MAX_COMPLETION_CHARS:], timeout=self._config.judge_timeout, deadline=self._deadline
+            )
+        except (BoundReachedError, JudgeFaultError) as error:
+            return error
+        if found is not None and not isinstance(found, str):
+            return JudgeFaultError(
+                f"verifier.extraction={self._config.extraction} returned {type(found).__name__}, not a text or None"
+            )
+        return (found or "").strip() or None
+
+    def _judge_one(self, answer: str | Unread | None, targets: Sequence[Parsed | Unread]) -> Judged:
         started = time.monotonic()
 
         def judged(verdict: Verdict, rule: str, answer: str | None, form: Parsed | None = None) -> Judged:
             shown = "" if form is None else form.shown
             return Judged(Judgement(verdict, answer, shown, rule, time.monotonic() - started), form)
 
+        if isinstance(answer, BoundReachedError | JudgeFaultError):
+            return judged(_failure(answer), str(answer), None)
         if answer is None:
             return judged(Verdict.NO_ANSWER, f"no answer by {self._config.extraction}", None)
         form = self._parse(answer)
@@ -167,7 +198,9 @@ class Judge:
         if pair not in self._decided:
             timeout = max(0.0, deadline - time.monotonic())
             try:
-                _remember(self._decided, pair, self._process.same(first.text, second.text, timeout, self._deadline))
+                texts = (first.text, second.text)
+                same = self._process.call(*texts, *self._numbers, timeout=timeout, deadline=self._deadline)
+                _remember(self._decided, pair, bool(same))
             except BoundReachedError as error:
                 self._undecided[pair] = error
                 raise

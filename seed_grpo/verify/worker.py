@@ -1,4 +1,4 @@
-"""A verifier worker: judge, partition and semantic entropy of one group after the other.
+"""A verifier worker: judge, partition, semantic entropy and rewards of one group after the other.
 
 Consumes `Group`s, produces `JudgedGroup`s. A plain class without Ray, so that it can be tested without it; the pipeline
 makes an actor of it.
@@ -18,6 +18,7 @@ from seed_grpo.semantics.partition import partition
 from seed_grpo.semantics.steps import step_entropy
 from seed_grpo.verify.judge import Judge, Judged
 from seed_grpo.verify.math.steps import intermediate_results
+from seed_grpo.verify.rewarder import Rewarder
 
 REQUEST_TIMED_OUT = Judged(Judgement(Verdict.TIMED_OUT, None, rule="request_timeout"), None)
 """result of a completion that was aborted at its request's deadline: its text is not judged, whatever it is"""
@@ -27,20 +28,22 @@ let a policy raise its entropy, and so lower its scale, by texts that differ in 
 
 
 class VerifierWorker:
-    """Judges groups; the reward is 1 for a correct completion and 0 otherwise."""
+    """Judges and rewards groups."""
 
     def __init__(self, verifier: VerifierConfig, entropy: SemanticEntropyConfig) -> None:
-        """Starts the judge, and the processes that its relation needs.
+        """Starts the judge, and the processes that its relation and rewards of the user's own need.
 
         Raises:
-            VerifierError: this machine cannot run the relation.
+            VerifierError: this machine cannot run the relation or a reward.
+            ConfigError: a function of the user's own cannot be imported.
         """
         self._config = verifier
         self._entropy = entropy
         self._judge = Judge(verifier)
+        self._rewarder = Rewarder(verifier.rewards)
 
     def judge_group(self, group: Group) -> JudgedGroup:
-        """Verdicts, meaning classes and semantic entropy of one group.
+        """Verdicts, meaning classes and semantic entropy of one group, rewarded by correctness alone.
 
         A completion with an invalid verdict is outside the partition; one without an answer is where
         `verifier.no_answer` puts it; those whose answers no bound let us read are one class. Under
@@ -71,16 +74,26 @@ class VerifierWorker:
         )
 
     def judge(self, *groups: Group) -> tuple[list[GroupSummary] | JudgedGroup, ...]:
-        """Judges each group and puts all summaries in front.
+        """Judges each group and puts all summaries in front; groups of a run get the configured rewards.
 
         Summaries are results of their own, so that the payloads can stay in the object store.
+
+        Raises:
+            VerifierError: a process cannot be started.
         """
         judged = [self.judge_group(group) for group in groups]
+        rewarded = iter(self._rewarder([each for each in judged if each.group.task.rewarded]))
+        judged = [next(rewarded) if each.group.task.rewarded else each for each in judged]
         return [each.summary for each in judged], *judged
 
+    def judge_answer(self, answer: str, references: Sequence[str]) -> Judgement:
+        """The judgement on one extracted answer."""
+        return self._judge.judge_answers([answer], references)[0].judgement
+
     def close(self) -> None:
-        """Ends the bounded process."""
+        """Ends the processes."""
         self._judge.close()
+        self._rewarder.close()
 
     def _judge_completions(self, completions_G: Sequence[Completion], references: Sequence[str]) -> list[Judged]:
         finished = [c.text for c in completions_G if c.finish_reason is not FinishReason.TIMEOUT]

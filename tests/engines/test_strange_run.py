@@ -46,7 +46,7 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path: Path) -> None:
     first = command(*start, "run.steps=2")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "mine.json: 8 of 8 problems have a reference of bare words" in first.stdout
-    assert "NO REWARD YET: none of the 16 completions of the first 2 steps" in first.stdout
+    assert "NO GRADIENT YET: in no group of the first 2 steps" in first.stdout
     assert command("report", str(run)).returncode == 0
 
     write(data, *["She has apples."] * 7, "She has pears.")

@@ -54,6 +54,7 @@ def recorded_group(
         rules_G=("",) * count,
         class_ids_G=np.array(classes, np.int32),
         rewards_G=np.array([letter == "R" for letter in verdicts] if rewards is None else rewards, np.float64),
+        reward_parts_G=({},) * count,
         valid_G=np.array([verdict.is_valid for verdict in verdicts_G], np.bool_),
         overlong_G=nothing_G,
         advantages_G=nothing_G,

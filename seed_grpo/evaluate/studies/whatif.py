@@ -28,6 +28,7 @@ from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics.intervals import rank_correlation
 from seed_grpo.evaluate.reports.formatting import table
 from seed_grpo.evaluate.studies.replay import RecordedStep, differences, recorded_step, replay
+from seed_grpo.messages import Verdict
 from seed_grpo.records.rollout_table import RecordedGroup, tables
 from seed_grpo.semantics.entropy import FUNCTIONALS
 
@@ -245,7 +246,7 @@ def _short(setting: str) -> str:
 
 def _difficulty(group: RecordedGroup) -> int:
     """Place in `DIFFICULTIES`."""
-    right = float(group.rewards_G[group.valid_G].mean())
+    right = float(np.mean([verdict is Verdict.CORRECT for verdict in group.verdicts_G], where=group.valid_G))
     return int(np.searchsorted([0.0, 0.25, 0.5, 0.75], right)) + (right == 1.0)
 
 

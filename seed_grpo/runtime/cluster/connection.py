@@ -18,6 +18,7 @@ from ray.exceptions import AuthenticationError
 from ray.util.placement_group import PlacementGroup, placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from seed_grpo import extensions
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError
 from seed_grpo.runtime.cluster.placement import KINDS, Plan, Pool, check_plan, cluster_address, machine_cpus
@@ -52,7 +53,7 @@ def connected(config: Config) -> Iterator[Cluster]:
         _stay_on_loopback()
         _hide_token()
     try:
-        context = ray.init(**({"address": address} if address else _own_cluster(config)), **_quiet())
+        context = ray.init(**({"address": address} if address else _own_cluster(config)), **_own_code(), **_quiet())
     except ConnectionError as error:
         raise PlacementError(
             f"no Ray cluster answers at {address}: {error}; start one, or leave cluster.address out to start one here"
@@ -99,6 +100,12 @@ def _own_cluster(config: Config) -> dict[str, Any]:
         "dashboard_host": "127.0.0.1",
         "object_store_memory": memory * 2**20 if memory else None,
     }
+
+
+def _own_code() -> dict[str, Any]:
+    """The user's own code, for Ray to bring to every machine."""
+    copies = [str(path) for path in extensions.installed()]
+    return {"runtime_env": {"py_modules": copies}} if copies else {}
 
 
 def _quiet() -> dict[str, Any]:

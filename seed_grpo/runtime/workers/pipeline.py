@@ -30,6 +30,7 @@ from seed_grpo.runtime.workers.dispatch import CallSpec, Dispatcher, Job
 from seed_grpo.runtime.workers.pool import Worker
 from seed_grpo.runtime.workers.pools import rollout_pool, verifier_pool
 from seed_grpo.runtime.workers.scaling import Scaler
+from seed_grpo.verify.isolation.process import START_SECONDS
 
 GRACE_SECONDS = 60.0
 """what a worker has beyond its own limit before it counts as hung"""
@@ -56,7 +57,7 @@ class Pipeline:
         seconds = config.rollout.request_timeout + GRACE_SECONDS
         generating = CallSpec("generating", _generate, one_call=False, seconds=seconds, error=RolloutError)
         self._generation = Dispatcher(generating, self.rollout, self._give_up)
-        seconds = config.verifier.group_timeout + GRACE_SECONDS
+        seconds = config.verifier.group_seconds + START_SECONDS + GRACE_SECONDS
         judging = CallSpec("judging", _judge, one_call=True, seconds=seconds, error=VerifierError)
         self._judging = Dispatcher(judging, self.verifier, self._not_judged)
         self._scaler = Scaler(config, self.rollout, self.verifier)

@@ -3,7 +3,7 @@
 A relation makes a parsed form of each text, once. Equal forms mean the same, by hash, which decides most answers. Of
 different forms `compare` says yes, no, or that it cannot tell, in process and quickly; what it cannot tell goes to the
 relation's oracle, in the bounded process. A further relation is one entry of `RELATIONS`: the relation, or what makes
-it of the settings.
+it of the settings; or a function of the user's own, see `own_relation`.
 
 Every relation is symmetric and reflexive; where `math` is not transitive, `seed_grpo.verify.math.equivalence` says.
 """
@@ -14,6 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from seed_grpo.config.sections import VerifierConfig
+from seed_grpo.errors import ConfigError
+from seed_grpo.extensions import is_import_path, load, num_positional
+from seed_grpo.verify.isolation.bounded import BoundedProcess
+from seed_grpo.verify.isolation.bounds import JudgeFaultError, check_length
 from seed_grpo.verify.math.parameters import same_answers
 from seed_grpo.verify.math.parse import Parsed, parse_answer, same_text
 from seed_grpo.verify.math.reach import check_reach
@@ -31,7 +35,11 @@ class Relation:
     compare: Callable[[Parsed, Parsed, Rules], bool | None]
     """two different forms to whether they mean the same; None: cannot tell; raises BoundReachedError"""
     oracle: str | None
-    """`module:function` of two texts and the rules' numbers, for what `compare` cannot tell; None: it always can"""
+    """`module:function` of two texts, for what `compare` cannot tell; None: it always can"""
+    takes_rules: bool = True
+    """whether the oracle gets the rules' numbers behind the two texts"""
+    close: Callable[[], None] = lambda: None
+    """ends the processes of `parse`"""
 
 
 def parse_exact(text: str) -> Parsed:
@@ -56,6 +64,41 @@ def compare_math(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
     if same is None:
         check_reach(*nodes)
     return same
+
+
+def cannot_tell(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
+    """Compares nothing: the oracle does."""
+    return None
+
+
+def own_relation(config: VerifierConfig) -> Relation:
+    """The relation of a user's own function, which runs in the bounded process.
+
+    Of one text it returns a text that is equal for answers that mean the same; of two texts, whether they mean the
+    same.
+
+    Raises:
+        ConfigError: it cannot be imported, or takes other than one or two texts.
+    """
+    path = config.relation
+    count = num_positional(load(path))
+    if count == 2:
+        return Relation(parse_exact, cannot_tell, path, takes_rules=False)
+    if count != 1:
+        raise ConfigError(
+            f"verifier.relation={path} takes {count} positional arguments; write a function of one answer that returns "
+            "its form as a text, or of two answers that returns whether they mean the same"
+        )
+    process = BoundedProcess(path, config.memory_mib)
+
+    def parse(text: str) -> Parsed:
+        check_length(text)
+        form = process.call(text, timeout=config.judge_timeout)
+        if not isinstance(form, str):
+            raise JudgeFaultError(f"verifier.relation={path} returned {type(form).__name__}, not a text, as a form")
+        return Parsed("form", form, form)
+
+    return Relation(parse, never, None, close=process.close)
 
 
 def code_relation(config: VerifierConfig) -> Relation:
@@ -84,6 +127,9 @@ def relation_of(config: VerifierConfig) -> Relation:
 
     Raises:
         VerifierError: this machine cannot run it.
+        ConfigError: a function of the user's own cannot be imported, or takes other than one or two texts.
     """
+    if is_import_path(config.relation):
+        return own_relation(config)
     relation = RELATIONS[config.relation]
     return relation if isinstance(relation, Relation) else relation(config)

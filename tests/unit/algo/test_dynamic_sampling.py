@@ -17,19 +17,19 @@ R, W, N, T = Verdict.CORRECT, Verdict.INCORRECT, Verdict.NO_ANSWER, Verdict.TIME
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "valid", "informative"),
+    ("rewards", "valid", "informative"),
     [
-        ((R, W), (1, 1), True),
-        ((R, R, N), (1, 1, 1), True),  # no answer is a wrong one
-        ((R, R), (1, 1), False),
-        ((W, N), (1, 1), False),
-        ((R, T), (1, 0), False),  # a verdict that timed out is not a wrong one
-        ((R, W), (1, 0), False),  # nor is a completion that was aborted at its deadline
-        ((T, T), (0, 0), False),
+        ((1, 0), (1, 1), True),
+        ((1, 1, 0), (1, 1, 1), True),
+        ((0.5, 0.75), (1, 1), True),  # by verdict both may be right
+        ((1, 1), (1, 1), False),
+        ((0.3, 0.3), (1, 1), False),
+        ((1, 0), (1, 0), False),  # what is not valid has no reward, whatever stands there
+        ((0, 0), (0, 0), False),
     ],
 )
-def test_informative_is_some_right_and_some_wrong(verdicts: Any, valid: Any, informative: bool) -> None:
-    assert is_informative(verdicts, np.array(valid, dtype=bool)) is informative
+def test_informative_is_different_rewards(rewards: Any, valid: Any, informative: bool) -> None:
+    assert is_informative(np.array(rewards, np.float32), np.array(valid, dtype=bool)) is informative
 
 
 def test_the_first_uninformative_groups_fill_up_what_is_missing() -> None:

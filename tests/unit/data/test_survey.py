@@ -145,16 +145,24 @@ def said(watch: FirstRewards, *groups: JudgedGroup, steps: int = 1) -> list[str 
 def test_first_steps_without_reward_are_said_aloud_and_again_when_twice_as_many() -> None:
     messages = said(FirstRewards(config()), unrewarded(), steps=13)
     assert [step for step, message in enumerate(messages, 1) if message] == [3, 6, 12]
-    assert messages[2] is not None and messages[2].startswith("NO REWARD YET: none of the 9 completions of the first 3")
+    assert messages[2] is not None and messages[2].startswith("NO GRADIENT YET: in no group of the first 3 steps")
+    assert "rewards of 9 completions: 0 to 0" in messages[2]
     assert "verdicts: 9 incorrect" in messages[2] and "ends: 9 stop" in messages[2]
     assert "references that no answer can equal" in messages[2]
 
 
-def test_one_reward_silences_the_alarm_for_good() -> None:
+def test_one_group_of_different_rewards_silences_the_alarm_for_good() -> None:
     watch = FirstRewards(config())
     assert said(watch, unrewarded(), steps=2) == [None, None]
     assert said(watch, unrewarded(), judged_group(1)) == [None]
     assert said(watch, unrewarded(), steps=50) == [None] * 50
+
+
+def test_rewards_that_are_all_the_same_give_no_gradient_and_alarm() -> None:
+    made = unrewarded(verdict=Verdict.CORRECT)
+    right = replace(made, rewards_G=np.ones(3, dtype=np.float32), valid_G=np.ones(3, dtype=bool))
+    message = said(FirstRewards(config()), right, steps=3)[-1]
+    assert message and "rewards of 9 completions: 1 to 1" in message and "too easy" in message
 
 
 def test_a_run_of_one_step_is_watched_too() -> None:

@@ -25,6 +25,8 @@ def group(
     entropy_max: float = 1.0,
     clipped: bool = False,
     mib: int = 1,
+    parts: dict[str, list[float]] | None = None,
+    fault: str = "",
 ) -> ReadyGroup:
     summary: GroupSummary = two_answers(
         group_id,
@@ -40,14 +42,23 @@ def group(
         version_min=versions[0],
         version_max=versions[1],
         payload_bytes=mib * 2**20,
+        reward_parts_G={name: np.array(part, np.float32) for name, part in (parts or {}).items()},
+        fault=fault,
     )
     return ReadyGroup(summary, payload=None)
 
 
-MIXED = group(1, (R, W, T, R), (0, 1, -1, 0), 0.6, (2, 4, 10, 4), versions=(3, 5))
-FILL = group(2, (W, W, N, W), (0, 0, 0, 0), 0.0, (1, 1, 1, 1), clipped=True, mib=2)
-REPLACED_GROUP = group(0, (R, R, R, R), (0, 0, 0, 0), 0.0, (3, 3, 3, 3), versions=(1, 5), mib=3)
-INVALID = group(3, (T, E, N, T), (-1, -1, 0, -1), 0.0, (10, 10, 10, 2), versions=(-1, -1), entropy_max=0.0, mib=4)
+MIXED = group(
+    1, (R, W, T, R), (0, 1, -1, 0), 0.6, (2, 4, 10, 4), versions=(3, 5),
+    parts={"correct": [1, 0, math.nan, 1], "brief": [0.5, math.nan, math.nan, 0]},
+)  # fmt: skip
+FILL = group(2, (W, W, N, W), (0, 0, 0, 0), 0.0, (1, 1, 1, 1), clipped=True, mib=2, parts={"correct": [0] * 4})
+REPLACED_GROUP = group(
+    0, (R, R, R, R), (0, 0, 0, 0), 0.0, (3, 3, 3, 3), versions=(1, 5), mib=3, parts={"correct": [1] * 4}
+)
+INVALID = group(
+    3, (T, E, N, T), (-1, -1, 0, -1), 0.0, (10, 10, 10, 2), versions=(-1, -1), entropy_max=0.0, mib=4, fault="failed"
+)
 
 
 def batch() -> Batch:
@@ -75,6 +86,9 @@ EXPECTED = {
     # 2 + 0 + 4 + 0 right of 3 + 4 + 4 + 1 valid completions. Over the trained groups alone it would be 2/7, over the
     # groups' means (2/3 + 0 + 1 + 0) / 4.
     "reward": 6 / 12,
+    "reward/correct": 6 / 11,  # 2 + 0 + 4 of the 3 + 4 + 4 that have it; the last group's failed
+    "reward/brief": 0.25,  # (0.5 + 0.0) / 2, of the one group that has it, without its nan
+    "reward_failed_groups": 1,
     "overlong_punishment": -1 / 7,  # -0.5 twice of 7 valid; with the timed-out one -2/8
     "no_gradient_share": 1 / 2,
     "semantic_entropy": 0.2,  # (0.6 + 0 + 0) / 3; the last has nothing to tell apart
@@ -104,7 +118,7 @@ EXPECTED = {
 
 def test_metrics_worked_by_hand() -> None:
     metrics = group_metrics(batch())
-    assert set(metrics) == set(METRICS)
+    assert set(metrics) == {*METRICS, "reward/correct", "reward/brief"}
     assert metrics == pytest.approx(EXPECTED)
 
 

@@ -30,10 +30,10 @@ class FakeProcess:
     seconds = 0.0
     asked: list[tuple[str, str, float, float]]
 
-    def __init__(self, oracle, arguments, memory_mib):
+    def __init__(self, function, memory_mib):
         FakeProcess.asked = self.asked = []
 
-    def same(self, first, second, timeout, deadline):
+    def call(self, first, second, *numbers, timeout, deadline):
         self.asked.append((first, second, timeout, deadline))
         time.sleep(self.seconds)
         if isinstance(self.answer, Exception):

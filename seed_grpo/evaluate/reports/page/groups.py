@@ -39,7 +39,7 @@ COLUMNS = (
     "state",
     "reward",  # mean of the valid completions
     "entropy",  # semantic, nats; None with fewer than two completions in the partition
-    "mixed",  # whether some valid completions are right and some wrong
+    "mixed",  # whether the rewards of the valid completions differ
     "scale",
     "classes",
     "staleness",  # versions between the policy of the step and the oldest token; None in an evaluation
@@ -79,7 +79,7 @@ class GroupIndex:
             "state": self._place("state", self._state(trained_table, group)),
             "reward": _mean(group.rewards_G[group.valid_G]),
             "entropy": _number(group.semantic_entropy) if in_partition > 1 else None,
-            "mixed": int(is_informative(group.verdicts_G, group.valid_G)),
+            "mixed": int(is_informative(group.rewards_G, group.valid_G)),
             "scale": None if group.scale is None else _number(group.scale),
             "classes": group.num_classes,
             "staleness": int(group.step - 1 - versions.min()) if trained_table and len(versions) else None,

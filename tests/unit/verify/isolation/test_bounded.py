@@ -45,7 +45,7 @@ EXPECTED = {
     "die": (JudgeFaultError, "exit status 3"),
     "leave": (JudgeFaultError, "SystemExit"),
     "segfault": (JudgeFaultError, "signal 11"),
-    "kill worker": (JudgeFaultError, "ended in a comparison, status -9"),
+    "kill worker": (JudgeFaultError, "ended in a call, status -9"),
 }
 HARMLESS = sorted(set(FAULTS) - set(EXPECTED))
 """what does no harm, so that the comparison goes on"""
@@ -60,7 +60,7 @@ def importable(monkeypatch, tmp_path):
 
 @pytest.fixture
 def process():
-    process = BoundedProcess("support.bounded_oracles:same", (), MEMORY_MIB)
+    process = BoundedProcess("support.bounded_oracles:same", MEMORY_MIB)
     yield process
     process.close()
 
@@ -96,48 +96,48 @@ def test_a_fault_is_an_error_of_its_kind_and_the_process_serves_on(process, faul
     expected, message = EXPECTED[fault]
     for _ in range(2):
         with pytest.raises(expected, match=message):
-            process.same(fault, "a", 0.5 if EXPECTED[fault] is TIMED_OUT else LONG)
-        assert process.same("a", "a", LONG) and not process.same("a", "b", LONG)
-    assert children_of(process._process.pid) == []  # nor is a comparison left, running or a zombie
+            process.call(fault, "a", timeout=0.5 if EXPECTED[fault] is TIMED_OUT else LONG)
+        assert process.call("a", "a", timeout=LONG) and not process.call("a", "b", timeout=LONG)
+    assert children_of(process.pid) == []  # nor is a comparison left, running or a zombie
 
 
 @pytest.mark.parametrize("fault", HARMLESS)
 def test_an_oracle_may_print_write_and_start_threads(process, fault, tmp_path):
-    assert process.same(fault, fault, LONG) and not process.same(fault, "a", LONG)
-    assert process.same("a", "a", LONG)
-    assert children_of(process._process.pid) == []
+    assert process.call(fault, fault, timeout=LONG) and not process.call(fault, "a", timeout=LONG)
+    assert process.call("a", "a", timeout=LONG)
+    assert children_of(process.pid) == []
     assert {path.name for path in tmp_path.iterdir()} == ({"written"} if fault == "write" else set())
 
 
 def test_only_a_worker_that_died_is_replaced(process):
-    assert process.same("a", "a", LONG)
-    first = process._process.pid
+    assert process.call("a", "a", timeout=LONG)
+    first = process.pid
     for fault in ("hang", "allocate", "die", "segfault", "raise"):
         with pytest.raises((BoundReachedError, JudgeFaultError)):
-            process.same(fault, "a", 0.3)
-        assert process._process.pid == first
+            process.call(fault, "a", timeout=0.3)
+        assert process.pid == first
     with pytest.raises(JudgeFaultError):
-        process.same("kill worker", "a", 0.3)
-    assert process._process.pid != first and not is_alive(first)
-    assert process.same("a", "a", LONG)
+        process.call("kill worker", "a", timeout=0.3)
+    assert process.pid != first and not is_alive(first)
+    assert process.call("a", "a", timeout=LONG)
 
 
 def test_a_worker_that_was_killed_between_comparisons_is_replaced(process):
-    assert process.same("a", "a", LONG)
-    os.kill(process._process.pid, signal.SIGKILL)
+    assert process.call("a", "a", timeout=LONG)
+    os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(JudgeFaultError, match="status -9"):
-        process.same("a", "a", LONG)
-    assert process.same("a", "a", LONG)
+        process.call("a", "a", timeout=LONG)
+    assert process.call("a", "a", timeout=LONG)
 
 
 def test_a_worker_that_is_stopped_is_replaced(process, monkeypatch):
     monkeypatch.setattr("seed_grpo.verify.isolation.bounded.GRACE_SECONDS", 0.2)
-    assert process.same("a", "a", LONG)
-    stopped = process._process.pid
+    assert process.call("a", "a", timeout=LONG)
+    stopped = process.pid
     os.kill(stopped, signal.SIGSTOP)
     with pytest.raises(BoundReachedError, match=r"0\.2 s"):
-        process.same("a", "a", 0.2)
-    assert not is_alive(stopped) and process.same("a", "a", LONG)
+        process.call("a", "a", timeout=0.2)
+    assert not is_alive(stopped) and process.call("a", "a", timeout=LONG)
 
 
 def test_a_reply_that_nobody_waited_for_is_not_taken_for_the_next(process):
@@ -146,32 +146,32 @@ def test_a_reply_that_nobody_waited_for_is_not_taken_for_the_next(process):
     def interrupt(number, frame):
         raise KeyboardInterrupt
 
-    assert process.same("a", "a", LONG)
+    assert process.call("a", "a", timeout=LONG)
     before = signal.signal(signal.SIGUSR1, interrupt)
     timer = threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGUSR1))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        process.same("nap", "nap", LONG)
+        process.call("nap", "nap", timeout=LONG)
     signal.signal(signal.SIGUSR1, before)
     timer.join()
-    assert not process.same("a", "b", LONG)  # the reply to the first was True
+    assert not process.call("a", "b", timeout=LONG)  # the reply to the first was True
 
 
 def test_one_comparison_leaves_nothing_for_the_next():
-    process = BoundedProcess("support.bounded_oracles:counts", (), MEMORY_MIB)
-    assert [process.same("a", "b", LONG) for _ in range(3)] == [True] * 3  # in one process only the first would be
+    process = BoundedProcess("support.bounded_oracles:counts", MEMORY_MIB)
+    assert [process.call("a", "b", timeout=LONG) for _ in range(3)] == [True] * 3  # else only the first would be
     process.close()
 
 
 def test_arguments_arrive_behind_the_texts():
-    process = BoundedProcess("support.bounded_oracles:within", (1, 2.5), MEMORY_MIB)
-    assert process.same("2.5", "", LONG) and not process.same("2.6", "", LONG)
+    process = BoundedProcess("support.bounded_oracles:within", MEMORY_MIB)
+    assert process.call("2.5", "", 1, 2.5, timeout=LONG) and not process.call("2.6", "", 1, 2.5, timeout=LONG)
     process.close()
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\x00", "\ud83d", "\u202e\U0001f525", '"}{', "\\", "x" * 200_000])
 def test_every_text_arrives_as_it_is(process, text):
-    assert process.same(text, text, LONG) and not process.same(text, text + "a", LONG)
+    assert process.call(text, text, timeout=LONG) and not process.call(text, text + "a", timeout=LONG)
 
 
 def test_the_memory_of_a_comparison_stays_under_its_bound():
@@ -180,10 +180,10 @@ def test_the_memory_of_a_comparison_stays_under_its_bound():
         "import resource\n"
         "from seed_grpo.verify.isolation.bounded import BoundedProcess\n"
         "from seed_grpo.verify.isolation.bounds import BoundReachedError\n"
-        f"process = BoundedProcess('support.bounded_oracles:same', (), {MEMORY_MIB})\n"
+        f"process = BoundedProcess('support.bounded_oracles:same', {MEMORY_MIB})\n"
         "for fault in ('allocate', 'allocate at once', 'spin'):\n"
         "    try:\n"
-        "        process.same(fault, 'a', 1.0)\n"
+        "        process.call(fault, 'a', timeout=1.0)\n"
         "    except BoundReachedError as error:\n"
         "        pass\n"
         "process.close()\n"
@@ -201,8 +201,8 @@ def test_several_threads_share_the_process(process):
     """Replies must not be mixed up: every thread asks for what only it knows."""
     texts = [f"{thread} {turn}" for turn in range(8) for thread in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda text: process.same(text, text, LONG), texts)) == [True] * len(texts)
-        assert not any(pool.map(lambda text: process.same(text, "other", LONG), texts))
+        assert list(pool.map(lambda text: process.call(text, text, timeout=LONG), texts)) == [True] * len(texts)
+        assert not any(pool.map(lambda text: process.call(text, "other", timeout=LONG), texts))
 
 
 def test_the_limits_hold_in_a_thread_that_is_not_the_main_one_and_set_no_signal_handler(process):
@@ -212,10 +212,10 @@ def test_the_limits_hold_in_a_thread_that_is_not_the_main_one_and_set_no_signal_
     def ask():
         for fault, seconds in (("spin", 0.3), ("allocate", LONG), ("kill worker", LONG)):
             try:
-                process.same(fault, "a", seconds)
+                process.call(fault, "a", timeout=seconds)
             except (BoundReachedError, JudgeFaultError) as error:
                 raised.append(type(error))
-        raised.append(process.same("a", "a", LONG))
+        raised.append(process.call("a", "a", timeout=LONG))
 
     thread = threading.Thread(target=ask)
     thread.start()
@@ -229,14 +229,14 @@ def test_the_limits_hold_in_a_thread_that_is_not_the_main_one_and_set_no_signal_
 
 
 def test_close_leaves_no_process_and_no_pipe(process):
-    assert process.same("a", "a", LONG)
+    assert process.call("a", "a", timeout=LONG)
     open_before = len(os.listdir("/proc/self/fd"))
-    pid = process._process.pid
+    pid = process.pid
     process.close()
     assert not Path(f"/proc/{pid}").exists()  # neither running nor a zombie
     assert len(os.listdir("/proc/self/fd")) == open_before - 2
     process.close()  # a second time does nothing
-    assert process.same("a", "a", LONG)  # and it can be used again
+    assert process.call("a", "a", timeout=LONG)  # and it can be used again
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
@@ -245,7 +245,7 @@ def test_nothing_outlives_an_owner_that_was_killed(end, tmp_path):
     note = tmp_path / "processes"
     script = (
         "from seed_grpo.verify.isolation.bounded import BoundedProcess\n"
-        f"BoundedProcess('support.bounded_oracles:ancestry', (), {MEMORY_MIB}).same({str(note)!r}, '60', 2.0)\n"
+        f"BoundedProcess('support.bounded_oracles:ancestry', {MEMORY_MIB}).call({str(note)!r}, '60', timeout=2.0)\n"
     )
     owner = subprocess.Popen([sys.executable, "-c", script])
     assert wait_until(lambda: note.exists() and len(note.read_text().split()) == 2)
@@ -258,25 +258,24 @@ def test_nothing_outlives_an_owner_that_was_killed(end, tmp_path):
 
 def test_workers_do_not_keep_each_other_alive():
     """A second worker must not have inherited the pipe at whose end, when its owner is gone, the first one ends."""
-    first = BoundedProcess("support.bounded_oracles:same", (), MEMORY_MIB)
-    second = BoundedProcess("support.bounded_oracles:same", (), MEMORY_MIB)
-    assert first.same("a", "a", LONG) and second.same("a", "a", LONG)
-    first._process.stdin.close()
-    assert first._process.wait(LONG) == 0
-    first._process.stdout.close()
-    first._process = None
-    assert second.same("a", "a", LONG)
+    first = BoundedProcess("support.bounded_oracles:same", MEMORY_MIB)
+    second = BoundedProcess("support.bounded_oracles:same", MEMORY_MIB)
+    assert first.call("a", "a", timeout=LONG) and second.call("a", "a", timeout=LONG)
+    of_first = {os.readlink(f"/proc/{first.pid}/fd/{number}") for number in (0, 1)}
+    of_second = {os.readlink(file) for file in Path(f"/proc/{second.pid}/fd").iterdir()}
+    assert len(of_first) == 2 and not of_first & of_second
+    first.close()
     second.close()
 
 
 def test_comparisons_leave_no_memory_and_no_files_in_the_caller(process):
-    assert process.same("a", "a", LONG)
+    assert process.call("a", "a", timeout=LONG)
     gc.collect()
     files, memory = len(os.listdir("/proc/self/fd")), resident_mib()
     for index in range(300):
-        process.same(str(index), "a" * 3000, LONG)
+        process.call(str(index), "a" * 3000, timeout=LONG)
     assert len(os.listdir("/proc/self/fd")) == files
-    assert len(os.listdir(f"/proc/{process._process.pid}/fd")) < 10  # nor in the worker
+    assert len(os.listdir(f"/proc/{process.pid}/fd")) < 10  # nor in the worker
     gc.collect()
     assert resident_mib() - memory < 10
 
@@ -292,20 +291,21 @@ def slow_start(monkeypatch, tmp_path):
 
 
 def test_a_start_is_waited_for_to_the_deadline_and_goes_on(monkeypatch, tmp_path):
-    process = BoundedProcess(slow_start(monkeypatch, tmp_path), (), MEMORY_MIB)
-    starting = process._process.pid
+    process = BoundedProcess(slow_start(monkeypatch, tmp_path), MEMORY_MIB)
+    starting = process.pid
     with pytest.raises(BoundReachedError, match="had started"):
-        process.same("a", "a", 5.0, time.monotonic() + 0.3)
-    assert process.same("a", "a", 1.0, time.monotonic() + 60)  # the start is no part of the comparison's own time
-    assert process._process.pid == starting
+        process.call("a", "a", timeout=5.0, deadline=time.monotonic() + 0.3)
+    # the start is no part of the call's own time
+    assert process.call("a", "a", timeout=1.0, deadline=time.monotonic() + 60)
+    assert process.pid == starting
     process.close()
 
 
 def test_a_process_that_cannot_start_is_an_error():
-    process = BoundedProcess("no_such_module:same", (), MEMORY_MIB)
+    process = BoundedProcess("no_such_module:same", MEMORY_MIB)
     for _ in range(2):
         with pytest.raises(VerifierError, match="did not start within 120 s, status 1") as raised:
-            process.same("a", "b", 1.0)
+            process.call("a", "b", timeout=1.0)
         assert not isinstance(raised.value, JudgeFaultError)
     process.close()
 

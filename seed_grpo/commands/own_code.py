@@ -1,0 +1,113 @@
+"""A trial of the user's own functions, and of reward servers, before anything starts.
+
+Consumes the configuration and a problem of the run; calls everything that an import path or an address names, once, on
+a group of two made-up completions; produces a sentence, or the first fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from seed_grpo.algo.advantage import advantages_G
+from seed_grpo.algo.scale import scale
+from seed_grpo.config import Config
+from seed_grpo.config.sections import VerifierConfig
+from seed_grpo.errors import ConfigError, SeedGrpoError
+from seed_grpo.extensions import is_import_path
+from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, JudgedGroup, Problem, Sampling
+from seed_grpo.verify.worker import VerifierWorker
+
+TRIED = 5
+"""values of x, between 0 and alpha, at which a scale is tried"""
+
+
+def check_own_code(config: Config, problem: Problem) -> str:
+    """Calls each of the user's own functions and servers once.
+
+    Args:
+        problem: for the trial group, with its record.
+
+    Raises:
+        ConfigError: one cannot be imported, fails, or returns what it must not.
+    """
+    names = list(own_names(config))
+    algo = config.algo
+    if is_import_path(algo.scale.kind):
+        for entropy in np.linspace(0.0, 1.0, TRIED):
+            _try(f"algo.scale.kind={algo.scale.kind}", scale, float(entropy), 1.0, algo.scale)
+    if is_import_path(algo.advantage):
+        rewards_G = np.array([1.0, 0.0, 0.25, 0.0], dtype=np.float32)
+        _try(f"algo.advantage={algo.advantage}", advantages_G, rewards_G, rewards_G >= 0, algo.advantage)
+    verifier = config.verifier
+    if is_import_path(algo.semantic_entropy.functional) or list(_names_of(verifier)):
+        _try("the trial of own functions", _check_verifier, config, verifier, problem)
+    return f"{len(names)} tried: {', '.join(names)}" if names else "none"
+
+
+def own_names(config: Config) -> Iterator[str]:
+    """Import paths and addresses of the configuration, each with its setting."""
+    settings = {
+        "data.template": config.data.template,
+        "algo.scale.kind": config.algo.scale.kind,
+        "algo.advantage": config.algo.advantage,
+        "algo.semantic_entropy.functional": config.algo.semantic_entropy.functional,
+    }
+    yield from (f"{setting}={name}" for setting, name in settings.items() if is_import_path(name))
+    yield from _names_of(config.verifier)
+
+
+def _names_of(verifier: VerifierConfig) -> Iterator[str]:
+    settings = {"verifier.relation": verifier.relation, "verifier.extraction": verifier.extraction}
+    yield from (f"{setting}={name}" for setting, name in settings.items() if is_import_path(name))
+    for reward in verifier.rewards:
+        if reward.is_server or is_import_path(reward.use):
+            yield f"the reward {reward.label}={reward.use}"
+
+
+def _check_verifier(config: Config, verifier: VerifierConfig, problem: Problem) -> None:
+    worker = VerifierWorker(verifier, config.algo.semantic_entropy)
+    try:
+        _, judged = worker.judge(_trial_group(config, problem))
+        alike = worker.judge_answer(problem.answers[0], problem.answers)
+    finally:
+        worker.close()
+    assert isinstance(judged, JudgedGroup)
+    if judged.fault:
+        raise ConfigError(f"{judged.fault}\nMend it, or take it out of verifier.rewards")
+    failed = [judgement.rule for judgement in (*judged.judgements_G, alike) if not judgement.verdict.is_valid]
+    if failed:
+        raise ConfigError(
+            f"judging the answer {problem.answers[0]!r:.80} of problem {problem.id} failed ({failed[0]}); mend "
+            f"verifier.relation={verifier.relation} or verifier.extraction={verifier.extraction}"
+        )
+    if alike.verdict != "correct":
+        raise ConfigError(
+            f"verifier.relation={verifier.relation} says that the answer {problem.answers[0]!r:.80} of problem "
+            f"{problem.id} does not mean the same as itself; mend it"
+        )
+
+
+def _trial_group(config: Config, problem: Problem) -> Group:
+    sampling = Sampling(2, 1.0, 1.0, config.rollout.max_completion_tokens, seed=0)
+    answer = problem.answers[0]
+    texts = (f"<think> </think> <answer>{answer}</answer> \\boxed{{{answer}}}\n```\n{answer}\n```", "no idea")
+    return Group(GroupTask(0, problem, (1,), sampling), tuple(map(_completion, texts)), "trial", 0.0)
+
+
+def _completion(text: str) -> Completion:
+    ids = np.arange(len(text.split()), dtype=np.int32)
+    return Completion(text, ids, np.full(len(ids), -0.5, np.float32), np.zeros(len(ids), np.int32), FinishReason.STOP)
+
+
+def _try(what: str, function: Callable[..., Any], *arguments: Any) -> None:
+    try:
+        function(*arguments)
+    except ConfigError:
+        raise
+    except SeedGrpoError as error:
+        raise ConfigError(f"{what}: {error}") from error
+    except Exception as error:  # whatever the user's code raises
+        raise ConfigError(f"{what} failed in its trial with {type(error).__name__}: {error}; mend it") from error
