@@ -16,9 +16,8 @@ from seed_grpo.commands.console import Console
 from seed_grpo.commands.doctor import load_policy_tokenizer
 from seed_grpo.commands.sampled_model import served
 from seed_grpo.config import Config
-from seed_grpo.data.prompts import load_prompts
+from seed_grpo.data.prompts import encode_prompts, load_prompts
 from seed_grpo.data.source import Prompt
-from seed_grpo.data.templates import encode_prompts
 from seed_grpo.errors import DataError, RolloutError
 from seed_grpo.evaluate.metrics.early_stopping import Rule
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
@@ -92,7 +91,7 @@ def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple
     notes: list[str] = []
     if texts:
         given = [Problem(f"problem-{number}", text, NO_REFERENCE) for number, text in enumerate(texts, 1)]
-        prompts, too_long, told = encode_prompts(given, config.data, tokenizer)
+        prompts, too_long, told, _ = encode_prompts(given, config.data, tokenizer)
         notes += told
         if too_long:
             raise DataError(

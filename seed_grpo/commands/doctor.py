@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from seed_grpo import __version__
 from seed_grpo.commands.own_code import check_own_code, own_names
 from seed_grpo.config import Config
-from seed_grpo.config.checks import check_sampling
-from seed_grpo.config.sections import DataConfig, MixtureConfig
+from seed_grpo.config.checks import PLACES, check_sampling
+from seed_grpo.config.sections import DataConfig, MixtureConfig, VerifierConfig
 from seed_grpo.data.mixture import LoadedSet, all_prompts, load_sets
 from seed_grpo.data.prompts import PromptSet, shown
 from seed_grpo.data.source import Prompt
@@ -218,14 +218,19 @@ def check_sets(sets: Sequence[LoadedSet], needed: int, what: str) -> list[str]:
     return facts
 
 
-def data_notes(relation: str, data: DataConfig, prompts: PromptSet) -> list[str]:
+def data_notes(verifier: VerifierConfig, data: DataConfig, prompts: PromptSet) -> list[str]:
     """Sentences on what is odd about the problems of a set, and on what was done to their prompts.
 
     Args:
-        relation: of the set's answers.
+        verifier: settings for the set's answers.
     """
     problems = [problem for problem, _ in prompts.prompts]
-    sentences = [*survey(problems, relation), *prompts.remarks]
+    sentences = [*survey(problems, verifier.relation), *prompts.remarks]
+    if silent := prompts.not_asking.get(verifier.extraction, 0):
+        sentences.append(
+            f"{silent} of {len(problems)} prompts do not ask for the answer {PLACES[verifier.extraction]}, where "
+            f"verifier.extraction={verifier.extraction} looks for it; ask for it in data.instruction, or look elsewhere"
+        )
     return [f"{data.source_name}: {sentence}" for sentence in sentences]
 
 
@@ -235,7 +240,7 @@ def sets_notes(config: Config, sets: Sequence[LoadedSet]) -> list[str]:
 
 
 def _notes_of(config: Config, each: LoadedSet) -> list[str]:
-    return data_notes(config.verifier_of(each.config).relation, each.config, each.loaded)
+    return data_notes(config.verifier_of(each.config), each.config, each.loaded)
 
 
 def check_batch(config: Config) -> str:

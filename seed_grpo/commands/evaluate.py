@@ -67,7 +67,7 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
     seen, trouble = _seen(trained_on)
     with claimed(config.run.directory), Console(total_steps=1) as console:
         for question in questions:
-            for note in data_notes(config.verifier.relation, _data(config, question.name), question.prompts):
+            for note in data_notes(config.verifier, _data(config, question.name), question.prompts):
                 console.log(f"note: {note}")
         missing = [(question, list(_missing(config, question, _recorded(question)))) for question in questions]
         if any(tasks for _, tasks in missing):

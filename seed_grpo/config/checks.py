@@ -12,13 +12,28 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from seed_grpo.config.sections import Sections
+from seed_grpo.config.sections import DataConfig, MixtureConfig, Sections, SourceConfig
 from seed_grpo.errors import ConfigError
 
-FOLLOWED = ("template", "max_prompt_tokens", "directory")
+FOLLOWED = ("max_prompt_tokens", "directory")
 """settings of `data` that are those of `evaluation.data` too, where it has none of its own"""
+OF_TEMPLATE = ("template", "system_prompt", "instruction", "chat_template_kwargs", "examples")
+"""others, unless `evaluation.data` has another template"""
 ASKS_FOR = {"qwen_math": "boxed", "chat": "boxed", "r1": "answer_tag"}
 """the extraction that looks where a template asks for the answer, by template; `none` asks for nothing"""
+HAS_PLACE = {
+    "qwen_math": ("instruction", "examples"),
+    "r1": (),
+    "none": ("instruction", "examples"),
+    "chat": ("system_prompt", "instruction", "chat_template_kwargs", "examples"),
+}
+"""settings that a template renders, by template; a Jinja file is given all but `chat_template_kwargs`"""
+NOT_FOR_TEMPLATES = frozenset((
+    "conversation", "conversations", "messages", "chat_template", "add_generation_prompt", "continue_final_message",
+    "tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask",
+    "tokenizer_kwargs", "strftime_now",
+))  # fmt: skip
+"""arguments of Transformers' `apply_chat_template` that are set here, or are no variables of a template"""
 PLACES = {"boxed": "in \\boxed{}", "answer_tag": "between <answer> and </answer>"}
 """place of the answer for messages, by extraction"""
 
@@ -29,7 +44,10 @@ def with_followed(tree: Any) -> Any:
     held_out = _given(evaluation.get("data"))
     if not held_out:
         return tree
-    followed = {name: training[name] for name in FOLLOWED if name in training}
+    default = DataConfig.model_fields["template"].default
+    template = training.get("template", default)
+    names = (*FOLLOWED, *OF_TEMPLATE) if held_out.get("template", template) == template else FOLLOWED
+    followed = {name: training[name] for name in names if name in training}
     return {**_given(tree), "evaluation": {**evaluation, "data": {**followed, **held_out}}}
 
 
@@ -156,24 +174,65 @@ def _relation_faults(config: Sections) -> list[str]:
 
 
 def _template_faults(config: Sections) -> list[str]:
-    """Checks that the extraction looks where the template asks for the answer. An extraction that searches the whole
-    text fits every template."""
-    extraction, faults = config.verifier.extraction, []
-    sections = {config.data.template: "data"}  # each template once
+    """Checks that a template has a place for its settings, and that the answer is looked for where it is asked for.
+    Extraction that searches the whole text goes with all templates."""
+    faults: dict[str, None] = {}
+    seen = []
+    for section, data in _sets(config).items():
+        judged = [*(getattr(data, name) for name in OF_TEMPLATE), config.verifier_of(data).extraction]
+        if judged not in seen:  # each fault once
+            seen.append(judged)
+            faults |= dict.fromkeys([*_place_faults(section, data), *_extraction_faults(section, data, config)])
+    return list(faults)
+
+
+def _sets(config: Sections) -> dict[str, SourceConfig]:
+    """All data sets, by the section that names each."""
+    sections = {"data": config.data}
     if config.evaluation is not None:
-        sections.setdefault(config.evaluation.data.template, "evaluation.data")
-    for template, section in sections.items():
-        asked = ASKS_FOR.get(template, extraction)
-        if extraction in PLACES and extraction != asked:
-            faults.append(
-                f"{section}.template={template} asks for the answer {PLACES[asked]}, and verifier.extraction="
-                f"{extraction} looks for it {PLACES[extraction]}; set verifier.extraction={asked}, or another template"
-            )
-        if template == "r1" and not config.rollout.stop:
-            faults.append(
-                f"{section}.template=r1 with rollout.stop=[] lets completions continue after their answer, with "
-                'further questions; set rollout.stop=["</answer>"]'
-            )
+        sections["evaluation.data"] = config.evaluation.data
+    return {_section_of(name, data, each): each for name, data in sections.items() for each in data.sets}
+
+
+def _section_of(name: str, data: MixtureConfig, each: SourceConfig) -> str:
+    return f"{name}.sources.{each.label}" if data.sources else name
+
+
+def _place_faults(section: str, data: DataConfig) -> list[str]:
+    faults = []
+    for name in OF_TEMPLATE[1:]:
+        given = getattr(data, name)
+        if given is None or given == {} or name in HAS_PLACE.get(data.template, HAS_PLACE["chat"]):
+            continue
+        faults.append(
+            f"{section}.template={data.template} has no place for {section}.{name}; leave it out, or set "
+            f"{section}.template to chat or a Jinja file"
+        )
+    if data.chat_template_kwargs and data.template not in HAS_PLACE:
+        faults.append(
+            f"{section}.chat_template_kwargs is for {section}.template=chat; set variables of {data.template} at its "
+            "head, such as {% set enable_thinking = false %}"
+        )
+    if taken := sorted(NOT_FOR_TEMPLATES & set(data.chat_template_kwargs)):
+        faults.append(f"{section}.chat_template_kwargs may not set {', '.join(taken)}, which the program sets itself")
+    return faults
+
+
+def _extraction_faults(section: str, data: SourceConfig, config: Sections) -> list[str]:
+    extraction, faults = config.verifier_of(data).extraction, []
+    asked = ASKS_FOR.get(data.template, extraction) if data.instruction is None else extraction
+    if extraction in PLACES and extraction != asked:
+        instead = ", or say with data.instruction what is asked for" if data.template != "r1" else ""
+        faults.append(
+            f"{section}.template={data.template} asks for the answer {PLACES[asked]}, and verifier.extraction="
+            f"{extraction} looks for it {PLACES[extraction]}; set verifier.extraction={asked}, or another "
+            f"template{instead}"
+        )
+    if data.template == "r1" and not config.rollout.stop:
+        faults.append(
+            f"{section}.template=r1 with rollout.stop=[] lets completions go on behind their answer, with other "
+            'questions; set rollout.stop=["</answer>"]'
+        )
     return faults
 
 

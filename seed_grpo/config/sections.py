@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
@@ -22,6 +22,10 @@ Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0)]
+
+TEMPLATE_NAMES = ("qwen_math", "r1", "none", "chat")
+JINJA_SUFFIXES = (".jinja", ".jinja2", ".j2")
+"""of files that `data.template` may name"""
 
 
 class OneOf:
@@ -154,6 +158,17 @@ class ColumnsConfig(Section):
     `verifier.relation=exact`"""
 
 
+class ExamplesConfig(Section):
+    """Solved problems that stand before every problem in its prompt."""
+
+    source: str
+    """file of records, as `data.source`"""
+    columns: ColumnsConfig = ColumnsConfig()
+    """column names; the answer column's text is shown as it is written, be it an answer or a worked solution"""
+    limit: Positive | None = None
+    """problems taken from the beginning of the file; None: all"""
+
+
 class DataConfig(Section):
     """The prompts."""
 
@@ -168,9 +183,19 @@ class DataConfig(Section):
     """folder in which named sets are looked up before the hub; None: the environment variable SEED_GRPO_DATA"""
     columns: ColumnsConfig | None = None
     """column names; None takes those of the named set, or of the format"""
-    template: Literal["qwen_math", "r1", "none", "chat"] = "qwen_math"
+    template: str = "qwen_math"
     """text around a problem: `r1` asks for the answer in a tag, `qwen_math` and `chat` in a box; `verifier.extraction`
-    has to fit"""
+    has to fit. `none` is the problem alone, `chat` the tokenizer's chat template. Or the path of a Jinja file (.jinja,
+    .jinja2, .j2), or `module:name` of a function of the user's own"""
+    system_prompt: str | None = None
+    """system turn of `chat` and of a Jinja file, in place of one that a record has"""
+    instruction: str | None = None
+    """request behind the problem, with `qwen_math` in its system turn; "": none. None: that of the template, and none
+    with a Jinja file or a conversation of the record's own"""
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """variables of `chat`, such as {enable_thinking: false}"""
+    examples: ExamplesConfig | None = None
+    """few-shot examples"""
     max_prompt_tokens: Positive = 1024
     """longest prompt; longer ones are left out and counted"""
     on_bad_record: Literal["fail", "skip"] = "fail"
@@ -178,6 +203,16 @@ class DataConfig(Section):
     """problems taken from the beginning of the set; malformed records do not count; None: all"""
     shuffle: bool = True
     """order of the problems: a new one each epoch, by `run.seed`"""
+
+    @field_validator("template")
+    @classmethod
+    def _template_is_known(cls, template: str) -> str:
+        if template in TEMPLATE_NAMES or template.endswith(JINJA_SUFFIXES) or is_import_path(template):
+            return template
+        raise ValueError(
+            f"template={template} is none of {', '.join(TEMPLATE_NAMES)}, nor the path of a Jinja file "
+            f"({', '.join(JINJA_SUFFIXES)}), nor an import path module:name; set one of these"
+        )
 
     @property
     def source_name(self) -> str:
@@ -488,7 +523,8 @@ class EvaluationConfig(Section):
     """Held-out accuracy before and after training."""
 
     data: MixtureConfig
-    """the held-out problems; `template`, `max_prompt_tokens` and `directory` default to those of the run's `data`"""
+    """the held-out problems; `template` with its settings, `max_prompt_tokens` and `directory` default to those of the
+    run's `data`"""
     num_problems: Positive = 500
     """held-out problems that greedy accuracy is measured on"""
     entropy_problems: NonNegative = 100

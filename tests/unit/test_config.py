@@ -125,6 +125,65 @@ def test_sections_that_are_built_already_follow_too() -> None:
     assert (config.evaluation.data.template, config.evaluation.num_problems) == ("chat", 7)
 
 
+def test_settings_of_a_template_follow_it(minimal: Path) -> None:
+    made = ["data.template=chat", "data.system_prompt=S", "data.instruction=I", "data.chat_template_kwargs={a: 1}"]
+    made.append("data.examples={source: shots.jsonl, limit: 2}")
+    held_out = load_config(minimal, [*made, EVALUATION]).evaluation
+    assert held_out is not None and held_out.data.examples is not None
+    assert (held_out.data.template, held_out.data.system_prompt, held_out.data.instruction) == ("chat", "S", "I")
+    assert (held_out.data.chat_template_kwargs, held_out.data.examples.limit) == ({"a": 1}, 2)
+    own = load_config(minimal, [*made, EVALUATION, "evaluation.data.instruction=J"]).evaluation
+    assert own is not None and (own.data.instruction, own.data.system_prompt) == ("J", "S")
+    # another template has no place for them, perhaps
+    other = load_config(minimal, [*made, EVALUATION, "evaluation.data.template=none"]).evaluation
+    assert other is not None and (other.data.system_prompt, other.data.examples) == (None, None)
+
+
+NO_PLACE = {
+    "qwen_math": ["system_prompt=S", "chat_template_kwargs={a: 1}"],
+    "r1": ["system_prompt=S", "instruction=I", "chat_template_kwargs={a: 1}", "examples={source: s.jsonl}"],
+    "none": ["system_prompt=S", "chat_template_kwargs={a: 1}"],
+    "my.jinja": ["chat_template_kwargs={a: 1}"],
+    "chat": [],
+}
+SETTINGS = ["system_prompt=S", "instruction=I", "chat_template_kwargs={a: 1}", "examples={source: s.jsonl}"]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("template", NO_PLACE)
+def test_a_template_has_a_place_for_its_settings(minimal: Path, template: str, setting: str) -> None:
+    overrides = [EVALUATION, f"data.template={template}", f"data.{setting}", "verifier.extraction=auto"]
+    overrides.append("rollout.stop=['</answer>']")
+    if setting not in NO_PLACE[template]:
+        assert load_config(minimal, overrides).data.template == template
+        return
+    name = setting.partition("=")[0]
+    told = rf"data.{name} is for data.template=chat" if template == "my.jinja" else rf"no place for data.{name}; "
+    with pytest.raises(ConfigError, match=told) as caught:
+        load_config(minimal, overrides)
+    assert str(caught.value).count(f"data.{name}") == 1  # not once more for the evaluation, which follows
+
+
+def test_a_template_that_is_none_is_named(minimal: Path) -> None:
+    with pytest.raises(ConfigError, match=r"template=chatml is none of qwen_math, r1, none, chat, nor the path of a"):
+        load_config(minimal, ["data.template=chatml"])
+    assert load_config(minimal, ["data.template=a/b.j2"]).data.template == "a/b.j2"
+
+
+def test_what_the_program_passes_to_a_chat_template_is_its_own(minimal: Path) -> None:
+    kwargs = "data.chat_template_kwargs={tokenize: true, messages: [], tools: []}"
+    with pytest.raises(ConfigError, match=r"data.chat_template_kwargs may not set messages, tokenize, which the progr"):
+        load_config(minimal, ["data.template=chat", kwargs])
+
+
+@pytest.mark.parametrize("own", [["data.instruction=In a tag."], ["data.instruction=''"], ["data.template=my.jinja"]])
+def test_of_a_request_of_the_users_own_nothing_is_known(minimal: Path, own: list[str]) -> None:
+    tag = ["data.template=chat", "verifier.extraction=answer_tag"]
+    with pytest.raises(ConfigError, match=r"set verifier.extraction=boxed, or another template, or say with data.ins"):
+        load_config(minimal, tag)
+    assert load_config(minimal, [*tag, *own]).verifier.extraction == "answer_tag"
+
+
 BOXED, TAGGED = ("qwen_math", "chat", "none"), ("r1", "none")
 ANYWHERE = ("phrase", "last_number", "auto", "code_block")
 """extractions that search a completion for more than the mark that one template asks for"""
