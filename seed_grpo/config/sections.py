@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, JsonValue, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
@@ -21,6 +21,8 @@ Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0)]
+MOST_PAUSE_SECONDS = 8.0
+"""pause at most before a request to a reward server is made again"""
 
 
 class OneOf:
@@ -185,8 +187,8 @@ class RewardConfig(Section):
     own; or the http(s) address of a reward server"""
     name: str | None = None
     """name in metrics and tables; None takes that of the function, or the last part of the address"""
-    weight: float = 1.0
-    settings: dict[str, Any] = Field(default_factory=dict)
+    weight: Annotated[float, Field(ge=-1e9, le=1e9)] = 1.0
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
     """keyword arguments of the function; a server gets them with each group"""
     timeout: Seconds = 30.0
     """seconds that a function of the user's own, or one request to a server, may take for a group"""
@@ -207,6 +209,13 @@ class RewardConfig(Section):
         """Tells the address of a server from the name of a function."""
         return self.use.startswith(("http://", "https://"))
 
+    @property
+    def seconds(self) -> float:
+        """Seconds that it may take for a group, at most."""
+        if self.is_server:
+            return self.timeout + self.retries * (self.timeout + MOST_PAUSE_SECONDS)
+        return 0.0 if self.use in REWARD_NAMES.names else self.timeout
+
     @model_validator(mode="after")
     def _is_known(self) -> RewardConfig:
         if not self.is_server:
@@ -225,9 +234,7 @@ class VerifierConfig(Section):
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
     relation: Annotated[str, OneOf("math", "exact", "code", "text")] = "math"
     """when two answers mean the same. `code` runs what the model wrote, in a sandbox; `text` asks a language model"""
-    extraction: Annotated[
-        str, OneOf("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")
-    ] = "boxed"
+    extraction: Annotated[str, OneOf("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")] = "boxed"
     """where the final answer stands in a completion"""
     no_answer: Literal["one_class", "one_each", "none"] = "one_class"
     """completions without an answer form one meaning class, one each, or are left out of the partition"""
@@ -255,8 +262,7 @@ class VerifierConfig(Section):
     @property
     def group_seconds(self) -> float:
         """Seconds that judging and rewarding one group may take, at most."""
-        asked = [reward for reward in self.rewards if reward.use not in REWARD_NAMES.names]
-        return self.group_timeout + sum(reward.timeout * (1 + reward.is_server * reward.retries) for reward in asked)
+        return self.group_timeout + sum(reward.seconds for reward in self.rewards)
 
     @model_validator(mode="after")
     def _rewards_have_names_of_their_own(self) -> VerifierConfig:

@@ -23,6 +23,7 @@ neither computes metrics nor writes checkpoints.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -73,6 +74,10 @@ MAY_CHANGE = (
     "verifier.cpus_per_worker",
     "verifier.judge_timeout",
     "verifier.group_timeout",
+    "verifier.rewards.timeout",
+    "verifier.rewards.memory_mib",
+    "verifier.rewards.retries",
+    "verifier.rewards.concurrency",
     "trainer.cpus_per_worker",
     "trainer.start_timeout",
     "trainer.step_timeout",
@@ -220,7 +225,8 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
         return
     old, new = _flat(yaml.safe_load(file.read_text(encoding="utf-8"))), _flat(config.model_dump(mode="json"))
     fixed = set(old) | set(new)
-    fixed -= set(may_change) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
+    may_change = set(may_change) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
+    fixed -= {key for key in fixed if re.sub(r"\.\d+", "", key) in may_change}
     absent = "absent"
     differing = [
         f"{key} was {old.get(key, absent)!r} and is {new.get(key, absent)!r}"
@@ -257,6 +263,9 @@ def keep_code(folder: Path) -> None:
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key; sections in a list by their place, as in verifier.rewards.0.use."""
+    if isinstance(tree, list) and tree and all(isinstance(each, dict) for each in tree):
+        tree = dict(enumerate(tree))
     if not isinstance(tree, dict):
         return {prefix.removesuffix("."): tree}
     return {key: value for name, child in tree.items() for key, value in _flat(child, f"{prefix}{name}.").items()}

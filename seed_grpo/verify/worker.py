@@ -86,9 +86,9 @@ class VerifierWorker:
         judged = [next(rewarded) if each.group.task.rewarded else each for each in judged]
         return [each.summary for each in judged], *judged
 
-    def judge_answer(self, answer: str, references: Sequence[str]) -> Judgement:
-        """The judgement on one extracted answer."""
-        return self._judge.judge_answers([answer], references)[0].judgement
+    def judge_answers(self, answers: Sequence[str], references: Sequence[str]) -> list[Judgement]:
+        """The judgements on extracted answers."""
+        return [judged.judgement for judged in self._judge.judge_answers(answers, references)]
 
     def close(self) -> None:
         """Ends the processes."""

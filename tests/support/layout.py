@@ -19,7 +19,7 @@ FLOORS = (
     ("pretrained",),
     ("algo", "semantics"),
     ("config",),
-    ("messages", "errors", "seeds", "rendezvous"),
+    ("messages", "errors", "extensions", "seeds", "rendezvous"),
 )
 """from the top; a module may import from its own floor and from those below"""
 

@@ -38,6 +38,8 @@ class Relation:
     """`module:function` of two texts, for what `compare` cannot tell; None: it always can"""
     takes_rules: bool = True
     """whether the oracle gets the rules' numbers behind the two texts"""
+    is_symmetric: bool = True
+    """whether the order of the two texts is nothing to the oracle; else it is asked in both orders until it says yes"""
     close: Callable[[], None] = lambda: None
     """ends the processes of `parse`"""
 
@@ -75,7 +77,7 @@ def own_relation(config: VerifierConfig) -> Relation:
     """The relation of a user's own function, which runs in the bounded process.
 
     Of one text it returns a text that is equal for answers that mean the same; of two texts, whether they mean the
-    same.
+    same, which they do where it says so in either order.
 
     Raises:
         ConfigError: it cannot be imported, or takes other than one or two texts.
@@ -83,7 +85,7 @@ def own_relation(config: VerifierConfig) -> Relation:
     path = config.relation
     count = num_positional(load(path))
     if count == 2:
-        return Relation(parse_exact, cannot_tell, path, takes_rules=False)
+        return Relation(parse_exact, cannot_tell, path, takes_rules=False, is_symmetric=False)
     if count != 1:
         raise ConfigError(
             f"verifier.relation={path} takes {count} positional arguments; write a function of one answer that returns "
