@@ -262,6 +262,11 @@ def keep_code(folder: Path) -> None:
         )
 
 
+def kept_code(run: Path) -> list[Path]:
+    """The user's own code that a run directory keeps, as entries of `run.code`; none where the run has none."""
+    return sorted(path.resolve() for path in (run / CODE).glob("*") if path.name != "__pycache__")
+
+
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Values by dotted key; sections in a list by their place, as in verifier.rewards.0.use."""
     if isinstance(tree, list) and tree and all(isinstance(each, dict) for each in tree):

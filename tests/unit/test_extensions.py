@@ -68,7 +68,7 @@ FAILING = {
     "no name": ("own_bad:g", "def f(): ...\n", "own_bad has no 'g'; name a function of it"),
     "syntax": ("own_bad:f", "x = 1\ndef f(:\n", r"SyntaxError: invalid syntax \(own_bad.py, line 2\)"),
     "raises": ("own_bad:f", "\n\n1 / 0\n", r"ZeroDivisionError: division by zero \(own_bad.py, line 3\)"),
-    "raises in a library": ("own_bad:f", "import json\n\njson.loads('{')\n", r"JSONDecodeError: .* \(own_bad.py, line 3\)"),
+    "in a library": ("own_bad:f", "import json\n\njson.loads('{')\n", r"JSONDecodeError: .*\(own_bad.py, line 3"),
     "exits": ("own_bad:f", "import sys\nsys.exit('no GPU')\n", r"SystemExit: no GPU \(own_bad.py, line 2\)"),
     "bytes": ("own_bad:f", "x = '\udce4'\n", r"SyntaxError: .*utf-8.* \(own_bad.py, line"),
 }  # fmt: skip
@@ -172,7 +172,7 @@ def test_a_module_that_is_importable_already_is_not_hidden_by_itself(
 
 def test_two_modules_of_one_name_are_refused(tmp_path: Path) -> None:
     first, second = write(tmp_path / "a/own_x.py", ""), write(tmp_path / "b/own_x.py", "")
-    with pytest.raises(ConfigError, match="run.code has 2 modules 'own_x'; rename all but one"):
+    with pytest.raises(ConfigError, match=r"run.code has 2 modules 'own_x'; rename all but one"):
         install([first, second])
 
 

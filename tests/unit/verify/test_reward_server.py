@@ -191,7 +191,7 @@ def test_nobody_at_the_address_is_a_fault() -> None:
 def test_a_server_that_never_answers_is_a_fault_in_time(serve: Callable[..., Server]) -> None:
     server = serve(naps(5.0))
     began = time.monotonic()
-    with pytest.raises(RewardFaultError, match="no answer from .*timed out"):
+    with pytest.raises(RewardFaultError, match=r"no answer from .*timed out"):
         client(server, timeout=0.3, retries=1)(GROUP)
     assert 0.6 <= time.monotonic() - began < 2.0
     assert len(server.requests) == 2
