@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,6 +118,7 @@ def install(code: Sequence[Path]) -> list[Path]:
         if name in sys.builtin_module_names or _hides(path, name):
             raise ConfigError(f"run.code: {path} would hide the module {name!r} that is installed here; rename it")
     _check_size(code)
+    _forget(names)
     _installed = tempfile.TemporaryDirectory(prefix="seed_grpo_code_")
     try:
         copies = [_copy(path, Path(_installed.name)) for path in code]
@@ -193,13 +194,17 @@ def _copy(path: Path, folder: Path) -> Path:
     return target
 
 
+def _forget(names: Collection[str]) -> None:
+    """Has the next import of these modules read them anew."""
+    for module in [module for module in sys.modules if module.partition(".")[0] in names]:
+        del sys.modules[module]
+
+
 def _uninstall() -> None:
     global _installed
     if _installed is None:
         return
-    names = {path.name.removesuffix(".py") for path in installed()}
-    for module in [module for module in sys.modules if module.partition(".")[0] in names]:
-        del sys.modules[module]
+    _forget([path.name.removesuffix(".py") for path in installed()])
     sys.path[:] = [part for part in sys.path if part != _installed.name]
     kept = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part != _installed.name]
     os.environ["PYTHONPATH"] = os.pathsep.join(kept)

@@ -105,7 +105,8 @@ class RunDirectory:
         with clear_disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         check_same_run(self.path, config)
-        keep_code(self.path / CODE)
+        records = (self.path / name for name in ("metrics.jsonl", "evaluations.jsonl"))
+        keep_code(self.path / CODE, any(file.is_file() and file.stat().st_size for file in records))
         wandb_project = config.run.wandb_project
         self._wandb = None if wandb_project is None else _start_wandb(wandb_project, self.path, config)
         write_atomically(self.path / "config.yaml", dump_config(config).encode())
@@ -240,15 +241,17 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
         )
 
 
-def keep_code(folder: Path) -> None:
-    """Writes the user's own code into a run directory, or checks that it is the code that the run began with.
+def keep_code(folder: Path, is_begun: bool) -> None:
+    """Writes the user's own code, as it is installed, into a run directory or that of an experiment.
+
+    Args:
+        is_begun: whether something is on record there; then the code is to be the same as it was.
 
     Raises:
         ConfigError: names the files that differ.
     """
     before, present = digests(sorted(folder.glob("*"))), digests(installed())
-    records = (folder.parent / name for name in ("metrics.jsonl", "evaluations.jsonl"))
-    if not any(file.is_file() and file.stat().st_size for file in records):
+    if not is_begun:
         with clear_disk_errors(folder):
             shutil.rmtree(folder, ignore_errors=True)
             if present:
@@ -258,7 +261,7 @@ def keep_code(folder: Path) -> None:
     if changed:
         raise ConfigError(
             f"run.code is not the code that {folder.parent} began with: {', '.join(changed)} differ from those in "
-            f"{folder}; put them back to go on with that run, or choose another run.directory"
+            f"{folder}; put them back to go on there, or choose another directory"
         )
 
 
