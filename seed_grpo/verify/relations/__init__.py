@@ -76,7 +76,7 @@ def cannot_tell(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
 def own_relation(config: VerifierConfig) -> Relation:
     """The relation of a user's own function, which runs in the bounded process.
 
-    Of one text it returns a text that is equal for answers that mean the same; of two texts, whether they mean the
+    Of one text, without white space around it, it returns a text that is equal for answers that mean the same; of two texts, whether they mean the
     same, which they do where it says so in either order.
 
     Raises:
@@ -95,7 +95,7 @@ def own_relation(config: VerifierConfig) -> Relation:
 
     def parse(text: str) -> Parsed:
         check_length(text)
-        form = process.call(text, timeout=config.judge_timeout)
+        form = process.call(text.strip(), timeout=config.judge_timeout)
         if not isinstance(form, str):
             raise JudgeFaultError(f"verifier.relation={path} returned {type(form).__name__}, not a text, as a form")
         return Parsed("form", form, form)
