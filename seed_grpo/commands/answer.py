@@ -22,6 +22,7 @@ from seed_grpo.errors import DataError, RolloutError
 from seed_grpo.evaluate.metrics.early_stopping import Rule
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
 from seed_grpo.evaluate.sampling import ask
+from seed_grpo.extensions import install
 from seed_grpo.loop.interfaces import Sampler
 from seed_grpo.messages import Group, GroupTask, Problem, Sampling
 from seed_grpo.records.files import claimed, write_atomically
@@ -67,6 +68,7 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
     Raises:
         SeedGrpoError: with what to change.
     """
+    install(config.run.code)
     prompts, notes = _prompts(config, texts, sets)
     with claimed(config.run.directory), Console(total_steps=1) as console:
         for note in notes:

@@ -196,15 +196,22 @@ class Judge:
         if pair in self._undecided:
             raise self._undecided[pair].with_traceback(None)
         if pair not in self._decided:
-            timeout = max(0.0, deadline - time.monotonic())
             try:
-                texts = (first.text, second.text)
-                same = self._process.call(*texts, *self._numbers, timeout=timeout, deadline=self._deadline)
-                _remember(self._decided, pair, bool(same))
+                _remember(self._decided, pair, self._ask(first.text, second.text, deadline))
             except BoundReachedError as error:
                 self._undecided[pair] = error
                 raise
         return self._decided[pair], f"oracle {first.kind} {second.kind}"
+
+    def _ask(self, first: str, second: str, deadline: float) -> bool:
+        """The oracle's word on two texts."""
+        assert self._process is not None
+        orders = [(first, second)] if self._relation.is_symmetric else [(first, second), (second, first)]
+        for texts in orders:
+            timeout = max(0.0, deadline - time.monotonic())
+            if self._process.call(*texts, *self._numbers, timeout=timeout, deadline=self._deadline):
+                return True
+        return False
 
     def _parse(self, text: str) -> Parsed | Unread:
         """The form of a text, or the reason for having none."""

@@ -13,6 +13,7 @@ from support.judging import said, same
 from support.relation_settings import settings_of
 
 SPELLINGS = [text for equal, unequal in PAIRS.values() for pair in (*equal[:2], *unequal[:2]) for text in pair]
+FORMULAS = ["CH3COOH", "C2H4O2", "HO2C-CH3", "H2O", "Ca(OH)2", "CaO2H2", "Al2(SO4)3", "(", "2)", "", "no formula"]
 PROGRAMS = ["print(1)", "print( 2 - 1 )", "print(2)", "print(1)\n1/0", "1/0", "not a program"]
 
 
@@ -20,10 +21,10 @@ def test_every_relation_can_be_configured():
     assert set(VerifierConfig.model_fields["relation"].metadata[0].names) == set(RELATIONS)
 
 
-@pytest.mark.parametrize("name", RELATIONS)
-def test_relations_keep_the_contract(name, tmp_path):
+@pytest.mark.parametrize("name", [*RELATIONS, "own_relation:atoms"])
+def test_relations_keep_the_contract(name, tmp_path, examples):
     judge = Judge(VerifierConfig(relation=name, **settings_of(name, tmp_path)))
-    relation, texts = judge._relation, PROGRAMS if name == "code" else SPELLINGS
+    relation, texts = judge._relation, {"code": PROGRAMS, "own_relation:atoms": FORMULAS}.get(name, SPELLINGS)
     try:
         forms = [relation.parse(text) for text in texts]
         for text, form in zip(texts, forms, strict=True):

@@ -28,8 +28,10 @@ from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics.intervals import rank_correlation
 from seed_grpo.evaluate.reports.formatting import table
 from seed_grpo.evaluate.studies.replay import RecordedStep, differences, recorded_step, replay
+from seed_grpo.extensions import install
 from seed_grpo.messages import Verdict
 from seed_grpo.records.rollout_table import RecordedGroup, tables
+from seed_grpo.records.run_directory import kept_code
 from seed_grpo.semantics.entropy import FUNCTIONALS
 
 REPLAYED = ("algo.semantic_entropy.", "algo.scale.", "algo.advantage", "algo.overlong_tokens")
@@ -139,6 +141,7 @@ def whatif(run_directory: Path, variants: Sequence[tuple[str, AlgoConfig]]) -> W
         raise ConfigError(
             f"{run_directory} has no rollouts/step_*.parquet to replay; name the directory of a run that has trained"
         )
+    install(kept_code(run_directory))
     config = load_config(run_directory / "config.yaml")
     named = [("the run", config.algo), *variants]
     sums = [_Sums(name, config.model_copy(update={"algo": algo})) for name, algo in named]
