@@ -75,7 +75,7 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
         verifier = VerifierWorker(config.verifier, config.algo.semantic_entropy)
         try:
             with served(config, console) as pipeline:
-                groups = _draw(config, prompts, rule, pipeline, verifier, console)
+                groups = draw(config, prompts, rule, pipeline, verifier, console)
         finally:
             verifier.close()
         answers = [_answer(group, least) for group in groups]
@@ -105,7 +105,7 @@ def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple
     return prompts, notes
 
 
-def _draw(
+def draw(
     config: Config,
     prompts: Sequence[Prompt],
     rule: Rule,
@@ -113,7 +113,11 @@ def _draw(
     verifier: VerifierWorker,
     console: Console,
 ) -> list[RecordedGroup]:
-    """Rounds of answers, until the rule is content with every problem; those that workers fail on keep theirs."""
+    """Draws answers in rounds until the rule is content with every problem; those that workers fail on keep theirs.
+
+    Raises:
+        RolloutError: workers failed on all problems.
+    """
     drawn: dict[int, Group] = {}
     groups: dict[int, RecordedGroup] = {}
     open_problems, size = list(range(len(prompts))), 0

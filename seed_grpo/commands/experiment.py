@@ -80,7 +80,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     if parallel < 1:
         raise ConfigError(f"--parallel {parallel}: at least one run has to be at work")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs are stopped too, as by Ctrl-C
-    planned = _plan(experiment)
+    planned = plan_runs(experiment)
     waiting = [run for run in planned if not run.is_through()]
     _log(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them through already")
     if waiting and address is None:
@@ -103,8 +103,12 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     return written
 
 
-def _plan(experiment: ExperimentConfig) -> list[Planned]:
-    """Seed by seed, so that what is there early can be compared."""
+def plan_runs(experiment: ExperimentConfig) -> list[Planned]:
+    """Plans all runs, seed by seed, so that what is there early can be compared, and writes the settings of each.
+
+    Raises:
+        ConfigError: a run is there already, and was made with other settings.
+    """
     return [_planned(experiment, name, seed) for seed in experiment.seeds for name in experiment.all_configurations()]
 
 
@@ -170,10 +174,10 @@ def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planne
 
 
 def _local(run: Planned) -> Started:
-    return _Process(run)
+    return LocalRun(run)
 
 
-class _Process:
+class LocalRun:
     """A run on this machine."""
 
     def __init__(self, run: Planned) -> None:

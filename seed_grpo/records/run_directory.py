@@ -210,7 +210,8 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
     file = path / "config.yaml"
     if not file.exists():
         return
-    old, new = _flat(yaml.safe_load(file.read_text(encoding="utf-8"))), _flat(config.model_dump(mode="json"))
+    old = settings_by_name(yaml.safe_load(file.read_text(encoding="utf-8")))
+    new = settings_by_name(config.model_dump(mode="json"))
     fixed = set(old) | set(new)
     fixed -= set(may_change) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
     absent = "absent"
@@ -226,10 +227,12 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
         )
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+def settings_by_name(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Values of a tree of settings by dotted name, such as `algo.scale.alpha`."""
     if not isinstance(tree, dict):
         return {prefix.removesuffix("."): tree}
-    return {key: value for name, child in tree.items() for key, value in _flat(child, f"{prefix}{name}.").items()}
+    parts = (settings_by_name(child, f"{prefix}{name}.") for name, child in tree.items())
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def _start_wandb(project: str, path: Path, config: Config) -> Any:

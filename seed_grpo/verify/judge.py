@@ -17,7 +17,7 @@ import logging
 import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.errors import SeedGrpoError
@@ -31,6 +31,8 @@ from seed_grpo.verify.relations import relation_of
 
 logger = logging.getLogger(__name__)
 
+K, V = TypeVar("K", bound=Hashable), TypeVar("V")
+
 OUT_OF_PROPORTION = "out of proportion to the reference"
 
 
@@ -40,6 +42,15 @@ class Judged(NamedTuple):
     judgement: Judgement
     form: Parsed | None
     """None where there is no answer, or none that could be parsed within bounds"""
+
+
+class Memory(dict[K, V]):
+    """Mapping of at most `REMEMBERED` entries: a further one takes the place of the oldest."""
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        if len(self) > REMEMBERED:
+            del self[next(iter(self))]
 
 
 Unread = BoundReachedError | JudgeFaultError
@@ -60,10 +71,13 @@ class Judge:
         self._rules = Rules(config.decimal_digits, config.relative_tolerance)
         oracle = self._relation.oracle
         numbers = self._rules[:2]
-        self._process = BoundedProcess(oracle, numbers, config.memory_mib) if oracle is not None else None
-        self._decided: dict[frozenset[Parsed], bool] = {}
+        self.process = BoundedProcess(oracle, numbers, config.memory_mib) if oracle is not None else None
+        """the bounded process that decides what the relation leaves open; None if it leaves nothing open"""
+        self.parsed: Memory[str, Parsed] = Memory()
+        """forms by text"""
+        self.decided: Memory[frozenset[Parsed], bool] = Memory()
+        """decisions of the bounded process by pair of forms"""
         self._undecided: dict[frozenset[Parsed], BoundReachedError] = {}
-        self._forms: dict[str, Parsed] = {}
         self._deadline = 0.0
 
     def judge(self, texts_G: Sequence[str], references: Sequence[str]) -> tuple[Judged, ...]:
@@ -112,8 +126,8 @@ class Judge:
 
     def close(self) -> None:
         """Ends the bounded process."""
-        if self._process is not None:
-            self._process.close()
+        if self.process is not None:
+            self.process.close()
 
     def _judge_one(self, answer: str | None, targets: Sequence[Parsed | Unread]) -> Judged:
         started = time.monotonic()
@@ -159,28 +173,28 @@ class Judge:
         self._check_deadline()
         with _own_faults("comparison", first.text, second.text):
             quick = self._relation.compare(first, second, self._rules)
-        if quick is not None or self._process is None:
+        if quick is not None or self.process is None:
             return bool(quick), f"comparison {first.kind} {second.kind}"
         pair = frozenset((first, second))
         if pair in self._undecided:
             raise self._undecided[pair].with_traceback(None)
-        if pair not in self._decided:
+        if pair not in self.decided:
             timeout = max(0.0, deadline - time.monotonic())
             try:
-                _remember(self._decided, pair, self._process.same(first.text, second.text, timeout, self._deadline))
+                self.decided[pair] = self.process.same(first.text, second.text, timeout, self._deadline)
             except BoundReachedError as error:
                 self._undecided[pair] = error
                 raise
-        return self._decided[pair], f"oracle {first.kind} {second.kind}"
+        return self.decided[pair], f"oracle {first.kind} {second.kind}"
 
     def _parse(self, text: str) -> Parsed | Unread:
         """The form of a text, or the reason for having none."""
         try:
             self._check_deadline()
-            if text not in self._forms:
+            if text not in self.parsed:
                 with _own_faults("parser", text):
-                    _remember(self._forms, text, self._relation.parse(text))
-            return self._forms[text]
+                    self.parsed[text] = self._relation.parse(text)
+            return self.parsed[text]
         except (BoundReachedError, JudgeFaultError) as error:
             return error
 
@@ -189,13 +203,6 @@ class Judge:
             raise OutOfTimeError(
                 f"a group took over {self._config.group_timeout:g} s; raise verifier.group_timeout if frequent"
             )
-
-
-def _remember(memory: dict, key: Hashable, value: object) -> None:
-    """Stores a value, and drops the oldest one where there are too many."""
-    memory[key] = value
-    if len(memory) > REMEMBERED:
-        del memory[next(iter(memory))]
 
 
 def _unread(error: Unread, targets: Sequence[Parsed | Unread]) -> tuple[Verdict, str]:

@@ -25,6 +25,7 @@ from seed_grpo.verify.judge import Judge
 from seed_grpo.verify.relations import RELATIONS, Relation
 from support.bounded_oracles import FAULTS
 from support.judging import verdict
+from support.processes import bounded_workers, children_of, close_input_of, is_alive
 
 MEMORY_MIB = 256
 LONG = 30.0
@@ -59,18 +60,22 @@ def importable(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def process():
+def worker():
+    """A function that gives the process id of the one worker process that the test has at work."""
+    others = bounded_workers()
+
+    def pid():
+        (found,) = bounded_workers() - others
+        return found
+
+    return pid
+
+
+@pytest.fixture
+def process(worker):
     process = BoundedProcess("support.bounded_oracles:same", (), MEMORY_MIB)
     yield process
     process.close()
-
-
-def is_alive(pid):
-    """Running; a zombie whose parent is init's stand-in of a container is not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def wait_until(condition):
@@ -84,56 +89,52 @@ def resident_mib():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def children_of(pid):
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
 # limits and faults of one comparison
 
 
 @pytest.mark.parametrize("fault", EXPECTED)
-def test_a_fault_is_an_error_of_its_kind_and_the_process_serves_on(process, fault):
+def test_a_fault_is_an_error_of_its_kind_and_the_process_serves_on(process, worker, fault):
     expected, message = EXPECTED[fault]
     for _ in range(2):
         with pytest.raises(expected, match=message):
             process.same(fault, "a", 0.5 if EXPECTED[fault] is TIMED_OUT else LONG)
         assert process.same("a", "a", LONG) and not process.same("a", "b", LONG)
-    assert children_of(process._process.pid) == []  # nor is a comparison left, running or a zombie
+    assert children_of(worker()) == set()  # nor is a comparison left, running or a zombie
 
 
 @pytest.mark.parametrize("fault", HARMLESS)
-def test_an_oracle_may_print_write_and_start_threads(process, fault, tmp_path):
+def test_an_oracle_may_print_write_and_start_threads(process, worker, fault, tmp_path):
     assert process.same(fault, fault, LONG) and not process.same(fault, "a", LONG)
     assert process.same("a", "a", LONG)
-    assert children_of(process._process.pid) == []
+    assert children_of(worker()) == set()
     assert {path.name for path in tmp_path.iterdir()} == ({"written"} if fault == "write" else set())
 
 
-def test_only_a_worker_that_died_is_replaced(process):
+def test_only_a_worker_that_died_is_replaced(process, worker):
     assert process.same("a", "a", LONG)
-    first = process._process.pid
+    first = worker()
     for fault in ("hang", "allocate", "die", "segfault", "raise"):
         with pytest.raises((BoundReachedError, JudgeFaultError)):
             process.same(fault, "a", 0.3)
-        assert process._process.pid == first
+        assert worker() == first
     with pytest.raises(JudgeFaultError):
         process.same("kill worker", "a", 0.3)
-    assert process._process.pid != first and not is_alive(first)
+    assert worker() != first and not is_alive(first)
     assert process.same("a", "a", LONG)
 
 
-def test_a_worker_that_was_killed_between_comparisons_is_replaced(process):
+def test_a_worker_that_was_killed_between_comparisons_is_replaced(process, worker):
     assert process.same("a", "a", LONG)
-    os.kill(process._process.pid, signal.SIGKILL)
+    os.kill(worker(), signal.SIGKILL)
     with pytest.raises(JudgeFaultError, match="status -9"):
         process.same("a", "a", LONG)
     assert process.same("a", "a", LONG)
 
 
-def test_a_worker_that_is_stopped_is_replaced(process, monkeypatch):
+def test_a_worker_that_is_stopped_is_replaced(process, worker, monkeypatch):
     monkeypatch.setattr("seed_grpo.verify.isolation.bounded.GRACE_SECONDS", 0.2)
     assert process.same("a", "a", LONG)
-    stopped = process._process.pid
+    stopped = worker()
     os.kill(stopped, signal.SIGSTOP)
     with pytest.raises(BoundReachedError, match=r"0\.2 s"):
         process.same("a", "a", 0.2)
@@ -228,10 +229,10 @@ def test_the_limits_hold_in_a_thread_that_is_not_the_main_one_and_set_no_signal_
 # nothing is left
 
 
-def test_close_leaves_no_process_and_no_pipe(process):
+def test_close_leaves_no_process_and_no_pipe(process, worker):
     assert process.same("a", "a", LONG)
     open_before = len(os.listdir("/proc/self/fd"))
-    pid = process._process.pid
+    pid = worker()
     process.close()
     assert not Path(f"/proc/{pid}").exists()  # neither running nor a zombie
     assert len(os.listdir("/proc/self/fd")) == open_before - 2
@@ -256,27 +257,28 @@ def test_nothing_outlives_an_owner_that_was_killed(end, tmp_path):
     assert wait_until(lambda: not is_alive(child) and not is_alive(worker))
 
 
-def test_workers_do_not_keep_each_other_alive():
+def test_workers_do_not_keep_each_other_alive(worker):
     """A second worker must not have inherited the pipe at whose end, when its owner is gone, the first one ends."""
     first = BoundedProcess("support.bounded_oracles:same", (), MEMORY_MIB)
+    of_first = worker()
     second = BoundedProcess("support.bounded_oracles:same", (), MEMORY_MIB)
     assert first.same("a", "a", LONG) and second.same("a", "a", LONG)
-    first._process.stdin.close()
-    assert first._process.wait(LONG) == 0
-    first._process.stdout.close()
-    first._process = None
+    close_input_of(of_first)
+    assert wait_until(lambda: not is_alive(of_first))
+    assert os.waitid(os.P_PID, of_first, os.WEXITED | os.WNOWAIT).si_status == 0
+    first.close()
     assert second.same("a", "a", LONG)
     second.close()
 
 
-def test_comparisons_leave_no_memory_and_no_files_in_the_caller(process):
+def test_comparisons_leave_no_memory_and_no_files_in_the_caller(process, worker):
     assert process.same("a", "a", LONG)
     gc.collect()
     files, memory = len(os.listdir("/proc/self/fd")), resident_mib()
     for index in range(300):
         process.same(str(index), "a" * 3000, LONG)
     assert len(os.listdir("/proc/self/fd")) == files
-    assert len(os.listdir(f"/proc/{process._process.pid}/fd")) < 10  # nor in the worker
+    assert len(os.listdir(f"/proc/{worker()}/fd")) < 10  # nor in the worker
     gc.collect()
     assert resident_mib() - memory < 10
 
@@ -291,13 +293,13 @@ def slow_start(monkeypatch, tmp_path):
     return "slow_to_import:same"
 
 
-def test_a_start_is_waited_for_to_the_deadline_and_goes_on(monkeypatch, tmp_path):
+def test_a_start_is_waited_for_to_the_deadline_and_goes_on(worker, monkeypatch, tmp_path):
     process = BoundedProcess(slow_start(monkeypatch, tmp_path), (), MEMORY_MIB)
-    starting = process._process.pid
+    starting = worker()
     with pytest.raises(BoundReachedError, match="had started"):
         process.same("a", "a", 5.0, time.monotonic() + 0.3)
     assert process.same("a", "a", 1.0, time.monotonic() + 60)  # the start is no part of the comparison's own time
-    assert process._process.pid == starting
+    assert worker() == starting
     process.close()
 
 
