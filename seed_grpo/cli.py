@@ -1,6 +1,7 @@
 """The command line: `seed-grpo train | evaluate | answer | experiment | report | ...`; `seed-grpo --help` lists all.
 
-An error ends it with one line.
+It parses arguments, reads the configuration, and calls one function of `commands/`, which is imported no earlier than
+then: help and a wrong setting take no seconds to load. An error ends a command with one line.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from pathlib import Path
 from seed_grpo.config import Config
 from seed_grpo.config.loading import load_config
 from seed_grpo.config.sections import VerifierConfig
-from seed_grpo.errors import ConfigError, SeedGrpoError
-from seed_grpo.records.files import claimed
+from seed_grpo.errors import SeedGrpoError
 
 INTERRUPTED = 130
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -56,11 +56,9 @@ def _train(parsed: argparse.Namespace) -> int:
 
 def _warm_start(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
-    from seed_grpo.arithmetic.warm_start import warm_start
-    from seed_grpo.commands.doctor import check_outlives_job
+    from seed_grpo.commands.warm_start import make_model
 
-    check_outlives_job("model.path", Path(config.model.path))
-    print(f"the model is in {warm_start(config, print)}")
+    make_model(config)
     return 0
 
 
@@ -95,88 +93,70 @@ def _export(parsed: argparse.Namespace) -> int:
 
 
 def _scale(parsed: argparse.Namespace) -> int:
-    from seed_grpo.runtime.workers.scaling import request
+    from seed_grpo.commands.scale import scale
 
-    sizes = {kind: size for kind in ("rollout", "verifier") if (size := getattr(parsed, kind)) is not None}
-    if not sizes:
-        raise ConfigError("nothing to scale: give --rollout N, --verifier N, or both")
-    for name, state in request(parsed.run, sizes).items():
-        print(f"{name:12} {state}")
+    scale(parsed.run, {"rollout": parsed.rollout, "verifier": parsed.verifier})
     return 0
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:
-    from seed_grpo.commands.evaluate import evaluate
-    from seed_grpo.commands.sampled_model import is_run, serving_config
+    from seed_grpo.commands.evaluate import evaluate_model
 
     directory = parsed.out or Path("runs/evaluations") / f"{Path(parsed.model).name}-k{parsed.samples}"
-    config = serving_config(parsed.model, parsed.samples, directory, parsed.settings, parsed.overrides)
-    seen = load_config(Path(parsed.model) / "config.yaml").data if is_run(parsed.model) else None
-    evaluate(config, parsed.sets.split(","), seen)
+    sets = parsed.sets.split(",")
+    evaluate_model(parsed.model, sets, parsed.samples, directory, parsed.settings, parsed.overrides)
     return 0
 
 
 def _answer(parsed: argparse.Namespace) -> int:
-    from seed_grpo.commands.answer import answer
-    from seed_grpo.commands.sampled_model import serving_config
-    from seed_grpo.evaluate.metrics.early_stopping import Rule
+    from seed_grpo.commands.answer import answer_with_model
 
-    if not parsed.problem and not parsed.sets:
-        raise ConfigError("nothing to answer: give --problem TEXT, --sets SET,..., or both")
-    rule = Rule(parsed.first, parsed.more, parsed.most, parsed.threshold)
+    sets = parsed.sets.split(",") if parsed.sets else []
+    limits = (parsed.first, parsed.more, parsed.most, parsed.threshold)
     directory = parsed.out or Path("runs/answers") / Path(parsed.model).name
-    config = serving_config(parsed.model, parsed.most, directory, parsed.settings, parsed.overrides)
-    answer(config, parsed.problem, parsed.sets.split(",") if parsed.sets else [], rule, parsed.confidence)
+    answer_with_model(
+        parsed.model, parsed.problem, sets, limits, parsed.confidence, directory, parsed.settings, parsed.overrides
+    )
     return 0
 
 
 def _experiment(parsed: argparse.Namespace) -> int:
-    from seed_grpo.config.experiment import load_experiment
+    from seed_grpo.commands.experiment import run_file
 
-    experiment = load_experiment(parsed.file)
-    from seed_grpo.commands.experiment import run_experiment
-
-    with claimed(experiment.directory):  # before another program's runs get other settings
-        run_experiment(experiment, parsed.parallel, parsed.address)
+    run_file(parsed.file, parsed.parallel, parsed.address)
     return 0
 
 
 def _whatif(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.studies.whatif import markdown, variants_of, whatif
+    from seed_grpo.commands.studies.whatif import print_whatif
 
-    print(markdown(whatif(parsed.run, variants_of(parsed.run, parsed.overrides))))
+    print_whatif(parsed.run, parsed.overrides)
     return 0
 
 
 def _audit(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.studies.audit import audit, markdown
+    from seed_grpo.commands.studies.audit import print_audit
 
-    print(markdown(audit(parsed.run, parsed.limit)))
+    print_audit(parsed.run, parsed.limit)
     return 0
 
 
 def _report(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.reports.page import has_completions, write_report
+    from seed_grpo.commands.studies.report import report
 
-    print(f"the report is in {write_report(parsed.run, parsed.out)}")
-    if not has_completions(parsed.run):
-        print("it shows no completions: the run has made neither a step nor an evaluation yet")
+    report(parsed.run, parsed.out)
     return 0
 
 
 def _judge(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.answers import explain
-
     config = VerifierConfig(
         relation=parsed.relation,
         decimal_digits=parsed.decimal_digits,
         relative_tolerance=parsed.relative_tolerance,
     )
-    prediction, reference = explain(parsed.prediction, parsed.reference, config)
-    print(f"verdict     {prediction.verdict}")
-    print(f"prediction  {prediction.parsed}")
-    print(f"reference   {reference.parsed}")
-    print(f"decided by  {prediction.rule}, in {1000 * prediction.seconds:.1f} ms")
+    from seed_grpo.commands.judge import judge
+
+    judge(parsed.prediction, parsed.reference, config)
     return 0
 
 

@@ -1,1 +1,1 @@
-"""Commands of `seed-grpo`, a file each."""
+"""Commands of `seed-grpo`, a file each; those that read what a run has recorded are in `studies/`."""

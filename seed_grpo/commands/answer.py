@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from seed_grpo.commands.console import Console
 from seed_grpo.commands.doctor import load_policy_tokenizer
-from seed_grpo.commands.sampled_model import served
+from seed_grpo.commands.sampled_model import served, serving_config
 from seed_grpo.config import Config
 from seed_grpo.data.prompts import encode_prompts, load_prompts
 from seed_grpo.data.source import Prompt
-from seed_grpo.errors import DataError, RolloutError
+from seed_grpo.errors import ConfigError, DataError, RolloutError
 from seed_grpo.evaluate.metrics.early_stopping import Rule
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
 from seed_grpo.evaluate.sampling import ask
@@ -50,6 +51,31 @@ class Answer:
     """number of answers drawn"""
     right: float | None
     """correctness of the majority in [0, 1], below 1 if wrong answers tie with it; None without a reference"""
+
+
+def answer_with_model(
+    model: str,
+    texts: Sequence[str],
+    sets: Sequence[str],
+    limits: tuple[int, int, int, float],
+    least: float,
+    directory: Path,
+    settings: Path | None,
+    overrides: Sequence[str],
+) -> list[Answer]:
+    """Answers problems with a model, or that of a run, with the settings of `serving_config`.
+
+    Args:
+        limits: `first`, `more`, `most` and `threshold` of the rule.
+        texts, sets, least: as for `answer`.
+
+    Returns, Raises: as `answer`; ConfigError where nothing is asked, or the rule's limits contradict each other.
+    """
+    if not texts and not sets:
+        raise ConfigError("nothing to answer: give --problem TEXT, --sets SET,..., or both")
+    rule = Rule(*limits)  # before the settings are read, which would refuse a wrong number of answers less clearly
+    config = serving_config(model, rule.most, directory, settings, overrides)
+    return answer(config, texts, sets, rule, least)
 
 
 def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule, least: float) -> list[Answer]:

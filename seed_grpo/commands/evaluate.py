@@ -16,8 +16,9 @@ from pathlib import Path
 
 from seed_grpo.commands.console import Console
 from seed_grpo.commands.doctor import check_prompts, data_notes, load_policy_tokenizer
-from seed_grpo.commands.sampled_model import check_same_sampling, served
+from seed_grpo.commands.sampled_model import check_same_sampling, is_run, served, serving_config
 from seed_grpo.config import Config
+from seed_grpo.config.loading import load_config
 from seed_grpo.config.sections import DataConfig
 from seed_grpo.data.datasets import load_problems
 from seed_grpo.data.prompts import PromptSet, load_prompts
@@ -45,6 +46,22 @@ class Question:
     prompts: PromptSet
     folder: Path
     """folder of the set's tables"""
+
+
+def evaluate_model(
+    model: str, sets: Sequence[str], samples: int, directory: Path, settings: Path | None, overrides: Sequence[str]
+) -> Path:
+    """Evaluates a model, or that of a run, with the settings of `serving_config`.
+
+    Args:
+        sets: as `data.source`.
+        samples: completions of each problem.
+
+    Returns, Raises: as `evaluate`.
+    """
+    config = serving_config(model, samples, directory, settings, overrides)
+    trained_on = load_config(Path(model) / "config.yaml").data if is_run(model) else None
+    return evaluate(config, sets, trained_on)
 
 
 def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None) -> Path:

@@ -1,6 +1,6 @@
 """`seed-grpo experiment`: the runs of an experiment, here or as Ray jobs, and the report on them.
 
-Consumes an `ExperimentConfig`; starts one `seed-grpo` for each run, a few at a time, and waits. Each run has a
+Consumes the file of an experiment; starts one `seed-grpo` for each run, a few at a time, and waits. Each run has a
 directory of its own and continues from its last checkpoint, and so does an experiment that was stopped.
 """
 
@@ -19,13 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from seed_grpo.config.experiment import ExperimentConfig
+from seed_grpo.config.experiment import ExperimentConfig, load_experiment
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.evaluate.reports.formatting import printable
 from seed_grpo.evaluate.studies.experiment import Runs, write_report
 from seed_grpo.extensions import install
-from seed_grpo.records.files import read_records, write_atomically
+from seed_grpo.records.files import claimed, read_records, write_atomically
 from seed_grpo.records.run_directory import CODE, keep_code
 from seed_grpo.runtime.cluster.jobs import RayJobs
 
@@ -66,6 +66,16 @@ class Started(Protocol):
     def stop(self) -> None:
         """Stops the run with a checkpoint, and waits for its end."""
         ...
+
+
+def run_file(file: Path, parallel: int, address: str | None) -> Path:
+    """Makes the runs of the experiment in a YAML file, while no other program works in its directory.
+
+    Args, Returns, Raises: as `run_experiment`; ConfigError for a fault of the file too.
+    """
+    experiment = load_experiment(file)
+    with claimed(experiment.directory):  # before another program's runs get other settings
+        return run_experiment(experiment, parallel, address)
 
 
 def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | None) -> Path:
