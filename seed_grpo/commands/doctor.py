@@ -50,7 +50,8 @@ class Prepared:
     train: list[LoadedSet]
     """data sets to train on"""
     held_out: list[Prompt] | None
-    """prompts to evaluate on, those of several sets mixed in proportion to their sizes"""
+    """prompts to evaluate on, `evaluation.num_problems` at most; those of several sets are mixed in proportion to their
+    sizes"""
     notes: list[str]
     """oddities of the data, one line each"""
 
@@ -75,7 +76,7 @@ def prepare(config: Config) -> Prepared:
     held_out = None
     if config.evaluation is not None:
         evaluated = load_sets(config.evaluation.data, tokenizer)
-        held_out = all_prompts(evaluated)
+        held_out = all_prompts(evaluated)[: config.evaluation.num_problems]
         notes += sets_notes(config, evaluated)
     return Prepared(tokenizer, train, held_out, notes)
 

@@ -97,12 +97,11 @@ def check_unchanged(config: Config, prepared: Prepared) -> None:
     Raises:
         CheckpointError, ConfigError: a data file has changed.
     """
-    state = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints).state()
+    state = Checkpoints.of_run(config.run).state()
     if state is not None:
         prompt_source(prepared.train, config.run.seed).restore(state["prompts"])
-    if config.evaluation is not None and prepared.held_out is not None:
-        held_out = prepared.held_out[: config.evaluation.num_problems]
-        check_recorded(config.run.directory / "evaluations", held_out)
+    if prepared.held_out is not None:
+        check_recorded(config.run.directory / "evaluations", prepared.held_out)
 
 
 def export(config: Config, folder: Path) -> None:
@@ -122,8 +121,7 @@ def export(config: Config, folder: Path) -> None:
         trainer = TrainerGroup(config, plan, gang, supervision, console.log)
         register(supervision, trainer=trainer)
         trainer.wait_started()
-        checkpoints = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints)
-        saved = checkpoints.load(trainer)
+        saved = Checkpoints.of_run(config.run).load(trainer)
         if saved is None:
             raise CheckpointError(f"{config.run.directory} has no checkpoint yet; train first")
         trainer.export(folder.resolve())

@@ -78,13 +78,12 @@ def parts_of(
 
     Args:
         train: data sets to train on.
-        held_out: prompts to evaluate on, as far as `evaluation.num_problems` goes.
+        held_out: prompts to evaluate on.
     """
     evaluator = None
     if config.evaluation is not None and held_out is not None:
-        asked = held_out[: config.evaluation.num_problems]
         evaluator = Evaluator(
-            config.evaluation, config.rollout, config.run.seed, asked, running.pipeline, recorder, log
+            config.evaluation, config.rollout, config.run.seed, held_out, running.pipeline, recorder, log
         )
     return Parts(
         prompts=prompt_source(train, config.run.seed),
@@ -94,7 +93,7 @@ def parts_of(
         sync=running.sync,
         evaluator=evaluator,
         recorder=recorder,
-        checkpoints=Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints),
+        checkpoints=Checkpoints.of_run(config.run),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seed_grpo import messages
+from seed_grpo.config.sections import RunConfig
 from seed_grpo.errors import CheckpointError
 from seed_grpo.loop import batch
 from seed_grpo.loop.batch import OpenGroups
@@ -43,6 +44,11 @@ class Checkpoints:
         """
         self._directory = directory.resolve()
         self._keep = keep
+
+    @classmethod
+    def of_run(cls, config: RunConfig) -> Checkpoints:
+        """Checkpoints in the run's directory."""
+        return cls(config.directory / "checkpoints", config.keep_checkpoints)
 
     def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: Trainer) -> None:
         """Writes a checkpoint; the earlier ones remain until it is whole.

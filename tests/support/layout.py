@@ -132,8 +132,7 @@ def _inside(name: str, folder: str) -> bool:
 
 
 def check_floors(package: Path) -> list[str]:
-    """Rule 1: nothing imports upwards, the command line reaches the program through its commands alone, and every part
-    has a floor."""
+    """Rule 1: nothing imports upwards, the command line imports commands alone, and every part has a floor."""
     floor = {part: number for number, parts in enumerate(FLOORS) for part in parts}
     graph = graph_of(package)
     parts = {name: name.partition(".")[0] for name in graph}
