@@ -13,7 +13,6 @@ verifier workers have judges of their own.
 from __future__ import annotations
 
 import atexit
-import functools
 import threading
 from collections.abc import Sequence
 
@@ -26,6 +25,8 @@ from seed_grpo.verify.judge import Judge
 
 _lock = threading.Lock()
 _DEFAULT = VerifierConfig()
+_judges: dict[str, Judge] = {}
+"""judges by their configuration as JSON; the configuration itself has no hash, for the arguments of its rewards"""
 
 
 def judge(prediction: str, reference: str, config: VerifierConfig = _DEFAULT) -> Verdict:
@@ -57,8 +58,9 @@ def partition(answers: Sequence[str], config: VerifierConfig = _DEFAULT) -> np.n
         return connected([judged.form for judged in its_judge.judge_answers(answers, answers[:1])], its_judge.same)
 
 
-@functools.cache
 def _judge(config: VerifierConfig) -> Judge:
-    its_judge = Judge(config)
-    atexit.register(its_judge.close)
-    return its_judge
+    key = config.model_dump_json()
+    if key not in _judges:
+        _judges[key] = Judge(config)
+        atexit.register(_judges[key].close)
+    return _judges[key]
