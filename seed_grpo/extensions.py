@@ -65,7 +65,7 @@ def load(path: str) -> Any:
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigError(
             f"{path}: importing {match['module']} failed with {type(error).__name__}: {error} "
-            f"({Path(place.filename).name}, line {place.lineno}); mend it"
+            f"({Path(place.filename).name}, line {place.lineno}); correct it"
         ) from error
     if not hasattr(module, match["name"]):
         raise ConfigError(f"{path}: {match['module']} has no {match['name']!r}; name a function of it")

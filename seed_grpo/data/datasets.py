@@ -1,4 +1,4 @@
-"""The named data sets, and `load_problems`, which finds whatever `data.source` names.
+"""The named data sets, and `load_problems`, which finds the source that `data.source` names.
 
 A source is the generated task, a named set, or one or several files, folders, patterns of them and hub data sets. A
 named set is a file in `data.directory` or in the folder that the environment variable SEED_GRPO_DATA names, or else is
@@ -27,7 +27,7 @@ OTHER_SUFFIXES = (
     ".sqlite", ".pkl", ".pickle", ".npy", ".npz", ".pt", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst",
     ".ndjson", ".json5",
 )  # fmt: skip
-"""of files that cannot be read, and that no hub id ends in"""
+"""suffixes of files that cannot be read, and that no hub id ends in"""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class NamedSet:
     """Place of a named set; a local file has the default columns."""
 
     stem: str
-    """of the local file, which ends in one of `files.SUFFIXES`"""
+    """name of the local file without its suffix, one of `files.SUFFIXES`"""
     hub: str
     """hub id, with `:<configuration>` where it needs one"""
     split: str
     columns: ColumnsConfig
-    """on the hub"""
+    """columns on the hub"""
     about: str
 
 
@@ -90,7 +90,7 @@ NAMED_SETS: dict[str, NamedSet] = {
         "olympiadbench", _DR_GRPO_SUITE, "olympiad_bench", _NO_ID, "OlympiadBench: open-ended, English, text only"
     ),
 }
-"""besides these there is the generated task, `arithmetic`"""
+"""named sets; there is also the generated task, `arithmetic`"""
 
 
 def load_problems(config: DataConfig) -> ProblemSet:
@@ -187,7 +187,7 @@ def _part(source: str, name: str, split: str) -> Part:
 
 
 def _is_local(source: str, path: Path) -> bool:
-    """Tells whether a source is a path and no hub id: a file, there or not, or a folder that is not there.
+    """Tells whether a source is a path and not a hub id: a file, present or missing, or a missing folder.
 
     Raises:
         DataError: it looks like a folder and is not there.

@@ -1,4 +1,4 @@
-"""Files of records, and Arrow tables, as rows whose values are what was written, to the last digit.
+"""Rows of record files and of Arrow tables, whose values are those written, to the last digit.
 
 Consumes a file whose name ends in one of `SUFFIXES`; produces rows with their places, one at a time. JSON Lines, JSON
 (a list of objects, or JSON Lines under that name), CSV and TSV (a header, then text), Parquet and Arrow (a file or a
@@ -36,7 +36,7 @@ _NARROW = re.compile(r"\b(?:half)?float\b")
 """in the name of a type that has floats narrower than Python's somewhere"""
 
 Row = tuple[str, Callable[[], Any]]
-"""a row's place for messages, such as `line 3`, and what reads it"""
+"""a row's place for messages, such as `line 3`, and the function that reads it"""
 
 
 class _BadFileError(Exception):
@@ -52,7 +52,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     name = path.name.lower()
     read = next((read for ending, read in FORMATS.items() if name.endswith((ending, f"{ending}.gz"))), None)
     if read is None:
-        raise DataError(f"{path} is of no format that is read; data.source may be a file ({', '.join(SUFFIXES)})")
+        raise DataError(f"{path} has a format that cannot be read; name a file in data.source ({', '.join(SUFFIXES)})")
     if not path.is_file():
         raise DataError(f"the data file {path} does not exist; set data.source to one that does")
     place = "its beginning"
@@ -61,9 +61,9 @@ def read_rows(path: Path) -> Iterator[Row]:
             for place, row in read(file):
                 yield place, row
     except _BadFileError as error:
-        raise DataError(f"{path} {error}; mend it") from error
+        raise DataError(f"{path} {error}; correct it") from error
     except (OSError, EOFError, zlib.error, csv.Error, UnicodeDecodeError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path} cannot be read past {place}: {error}; get the file anew") from error
+        raise DataError(f"{path} cannot be read past {place}: {error}; copy or download it again") from error
 
 
 def arrow_rows(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[Row]:
@@ -204,6 +204,6 @@ FORMATS: dict[str, Callable[[IO[bytes]], Iterator[Row]]] = {
     ".parquet": _parquet,
     ".arrow": _arrow,
 }
-"""by the end of a file's name, before `.gz`"""
+"""readers by the end of a file's name, before `.gz`"""
 SUFFIXES = tuple(f"{ending}{packed}" for ending in FORMATS for packed in ("", ".gz"))
-"""of files that can be read"""
+"""suffixes of files that can be read"""

@@ -31,9 +31,9 @@ from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem
 
 MAX_DIGITS = 400
-"""of a number before or after its decimal point"""
+"""digits that a number may have before or after its decimal point"""
 LOOKED_AT = 20
-"""rows from which a format is recognised"""
+"""number of rows from which a format is recognised"""
 
 
 class ProblemSet(NamedTuple):
@@ -64,7 +64,7 @@ class Reading(NamedTuple):
     layout: Layout
     skip_bad: bool = False
     limit: int | None = None
-    """only the first so many problems; malformed records do not count"""
+    """problems taken, the first ones; malformed records do not count; None: all"""
 
 
 def recognised(part: Part, name: str) -> tuple[Layout, Part]:
@@ -107,7 +107,7 @@ def read_problems(parts: Sequence[Part], reading: Reading) -> ProblemSet:
             message = f"{part.place}, {where}: {fault}{unknown}"
             if not reading.skip_bad:
                 raise DataError(
-                    f"{message}; mend it, or set data.on_bad_record=skip to leave such records out"
+                    f"{message}; correct it, or set data.on_bad_record=skip to leave such records out"
                 ) from fault
             found.skipped.append(message)
         if len(found.problems) == reading.limit:

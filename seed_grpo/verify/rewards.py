@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import FinishReason, Verdict
 from seed_grpo.verify.extract import answer_tag, boxed
@@ -55,7 +57,7 @@ class RewardCompletion:
     """A completion with its judgement."""
 
     text: str
-    token_ids: Sequence[int]
+    token_ids: Sequence[int] | np.ndarray
     """[T]"""
     finish_reason: str
     """`stop`, `length` or `timeout`"""
@@ -76,7 +78,6 @@ class RewardGroup:
     problem: RewardProblem
     completions: tuple[RewardCompletion, ...]
     """[G]"""
-
 
     def as_json(self) -> dict[str, Any]:
         """Fields by name, as JSON has them; `from_json` reads them back."""

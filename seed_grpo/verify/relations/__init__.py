@@ -31,15 +31,15 @@ class Relation:
     """One equivalence relation."""
 
     parse: Callable[[str], Parsed]
-    """text to form; raises BoundReachedError"""
+    """function from a text to its form; raises BoundReachedError"""
     compare: Callable[[Parsed, Parsed, Rules], bool | None]
-    """two different forms to whether they mean the same; None: cannot tell; raises BoundReachedError"""
+    """function that tells whether two different forms mean the same; None: cannot tell; raises BoundReachedError"""
     oracle: str | None
     """`module:function` of two texts, for what `compare` cannot tell; None: it always can"""
     takes_rules: bool = True
-    """whether the oracle gets the rules' numbers behind the two texts"""
+    """true if the oracle gets the rules' numbers after the two texts"""
     close: Callable[[], None] = lambda: None
-    """ends the processes of `parse`"""
+    """function that ends the processes of `parse`"""
 
 
 def parse_exact(text: str) -> Parsed:

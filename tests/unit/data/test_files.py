@@ -258,9 +258,9 @@ MISSING = {
     "/no/such": "looks like a folder",
     "~/no-such-folder": "looks like a folder",
     "a/b/c": "looks like a folder",
-    "no.txt": "is of no format that is read",
-    "no.xlsx": "is of no format that is read",
-    "no.jsonl.zst": "is of no format that is read",
+    "no.txt": "has a format that cannot be read",
+    "no.xlsx": "has a format that cannot be read",
+    "no.jsonl.zst": "has a format that cannot be read",
 }
 
 
@@ -274,7 +274,7 @@ def test_what_looks_local_is_no_hub_set(tmp_path, monkeypatch, source, why):
 def test_a_file_without_a_known_ending_is_no_hub_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "problems", JSON_LINES)
-    assert "problems is of no format that is read" in refused("problems")
+    assert "problems has a format that cannot be read" in refused("problems")
 
 
 def test_a_hub_id_that_does_not_load_is_said_to_be_nothing_here(tmp_path, monkeypatch):

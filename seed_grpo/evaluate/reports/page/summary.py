@@ -20,7 +20,7 @@ RECORDS = ("metrics", "evaluations", "timings", "gauges")
 
 
 def summary(run_directory: Path, config: Config, bands: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything of the run that is not of one group.
+    """All data of the page that is about the run and not about one group.
 
     Args:
         bands: of `GroupIndex.bands`.
