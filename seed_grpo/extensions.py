@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +28,10 @@ T = TypeVar("T")
 
 IMPORT_PATH = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
 """an import path, such as `my_rewards:brevity` or `my_package.rewards:brevity`"""
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".gitignore", ".rayignore")
+"""what is no code; Ray would leave out on the way to a worker what the last two name"""
+MOST_MIB = 100
+"""size of a run's own code, which goes to every machine and into the run directory"""
 
 _installed: tempfile.TemporaryDirectory[str] | None = None
 
@@ -61,15 +64,23 @@ def load(path: str) -> Any:
         raise ConfigError(
             f"{path}: there is no module {error.name!r}; add its file or package to run.code, or install it"
         ) from error
-    except Exception as error:  # whatever the user's code raises
-        place = traceback.extract_tb(error.__traceback__)[-1]
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise ConfigError(
-            f"{path}: importing {match['module']} failed with {type(error).__name__}: {error} "
-            f"({Path(place.filename).name}, line {place.lineno}); correct it"
+            f"{path}: importing {match['module']} failed with {type(error).__name__}: {_said(error)}; correct it"
         ) from error
     if not hasattr(module, match["name"]):
         raise ConfigError(f"{path}: {match['module']} has no {match['name']!r}; name a function of it")
     return getattr(module, match["name"])
+
+
+def _said(error: BaseException) -> str:
+    """Words and place of an error, in the user's own file where it came from a call there."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} ({Path(error.filename or '').name}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [each for each in frames if not each.filename.startswith(("<frozen", sys.prefix, sys.base_prefix))]
+    place = (own or frames)[-1]
+    return f"{error} ({Path(place.filename).name}, line {place.lineno})"
 
 
 def num_positional(function: Callable[..., Any]) -> int:
@@ -93,7 +104,8 @@ def install(code: Sequence[Path]) -> list[Path]:
         the copies, in the order of `code`.
 
     Raises:
-        ConfigError: one of them is missing, is no Python file or package, or has the name of another module.
+        ConfigError: one of them is missing, is no Python file or package, has the name of another module, or cannot
+            be copied; or they are too large.
     """
     global _installed
     _uninstall()
@@ -103,11 +115,16 @@ def install(code: Sequence[Path]) -> list[Path]:
     for path, name in zip(code, names, strict=True):
         if names.count(name) > 1:
             raise ConfigError(f"run.code has {names.count(name)} modules {name!r}; rename all but one")
-        spec = importlib.util.find_spec(name)
-        if spec is not None and path.resolve() not in _places(spec):
+        if name in sys.builtin_module_names or _hides(path, name):
             raise ConfigError(f"run.code: {path} would hide the module {name!r} that is installed here; rename it")
+    _check_size(code)
+    _forget(names)
     _installed = tempfile.TemporaryDirectory(prefix="seed_grpo_code_")
-    copies = [_copy(path, Path(_installed.name)) for path in code]
+    try:
+        copies = [_copy(path, Path(_installed.name)) for path in code]
+    except OSError as error:
+        _uninstall()
+        raise ConfigError(f"run.code cannot be copied: {error}; give files that this program can read") from error
     sys.path.insert(0, _installed.name)  # before the originals, which may be importable too
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_installed.name, os.environ.get("PYTHONPATH")]))
     importlib.invalidate_caches()
@@ -142,9 +159,30 @@ def _module_name(path: Path) -> str:
     return name
 
 
+def _hides(path: Path, name: str) -> bool:
+    """Tells whether there is a module of the name that is not the file or folder itself."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ValueError:  # a module without a spec, such as __main__
+        return True
+    return spec is not None and path.resolve() not in _places(spec)
+
+
 def _places(spec: ModuleSpec) -> list[Path]:
     """The file or the folders of a module."""
     return [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin or ""]]
+
+
+def _check_size(code: Sequence[Path]) -> None:
+    total = 0
+    for path in code:
+        for file in [path] if path.is_file() else path.rglob("*"):
+            total += file.stat().st_size if file.is_file() else 0
+            if total > MOST_MIB * 2**20:
+                raise ConfigError(
+                    f"run.code is over {MOST_MIB} MiB with {path}; give the files and packages that are imported, and "
+                    "name data by absolute paths"
+                )
 
 
 def _copy(path: Path, folder: Path) -> Path:
@@ -156,15 +194,19 @@ def _copy(path: Path, folder: Path) -> Path:
     return target
 
 
+def _forget(names: Collection[str]) -> None:
+    """Has the next import of these modules read them anew."""
+    for module in [module for module in sys.modules if module.partition(".")[0] in names]:
+        del sys.modules[module]
+
+
 def _uninstall() -> None:
     global _installed
     if _installed is None:
         return
-    names = {path.name.removesuffix(".py") for path in installed()}
-    for module in [module for module in sys.modules if module.partition(".")[0] in names]:
-        del sys.modules[module]
-    sys.path.remove(_installed.name)
-    kept = [part for part in os.environ["PYTHONPATH"].split(os.pathsep) if part != _installed.name]
+    _forget([path.name.removesuffix(".py") for path in installed()])
+    sys.path[:] = [part for part in sys.path if part != _installed.name]
+    kept = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part != _installed.name]
     os.environ["PYTHONPATH"] = os.pathsep.join(kept)
     _installed.cleanup()
     _installed = None

@@ -1,8 +1,11 @@
-"""Fixtures of tests of the judge, wherever they stand."""
+"""Fixtures of tests of the judge and of own code, wherever they stand."""
+
+from pathlib import Path
 
 import pytest
 
 from seed_grpo.config.sections import VerifierConfig
+from seed_grpo.extensions import install
 from seed_grpo.verify.judge import Judge
 from support.judging import JUDGE_TIMEOUT
 
@@ -13,3 +16,10 @@ def judge():
     judge = Judge(VerifierConfig(judge_timeout=JUDGE_TIMEOUT))
     yield judge
     judge.close()
+
+
+@pytest.fixture(scope="module")
+def examples():
+    """Makes the functions of jobs/examples importable."""
+    yield install(sorted((Path(__file__).parents[1] / "jobs/examples").glob("*.py")))
+    install([])

@@ -22,6 +22,7 @@ from seed_grpo.errors import DataError, RolloutError
 from seed_grpo.evaluate.metrics.early_stopping import Rule
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
 from seed_grpo.evaluate.sampling import ask
+from seed_grpo.extensions import install
 from seed_grpo.loop.interfaces import Sampler
 from seed_grpo.messages import Group, GroupTask, Problem, Sampling
 from seed_grpo.records.files import claimed, write_atomically
@@ -67,6 +68,7 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
     Raises:
         SeedGrpoError: with what to change.
     """
+    install(config.run.code)
     prompts, notes = _prompts(config, texts, sets)
     with claimed(config.run.directory), Console(total_steps=1) as console:
         for note in notes:
@@ -74,7 +76,7 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
         verifier = VerifierWorker(config.verifier, config.algo.semantic_entropy)
         try:
             with served(config, console) as pipeline:
-                groups = _draw(config, prompts, rule, pipeline, verifier, console)
+                groups = draw(config, prompts, rule, pipeline, verifier, console)
         finally:
             verifier.close()
         answers = [_answer(group, least) for group in groups]
@@ -105,7 +107,7 @@ def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple
     return prompts, notes
 
 
-def _draw(
+def draw(
     config: Config,
     prompts: Sequence[Prompt],
     rule: Rule,
@@ -114,7 +116,11 @@ def _draw(
     console: Console,
 ) -> list[RecordedGroup]:
     """Draws answers in rounds until the rule wants no more for any problem. A problem that workers fail on keeps the
-    answers it has."""
+    answers it has.
+
+    Raises:
+        RolloutError: workers failed on all problems.
+    """
     drawn: dict[int, Group] = {}
     groups: dict[int, RecordedGroup] = {}
     open_problems, size = list(range(len(prompts))), 0

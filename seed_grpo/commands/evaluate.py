@@ -26,6 +26,7 @@ from seed_grpo.errors import ConfigError, DataError
 from seed_grpo.evaluate.reports.results import Note, measure
 from seed_grpo.evaluate.reports.results_page import write_results
 from seed_grpo.evaluate.sampling import ask, greedy_tasks, sampled_tasks
+from seed_grpo.extensions import install
 from seed_grpo.loop.interfaces import Sampler
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.records.files import claimed, write_table
@@ -60,6 +61,7 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
     Raises:
         SeedGrpoError: with what to change; a directory that holds what was sampled with other settings is refused.
     """
+    install(config.run.code)
     check_same_sampling(config)
     if not sets or len(set(sets)) < len(sets) or "" in sets:
         raise ConfigError(f"--sets {','.join(sets)}: name one set or more, each once")

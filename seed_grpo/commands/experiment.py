@@ -24,10 +24,14 @@ from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.evaluate.reports.formatting import printable
 from seed_grpo.evaluate.studies.experiment import Runs, write_report
+from seed_grpo.extensions import install
 from seed_grpo.records.files import read_records, write_atomically
+from seed_grpo.records.run_directory import CODE, keep_code
 from seed_grpo.runtime.cluster.jobs import RayJobs
 
 POLL_SECONDS = 1.0
+RECORDS = ("metrics.jsonl", "results.json")
+"""files of a run that has something on record"""
 SAID_CHARACTERS = 600
 """characters shown of the end of a failed run's log"""
 
@@ -80,7 +84,8 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     if parallel < 1:
         raise ConfigError(f"--parallel {parallel}: give the number of runs at a time, at least 1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs are stopped too, as by Ctrl-C
-    planned = _plan(experiment)
+    _keep_code(experiment)
+    planned = plan_runs(experiment)
     waiting = [run for run in planned if not run.is_through()]
     _log(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them complete already")
     if waiting and address is None:
@@ -103,13 +108,30 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     return written
 
 
-def _plan(experiment: ExperimentConfig) -> list[Planned]:
-    """All runs, seed by seed, so that the first results can be compared."""
+def _keep_code(experiment: ExperimentConfig) -> None:
+    """Copies the user's own code of all runs beside them, where a job finds it; each of them gets the same."""
+    configs = [experiment.config(name, experiment.seeds[0]) for name in experiment.all_configurations()]
+    install(list(dict.fromkeys(path for config in configs for path in config.run.code)))
+    try:
+        records = (file for name in RECORDS for file in experiment.directory.glob(f"*/seed-*/{name}"))
+        keep_code(experiment.directory / CODE, any(file.stat().st_size for file in records))
+    finally:
+        install([])  # each run installs its own
+
+
+def plan_runs(experiment: ExperimentConfig) -> list[Planned]:
+    """Plans all runs, seed by seed, so that the first results can be compared, and writes the settings of each.
+
+    Raises:
+        ConfigError: a run is there already, and was made with other settings.
+    """
     return [_planned(experiment, name, seed) for seed in experiment.seeds for name in experiment.all_configurations()]
 
 
 def _planned(experiment: ExperimentConfig, name: str, seed: int) -> Planned:
     config, directory = experiment.config(name, seed), experiment.run_directory(name, seed).resolve()
+    code = tuple((experiment.directory / CODE / path.resolve().name).resolve() for path in config.run.code)
+    config = config.model_copy(update={"run": config.run.model_copy(update={"code": code})})
     file = directory.parent / f"{directory.name}.yaml"
     arguments = ["train", str(file)]
     is_through: Callable[[], bool] = partial(_is_trained, directory, config.run.steps)
@@ -171,10 +193,10 @@ def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planne
 
 
 def _local(run: Planned) -> Started:
-    return _Process(run)
+    return LocalRun(run)
 
 
-class _Process:
+class LocalRun:
     """A run on this machine."""
 
     def __init__(self, run: Planned) -> None:

@@ -19,9 +19,10 @@ from seed_grpo.commands.train import export
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config, parse_config, read_tree
 from seed_grpo.errors import ConfigError
+from seed_grpo.extensions import digests
 from seed_grpo.records.checkpoint import latest
 from seed_grpo.records.files import claimed, write_atomically
-from seed_grpo.records.run_directory import MAY_CHANGE, check_same_run
+from seed_grpo.records.run_directory import MAY_CHANGE, check_same_run, kept_code
 from seed_grpo.runtime.assembly import register
 from seed_grpo.runtime.cluster.connection import check_cluster, connected
 from seed_grpo.runtime.cluster.placement import machine_gpus, make_plan
@@ -52,15 +53,19 @@ def serving_config(
     Raises:
         ConfigError: a setting does not fit, or the run has nothing to sample from yet.
     """
-    tree = read_tree(settings or Path(model) / "config.yaml") if settings or is_run(model) else _defaults()
+    file = settings or (Path(model) / "config.yaml" if is_run(model) else None)
+    tree = _defaults() if file is None else read_tree(file)
+    own = tree.get("run") or {}
+    code = kept_code(file.parent) if file is not None and is_run(str(file.parent)) else own.get("code", [])
     for section in UNUSED_SECTIONS:
         tree.pop(section, None)
     tree = {section: values for section, values in tree.items() if values is not None}
-    tree["run"] = {"directory": directory, "steps": 1, "seed": tree.get("run", {}).get("seed", 0)}
+    tree["run"] = {"directory": directory, "steps": 1, "seed": own.get("seed", 0), "code": code}
     tree["trainer"] = dict(WHOLE)
     tree["algo"] = {"semantic_entropy": tree.get("algo", {}).get("semantic_entropy", {})}
     tree.setdefault("model", {})["path"] = model
     tree.setdefault("data", {}).update(source="-", sources=(), split="test", columns=None, limit=None)
+    tree.setdefault("verifier", {}).pop("rewards", None)  # none is asked
     tree.setdefault("rollout", {})["completions_per_prompt"] = completions
     config = parse_config(tree, f"the settings for {model}", list(overrides))
     if config.model.path == model and is_run(model):
@@ -83,7 +88,7 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
     console.log(f"{config.model.path}: {check_weights(config.model, trains=False) or 'not on this machine yet'}")
     path = config.run.directory
     write_atomically(path / "config.yaml", dump_config(config).encode())
-    write_atomically(path / "model.json", json.dumps(_identity(config.model.path), indent=1).encode())
+    write_atomically(path / "model.json", json.dumps(_identity(config), indent=1).encode())
     plan = make_plan(config, trains=False)
     with connected(config) as cluster:
         check_cluster(config, plan, cluster)
@@ -104,14 +109,14 @@ def is_run(model: str) -> bool:
 
 
 def check_same_sampling(config: Config) -> None:
-    """Refuses a directory whose samples were drawn with other settings, or from a model whose files have changed.
+    """Refuses a directory whose samples were drawn with other settings or code, or from a model that has changed.
 
     Raises:
         ConfigError: says what differs.
     """
     directory = config.run.directory
     check_same_run(directory, config, {*MAY_CHANGE, "data.limit", "rollout.max_concurrent_sequences"})
-    file, present = directory / "model.json", _identity(config.model.path)
+    file, present = directory / "model.json", _identity(config)
     before = json.loads(file.read_text()) if file.is_file() else present
     changed = sorted(name for name in {*before, *present} if before.get(name) != present.get(name))
     if changed:
@@ -121,9 +126,11 @@ def check_same_sampling(config: Config) -> None:
         )
 
 
-def _identity(model: str) -> dict[str, str]:
-    """Identity of a local model: sizes of its files and hashes of their ends, by name. Empty for a model on the hub."""
-    return {file.name: _mark(file) for file in sorted(Path(model).glob("*")) if file.is_file()}
+def _identity(config: Config) -> dict[str, str]:
+    """Identity of a local model: sizes of its files and hashes of their ends, by name, with the digests of the user's
+    own code. Without files for a model on the hub."""
+    model = {file.name: _mark(file) for file in sorted(Path(config.model.path).glob("*")) if file.is_file()}
+    return {**model, **{f"code/{name}": digest for name, digest in digests(config.run.code).items()}}
 
 
 def _mark(file: Path) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, JsonValue, field_validator, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
@@ -22,6 +22,8 @@ Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0)]
+MOST_PAUSE_SECONDS = 8.0
+"""pause at most before a request to a reward server is made again"""
 
 TEMPLATE_NAMES = ("qwen_math", "r1", "none", "chat")
 JINJA_SUFFIXES = (".jinja", ".jinja2", ".j2")
@@ -108,8 +110,8 @@ class RewardConfig(Section):
     own; or the http(s) address of a reward server"""
     name: str | None = None
     """name in metrics and tables; None takes that of the function, or the last part of the address"""
-    weight: float = 1.0
-    settings: dict[str, Any] = Field(default_factory=dict)
+    weight: Annotated[float, Field(ge=-1e9, le=1e9)] = 1.0
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
     """keyword arguments of the function; a server gets them with each group"""
     timeout: Seconds = 30.0
     """seconds that a function of the user's own, or one request to a server, may take for a group"""
@@ -129,6 +131,13 @@ class RewardConfig(Section):
     def is_server(self) -> bool:
         """Tells the address of a server from the name of a function."""
         return self.use.startswith(("http://", "https://"))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it may take for a group, at most."""
+        if self.is_server:
+            return self.timeout + self.retries * (self.timeout + MOST_PAUSE_SECONDS)
+        return 0.0 if self.use in REWARD_NAMES.names else self.timeout
 
     @model_validator(mode="after")
     def _is_known(self) -> RewardConfig:
@@ -369,8 +378,7 @@ class VerifierConfig(Section):
     @property
     def group_seconds(self) -> float:
         """Seconds that judging and rewarding one group may take, at most."""
-        asked = [reward for reward in self.rewards if reward.use not in REWARD_NAMES.names]
-        return self.group_timeout + sum(reward.timeout * (1 + reward.is_server * reward.retries) for reward in asked)
+        return self.group_timeout + sum(reward.seconds for reward in self.rewards)
 
     @model_validator(mode="after")
     def _rewards_have_names_of_their_own(self) -> VerifierConfig:

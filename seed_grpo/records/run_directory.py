@@ -23,6 +23,7 @@ neither computes metrics nor writes checkpoints.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -73,6 +74,10 @@ MAY_CHANGE = (
     "verifier.cpus_per_worker",
     "verifier.judge_timeout",
     "verifier.group_timeout",
+    "verifier.rewards.timeout",
+    "verifier.rewards.memory_mib",
+    "verifier.rewards.retries",
+    "verifier.rewards.concurrency",
     "trainer.cpus_per_worker",
     "trainer.start_timeout",
     "trainer.step_timeout",
@@ -100,7 +105,8 @@ class RunDirectory:
         with clear_disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         check_same_run(self.path, config)
-        keep_code(self.path / CODE)
+        records = (self.path / name for name in ("metrics.jsonl", "evaluations.jsonl"))
+        keep_code(self.path / CODE, any(file.is_file() and file.stat().st_size for file in records))
         wandb_project = config.run.wandb_project
         self._wandb = None if wandb_project is None else _start_wandb(wandb_project, self.path, config)
         write_atomically(self.path / "config.yaml", dump_config(config).encode())
@@ -218,9 +224,11 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
     file = path / "config.yaml"
     if not file.exists():
         return
-    old, new = _flat(yaml.safe_load(file.read_text(encoding="utf-8"))), _flat(config.model_dump(mode="json"))
+    old = settings_by_name(yaml.safe_load(file.read_text(encoding="utf-8")))
+    new = settings_by_name(config.model_dump(mode="json"))
     fixed = set(old) | set(new)
-    fixed -= set(may_change) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
+    may_change = set(may_change) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
+    fixed -= {key for key in fixed if re.sub(r"\.\d+", "", key) in may_change}
     absent = "absent"
     differing = [
         f"{key} was {old.get(key, absent)!r} and is {new.get(key, absent)!r}"
@@ -234,15 +242,17 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
         )
 
 
-def keep_code(folder: Path) -> None:
-    """Writes the user's own code into a run directory, or checks that it is the code that the run began with.
+def keep_code(folder: Path, is_begun: bool) -> None:
+    """Writes the user's own code, as it is installed, into a run directory or that of an experiment.
+
+    Args:
+        is_begun: whether something is on record there; then the code is to be the same as it was.
 
     Raises:
         ConfigError: names the files that differ.
     """
     before, present = digests(sorted(folder.glob("*"))), digests(installed())
-    records = (folder.parent / name for name in ("metrics.jsonl", "evaluations.jsonl"))
-    if not any(file.is_file() and file.stat().st_size for file in records):
+    if not is_begun:
         with clear_disk_errors(folder):
             shutil.rmtree(folder, ignore_errors=True)
             if present:
@@ -252,14 +262,24 @@ def keep_code(folder: Path) -> None:
     if changed:
         raise ConfigError(
             f"run.code is not the code that {folder.parent} began with: {', '.join(changed)} differ from those in "
-            f"{folder}; put them back to go on with that run, or choose another run.directory"
+            f"{folder}; put them back to go on there, or choose another directory"
         )
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+def kept_code(run: Path) -> list[Path]:
+    """The user's own code that a run directory keeps, as entries of `run.code`; none where the run has none."""
+    return sorted(path.resolve() for path in (run / CODE).glob("*") if path.name != "__pycache__")
+
+
+def settings_by_name(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Values of a tree of settings by dotted name, such as `algo.scale.alpha`; sections in a list by their place, as in
+    `verifier.rewards.0.use`."""
+    if isinstance(tree, list) and tree and all(isinstance(each, dict) for each in tree):
+        tree = dict(enumerate(tree))
     if not isinstance(tree, dict):
         return {prefix.removesuffix("."): tree}
-    return {key: value for name, child in tree.items() for key, value in _flat(child, f"{prefix}{name}.").items()}
+    parts = (settings_by_name(child, f"{prefix}{name}.") for name, child in tree.items())
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def _start_wandb(project: str, path: Path, config: Config) -> Any:

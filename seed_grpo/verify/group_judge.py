@@ -80,9 +80,9 @@ class GroupJudge:
         """
         return self._rewarder(judged)
 
-    def judge_answer(self, answer: str, references: Sequence[str]) -> Judgement:
-        """The judgement on one extracted answer."""
-        return self._judge.judge_answers([answer], references)[0].judgement
+    def judge_answers(self, answers: Sequence[str], references: Sequence[str]) -> list[Judgement]:
+        """The judgements on extracted answers."""
+        return [judged.judgement for judged in self._judge.judge_answers(answers, references)]
 
     def close(self) -> None:
         """Ends the processes."""

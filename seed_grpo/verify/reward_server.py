@@ -4,18 +4,20 @@
     200  {"rewards": [0.5, null, ...]}                                  a number, or null for not valid, each
 
 Consumes groups; produces their rewards, or a `RewardFaultError`: a server that fails says nothing of a completion, so
-it earns no 0. Answers of 429 and 5xx, and connections that break, are tried again with growing pauses.
+it earns no 0. Answers of 429 and 5xx, and connections that break, are tried again with growing pauses. Redirections are
+not followed: they are a fault.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import urllib3
 
-from seed_grpo.config.sections import RewardConfig
+from seed_grpo.config.sections import MOST_PAUSE_SECONDS, RewardConfig
 from seed_grpo.verify.rewards import RewardFaultError, RewardGroup, numbers_of
 
 RETRIED = (429, 500, 502, 503, 504)
@@ -23,6 +25,9 @@ RETRIED = (429, 500, 502, 503, 504)
 PAUSE_SECONDS = 0.5
 """the first pause before a request is made again; each further one is twice as long"""
 MAX_REPLY_BYTES = 2**20
+PIECE_BYTES = 2**16
+"""read at a time"""
+HEADERS = {"Content-Type": "application/json"}
 SHOWN_CHARS = 200
 """characters of a reply in a message"""
 
@@ -37,6 +42,8 @@ class RewardServer:
             status_forcelist=RETRIED,
             allowed_methods=None,  # a reward may be asked for twice
             backoff_factor=PAUSE_SECONDS,
+            backoff_max=MOST_PAUSE_SECONDS,
+            respect_retry_after_header=False,  # it may ask for hours
             raise_on_status=False,
         )
         self._pool = urllib3.PoolManager(
@@ -49,16 +56,31 @@ class RewardServer:
         Raises:
             RewardFaultError: the server gave none.
         """
-        body = {**group.as_json(), "settings": self._config.settings}
+        body = json.dumps({**group.as_json(), "settings": self._config.settings})  # in ASCII, whatever the texts are
         try:
-            reply = self._pool.request("POST", self._config.use, json=body, preload_content=False)
-            with reply:
-                text = reply.read(MAX_REPLY_BYTES + 1, decode_content=True)
+            reply = self._pool.request(
+                "POST", self._config.use, body=body, headers=HEADERS, redirect=False, preload_content=False
+            )
+            try:
+                text = self._read(reply)
+            finally:
+                reply.close()
+                reply.release_conn()  # else the pool would wait for it
         except urllib3.exceptions.HTTPError as error:
             raise RewardFaultError(f"no answer from {self._config.use} ({_said(error)})") from error
         if reply.status != 200:
             raise RewardFaultError(f"{self._config.use} answered {reply.status}: {text[:SHOWN_CHARS]!r}")
         return _rewards(text, len(group.completions))
+
+    def _read(self, reply: urllib3.BaseHTTPResponse) -> bytes:
+        """The body, or a little more of it than it may have."""
+        deadline = time.monotonic() + self._config.timeout
+        text = b""
+        while len(text) <= MAX_REPLY_BYTES and (piece := reply.read1(PIECE_BYTES, decode_content=True)):
+            text += piece
+            if time.monotonic() > deadline:
+                raise urllib3.exceptions.TimeoutError(f"its answer took over {self._config.timeout:g} s")
+        return text
 
     def close(self) -> None:
         """Closes the connections."""
@@ -78,4 +100,5 @@ def _rewards(text: bytes, count: int) -> list[float | None]:
 
 
 def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:SHOWN_CHARS]
+    """The words of an error, those of its cause where requests were made again."""
+    return " ".join(str(getattr(error, "reason", None) or error).split())[:SHOWN_CHARS]

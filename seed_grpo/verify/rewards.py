@@ -14,14 +14,14 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from seed_grpo.errors import SeedGrpoError
+from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.messages import FinishReason, Verdict
 from seed_grpo.verify.extract import answer_tag, boxed
 
@@ -29,6 +29,8 @@ SHOWN_CHARS = 200
 """characters of a value that is no reward, in a message"""
 TRACEBACK_CHARS = 4000
 """characters of a traceback that are kept, the last ones"""
+MOST = 1e9
+"""size of a reward at most; a number beyond it is a slip, and the sum of all rewards has to fit float32"""
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class RewardProblem:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """Every column of the problem's record."""
-        return json.loads(self.record_json)
+        """Every column of the problem's record; NaN and infinities, which JSON has not, are None."""
+        return json.loads(self.record_json, parse_constant=lambda _: None)
 
 
 @dataclass(frozen=True)
@@ -111,23 +113,34 @@ def numbers_of(rewards: Any, count: int) -> list[float | None]:
     """The rewards of a group, if that is what they are.
 
     Raises:
-        TypeError, ValueError: they are too few or too many, or one is no finite number and not None.
+        TypeError, ValueError: they are too few or too many or have no order, or one is neither a finite number nor
+            None.
     """
-    if isinstance(rewards, str | Mapping) or not hasattr(rewards, "__len__"):
+    try:
+        length = len(rewards)
+    except TypeError:  # a number, a generator, an array without dimensions
+        length = None
+    if length is None or isinstance(rewards, str | bytes | Mapping | Set):
         raise TypeError(f"returned {_shown(rewards)}, not a list of {count} numbers")
-    if len(rewards) != count:
-        raise ValueError(f"returned {len(rewards)} rewards for {count} completions; return one for each")
+    if length != count:
+        raise ValueError(f"returned {length} rewards for {count} completions; return one for each")
     return [_number(value, place) for place, value in enumerate(rewards)]
 
 
 def _number(value: Any, place: int) -> float | None:
     if value is None:
         return None
-    if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+    try:
+        number = None if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError, RuntimeError):  # no number, or an array of several
+        number = None
+    except OverflowError:
+        number = math.inf
+    if number is None:
         raise TypeError(f"returned {_shown(value)} for completion {place}; return a number, or None if not valid")
-    if not math.isfinite(float(value)):
-        raise ValueError(f"returned {float(value)} for completion {place}; return a finite number, or None")
-    return float(value)
+    if not abs(number) <= MOST:
+        raise ValueError(f"returned {number} for completion {place}; return a number within ±{MOST:g}, or None")
+    return number
 
 
 def _shown(value: Any) -> str:
@@ -222,3 +235,16 @@ REWARDS: dict[str, Callable[..., Rewarded]] = {
     "majority": majority,
 }
 """built-in rewards by `verifier.rewards[].use`; each maps a group [G] and its settings to [G] numbers"""
+
+
+def check_settings(use: str, settings: Mapping[str, Any]) -> None:
+    """Checks the settings of a built-in reward, on a group without completions.
+
+    Raises:
+        ConfigError: they are missing, unknown or impossible.
+    """
+    problem = RewardProblem("", "", (), "", "", (), "{}")
+    try:
+        REWARDS[use](RewardGroup(problem, ()), **settings)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the settings {dict(settings)} of the reward {use} do not fit: {error}") from error

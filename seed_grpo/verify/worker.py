@@ -58,9 +58,9 @@ class VerifierWorker:
         """
         return self._of(group).judge(group)
 
-    def judge_answer(self, answer: str, references: Sequence[str]) -> Judgement:
-        """The judgement on one extracted answer, by the settings of no data set."""
-        return self._default.judge_answer(answer, references)
+    def judge_answers(self, answers: Sequence[str], references: Sequence[str]) -> list[Judgement]:
+        """The judgements on extracted answers, by the settings of no data set."""
+        return self._default.judge_answers(answers, references)
 
     def close(self) -> None:
         """Ends the processes."""

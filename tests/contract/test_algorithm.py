@@ -1,4 +1,4 @@
-"""Every scale, every advantage and every aggregation of tokens: what all of a kind must hold."""
+"""Every scale, advantage, entropy and aggregation of tokens, and those of the examples: what all must hold."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 from seed_grpo.algo.advantage import ADVANTAGES, advantages_G
 from seed_grpo.algo.loss import AGGREGATIONS, token_weights_B
 from seed_grpo.algo.scale import SCALES, scale
-from seed_grpo.config.sections import ScaleConfig
+from seed_grpo.config.sections import ScaleConfig, SemanticEntropyConfig
+from seed_grpo.semantics.entropy import FUNCTIONALS, semantic_entropy
 
 
-@pytest.mark.parametrize("kind", SCALES)
-def test_every_scale_is_1_without_uncertainty_and_within_0_and_1(kind):
+@pytest.mark.parametrize("kind", [*SCALES, "own_scale:threshold"])
+def test_every_scale_is_1_without_uncertainty_and_within_0_and_1(kind, examples):
     config = ScaleConfig(kind=kind, alpha=1.0, gamma=3.0)
     values = [scale(entropy, math.log(8), config) for entropy in np.linspace(0, math.log(8), 20)]
     assert values[0] == 1.0
@@ -35,3 +36,13 @@ def test_advantages_without_a_signal_are_exact_zeros(kind):
 def test_token_weights_without_tokens_are_zeros(aggregation):
     assert token_weights_B(np.array([0, 0]), aggregation, 6, 10).tolist() == [0, 0]
     assert token_weights_B(np.array([], np.int64), aggregation, 6, 10).tolist() == []
+
+
+@pytest.mark.parametrize("functional", [*FUNCTIONALS, "own_scale:collision"])
+def test_entropies_are_nothing_for_one_class_and_the_most_for_equal_singletons(functional, examples):
+    config = SemanticEntropyConfig(mass="counts", functional=functional)
+    assert semantic_entropy(np.zeros(8, np.int32), np.zeros(8), config) == (0.0, math.log(8), False)
+    assert semantic_entropy(np.arange(8), np.zeros(8), config).value == pytest.approx(math.log(8))
+    orders = [np.random.default_rng(seed).permutation([0, 0, 0, 1, 1, 2, 3, -1]) for seed in range(5)]
+    values = [semantic_entropy(classes_G, np.zeros(8), config).value for classes_G in orders]
+    assert values == pytest.approx([values[0]] * 5) and 0 < values[0] < math.log(7)

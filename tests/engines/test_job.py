@@ -53,10 +53,12 @@ def states(directory: Path) -> dict[str, str]:
 def submit(head: RayHead, tmp_path: Path) -> Callable[..., str]:
     inputs = tiny_inputs(tmp_path)
 
-    def submit(job: str, *further: str, command: str = "train") -> str:
+    def submit(job: str, *further: str, command: str = "train", example: str = "") -> str:
         program = [str(ROOT / "jobs/submit.sh"), "--no-wait", "--submission-id", job, "--"]
-        settings = [*SMALL, *inputs, "run.deterministic=false", "cluster.node_groups=true", *further]
-        done = head.run(*program, command, str(ROOT / "jobs/quickstart.yaml"), *settings)
+        file = ROOT / (f"jobs/examples/{example}.yaml" if example else "jobs/quickstart.yaml")
+        sized = [inputs[0], "cluster.dashboard=false"] if example else [*SMALL, *inputs]
+        settings = [*sized, "run.deterministic=false", "cluster.node_groups=true", *further]
+        done = head.run(*program, command, str(file), *settings)
         assert done.returncode == 0, done.stdout + done.stderr
         return job
 
@@ -123,6 +125,20 @@ def test_submitted_watched_scaled_stopped_and_gone_on_with(
     assert [json.loads(line)["step"] for line in (directory / "metrics.jsonl").read_text().splitlines()] == [
         *range(1, made + 3)
     ]
+
+
+@pytest.mark.parametrize("example", sorted(path.stem for path in (ROOT / "jobs/examples").glob("*.yaml")))
+def test_own_code_reaches_the_workers_of_a_job(
+    head: RayHead, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str
+) -> None:
+    monkeypatch.chdir(ROOT)  # the examples' paths are relative to it
+    directory = tmp_path / "run"
+    job = submit(f"own-{example}", f"run.directory={directory}", "run.steps=1", example=example)
+    wait_for("the job to succeed", lambda: "succeeded" in head.job("status", job), head, job)
+    (metrics,) = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    assert example != "own_reward" or "reward/graded" in metrics
+    own = Path(f"jobs/examples/{example}.py")
+    assert not own.exists() or (directory / "code" / own.name).read_text() == own.read_text()
 
 
 @pytest.mark.long

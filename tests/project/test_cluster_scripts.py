@@ -174,11 +174,17 @@ exit 3
 """
 
 
+def fake_ray(folder: Path) -> dict[str, str]:
+    """The environment in which `ray` is the fake, with a python beside it."""
+    for name, text in (("ray", FAKE_RAY), ("python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(folder / "calls")}
+
+
 def test_a_job_brings_code_and_configuration_and_returns_its_exit_code(tmp_path: Path) -> None:
-    (tmp_path / "ray").write_text(FAKE_RAY)
-    (tmp_path / "ray").chmod(0o755)
     (tmp_path / "mine.yaml").write_text("run: {steps: 1}")
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
+    environment = fake_ray(tmp_path)
     submit = CLUSTER.parent / "jobs/submit.sh"
     command = [submit, "--no-wait", "--", "doctor", tmp_path / "mine.yaml", "--live", "run.seed=a b"]
     assert subprocess.run(command, env=environment).returncode == 3
@@ -194,3 +200,44 @@ def test_a_job_brings_code_and_configuration_and_returns_its_exit_code(tmp_path:
     assert not Path((tmp_path / "calls.folder").read_text().strip()).exists()
     wrong = subprocess.run([submit, "train", "absent.yaml"], env=environment, capture_output=True, text=True)
     assert wrong.returncode == 2 and "no file 'absent.yaml'" in wrong.stderr
+
+
+@pytest.mark.parametrize("place", ["yaml", "override"])
+def test_a_job_brings_the_users_own_code(tmp_path: Path, place: str) -> None:
+    """Files and packages by paths from where the script is called, whichever of the two names them."""
+    environment, submit = fake_ray(tmp_path), CLUSTER.parent / "jobs/submit.sh"
+    work = tmp_path / "some where"
+    (work / "lib/package/__pycache__").mkdir(parents=True)
+    for name in ("my rewards.py", "lib/package/__init__.py", "lib/package/words.txt", "lib/package/__pycache__/x.pyc"):
+        (work / name).write_text("VALUE = 1")
+    code = '["my rewards.py", lib/package/]'
+    run = {"yaml": f"{{steps: 1, code: {code}}}", "override": "{steps: 1, code: [absent.py]}"}[place]
+    (work / "mine.yaml").write_text(f"run: {run}")
+    settings = {"yaml": ["run.seed=1"], "override": ["run.code=[absent.py]", f"run.code={code}"]}[place]
+    done = subprocess.run([submit, "train", "mine.yaml", *settings], cwd=work, env=environment)
+    assert done.returncode == 3  # of the fake
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls[-1] == 'run.code=["code/my rewards.py", "code/package"]'  # the last setting of a name counts
+    uploaded = [line.split(" ", 1)[1] for line in (tmp_path / "calls.files").read_text().splitlines()]
+    assert sorted(name for name in uploaded if name.startswith("code/")) == [
+        "code/my rewards.py", "code/package/__init__.py", "code/package/words.txt",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("[absent.py]", "run.code has absent.py, which is not here"),
+        ("[a/x.py, b/x.py]", "b/x.py, and another of its name"),
+    ],
+)
+def test_a_job_without_its_code_is_not_submitted(tmp_path: Path, code: str, message: str) -> None:
+    environment, submit = fake_ray(tmp_path), CLUSTER.parent / "jobs/submit.sh"
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.py").touch()
+    (tmp_path / "mine.yaml").write_text("run: {steps: 1}")
+    command = [submit, "train", "mine.yaml", f"run.code={code}"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "calls").exists()

@@ -9,7 +9,6 @@ output, ends with its input. The function's own prints go to standard error.
 from __future__ import annotations
 
 import gc
-import importlib
 import json
 import os
 import resource
@@ -17,6 +16,9 @@ import signal
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from seed_grpo.errors import ConfigError
+from seed_grpo.extensions import load
 
 RESERVE = 16 * 2**20
 """bytes above the bound on memory, for the reply"""
@@ -31,8 +33,11 @@ def serve(path: str, memory_mib: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to handle
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    module, _, name = path.partition(":")
-    function = getattr(importlib.import_module(module), name)
+    try:
+        function = load(path)
+    except ConfigError as error:  # the owner says so
+        print(json.dumps({"said": str(error)}), file=replies, flush=True)
+        return
     gc.freeze()  # children share the libraries' pages
     print(json.dumps({}), file=replies, flush=True)
     for line in sys.stdin:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from seed_grpo.config.sections import RewardConfig
-from seed_grpo.verify.isolation.bounds import JudgeFaultError
+from seed_grpo.errors import VerifierError
 from seed_grpo.verify.isolation.process import AnsweringProcess
 from seed_grpo.verify.rewards import RewardFaultError, RewardGroup
 
@@ -30,6 +30,11 @@ class OwnReward:
         command = [sys.executable, "-m", main, config.use, json.dumps(config.settings), str(config.memory_mib)]
         self._process = AnsweringProcess(command, f"process of the reward {config.label}")
 
+    @property
+    def pid(self) -> int | None:
+        """Process id; None after `close`."""
+        return self._process.pid
+
     def wait_ready(self) -> None:
         """Waits until the reward is imported.
 
@@ -42,17 +47,18 @@ class OwnReward:
         """Rewards of one group [G].
 
         Raises:
-            RewardFaultError: the call took too long, raised, ended the process, or returned no G finite numbers.
-            VerifierError: the process cannot start.
+            RewardFaultError: the call took too long, raised, ended the process, or returned no G finite numbers; or
+                the process that was to replace another did not start.
         """
         limit = self._config.timeout
-        self.wait_ready()
         try:
+            self.wait_ready()
             reply = self._process.ask(group.as_json(), limit)
         except TimeoutError:
             raise RewardFaultError(f"took over {limit:g} s; raise its `timeout` if that is too short") from None
-        except JudgeFaultError as error:
-            raise RewardFaultError(f"{error} (-9: killed, as the system does where memory is short)") from error
+        except VerifierError as error:
+            killed = " (killed, as the system does where memory is short)" if str(error).endswith("status -9") else ""
+            raise RewardFaultError(f"{error}{killed}") from error
         if "error" in reply:
             memory = f" (its `memory_mib` is {self._config.memory_mib})" if "MemoryError" in reply["error"] else ""
             raise RewardFaultError(f"{reply['error']}{memory}", reply["traceback"])

@@ -21,8 +21,9 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from seed_grpo.errors import ConfigError
 from seed_grpo.extensions import load
-from seed_grpo.verify.rewards import SHOWN_CHARS, RewardGroup, numbers_of
+from seed_grpo.verify.rewards import SHOWN_CHARS, TRACEBACK_CHARS, RewardGroup, numbers_of
 
 
 def serve(path: str, settings: Mapping[str, Any], memory_mib: int) -> None:
@@ -34,49 +35,66 @@ def serve(path: str, settings: Mapping[str, Any], memory_mib: int) -> None:
     most = memory_mib * 2**20
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
-        reward = of_groups(load(path), settings)
-    except Exception as error:  # the owner says so
-        print(json.dumps({"said": f"{path}: {error}"}), file=replies, flush=True)
+        reward = of_groups(path, load(path), settings)
+    except (ConfigError, TypeError, ValueError) as error:  # the owner says so
+        print(json.dumps({"said": str(error)}), file=replies, flush=True)
         return
     print(json.dumps({}), file=replies, flush=True)
     for line in sys.stdin:
-        print(json.dumps(_reply(reward, json.loads(line))), file=replies, flush=True)
+        print(json.dumps(_reply(reward, line)), file=replies, flush=True)
 
 
-def of_groups(function: Callable[..., Any], settings: Mapping[str, Any]) -> Callable[[RewardGroup], Any]:
+def of_groups(path: str, function: Callable[..., Any], settings: Mapping[str, Any]) -> Callable[[RewardGroup], Any]:
     """A reward of whole groups, from one of groups or of single completions, async or not.
 
     Raises:
         TypeError: the signature is neither, or does not take the settings.
     """
-    names = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    positional = [name for name in names if name not in settings]
-    if positional[:1] == ["group"]:
-        inspect.signature(function).bind(None, **settings)
-        return lambda group: _awaited(function(group, **settings))
-    if positional[:1] == ["completion"]:
-        with_problem = positional[1:2] == ["problem"]
-        inspect.signature(function).bind(*[None] * (1 + with_problem), **settings)
-        return lambda group: [
-            _awaited(function(completion, *[group.problem] * with_problem, **settings))
-            for completion in group.completions
-        ]
+    parameters = inspect.signature(function).parameters.values() if callable(function) else ()
+    names = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    takes = [name for name in names if name not in settings][:2]
+    loop = asyncio.Runner()  # one for all groups, so that a connection may be kept
+    if takes[:1] == ["group"]:
+        _check_settings(path, function, ["group"], settings)
+        return lambda group: _awaited(loop, [function(group, **settings)])[0]
+    if takes[:1] == ["completion"]:
+        _check_settings(path, function, takes if takes[1:] == ["problem"] else takes[:1], settings)
+        with_problem = takes[1:] == ["problem"]
+        return lambda group: _awaited(
+            loop,
+            [function(each, *[group.problem] * with_problem, **settings) for each in group.completions],
+        )
     raise TypeError(
-        f"its parameters are {', '.join(names) or 'none'}; the first is to be named `group`, for G numbers, or "
+        f"{path}: its parameters are {', '.join(names) or 'none'}; the first is to be named `group`, for G numbers, or "
         "`completion`, for one, and then the second `problem`, if it takes that"
     )
 
 
-def _awaited(value: Any) -> Any:
-    return asyncio.run(value) if inspect.iscoroutine(value) else value
-
-
-def _reply(reward: Callable[[RewardGroup], Any], request: Mapping[str, Any]) -> dict[str, Any]:
-    group = RewardGroup.from_json(request)
+def _check_settings(path: str, function: Callable[..., Any], takes: Sequence[str], settings: Mapping[str, Any]) -> None:
     try:
+        inspect.signature(function).bind(*takes, **settings)
+    except TypeError as error:
+        raise TypeError(
+            f"{path}: {error}; it is called with {', '.join(takes)} and its settings {dict(settings)}"
+        ) from None
+
+
+def _awaited(loop: asyncio.Runner, values: list[Any]) -> list[Any]:
+    """The values, all awaited at the same time where the first can be."""
+
+    async def gathered() -> list[Any]:
+        return await asyncio.gather(*values)
+
+    return loop.run(gathered()) if inspect.isawaitable(values[0]) else values
+
+
+def _reply(reward: Callable[[RewardGroup], Any], line: str) -> dict[str, Any]:
+    try:
+        group = RewardGroup.from_json(json.loads(line))
         return {"rewards": numbers_of(reward(group), len(group.completions))}
     except Exception as error:  # it travels as text
-        return {"error": f"{type(error).__name__}: {error}"[:SHOWN_CHARS], "traceback": traceback.format_exc()}
+        said = f"{type(error).__name__}: {error}"[:SHOWN_CHARS]
+        return {"error": said, "traceback": traceback.format_exc()[-TRACEBACK_CHARS:]}
 
 
 def main(arguments: Sequence[str]) -> None:

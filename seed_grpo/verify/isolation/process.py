@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any
 
 from seed_grpo.errors import VerifierError
 from seed_grpo.verify.isolation.bounds import JudgeFaultError, OutOfTimeError
@@ -24,6 +24,8 @@ START_SECONDS = 120.0
 """time for the process to import its libraries on a busy machine"""
 ENDING_SECONDS = 1.0
 """time for a process that has closed its output to end, so that its own exit status is reported"""
+PIECE_BYTES = 2**16
+"""read at a time"""
 
 
 class AnsweringProcess:
@@ -86,17 +88,21 @@ class AnsweringProcess:
 
         Raises:
             TimeoutError: there was none in time; the process was replaced.
-            JudgeFaultError: the process died, and was replaced.
+            JudgeFaultError: the process died or answered what is no JSON, and was replaced.
         """
+        deadline = time.monotonic() + seconds
         try:
-            self._send(request)
-            return self._receive(time.monotonic() + seconds)
+            self._send(request, deadline)
+            return self._receive(deadline)
         except TimeoutError:
             self._replace()
             raise
         except (EOFError, BrokenPipeError):
             status = self._replace(ENDING_SECONDS)
             raise JudgeFaultError(f"the {self._name} ended in a call, status {status}") from None
+        except ValueError:
+            self._replace()
+            raise JudgeFaultError(f"the {self._name} answered a line that is no JSON") from None
         except BaseException:  # Ctrl-C and the like: the reply to come must not be taken for that of the next request
             self._kill()
             raise
@@ -109,6 +115,8 @@ class AnsweringProcess:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
         self._started = time.monotonic()
         self._ready = False
 
@@ -134,24 +142,40 @@ class AnsweringProcess:
                 pipe.close()
         return status
 
-    def _send(self, request: Any) -> None:
-        assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        self._process.stdin.flush()
-
-    def _receive(self, deadline: float) -> Any:
-        """Reads the next line, which its writer writes at once.
+    def _send(self, request: Any, deadline: float) -> None:
+        """Writes a line, as fast as the process takes it.
 
         Raises:
-            TimeoutError: nothing came until the deadline.
+            TimeoutError: it was not taken by the deadline.
+            BrokenPipeError: the process has closed its input.
+        """
+        assert self._process is not None and self._process.stdin is not None
+        left = memoryview(json.dumps(request).encode() + b"\n")
+        while left:
+            _wait_for(self._process.stdin, selectors.EVENT_WRITE, deadline)
+            left = left[os.write(self._process.stdin.fileno(), left) :]
+
+    def _receive(self, deadline: float) -> Any:
+        """Reads the next line.
+
+        Raises:
+            TimeoutError: it was not whole by the deadline.
             EOFError: the process has closed its output.
+            ValueError: it is no JSON.
         """
         assert self._process is not None and self._process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise TimeoutError
-        line = self._process.stdout.readline()
-        if not line:
-            raise EOFError
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            _wait_for(self._process.stdout, selectors.EVENT_READ, deadline)
+            piece = os.read(self._process.stdout.fileno(), PIECE_BYTES)
+            if not piece:
+                raise EOFError
+            line += piece
         return json.loads(line)
+
+
+def _wait_for(pipe: IO[bytes], event: int, deadline: float) -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, event)
+        if not selector.select(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError

@@ -38,6 +38,8 @@ class Relation:
     """`module:function` of two texts, for what `compare` cannot tell; None: it always can"""
     takes_rules: bool = True
     """true if the oracle gets the rules' numbers after the two texts"""
+    is_symmetric: bool = True
+    """true if the order of the two texts is nothing to the oracle; else it is asked in both until it says yes"""
     close: Callable[[], None] = lambda: None
     """function that ends the processes of `parse`"""
 
@@ -74,8 +76,8 @@ def cannot_tell(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
 def own_relation(config: VerifierConfig) -> Relation:
     """The relation of a user's own function, which runs in the bounded process.
 
-    Of one text it returns a text that is equal for answers that mean the same; of two texts, whether they mean the
-    same.
+    Of one text, without white space around it, it returns a text that is equal for answers that mean the same. Of two
+    texts it returns whether they mean the same; they do where it says so in either order.
 
     Raises:
         ConfigError: it cannot be imported, or takes other than one or two texts.
@@ -83,7 +85,7 @@ def own_relation(config: VerifierConfig) -> Relation:
     path = config.relation
     count = num_positional(load(path))
     if count == 2:
-        return Relation(parse_exact, cannot_tell, path, takes_rules=False)
+        return Relation(parse_exact, cannot_tell, path, takes_rules=False, is_symmetric=False)
     if count != 1:
         raise ConfigError(
             f"verifier.relation={path} takes {count} positional arguments; write a function of one answer that returns "
@@ -93,7 +95,7 @@ def own_relation(config: VerifierConfig) -> Relation:
 
     def parse(text: str) -> Parsed:
         check_length(text)
-        form = process.call(text, timeout=config.judge_timeout)
+        form = process.call(text.strip(), timeout=config.judge_timeout)
         if not isinstance(form, str):
             raise JudgeFaultError(f"verifier.relation={path} returned {type(form).__name__}, not a text, as a form")
         return Parsed("form", form, form)

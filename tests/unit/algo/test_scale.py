@@ -9,6 +9,7 @@ import pytest
 
 from seed_grpo.algo.scale import scale, scales_P
 from seed_grpo.config.sections import ScaleConfig
+from seed_grpo.errors import ConfigError
 
 
 def test_scales_by_hand():
@@ -39,3 +40,19 @@ def test_controls():
     ]
     assert sorted(shuffled[0]) == sorted(plain.tolist())
     assert shuffled[0] == shuffled[1] != shuffled[2]
+
+
+def test_a_scale_of_ones_own_gets_x_and_the_settings(examples):
+    # own_scale.threshold: 1 - max(0, 2x - alpha), x = alpha SE / SE_max; alpha 0.5: x = 0.125, 0.375, 0.5
+    config = ScaleConfig(kind="own_scale:threshold", alpha=0.5)
+    assert [scale(entropy, 1.0, config) for entropy in (0.25, 0.75, 1.0)] == pytest.approx([1.0, 0.75, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "said"), [("scale_of_two", 0.0, "2.0 at x=0"), ("no_scale", 0.5, "nan at x=0.5")]
+)
+def test_a_scale_of_ones_own_that_leaves_its_range_is_an_error(name, x, said):
+    with pytest.raises(
+        ConfigError, match=f"algo.scale.kind=support.own_functions:{name} gives {said}; a scale lies in"
+    ):
+        scale(x, 1.0, ScaleConfig(kind=f"support.own_functions:{name}", alpha=1.0))

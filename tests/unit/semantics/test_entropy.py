@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from seed_grpo.config.sections import SemanticEntropyConfig
+from seed_grpo.errors import ConfigError
 from seed_grpo.semantics.entropy import class_log_mass, log_likelihood, semantic_entropy
 
 COUNTS_SHANNON = SemanticEntropyConfig(mass="counts", functional="shannon")
@@ -80,3 +81,20 @@ def test_log_likelihood():
     assert log_likelihood(logprobs[:0], "mean") == 0.0  # a mean of nothing would be NaN
     with pytest.raises(ValueError, match="median"):
         log_likelihood(logprobs, "median")
+
+
+def test_an_entropy_of_ones_own_gets_the_log_masses(examples):
+    # own_scale.collision of p = 3/4, 1/4: -log(9/16 + 1/16) = log 1.6
+    config = SemanticEntropyConfig(mass="counts", functional="own_scale:collision")
+    assert semantic_entropy(ids(0, 0, 1, 0), np.zeros(4), config).value == pytest.approx(math.log(1.6))
+
+
+def test_an_entropy_of_ones_own_is_clipped_and_has_to_be_a_number():
+    def of(name):
+        config = SemanticEntropyConfig(mass="counts", functional=f"support.own_functions:{name}")
+        return semantic_entropy(ids(0, 0, 1, 0), np.zeros(4), config)
+
+    assert of("high_entropy") == (math.log(4), math.log(4), True)
+    assert of("low_entropy") == (0.0, math.log(4), False)
+    with pytest.raises(ConfigError, match=r"functional=support.own_functions:no_entropy gives no number"):
+        of("no_entropy")

@@ -11,8 +11,10 @@ import yaml
 
 from seed_grpo.commands import experiment as runner
 from seed_grpo.config.experiment import load_experiment
+from seed_grpo.config.loading import load_config
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.evaluate.studies.experiment import Runs, run_metrics, sign_flip_p, summarize, write_report
+from seed_grpo.extensions import installed
 
 EXPERIMENTS = Path(__file__).parents[4] / "jobs" / "experiments"
 
@@ -147,7 +149,7 @@ def test_runs_are_started_a_few_at_a_time_and_failures_are_named(
         (directory / "policy").mkdir()
         (directory / "policy/config.json").touch()
 
-    monkeypatch.setattr(runner, "_Process", Fake)
+    monkeypatch.setattr(runner, "LocalRun", Fake)
     monkeypatch.setattr(runner, "POLL_SECONDS", 0.0)
     finish(experiment.run_directory("a", 0))
     with pytest.raises(SeedGrpoError, match="1 of 4 runs failed: b, seed 1"):
@@ -173,7 +175,7 @@ def test_what_is_at_work_is_stopped_with_the_experiment(tmp_path: Path, monkeypa
         def stop(self) -> None:
             stopped.append(self.run.name)
 
-    monkeypatch.setattr(runner, "_Process", Interrupted)
+    monkeypatch.setattr(runner, "LocalRun", Interrupted)
     monkeypatch.setattr(runner, "POLL_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
         runner.run_experiment(experiment, parallel=2, address=None)
@@ -182,12 +184,39 @@ def test_what_is_at_work_is_stopped_with_the_experiment(tmp_path: Path, monkeypa
         runner.run_experiment(experiment, parallel=0, address=None)
 
 
-def test_runs_of_other_settings_are_not_taken_for_those_of_the_experiment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "_work_off", lambda *_: [])
-    runner.run_experiment(load_experiment(write(tmp_path)), parallel=1, address=None)
+def test_runs_of_other_settings_are_not_taken_for_those_of_the_experiment(tmp_path: Path) -> None:
+    runner.plan_runs(load_experiment(write(tmp_path)))
     (tmp_path / "runs/a/seed-0").mkdir(parents=True)
-    runner.run_experiment(load_experiment(write(tmp_path)), parallel=1, address=None)
+    runner.plan_runs(load_experiment(write(tmp_path)))
     with pytest.raises(ConfigError, match="seed-0 was made with other settings"):
         runner.run_experiment(load_experiment(write(tmp_path, settings={"run.steps": 2})), parallel=1, address=None)
+
+
+def test_all_runs_get_the_code_that_the_experiment_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy at an absolute path, which a job finds too; runs on record are not mixed with those of other code."""
+    monkeypatch.setattr(runner, "_work_off", lambda *_: [])
+    monkeypatch.chdir(tmp_path)
+    Path("own_reward_of_a.py").write_text("VALUE = 1\n")
+    Path("own_package").mkdir()
+    Path("own_package/__init__.py").write_text("")
+    settings = {"a": {"run.code": ["own_reward_of_a.py", "own_package"]}, "b": {"run.code": ["own_package/"]}}
+    file = write(tmp_path, configurations=settings)
+
+    def run() -> None:
+        runner.run_experiment(load_experiment(file), parallel=1, address=None)
+
+    run()
+    code = tmp_path / "runs/code"
+    for name, names in (("a", ["own_reward_of_a.py", "own_package"]), ("b", ["own_package"])):
+        config = load_config(tmp_path / f"runs/{name}/seed-1.yaml")
+        assert config.run.code == tuple(code / each for each in names)
+    assert (code / "own_reward_of_a.py").read_text() == "VALUE = 1\n" and (code / "own_package/__init__.py").is_file()
+    Path("own_reward_of_a.py").write_text("VALUE = 2\n")
+    run()  # nothing is on record yet
+    assert (code / "own_reward_of_a.py").read_text() == "VALUE = 2\n"
+    make_run(tmp_path / "runs/b/seed-0", [0.5], 0.5)
+    run()
+    Path("own_reward_of_a.py").write_text("VALUE = 3\n")
+    with pytest.raises(ConfigError, match=r"own_reward_of_a\.py differ from those in"):
+        run()
+    assert installed() == []  # a run that is started from here has its own

@@ -261,9 +261,9 @@ def test_workers_do_not_keep_each_other_alive():
     first = BoundedProcess("support.bounded_oracles:same", MEMORY_MIB)
     second = BoundedProcess("support.bounded_oracles:same", MEMORY_MIB)
     assert first.call("a", "a", timeout=LONG) and second.call("a", "a", timeout=LONG)
-    of_first = {os.readlink(f"/proc/{first.pid}/fd/{number}") for number in (0, 1)}
+    input_of_first = os.readlink(f"/proc/{first.pid}/fd/0")  # both ends of a pipe have this name
     of_second = {os.readlink(file) for file in Path(f"/proc/{second.pid}/fd").iterdir()}
-    assert len(of_first) == 2 and not of_first & of_second
+    assert input_of_first.startswith("pipe:") and input_of_first not in of_second
     first.close()
     second.close()
 
@@ -304,7 +304,7 @@ def test_a_start_is_waited_for_to_the_deadline_and_goes_on(monkeypatch, tmp_path
 def test_a_process_that_cannot_start_is_an_error():
     process = BoundedProcess("no_such_module:same", MEMORY_MIB)
     for _ in range(2):
-        with pytest.raises(VerifierError, match="did not start within 120 s, status 1") as raised:
+        with pytest.raises(VerifierError, match="cannot start: no_such_module:same: there is no module") as raised:
             process.call("a", "b", timeout=1.0)
         assert not isinstance(raised.value, JudgeFaultError)
     process.close()
