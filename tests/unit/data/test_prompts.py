@@ -308,6 +308,6 @@ def test_what_is_done_with_prompts_is_told_at_the_start(tmp_path: Path) -> None:
     config = Config.model_validate(
         {"run": {"directory": "r", "steps": 1}, "model": {"path": "m"}, "data": {"source": "mine.jsonl"}}
     )
-    notes = data_notes(config.verifier.relation, config.data, PromptSet(prompts.prompts, 0, 0, prompts.remarks))
+    notes = data_notes(config.verifier, config.data, PromptSet(prompts.prompts, 0, 0, prompts.remarks))
     told = [note for note in notes if note.startswith("mine.jsonl: ")]
     assert any("appends </s>" in note for note in told) and any("spell control tokens" in note for note in told)
