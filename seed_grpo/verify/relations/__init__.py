@@ -76,8 +76,8 @@ def cannot_tell(first: Parsed, second: Parsed, rules: Rules) -> bool | None:
 def own_relation(config: VerifierConfig) -> Relation:
     """The relation of a user's own function, which runs in the bounded process.
 
-    Of one text, without white space around it, it returns a text that is equal for answers that mean the same; of two texts, whether they mean the
-    same, which they do where it says so in either order.
+    Of one text, without white space around it, it returns a text that is equal for answers that mean the same. Of two
+    texts it returns whether they mean the same, which they do where it says so in either order.
 
     Raises:
         ConfigError: it cannot be imported, or takes other than one or two texts.
