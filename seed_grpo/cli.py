@@ -18,7 +18,7 @@ from seed_grpo.records.files import claimed
 
 INTERRUPTED = 130
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
-"""adds a command: its name, what it does, and what it says of itself"""
+"""function that adds a command: its name, its action, and its help"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -66,7 +66,7 @@ def load(path: str) -> Any:
         ) from error
     except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise ConfigError(
-            f"{path}: importing {match['module']} failed with {type(error).__name__}: {_said(error)}; mend it"
+            f"{path}: importing {match['module']} failed with {type(error).__name__}: {_said(error)}; correct it"
         ) from error
     if not hasattr(module, match["name"]):
         raise ConfigError(f"{path}: {match['module']} has no {match['name']!r}; name a function of it")

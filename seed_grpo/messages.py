@@ -44,7 +44,7 @@ class Problem:
     """One record of a data set, e.g. `Problem("gsm8k-7", "What is 2+2?", ("4",), "gsm8k")`."""
 
     id: str
-    """unique within the data set"""
+    """id, unique within the data set"""
     text: str
     """the problem statement, before any template"""
     answers: tuple[str, ...]
@@ -68,9 +68,9 @@ class Sampling:
     temperature: float
     top_p: float
     max_tokens: int
-    """completion tokens allowed"""
+    """largest number of completion tokens"""
     seed: int
-    """completion i is drawn with a seed derived from this and i alone"""
+    """seed of the group; completion i is drawn with a seed derived from this and i alone"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class GroupTask:
     """A prompt to be answered G times."""
 
     group_id: int
-    """unique in the run, ascending in order of issue"""
+    """id, unique in the run and ascending in order of issue"""
     problem: Problem
     prompt_ids: tuple[int, ...]
     """[T] the templated, tokenized prompt"""
@@ -92,11 +92,12 @@ class Completion:
     """One sampled answer."""
 
     text: str
-    """of its tokens, special ones too and the stop string that ended it, but not the end-of-sequence token"""
+    """text of the tokens, special ones and a final stop string included, the end-of-sequence token excluded"""
     token_ids_T: np.ndarray
     """[T] int32, with the end-of-sequence token where one was sampled"""
     logprobs_T: np.ndarray
-    """[T] float32, of the sampled tokens, in nats, under the distribution at temperature 1 before top-p"""
+    """[T] float32 nats, log-probabilities of the sampled tokens under the distribution that they were drawn from: with
+    the group's temperature and top-p; of a greedy completion, temperature 1"""
     versions_T: np.ndarray
     """[T] int32, the weight version that sampled each token"""
     finish_reason: FinishReason
@@ -158,7 +159,7 @@ class JudgedGroup:
     entropy_max: float
     """log n; 0 for n below 2"""
     entropy_clipped: bool
-    """whether the estimate exceeded log n"""
+    """true if the estimate exceeded log n"""
     seconds: float
     """wall-clock of judging and partitioning"""
     reward_parts_G: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -222,7 +223,7 @@ class GroupSummary:
     verify_seconds: float
     """wall-clock of its judging and partitioning"""
     payload_bytes: int
-    """of its completions in the object store, about"""
+    """approximate size of its completions in the object store"""
     reward_parts_G: Mapping[str, np.ndarray] = field(default_factory=dict)
     """[G] float32 by reward, before its weight; nan where it is not valid"""
     fault: str = ""
@@ -250,9 +251,9 @@ class Sample:
     completion_ids_T: np.ndarray
     """[T] int32"""
     rollout_logprobs_T: np.ndarray
-    """[T] float32, of the engine that sampled"""
+    """[T] float32 nats, log-probabilities by the engine that sampled, at `rollout.temperature`"""
     advantage: float
-    """already scaled"""
+    """advantage, already scaled"""
     group: int
     """place of its group among those of the step, from 0"""
 
@@ -265,11 +266,11 @@ class StepResult:
     """Report of one step of training; equal on every rank."""
 
     metrics: dict[str, float] = field(default_factory=dict)
-    """names as they appear in metrics.jsonl, e.g. `loss`, `grad_norm`, `learning_rate`"""
+    """metrics by their names in metrics.jsonl, e.g. `loss`, `grad_norm`, `learning_rate`"""
     seconds: dict[str, float] = field(default_factory=dict)
     """wall-clock by phase; not part of the deterministic metrics"""
     skipped: tuple[int, ...] = ()
-    """places of the groups that no update trained, since its loss or gradient was not finite"""
+    """places of the groups that no update trained because its loss or gradient was not finite"""
 
 
 @dataclass(frozen=True)
@@ -279,4 +280,4 @@ class Probe:
     token_ids_T: np.ndarray
     """[T] int32"""
     logprobs_T: np.ndarray
-    """[T-1] float32, the trainer's, of tokens 1..T-1 given their predecessors"""
+    """[T-1] float32, the trainer's log-probabilities of tokens 1..T-1 given their predecessors"""

@@ -42,7 +42,8 @@ ADVANTAGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "standardized": standardized,
     "leave_one_out": leave_one_out,
 }
-"""By `algo.advantage`; each maps the rewards of the N valid completions, which are not all equal."""
+"""Functions by `algo.advantage`: each maps the rewards [N] of a prompt's valid completions, not all equal, to
+advantages [N]."""
 
 
 def advantages_G(rewards_G: np.ndarray, valid_G: np.ndarray, kind: str) -> np.ndarray:

@@ -25,13 +25,13 @@ class GroupOutcome(NamedTuple):
     """One group as far as its scale and advantages depend on it."""
 
     semantic_entropy: float
-    """nats"""
+    """semantic entropy in nats"""
     entropy_max: float
-    """nats, what the estimate can be at most"""
+    """largest value that the estimate can have, in nats"""
     rewards_G: np.ndarray
-    """[G]"""
+    """[G] rewards"""
     valid_G: np.ndarray
-    """[G] bool"""
+    """[G] bool; False for a completion without a verdict"""
     num_tokens_G: np.ndarray
     """[G] completion tokens"""
 

@@ -1,7 +1,8 @@
 """Likelihood ratios between policies: the one that is clipped, and the one that corrects for the sampling engine.
 
 Consumes log-probabilities of the tokens of a micro-batch under two policies; produces one ratio a token, by itself or
-over its completion. It applies no clip and knows no advantages (`algo.loss`).
+over its completion. It applies no clip and knows no advantages (`algo.loss`). Both policies are at the temperature that
+was sampled at, or else their ratio would correct for the temperature as if it were a gap of numerics.
 
 T counts the completion tokens of all completions of a micro-batch, one after another; rows_T numbers each token's
 completion. Every completion is there whole: a sum over part of its tokens would be another completion's.
@@ -35,8 +36,8 @@ def completion_sums_T(values_T: Tensor, rows_T: Tensor) -> Tensor:
 
 
 def bounded_T(log_ratio_T: Tensor) -> Tensor:
-    """The same within +-`LOG_RATIO_LIMIT`; beyond it held there in value, while the gradient goes on as if it were
-    not: a token far out is pulled back with a bounded force, not left alone."""
+    """Values held within +-`LOG_RATIO_LIMIT`, while their gradient passes unchanged: a token far outside is pulled back
+    with a bounded force, not left alone."""
     return log_ratio_T.detach().clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT) + (log_ratio_T - log_ratio_T.detach())
 
 
@@ -62,7 +63,7 @@ RATIOS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "token": token_ratio_T,
     "sequence": sequence_ratio_T,
 }
-"""By `algo.loss.ratio`; each maps logprobs_T, base_logprobs_T and rows_T to ratios with gradient."""
+"""Functions by `algo.loss.ratio`: each maps logprobs_T, base_logprobs_T and rows_T to ratios [T] with gradient."""
 
 
 def token_gaps_T(gaps_T: Tensor, rows_T: Tensor) -> Tensor:
@@ -70,8 +71,8 @@ def token_gaps_T(gaps_T: Tensor, rows_T: Tensor) -> Tensor:
 
 
 GAPS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"token": token_gaps_T, "sequence": completion_sums_T}
-"""By `algo.loss.importance_level`; each maps the gaps of tokens to the log of the ratio that corrects them: the token's
-own, or the product over its completion."""
+"""Functions by `algo.loss.importance_level`: each maps the log-probability gaps [T] and rows_T to the log of the ratio
+[T] that corrects them, the token's own or the product over its completion."""
 
 
 def uncorrected_T(log_ratio_T: Tensor, log_cap: float) -> Tensor:
@@ -95,7 +96,7 @@ CORRECTIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "truncated": truncated_T,
     "masked": masked_T,
 }
-"""By `algo.loss.importance_correction`; each maps the log of ratios, and of the cap, to weights."""
+"""Functions by `algo.loss.importance_correction`: each maps log ratios [T] and the log of the cap to weights [T]."""
 
 
 class ImportanceWeights(NamedTuple):

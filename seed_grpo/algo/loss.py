@@ -3,15 +3,19 @@
 Consumes, for the tokens of a micro-batch, log-probabilities, entropies and advantages; produces the micro-batch's part
 of the loss and of the metrics. It runs no model and reduces nothing over ranks.
 
+The policy is the one that is sampled, softmax(logits / T) with T = `rollout.temperature`. Every log-probability here is
+at that temperature, the engine's, the trainer's and the reference's; so ratios, KL and token entropy are of policies at
+T. The gradient of log p with respect to the logits has the factor 1 / T: at a lower temperature steps are larger.
+
 T counts the completion tokens of all completions of a micro-batch, one after another, without padding. With token
 weight w_t (`token_weights_B`), importance weight c_t and ratio_t (`algo.importance`), advantage A_t, entropy H_t:
 
     loss = sum_t w_t * ( -c_t * min(ratio_t A_t, clip(ratio_t, 1 - clip_low, 1 + clip_high) A_t)
                          + kl_coefficient * k3_t - entropy_coefficient * H_t )
 
-Every term has the weight w_t, which holds a denominator of the whole update, so the loss of an update is the sum over
-all micro-batches of all ranks: neither it nor its gradient depends on the split. Completions are never cut, for the
-quantities of whole completions.
+Every term has the weight w_t, whose denominator is that of the whole update. The loss of an update is therefore the sum
+over all micro-batches of all ranks, and neither it nor its gradient depends on the split. Completions are never cut, as
+some quantities are of whole completions.
 
 `clip_against: trainer` is the decoupled objective (Hilton et al., arXiv 2110.00641; AReaL, arXiv 2505.24298): the ratio
 is to the trainer's policy before the step, however stale the sampling one, and c_t closes the gap between these two.
@@ -53,7 +57,8 @@ AGGREGATIONS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
     "per_completion": per_completion,
     "per_token": per_token,
 }
-"""By `algo.loss.aggregation`; each maps the lengths of the N >= 1 rows with tokens to the weight of a token of each."""
+"""Functions by `algo.loss.aggregation`: each maps the lengths of the N >= 1 rows with tokens to the weight [N] of one
+token of each row."""
 
 
 def token_weights_B(
@@ -101,7 +106,7 @@ def k3_T(logprobs_T: Tensor, other_logprobs_T: Tensor) -> Tensor:
 
 class Mean(NamedTuple):
     over: str
-    """which of `COUNTS` divides the sum"""
+    """the denominator, one of `COUNTS`"""
     meaning: str
 
 
@@ -121,13 +126,13 @@ MEANS = {
 }
 """Metrics that are a sum divided by a count"""
 SUMS = (*COUNTS, *MEANS)
-"""What adds up over micro-batches and ranks"""
+"""Quantities that add up over micro-batches and ranks"""
 MAXIMA = {
     "ratio_max": "largest ratio before the clip",
     "importance_weight_max": "largest importance weight, after the correction",
     "logprob_gap_max": "nats, largest |logprob of the trainer before the step - of the engine|",
 }
-"""What is taken by maximum; none is negative"""
+"""Quantities of which micro-batches and ranks contribute the maximum; none is negative"""
 
 
 class LossTokens(NamedTuple):
@@ -142,17 +147,18 @@ class LossTokens(NamedTuple):
     entropies_T: Tensor
     """nats, of the distributions that the tokens came from; with gradient where `entropy_coefficient` is above 0"""
     old_logprobs_T: Tensor
-    """of the trainer's policy before the step, without gradient"""
+    """float32 nats, of the trainer's policy before the step, without gradient"""
     rollout_logprobs_T: Tensor
-    """of the engine that sampled"""
+    """float32 nats, of the engine that sampled, without gradient"""
     advantages_T: Tensor
-    """scaled; the completion's for each of its tokens"""
+    """advantage of the token's completion, scaled"""
     weights_T: Tensor
-    """the row's of `token_weights_B`: the caller owns the denominator, which is the whole update's"""
+    """weight of the token's row from `token_weights_B`; the caller owns the denominator, which is that of the whole
+    update"""
     rows_T: Tensor
     """int64, number of the token's completion within the micro-batch: from 0, ascending"""
     reference_logprobs_T: Tensor | None = None
-    """of the frozen reference; needed where `kl_coefficient` is above 0"""
+    """float32 nats, of the frozen reference; needed if `kl_coefficient` is above 0"""
 
 
 class LossParts(NamedTuple):

@@ -5,7 +5,7 @@ With L completion tokens allowed, the last c of which are the margin:
     0                       for      length <= L - c
     ((L - c) - length) / c  for      L - c < length <= L
 
-so that -1 is reached at L, where the completion is cut off, and a completion that ends in good time loses nothing.
+so that -1 is reached at L, where the completion is cut off, and a completion that stays below the margin loses nothing.
 
 Consumes lengths; produces what is added to the rewards, before the advantage. It judges no answer, and what decides on
 correctness (dynamic sampling, the recorded reward) does not see it. Degenerate case: c = 0 punishes nothing.
@@ -26,7 +26,7 @@ def overlong_G(lengths_G: np.ndarray, max_completion_tokens: int, overlong_token
     """
     if lengths_G.ndim != 1 or not 0 <= overlong_tokens < max_completion_tokens:
         raise ValueError(
-            f"lengths must be [G], not {lengths_G.shape}, and overlong_tokens={overlong_tokens} in "
+            f"lengths {lengths_G.shape} must be [G], and overlong_tokens={overlong_tokens} must lie in "
             f"[0, max_completion_tokens={max_completion_tokens})"
         )
     if overlong_tokens == 0:

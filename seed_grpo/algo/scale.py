@@ -54,7 +54,7 @@ SCALES: dict[str, Callable[[float, ScaleConfig], float]] = {
     "reciprocal": reciprocal,
     "none": none,
 }
-"""By `algo.scale.kind`; each maps x in [0, alpha] to the scale."""
+"""Functions by `algo.scale.kind`: each maps x in [0, alpha] to the scale in [0, 1]."""
 
 
 def scale(semantic_entropy: float, entropy_max: float, config: ScaleConfig) -> float:

@@ -21,11 +21,11 @@ DIGITS = (2, 3)
 """lengths of the operands, each drawn equally often; both operands have the same"""
 NUM_PROBLEMS = {"train": 8000, "test": 1000}
 HELD_OUT_SHARE = 0.1
-"""of all pairs of operands: they occur neither in `train` nor in demonstrations"""
+"""share of all pairs of operands that occur neither in `train` nor in demonstrations"""
 
 
 def keeps_carry(carry: int) -> int:
-    """The right way."""
+    """Writes the carry as it is: the right way."""
     return carry
 
 
@@ -40,9 +40,9 @@ def always_carries(carry: int) -> int:
 
 
 Habit = Callable[[int], int]
-"""from the carry of the column before to the carry that is written"""
+"""function from the carry of the column before to the carry that is written"""
 BAD_HABITS: dict[Habit, int] = {forgets_carry: 9, always_carries: 1}
-"""with their weights among the demonstrations that are not right"""
+"""weights of the bad habits among the demonstrations that are not right"""
 
 FORMS: tuple[Callable[[int], str], ...] = (
     lambda value: str(value),

@@ -185,7 +185,7 @@ def _made_with(folder: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Torch computes with so many threads inside."""
+    """Limits torch to this many threads inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

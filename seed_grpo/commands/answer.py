@@ -1,7 +1,7 @@
 """`seed-grpo answer`: answers to problems, drawn on the rollout pool by the rule of `evaluate.metrics.early_stopping`.
 
-Consumes problems and the rule; produces for each the majority answer with its confidence, or none. All problems that go
-on are asked in one round, so the engines work on many at once.
+Consumes problems and the rule; produces for each problem the majority answer with its confidence, or none. All problems
+that need more answers are sampled in one round, so the engines work on many at once.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from seed_grpo.commands.console import Console
 from seed_grpo.commands.doctor import load_policy_tokenizer
 from seed_grpo.commands.sampled_model import served
 from seed_grpo.config import Config
-from seed_grpo.data.prompts import load_prompts
+from seed_grpo.data.prompts import encode_prompts, load_prompts
 from seed_grpo.data.source import Prompt
-from seed_grpo.data.templates import encode_prompts
 from seed_grpo.errors import DataError, RolloutError
 from seed_grpo.evaluate.metrics.early_stopping import Rule
 from seed_grpo.evaluate.metrics.pass_at_k import majority_at_k
@@ -32,7 +31,7 @@ from seed_grpo.seeds import Use, derive_seed
 from seed_grpo.verify.worker import VerifierWorker
 
 NO_REFERENCE = ("",)
-"""of a problem whose answer nobody knows"""
+"""references of a problem without a known answer"""
 
 
 @dataclass(frozen=True)
@@ -42,19 +41,19 @@ class Answer:
     problem_id: str
     problem: str
     answer: str | None
-    """as it was first written; None where the policy abstains or has none"""
+    """the chosen answer as it was first written; None if the policy abstains or has none"""
     confidence: float
     """share of the drawn answers that mean the same as it"""
     semantic_entropy: float
     """nats, of the drawn answers"""
     samples: int
-    """drawn"""
+    """number of answers drawn"""
     right: float | None
-    """how right the majority is, in [0, 1]: less than 1 where wrong ones tie with it; None without a reference"""
+    """correctness of the majority in [0, 1], below 1 if wrong answers tie with it; None without a reference"""
 
 
 def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule, least: float) -> list[Answer]:
-    """Answers all problems; they are in `answers.jsonl` too.
+    """Answers all problems, and writes the answers into `answers.jsonl` too.
 
     Args:
         config: of `serving_config`.
@@ -88,20 +87,21 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
 
 
 def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple[list[Prompt], list[str]]:
-    """All prompts, and what is to be told of them."""
+    """All prompts, and notes on them for the user."""
     tokenizer = load_policy_tokenizer(config)
     prompts: list[Prompt] = []
     notes: list[str] = []
     if texts:
         given = [Problem(f"problem-{number}", text, NO_REFERENCE) for number, text in enumerate(texts, 1)]
-        prompts, too_long, told = encode_prompts(given, config.data, tokenizer)
+        prompts, too_long, told, _ = encode_prompts(given, config.data, tokenizer)
         notes += told
         if too_long:
             raise DataError(
-                f"{too_long} problems have over data.max_prompt_tokens={config.data.max_prompt_tokens} tokens; raise it"
+                f"the prompts of {too_long} problems are longer than data.max_prompt_tokens="
+                f"{config.data.max_prompt_tokens}; raise it"
             )
     for name in sets:
-        prompt_set = load_prompts(config.data.model_copy(update={"source": name}), tokenizer)
+        prompt_set = load_prompts(config.data.model_copy(update={"source": name, "sources": ()}), tokenizer)
         prompts += prompt_set.prompts
         notes += [f"{name}: {remark}" for remark in prompt_set.remarks]
     return prompts, notes
@@ -115,13 +115,14 @@ def _draw(
     verifier: VerifierWorker,
     console: Console,
 ) -> list[RecordedGroup]:
-    """Rounds of answers, until the rule is content with every problem; those that workers fail on keep theirs."""
+    """Draws answers in rounds until the rule wants no more for any problem. A problem that workers fail on keeps the
+    answers it has."""
     drawn: dict[int, Group] = {}
     groups: dict[int, RecordedGroup] = {}
     open_problems, size = list(range(len(prompts))), 0
     for further in np.diff([0, *rule.sizes]):
         size += int(further)
-        console.log(f"{len(open_problems)} of {len(prompts)} problems get {further} answers more, {size} in all")
+        console.log(f"drawing {further} answers each to {len(open_problems)} of {len(prompts)} problems, {size} in all")
         tasks = [_task(config, index, prompts[index], int(further), size) for index in open_problems]
         for judged in ask(pipeline, tasks, config.rollout, console.log):
             index = judged.group.task.group_id
@@ -134,12 +135,12 @@ def _draw(
         if not open_problems:
             break
     if not groups:
-        raise RolloutError(f"none of {len(prompts)} problems could be sampled and judged; the causes are told above")
+        raise RolloutError(f"none of {len(prompts)} problems could be sampled and judged; see the causes above")
     return [groups[index] for index in sorted(groups)]
 
 
 def _task(config: Config, index: int, prompt: Prompt, count: int, size: int) -> GroupTask:
-    """Some answers more to a problem, of which there will then be `size`."""
+    """A task for further answers to a problem, which will then have `size` of them."""
     rollout, (problem, prompt_ids) = config.rollout, prompt
     seed = derive_seed(config.run.seed, Use.ANSWER, index, size)
     sampling = Sampling(count, rollout.temperature, rollout.top_p, rollout.max_completion_tokens, seed)

@@ -39,7 +39,7 @@ class Report:
     before: EvaluationResult | None
     after: EvaluationResult | None
     steps: int
-    """made by this process"""
+    """steps made by this process"""
     samples: float
     """completions sampled in these steps"""
     tokens: float
@@ -52,7 +52,7 @@ class Report:
 
 
 class Console:
-    """The run's one voice. Use it as a context manager, so that the live line is taken down at the end."""
+    """The only writer to a run's terminal. As a context manager it takes down the live line at the end."""
 
     def __init__(
         self,
@@ -61,7 +61,8 @@ class Console:
         clock: Callable[[], float] = time.monotonic,
         log_interval: float = 2.0,
     ) -> None:
-        """
+        """Shows nothing until the first event.
+
         Args:
             total_steps: of the whole run.
             stream: standard output by default.
@@ -91,12 +92,12 @@ class Console:
             self._live = None
 
     def log(self, message: str) -> None:
-        """An event, in a line of its own; what a terminal would take as a command is not printed."""
+        """Prints an event as a line of its own, without control characters that a terminal would obey."""
         self._rich.print(Text(printable(message)), soft_wrap=True)
 
     @contextmanager
     def waiting(self, what: str, every: float = 5.0) -> Iterator[None]:
-        """Says every so many seconds what is waited for, until the block is done.
+        """Prints every so often what is waited for, until the block ends.
 
         Args:
             what: completes "waiting for ...", e.g. "Ray to start".
@@ -142,7 +143,7 @@ class Console:
             self._rich.print(line, soft_wrap=True)
 
     def report(self, report: Report) -> None:
-        """The table at the end."""
+        """Prints the table at the end."""
         self.close()
         self._rich.print(_report_table(report))
         self.log(f"run directory: {report.directory}")

@@ -7,7 +7,7 @@ are looked at; no device is touched, no worker started.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,8 +18,11 @@ from packaging.requirements import Requirement
 from seed_grpo import __version__
 from seed_grpo.commands.own_code import check_own_code, own_names
 from seed_grpo.config import Config
-from seed_grpo.config.sections import DataConfig
-from seed_grpo.data.prompts import PromptSet, load_prompts, shown
+from seed_grpo.config.checks import PLACES, check_sampling
+from seed_grpo.config.sections import DataConfig, MixtureConfig, VerifierConfig
+from seed_grpo.data.mixture import LoadedSet, all_prompts, load_sets
+from seed_grpo.data.prompts import PromptSet, shown
+from seed_grpo.data.source import Prompt
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
 from seed_grpo.extensions import install
@@ -36,7 +39,7 @@ UPLOADS = "runtime_resources"
 """Ray's folder of the working directories that jobs brought with them"""
 
 INDENT = " " * 9
-"""of further lines of a check"""
+"""indent of a check's further lines"""
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,12 @@ class Prepared:
     """Tokenizer and data of a run."""
 
     tokenizer: Any
-    train: PromptSet
-    held_out: PromptSet | None
+    train: list[LoadedSet]
+    """data sets to train on"""
+    held_out: list[Prompt] | None
+    """prompts to evaluate on, those of several sets mixed in proportion to their sizes"""
     notes: list[str]
-    """what is odd about the data"""
+    """oddities of the data, one line each"""
 
 
 def prepare(config: Config) -> Prepared:
@@ -57,25 +62,26 @@ def prepare(config: Config) -> Prepared:
         SeedGrpoError: the first fault.
     """
     check_versions(config)
+    check_sampling(config)
     check_machine(config)
     check_directory(config)
     install(config.run.code)
     tokenizer = load_policy_tokenizer(config)
     check_model(config, tokenizer)
-    train = load_prompts(config.data, tokenizer)
-    check_own_code(config, train.prompts[0][0])
-    check_prompts(config.data, train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
-    notes = data_notes(config, config.data, train)
+    train = load_sets(config.data, tokenizer)
+    check_sets(train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
+    check_own_code(config, train)
+    notes = sets_notes(config, train)
     held_out = None
     if config.evaluation is not None:
-        held_out = load_prompts(config.evaluation.data, tokenizer)
-        check_prompts(config.evaluation.data, held_out, 1, "a single problem")
-        notes += data_notes(config, config.evaluation.data, held_out)
+        evaluated = load_sets(config.evaluation.data, tokenizer)
+        held_out = all_prompts(evaluated)
+        notes += sets_notes(config, evaluated)
     return Prepared(tokenizer, train, held_out, notes)
 
 
 def check_versions(config: Config) -> str:
-    """Versions of the packages that the program is pinned to.
+    """Checks the versions of the packages that the program is pinned to.
 
     Raises:
         ConfigError: one of them is missing or of another version, or the program is: a job may be newer
@@ -84,7 +90,7 @@ def check_versions(config: Config) -> str:
     extra = "cpu" if config.cluster.device == "cpu" else "gpu"
     found, faults = [], []
     if (installed := metadata.version("seed-grpo")) != __version__:
-        faults.append(f"seed-grpo is installed as {installed}, and {__version__} is running")
+        faults.append(f"seed-grpo {installed} is installed, but {__version__} is running")
     for line in metadata.requires("seed-grpo") or []:
         requirement = Requirement(line)
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
@@ -104,7 +110,7 @@ def check_versions(config: Config) -> str:
 
 
 def check_machine(config: Config) -> str:
-    """The placement plan against this machine, unless the run goes to a cluster elsewhere.
+    """Checks the placement plan against this machine, unless the run goes to a cluster elsewhere.
 
     Raises:
         PlacementError: it does not fit.
@@ -149,13 +155,13 @@ def check_outlives_job(name: str, folder: Path) -> None:
     """
     if UPLOADS in folder.resolve().parts:
         raise ConfigError(
-            f"{name}={folder} would lie in the upload of this Ray job and go with it; give an absolute folder that all "
-            "machines share"
+            f"{name}={folder} lies in the working directory that Ray uploaded for this job, and would be deleted with "
+            "it; give an absolute folder that all machines share"
         )
 
 
 def load_policy_tokenizer(config: Config) -> Any:
-    """The policy's tokenizer.
+    """Loads the policy's tokenizer.
 
     Raises:
         ModelError: the model is not where the configuration says; names what to change.
@@ -190,23 +196,55 @@ def check_prompts(data: DataConfig, prompts: PromptSet, needed: int, what: str) 
         ConfigError: it is not.
     """
     facts = (
-        f"{data.source}: {len(prompts.prompts)} prompts, {prompts.skipped} malformed records left out, "
+        f"{data.source_name}: {len(prompts.prompts)} prompts, {prompts.skipped} malformed records left out, "
         f"{prompts.too_long} longer than {data.max_prompt_tokens} tokens left out"
     )
     if len(prompts.prompts) < needed:
-        raise ConfigError(f"{facts}; {what} asks for {needed}: take more data, or lower it")
+        raise ConfigError(f"{facts}; {what} needs {needed} prompts: take more data, or lower it")
     return facts
 
 
-def data_notes(config: Config, data: DataConfig, prompts: PromptSet) -> list[str]:
-    """Sentences on what is odd about the problems of a set, and on what was done to their prompts."""
+def check_sets(sets: Sequence[LoadedSet], needed: int, what: str) -> list[str]:
+    """Checks that the data sets of a run are large enough together; facts of each.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    total = sum(len(each.loaded.prompts) for each in sets)
+    alone = needed if len(sets) == 1 else 1
+    facts = [check_prompts(each.config, each.loaded, alone, what) for each in sets]
+    if total < needed:
+        raise ConfigError(f"{'; '.join(facts)}; {what} asks for {needed}: take more data, or lower it")
+    return facts
+
+
+def data_notes(verifier: VerifierConfig, data: DataConfig, prompts: PromptSet) -> list[str]:
+    """Sentences on what is odd about the problems of a set, and on what was done to their prompts.
+
+    Args:
+        verifier: settings for the set's answers.
+    """
     problems = [problem for problem, _ in prompts.prompts]
-    sentences = [*survey(problems, config.verifier.relation), *prompts.remarks]
-    return [f"{data.source}: {sentence}" for sentence in sentences]
+    sentences = [*survey(problems, verifier.relation), *prompts.remarks]
+    if silent := prompts.not_asking.get(verifier.extraction, 0):
+        sentences.append(
+            f"{silent} of {len(problems)} prompts do not ask for the answer {PLACES[verifier.extraction]}, where "
+            f"verifier.extraction={verifier.extraction} looks for it; ask for it in data.instruction, or look elsewhere"
+        )
+    return [f"{data.source_name}: {sentence}" for sentence in sentences]
+
+
+def sets_notes(config: Config, sets: Sequence[LoadedSet]) -> list[str]:
+    """Sentences of `data_notes` on several sets."""
+    return [note for each in sets for note in _notes_of(config, each)]
+
+
+def _notes_of(config: Config, each: LoadedSet) -> list[str]:
+    return data_notes(config.verifier_of(each.config), each.config, each.loaded)
 
 
 def check_batch(config: Config) -> str:
-    """The arithmetic of a step; the configuration has checked that it works out."""
+    """Describes the arithmetic of a step, which the configuration has checked."""
     rollout, trainer = config.rollout, config.trainer
     rows = config.completions_per_step
     longest = config.data.max_prompt_tokens + rollout.max_completion_tokens
@@ -226,8 +264,7 @@ class Page:
         self.well = True
 
     def check(self, name: str, section: Callable[..., str], *arguments: Any) -> None:
-        """Says what the section finds of its arguments, further lines under the first; or its error, which goes no
-        further."""
+        """Prints the finding of a section, further lines indented below it; or its error, which is not raised."""
         try:
             text = section(*arguments)
         except SeedGrpoError as error:
@@ -236,7 +273,7 @@ class Page:
             self._log(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
 
     def fault(self, name: str, error: SeedGrpoError) -> None:
-        """A line of what is wrong."""
+        """Prints a fault."""
         self.well = False
         self._log(f"  FAULT  {name:<12} {error}")
 
@@ -247,6 +284,7 @@ def diagnose(config: Config, page: Page) -> None:
     page.check("placement", check_machine, config)
     page.check("records", check_directory, config)
     page.check("batch", check_batch, config)
+    page.check("sampling", check_sampling, config)
     page.check("code", _describe_code, config)
     page.check("weights", _describe_sync, config)
     page.check("model", _describe_model, config)
@@ -263,7 +301,7 @@ def _describe_code(config: Config) -> str:
 
 
 def _try_code(config: Config) -> str:
-    return check_own_code(config, load_prompts(config.data, load_policy_tokenizer(config)).prompts[0][0])
+    return check_own_code(config, load_sets(config.data, load_policy_tokenizer(config)))
 
 
 def _describe_sync(config: Config) -> str:
@@ -276,10 +314,16 @@ def _describe_model(config: Config) -> str:
     return f"{config.model.path}, {config.model.dtype}, {len(tokenizer)} tokens in the vocabulary; {found}"
 
 
-def _describe_data(config: Config, data: DataConfig, needed: int) -> str:
+def _describe_data(config: Config, data: MixtureConfig, needed: int) -> str:
     tokenizer = load_policy_tokenizer(config)
-    prompts = load_prompts(data, tokenizer)
-    longest = max((len(prompt_ids) for _, prompt_ids in prompts.prompts), default=0)
-    facts = f"{check_prompts(data, prompts, needed, 'a step')}; the longest prompt has {longest} tokens"
-    notes = [f"note: {note}" for note in data_notes(config, data, prompts)]
-    return "\n".join([facts, *notes, *shown(prompts.prompts[0][1], tokenizer)])
+    sets = load_sets(data, tokenizer)
+    lines = []
+    for each, facts in zip(sets, check_sets(sets, needed, "a step"), strict=True):
+        prompts = each.loaded.prompts
+        longest = max(len(prompt_ids) for _, prompt_ids in prompts)
+        share = f"; {each.ratio / sum(other.ratio for other in sets):.1%} of the prompts" if len(sets) > 1 else ""
+        lines += [f"{facts}; the longest prompt has {longest} tokens{share}"]
+        lines += filter(None, [each.loaded.taken])
+        lines += [f"note: {note}" for note in _notes_of(config, each)]
+        lines += shown(prompts[0][1], tokenizer)
+    return "\n".join(lines)

@@ -1,8 +1,8 @@
 """`seed-grpo evaluate`: a model on named sets of problems, sampled on the rollout pool.
 
 Consumes a configuration and names of sets; produces `responses/<set>/*.parquet`, every completion with its verdict, and
-from them `results.json`, `results.md` and figures. What is on disk is not sampled again, so a command that was stopped
-goes on where it was, and one with a further set adds it.
+from them `results.json`, `results.md` and figures. Recorded completions are not sampled again: a command that was
+stopped continues where it was, and one with a further set adds that set.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from seed_grpo.records.files import claimed, write_table
 from seed_grpo.records.rollout_table import RecordedGroup, read_groups, rollout_rows, schema, tables
 
 GROUPS_PER_TABLE = 64
-"""so many are lost at most, where the program is killed"""
+"""groups written at once; a program that is killed loses at most so many"""
 LOG_EVERY_SECONDS = 10.0
 
 
@@ -44,7 +44,7 @@ class Question:
     name: str
     prompts: PromptSet
     folder: Path
-    """of its tables"""
+    """folder of the set's tables"""
 
 
 def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None) -> Path:
@@ -69,7 +69,7 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
     seen, trouble = _seen(trained_on)
     with claimed(config.run.directory), Console(total_steps=1) as console:
         for question in questions:
-            for note in data_notes(config, _data(config, question.name), question.prompts):
+            for note in data_notes(config.verifier, _data(config, question.name), question.prompts):
                 console.log(f"note: {note}")
         missing = [(question, list(_missing(config, question, _recorded(question)))) for question in questions]
         if any(tasks for _, tasks in missing):
@@ -98,7 +98,7 @@ def _question(config: Config, name: str) -> Question:
 
 
 def _data(config: Config, name: str) -> DataConfig:
-    return config.data.model_copy(update={"source": name})
+    return config.data.model_copy(update={"source": name, "sources": ()})
 
 
 def _missing(config: Config, question: Question, recorded: Iterable[RecordedGroup]) -> Iterator[GroupTask]:
@@ -112,7 +112,7 @@ def _missing(config: Config, question: Question, recorded: Iterable[RecordedGrou
 
 
 def _recorded(question: Question) -> Iterator[RecordedGroup]:
-    """Recorded groups of the set's problems, under the name by which the set was asked for.
+    """Recorded groups of the set's problems, under the name by which the user named the set.
 
     Raises:
         ConfigError: a problem is not the one that was answered.
@@ -124,9 +124,9 @@ def _recorded(question: Question) -> Iterator[RecordedGroup]:
         problem = prompts[group.group_id][0]
         if not group.is_of(problem):
             raise ConfigError(
-                f"{question.folder} has answers to {group.problem_id} at place {group.group_id} of {question.name}, "
-                f"where {problem.id} is now, or another text of it: the set has changed; write into another folder "
-                "(--out), or delete this one"
+                f"the set {question.name} has changed: {question.folder} has answers to {group.problem_id} at place "
+                f"{group.group_id}, and now the problem there is {problem.id}, or has another text; write into "
+                "another folder (--out), or delete this one"
             )
         yield replace(group, source=question.name)
 
@@ -134,7 +134,8 @@ def _recorded(question: Question) -> Iterator[RecordedGroup]:
 def _answer(
     config: Config, question: Question, tasks: Sequence[GroupTask], pipeline: Sampler, console: Console
 ) -> None:
-    """Greedy and sampled completions have the same group ids, so one kind is asked for after the other."""
+    """Samples greedy completions, then the others: both kinds have the same group ids, so they must not be in progress
+    together."""
     for kind, is_greedy in (("greedy", True), ("sampled", False)):
         chosen = [task for task in tasks if (task.sampling.temperature == 0) == is_greedy]
         if chosen:
@@ -143,7 +144,7 @@ def _answer(
 
 
 def _store(folder: Path, judged: Iterable[JudgedGroup]) -> None:
-    """Writes groups as they come, and the last few also where the program is stopped."""
+    """Writes groups as they come, and the last few even if the program is stopped."""
     waiting: list[JudgedGroup] = []
     try:
         for group in judged:
@@ -163,7 +164,7 @@ def _write(folder: Path, groups: Sequence[JudgedGroup]) -> None:
 
 
 def _telling(judged: Iterable[JudgedGroup], what: str, count: int, console: Console) -> Iterator[JudgedGroup]:
-    """Says now and then how many have come."""
+    """Logs now and then how many groups have come."""
     said = time.monotonic()
     for number, group in enumerate(judged, 1):
         yield group
@@ -185,12 +186,12 @@ def _note(config: Config, question: Question, recorded: Iterable[RecordedGroup],
 
 
 def _number(name: str) -> int:
-    """Number of a set: problems at the same place in two sets get different seeds."""
+    """Number of a set, so that problems at the same place in two sets get different seeds."""
     return zlib.crc32(name.encode())
 
 
 def _seen(trained_on: DataConfig | None) -> tuple[set[str], str]:
-    """Texts of the training set, or what is wrong with it."""
+    """Texts of the training set, or the error of reading it."""
     if trained_on is None:
         return set(), ""
     try:

@@ -1,7 +1,7 @@
 """`seed-grpo experiment`: the runs of an experiment, here or as Ray jobs, and the report on them.
 
-Consumes an `ExperimentConfig`; starts one `seed-grpo` a run, a few at a time, and waits. Each run has a directory of
-its own and goes on from its last checkpoint, so an experiment that was stopped goes on where it was.
+Consumes an `ExperimentConfig`; starts one `seed-grpo` for each run, a few at a time, and waits. Each run has a
+directory of its own and continues from its last checkpoint, and so does an experiment that was stopped.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ POLL_SECONDS = 1.0
 RECORDS = ("metrics.jsonl", "results.json")
 """files of a run that has something on record"""
 SAID_CHARACTERS = 600
-"""of a failed run's log"""
+"""characters shown of the end of a failed run's log"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Planned:
     seed: int
     directory: Path
     arguments: tuple[str, ...]
-    """of `seed-grpo`"""
+    """command-line arguments of `seed-grpo`"""
     is_through: Callable[[], bool]
 
     @property
@@ -60,16 +60,16 @@ class Started(Protocol):
         ...
 
     def said(self) -> str:
-        """The end of what it printed."""
+        """The end of its output."""
         ...
 
     def stop(self) -> None:
-        """Has it end, with a checkpoint, and waits."""
+        """Stops the run with a checkpoint, and waits for its end."""
         ...
 
 
 def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | None) -> Path:
-    """Makes the runs that are not through yet, and the report.
+    """Makes the runs that are not complete, and the report.
 
     Args:
         parallel: runs at a time.
@@ -82,12 +82,12 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
         SeedGrpoError: runs failed; the report is of the others.
     """
     if parallel < 1:
-        raise ConfigError(f"--parallel {parallel}: at least one run has to be at work")
+        raise ConfigError(f"--parallel {parallel}: give the number of runs at a time, at least 1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs are stopped too, as by Ctrl-C
     _keep_code(experiment)
     planned = _plan(experiment)
     waiting = [run for run in planned if not run.is_through()]
-    _log(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them through already")
+    _log(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them complete already")
     if waiting and address is None:
         _warm_start(experiment)
     start = _local if address is None else _jobs(address)
@@ -103,7 +103,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     if failed:
         raise SeedGrpoError(
             f"{len(failed)} of {len(planned)} runs failed: {'; '.join(failed)}. Their logs are beside their "
-            f"directories in {experiment.directory}; the same command tries them again. {written} is on the others"
+            f"directories in {experiment.directory}; the same command runs them again. {written} reports the others"
         )
     return written
 
@@ -120,7 +120,7 @@ def _keep_code(experiment: ExperimentConfig) -> None:
 
 
 def _plan(experiment: ExperimentConfig) -> list[Planned]:
-    """Seed by seed, so that what is there early can be compared."""
+    """All runs, seed by seed, so that the first results can be compared."""
     return [_planned(experiment, name, seed) for seed in experiment.seeds for name in experiment.all_configurations()]
 
 
@@ -154,7 +154,7 @@ def _is_trained(directory: Path, steps: int) -> bool:
 
 
 def _warm_start(experiment: ExperimentConfig) -> None:
-    """Makes the model that all runs begin with, where it is one that the program makes."""
+    """Makes the model that all runs begin with, if the program makes it."""
     from seed_grpo.arithmetic.warm_start import warm_start
 
     config = experiment.config(next(iter(experiment.all_configurations())), experiment.seeds[0])
@@ -163,7 +163,8 @@ def _warm_start(experiment: ExperimentConfig) -> None:
 
 
 def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planned], Started]) -> list[str]:
-    """Returns the names of those that failed, of which it says why; where it ends early, none is left at work."""
+    """Makes the runs and returns the names of those that failed, whose causes it logs. No run is left at work if it
+    ends early."""
     queue, working, failed = deque(waiting), dict[str, tuple[Planned, Started, float]](), []
     try:
         while queue or working:
@@ -177,7 +178,7 @@ def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planne
                 run, begun, began = working.pop(name)
                 took = f"{time.monotonic() - began:.0f} s"
                 if status == 0 and run.is_through():
-                    _log(f"through: {name}, {took}")
+                    _log(f"complete: {name}, {took}")
                 else:
                     failed.append(name)
                     _log(f"FAILED: {name}, status {status}, {took}: {begun.said()[-SAID_CHARACTERS:]}")

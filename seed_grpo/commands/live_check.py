@@ -32,9 +32,9 @@ from seed_grpo.runtime.workers.probes import watch
 from seed_grpo.runtime.workers.trainer_group import TrainerGroup
 
 OBJECT_BYTES = 16 * 2**20
-"""of what is sent to measure a link"""
+"""bytes sent to measure a link"""
 ROUNDS = 3
-"""of each measurement"""
+"""repetitions of each measurement"""
 NCCL_HINT = (
     "; run again with NCCL_DEBUG=INFO, let NCCL_SOCKET_IFNAME name the network that both machines are on, and look for "
     "a firewall between them"
@@ -42,7 +42,7 @@ NCCL_HINT = (
 
 
 def check_live(config: Config, page: Page) -> None:
-    """Starts the workers and fills the page; ends them all. The run directory is not touched."""
+    """Starts the workers, fills the page, and ends the workers. The run directory is not touched."""
     prepared, plan = prepare(config), make_plan(config)
     with ExitStack() as stack:
         console = stack.enter_context(Console(config.run.steps))
@@ -72,7 +72,7 @@ def check_live(config: Config, page: Page) -> None:
 
 
 def check_worker(name: str, actor: Any, timeout: float) -> str:
-    """Tells where a worker is and measures how fast the driver reaches it: by calls, and by objects that are new to its
+    """Locates a worker and measures how fast the driver reaches it: by calls, and by objects that are new to its
     machine.
 
     Raises:
@@ -115,7 +115,7 @@ def check_ranks(trainer: TrainerGroup) -> str:
 
 
 def check_engine(name: str, actor: Any, trainer: TrainerGroup, transport: str) -> str:
-    """Measures how fast the weights go to one engine alone; a fault then has a name.
+    """Measures how fast the weights go to one engine alone, so that a fault has a name.
 
     Raises:
         WeightSyncError: they do not arrive; says what to look at. Where that took the trainer with it, the trainer is
@@ -132,7 +132,7 @@ def check_engine(name: str, actor: Any, trainer: TrainerGroup, transport: str) -
 
 
 def check_canary(config: Config, sync: WeightPublisher, rollout: WorkerPool) -> str:
-    """One sync to all engines with its proof, as a run begins.
+    """Makes one sync to all engines with its proof, as at the start of a run.
 
     Raises:
         SeedGrpoError: it failed, or an engine had to be replaced; names it.
@@ -141,7 +141,7 @@ def check_canary(config: Config, sync: WeightPublisher, rollout: WorkerPool) -> 
     synced = sync.publish(0)
     replaced = [name for name, worker in before.items() if rollout.workers.get(name) is not worker]
     if replaced:
-        raise WeightSyncError(f"{', '.join(replaced)} failed and had to be replaced, as told above")
+        raise WeightSyncError(f"{', '.join(replaced)} failed and had to be replaced; see the causes above")
     phases = ", ".join(f"{phase} {spent:.2f} s" for phase, spent in synced.seconds.items())
     return (
         f"{len(before)} engines at once: {phases}; log-probabilities differ by at most {synced.difference:.1e} nats, "

@@ -6,7 +6,7 @@ a group of two made-up completions; produces a sentence, or the first fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from seed_grpo.algo.advantage import advantages_G
 from seed_grpo.algo.scale import scale
 from seed_grpo.config import Config
 from seed_grpo.config.sections import VerifierConfig
+from seed_grpo.data.mixture import LoadedSet
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.extensions import is_import_path
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, JudgedGroup, Problem, Sampling
@@ -28,16 +29,17 @@ NO_ANSWER = "no such answer"
 """a made-up answer that means nothing; a policy will write worse"""
 
 
-def check_own_code(config: Config, problem: Problem) -> str:
-    """Calls each of the user's own functions and servers once, and checks the settings of built-in rewards.
+def check_own_code(config: Config, sets: Sequence[LoadedSet]) -> str:
+    """Calls each of the user's own functions and servers once, those of the verifier once for each data set; and checks
+    the settings of built-in rewards.
 
     Args:
-        problem: for the trial group, with its record.
+        sets: whose first problems, with their records, are those of the trial groups.
 
     Raises:
         ConfigError: one cannot be imported, fails, or returns what it must not; or settings do not fit.
     """
-    names = list(own_names(config))
+    names = list(dict.fromkeys(own_names(config)))
     algo = config.algo
     if is_import_path(algo.scale.kind):
         for entropy in np.linspace(0.0, 1.0, TRIED):
@@ -50,25 +52,29 @@ def check_own_code(config: Config, problem: Problem) -> str:
         likelihoods_G = np.array([-0.5, -1.0, -0.75, -2.0])
         name = f"algo.semantic_entropy.functional={functional}"
         _try(name, semantic_entropy, np.array([0, 1, 1, 2]), likelihoods_G, algo.semantic_entropy)
-    verifier = config.verifier
-    for reward in verifier.rewards:
-        if reward.use in REWARDS:
-            check_settings(reward.use, reward.settings)
-    if list(_names_of(verifier)):
-        _try("the trial of own functions", _check_verifier, config, verifier, problem)
+    for each in sets:
+        verifier, (problem, _) = config.verifier_of(each.config), each.loaded.prompts[0]
+        for reward in verifier.rewards:
+            if reward.use in REWARDS:
+                check_settings(reward.use, reward.settings)
+        if list(_names_of(verifier)):
+            _try("the trial of own functions", _check_verifier, config, verifier, problem)
     return f"{len(names)} tried: {', '.join(names)}" if names else "none"
 
 
 def own_names(config: Config) -> Iterator[str]:
     """Import paths and addresses of the configuration, each with its setting."""
     settings = {
-        "data.template": config.data.template,
         "algo.scale.kind": config.algo.scale.kind,
         "algo.advantage": config.algo.advantage,
         "algo.semantic_entropy.functional": config.algo.semantic_entropy.functional,
     }
     yield from (f"{setting}={name}" for setting, name in settings.items() if is_import_path(name))
-    yield from _names_of(config.verifier)
+    for each in config.data.sets:
+        if is_import_path(each.template):
+            yield f"data.template={each.template}"
+    for verifier in (config.verifier, *config.verifiers.values()):
+        yield from _names_of(verifier)
 
 
 def _names_of(verifier: VerifierConfig) -> Iterator[str]:
@@ -88,13 +94,13 @@ def _check_verifier(config: Config, verifier: VerifierConfig, problem: Problem) 
         worker.close()
     assert isinstance(judged, JudgedGroup)
     if judged.fault:
-        raise ConfigError(f"{judged.fault}\nMend it, or take it out of verifier.rewards")
+        raise ConfigError(f"{judged.fault}\nCorrect it, or take it out of verifier.rewards")
     failed = [judgement.rule for judgement in (*judged.judgements_G, *tried) if not judgement.verdict.is_valid]
     if failed:
         raise ConfigError(
             f"judging the answers {problem.answers[0]!r:.80}, of problem {problem.id}, and {NO_ANSWER!r} failed "
-            f"({failed[0]}); mend verifier.relation={verifier.relation} or verifier.extraction={verifier.extraction}, "
-            "which have to take whatever a policy writes"
+            f"({failed[0]}); correct verifier.relation={verifier.relation} or "
+            f"verifier.extraction={verifier.extraction}, which have to take whatever a policy writes"
         )
 
 
@@ -118,4 +124,4 @@ def _try(what: str, function: Callable[..., Any], *arguments: Any) -> None:
     except SeedGrpoError as error:
         raise ConfigError(f"{what}: {error}") from error
     except Exception as error:  # whatever the user's code raises
-        raise ConfigError(f"{what} failed in its trial with {type(error).__name__}: {error}; mend it") from error
+        raise ConfigError(f"{what} failed in its trial with {type(error).__name__}: {error}; correct it") from error

@@ -96,12 +96,14 @@ def read_shape(model: ModelConfig) -> Shape:
         found: dict[str, Any] = json.loads(path.read_text())
         family = found["model_type"]
         if family not in FAMILIES:
-            raise ModelError(f"model.path={model.path} is a {family} model; sizes are known for {', '.join(FAMILIES)}")
+            raise ModelError(f"model.path={model.path} is a {family} model; name one of {', '.join(FAMILIES)}")
         heads, hidden = found["num_attention_heads"], found["hidden_size"]
         layers, inner, vocabulary = found["num_hidden_layers"], found["intermediate_size"], found["vocab_size"]
     except (OSError, ValueError, KeyError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise ModelError(f"no sizes of model.path={model.path} ({why}); name a model's folder or hub id") from error
+        raise ModelError(
+            f"cannot tell the size of model.path={model.path} ({why}); name a model's folder or hub id"
+        ) from error
     keys = found.get("num_key_value_heads") or heads
     width = found.get("head_dim") or (128 if family == "qwen3" else hidden // heads)
     vectors = 2 * hidden + {"qwen2": (heads + 2 * keys) * width, "qwen3": 2 * width}.get(family, 0)

@@ -41,7 +41,9 @@ def plan_page(
     """
     if config.cluster.device != "cuda" or min(gpus, gpu_memory_gib, gpus_per_node, link_gb_per_s) <= 0:
         numbers = f"{gpus} GPUs of {gpu_memory_gib} GiB, {gpus_per_node} in a machine, linked at {link_gb_per_s} GB/s"
-        raise ConfigError(f"{numbers}, cluster.device={config.cluster.device}: set numbers above 0, and cuda")
+        raise ConfigError(
+            f"{numbers}, cluster.device={config.cluster.device}: a plan needs numbers above 0 and cluster.device=cuda"
+        )
     count, link = (1, math.inf) if config.transport == "ipc" else (gpus, link_gb_per_s * 1e9)  # there nothing is sent
     run = Sizing(config, read_shape(config.model), count, gpu_memory_gib * GIB, gpus_per_node, link)
     splits, (prompt, completion), sent = run.splits(), run.mean_tokens(), run.sync_bytes()

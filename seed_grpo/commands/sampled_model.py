@@ -1,4 +1,4 @@
-"""A model as it is, on both pools and without a trainer: what `evaluate` and `answer` sample from.
+"""A model that is sampled and not trained, served by both pools: for `evaluate` and `answer`.
 
 Consumes the name of a model, or the directory of a run; produces the configuration to sample it with, and a pipeline
 over its engines.
@@ -30,11 +30,11 @@ from seed_grpo.runtime.supervision.supervise import supervise
 from seed_grpo.runtime.workers.pipeline import Pipeline
 
 UNUSED_SECTIONS = ("warm_start", "evaluation", "trainer", "weight_sync")
-"""of a run's settings, where nothing is trained"""
+"""sections of a run's settings that do not matter where nothing is trained"""
 MARK_BYTES = 2**20
-"""at both ends of a model's file, that its identity is made of"""
+"""bytes at each end of a model's file that identify it"""
 WHOLE = {"tokens_per_micro_batch": 2**31}
-"""of the trainer, which is not there: no completion is too long for it"""
+"""trainer settings under which no completion is too long; there is no trainer"""
 
 
 def serving_config(
@@ -64,7 +64,7 @@ def serving_config(
     tree["trainer"] = dict(WHOLE)
     tree["algo"] = {"semantic_entropy": tree.get("algo", {}).get("semantic_entropy", {})}
     tree.setdefault("model", {})["path"] = model
-    tree.setdefault("data", {}).update(source="-", split="test", columns=None, limit=None)
+    tree.setdefault("data", {}).update(source="-", sources=(), split="test", columns=None, limit=None)
     tree.setdefault("verifier", {}).pop("rewards", None)  # none is asked
     tree.setdefault("rollout", {})["completions_per_prompt"] = completions
     config = parse_config(tree, f"the settings for {model}", list(overrides))
@@ -109,7 +109,7 @@ def is_run(model: str) -> bool:
 
 
 def check_same_sampling(config: Config) -> None:
-    """Refuses a directory that holds what was sampled with other settings or code, or from a model that has changed.
+    """Refuses a directory whose samples were drawn with other settings or code, or from a model that has changed.
 
     Raises:
         ConfigError: says what differs.
@@ -127,8 +127,8 @@ def check_same_sampling(config: Config) -> None:
 
 
 def _identity(config: Config) -> dict[str, str]:
-    """Identity of a local model's files, as sizes and hashes of their ends by name, with the digests of the user's own
-    code. Nothing of a model on the hub."""
+    """Identity of a local model and of the user's own code: sizes of the model's files and hashes of their ends, and
+    digests of the code, by name. A model on the hub has none."""
     model = {file.name: _mark(file) for file in sorted(Path(config.model.path).glob("*")) if file.is_file()}
     return {**model, **{f"code/{name}": digest for name, digest in digests(config.run.code).items()}}
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from seed_grpo.commands.console import Console, Report
 from seed_grpo.commands.doctor import Prepared, check_machine, check_outlives_job, prepare
 from seed_grpo.config import Config
-from seed_grpo.data.source import PromptSource
+from seed_grpo.data.mixture import all_prompts, prompt_source
 from seed_grpo.errors import CheckpointError
 from seed_grpo.evaluate.held_out import check_recorded
 from seed_grpo.evaluate.metrics.intervals import EvaluationResult
@@ -67,8 +67,7 @@ def train(config: Config) -> bool:
         stack.callback(pipeline.close)
         rewards = FirstRewards(config)
         recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor, rewards)
-        held_out = None if prepared.held_out is None else prepared.held_out.prompts
-        parts = parts_of(config, running, prepared.train.prompts, held_out, recorder, console.log)
+        parts = parts_of(config, running, prepared.train, prepared.held_out, recorder, console.log)
         controller = Controller(config, parts)
         clock.add("start", clock.total)
         with _stopping_on_signals(controller, console):
@@ -89,7 +88,7 @@ def start_workers(
     """Places the trainer ranks and starts all workers; see `assembly.start`."""
     with console.waiting("a place for the trainer ranks"):
         gang = place_gang(plan, config.trainer.start_timeout)
-    return start(config, plan, gang, prepared.train.prompts, supervision, console.log)
+    return start(config, plan, gang, all_prompts(prepared.train), supervision, console.log)
 
 
 def check_unchanged(config: Config, prepared: Prepared) -> None:
@@ -100,9 +99,9 @@ def check_unchanged(config: Config, prepared: Prepared) -> None:
     """
     state = Checkpoints(config.run.directory / "checkpoints", config.run.keep_checkpoints).state()
     if state is not None:
-        PromptSource(prepared.train.prompts, config.run.seed, config.data.shuffle).restore(state["prompts"])
+        prompt_source(prepared.train, config.run.seed).restore(state["prompts"])
     if config.evaluation is not None and prepared.held_out is not None:
-        held_out = prepared.held_out.prompts[: config.evaluation.num_problems]
+        held_out = prepared.held_out[: config.evaluation.num_problems]
         check_recorded(config.run.directory / "evaluations", held_out)
 
 
@@ -151,8 +150,8 @@ def _report(
 
 @contextmanager
 def _stopping_on_signals(controller: Controller, console: Console) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the run with a checkpoint, as soon as the trainer is between two steps: groups
-    that are being sampled are not waited for. The second ends it at once."""
+    """Turns the first Ctrl-C or SIGTERM into a stop with a checkpoint, as soon as the trainer is between two steps;
+    groups that are being sampled are not waited for. The second ends the run at once."""
     names = (signal.SIGINT, signal.SIGTERM)
     before = {name: signal.getsignal(name) for name in names}
 

@@ -1,7 +1,8 @@
 """Checks between the sections of a configuration, and what they take from one another; `Config` runs them.
 
 Consumes `Sections`; produces a line for each fault, with its numbers and the setting to change. Of settings that are
-not checked yet, it produces those of `evaluation.data` that follow `data`.
+not checked yet, it produces those of `evaluation.data` that follow `data`. What only training asks for is refused by
+`check_sampling`, which `evaluate` and `answer` do not call.
 """
 
 from __future__ import annotations
@@ -11,23 +12,42 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from seed_grpo.config.sections import Sections
+from seed_grpo.config.sections import DataConfig, MixtureConfig, Sections, SourceConfig
+from seed_grpo.errors import ConfigError
 
-FOLLOWED = ("template", "max_prompt_tokens", "directory")
+FOLLOWED = ("max_prompt_tokens", "directory")
 """settings of `data` that are those of `evaluation.data` too, where it has none of its own"""
+OF_TEMPLATE = ("template", "system_prompt", "instruction", "chat_template_kwargs", "examples")
+"""others, unless `evaluation.data` has another template"""
 ASKS_FOR = {"qwen_math": "boxed", "chat": "boxed", "r1": "answer_tag"}
-"""by template, the extraction that looks where it asks for the answer; `none` asks for nothing"""
+"""the extraction that looks where a template asks for the answer, by template; `none` asks for nothing"""
+HAS_PLACE = {
+    "qwen_math": ("instruction", "examples"),
+    "r1": (),
+    "none": ("instruction", "examples"),
+    "chat": ("system_prompt", "instruction", "chat_template_kwargs", "examples"),
+}
+"""settings that a template renders, by template; a Jinja file is given all but `chat_template_kwargs`"""
+NOT_FOR_TEMPLATES = frozenset((
+    "conversation", "conversations", "messages", "chat_template", "add_generation_prompt", "continue_final_message",
+    "tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask",
+    "tokenizer_kwargs", "strftime_now",
+))  # fmt: skip
+"""arguments of Transformers' `apply_chat_template` that are set here, or are no variables of a template"""
 PLACES = {"boxed": "in \\boxed{}", "answer_tag": "between <answer> and </answer>"}
-"""by extraction, for messages"""
+"""place of the answer for messages, by extraction"""
 
 
 def with_followed(tree: Any) -> Any:
-    """The settings of a run, as they were given, with what `evaluation.data` takes from `data`."""
+    """The settings of a run as given, with those that `evaluation.data` takes over from `data`."""
     training, evaluation = (_given(_given(tree).get(name)) for name in ("data", "evaluation"))
     held_out = _given(evaluation.get("data"))
     if not held_out:
         return tree
-    followed = {name: training[name] for name in FOLLOWED if name in training}
+    default = DataConfig.model_fields["template"].default
+    template = training.get("template", default)
+    names = (*FOLLOWED, *OF_TEMPLATE) if held_out.get("template", template) == template else FOLLOWED
+    followed = {name: training[name] for name in names if name in training}
     return {**_given(tree), "evaluation": {**evaluation, "data": {**followed, **held_out}}}
 
 
@@ -42,9 +62,30 @@ def faults_between(config: Sections) -> list[str]:
     """All faults, none where the sections fit together."""
     checks = (
         _batch_faults, _length_faults, _staleness_faults, _schedule_faults, _transport_faults, _relation_faults,
-        _template_faults,
+        _template_faults, _source_faults,
     )  # fmt: skip
     return [fault for check in checks for fault in check(config)]
+
+
+def check_sampling(config: Sections) -> str:
+    """Checks that a run trains the policy that it samples from. Returns what that is.
+
+    vLLM 0.32 can name the tokens that top-p leaves (`return_sampling_mask`), for a trainer to renormalise over. It does
+    so only where every request of the engine has a top-k and a temperature above 0, and with Triton, which CPU engines
+    lack. The proof of a weight sync and the evaluations of a run are greedy requests to the same engines.
+
+    Raises:
+        ConfigError: `rollout.top_p` is below 1.
+    """
+    rollout = config.rollout
+    if rollout.top_p < 1:
+        raise ConfigError(
+            f"rollout.top_p={rollout.top_p:g} samples from the likeliest tokens alone, and the trainer's "
+            "log-probabilities are of all: what is sampled would not be what is trained. Set rollout.top_p=1, and a "
+            f"rollout.temperature below {rollout.temperature:g} for likelier tokens, which the trainer follows; "
+            "`seed-grpo evaluate` and `answer` take any top_p"
+        )
+    return f"trained as sampled, at temperature {rollout.temperature:g}"
 
 
 def _batch_faults(config: Sections) -> list[str]:
@@ -52,12 +93,12 @@ def _batch_faults(config: Sections) -> list[str]:
     faults = []
     if rollout.prompts_per_step % trainer.mini_batches:
         faults.append(
-            f"rollout.prompts_per_step={rollout.prompts_per_step} do not divide into "
+            f"rollout.prompts_per_step={rollout.prompts_per_step} is not a multiple of "
             f"trainer.mini_batches={trainer.mini_batches}; change one of the two"
         )
     if trainer.num_workers % trainer.sequence_parallel_size:
         faults.append(
-            f"trainer.num_workers={trainer.num_workers} do not divide into groups of "
+            f"trainer.num_workers={trainer.num_workers} is not a multiple of "
             f"trainer.sequence_parallel_size={trainer.sequence_parallel_size}; change one of the two"
         )
     needed = {"none": 0, "optimizer": 1, "optimizer_and_parameters": 3}[trainer.offload]
@@ -84,7 +125,7 @@ def _length_faults(config: Sections) -> list[str]:
     if held_out > config.data.max_prompt_tokens:
         faults.append(
             f"evaluation.data.max_prompt_tokens={held_out} exceeds data.max_prompt_tokens="
-            f"{config.data.max_prompt_tokens}, which the engines are made for; lower the one or raise the other"
+            f"{config.data.max_prompt_tokens}, for which the engines are sized; lower the first or raise the second"
         )
     return faults
 
@@ -102,13 +143,13 @@ def _staleness_faults(config: Sections) -> list[str]:
         )
     if staleness and config.run.deterministic:
         faults.append(
-            f"run.deterministic=true needs run.max_staleness=0, not {staleness}: which weights sample a token depends "
-            "on time otherwise; change one of the two"
+            f"run.deterministic=true needs run.max_staleness=0, not {staleness}: with staleness, timing decides which "
+            "weights sample a token; change one of the two"
         )
     if staleness > 1 and loss.clip_against == "trainer" and loss.importance_correction == "none":
         faults.append(
-            f"run.max_staleness={staleness} with algo.loss.importance_correction=none trains stale groups as if they "
-            "were of the present policy; set importance_correction=truncated or masked"
+            f"run.max_staleness={staleness} with algo.loss.importance_correction=none trains stale groups as if the "
+            "present policy had sampled them; set importance_correction=truncated or masked"
         )
     return faults
 
@@ -133,25 +174,84 @@ def _relation_faults(config: Sections) -> list[str]:
 
 
 def _template_faults(config: Sections) -> list[str]:
-    """Checks that the answer is looked for where the template asks for it. What searches the whole text goes with
-    all."""
-    extraction, faults = config.verifier.extraction, []
-    sections = {config.data.template: "data"}  # each template once
+    """Checks that a template has a place for its settings, and that the answer is looked for where it is asked for.
+    Extraction that searches the whole text goes with all templates."""
+    faults: dict[str, None] = {}
+    seen = []
+    for section, data in _sets(config).items():
+        judged = [*(getattr(data, name) for name in OF_TEMPLATE), config.verifier_of(data).extraction]
+        if judged not in seen:  # each fault once
+            seen.append(judged)
+            faults |= dict.fromkeys([*_place_faults(section, data), *_extraction_faults(section, data, config)])
+    return list(faults)
+
+
+def _sets(config: Sections) -> dict[str, SourceConfig]:
+    """All data sets, by the section that names each."""
+    sections = {"data": config.data}
     if config.evaluation is not None:
-        sections.setdefault(config.evaluation.data.template, "evaluation.data")
-    for template, section in sections.items():
-        asked = ASKS_FOR.get(template, extraction)
-        if extraction in PLACES and extraction != asked:
-            faults.append(
-                f"{section}.template={template} asks for the answer {PLACES[asked]}, and verifier.extraction="
-                f"{extraction} looks for it {PLACES[extraction]}; set verifier.extraction={asked}, or another template"
-            )
-        if template == "r1" and not config.rollout.stop:
-            faults.append(
-                f"{section}.template=r1 with rollout.stop=[] lets completions go on behind their answer, with other "
-                'questions; set rollout.stop=["</answer>"]'
-            )
+        sections["evaluation.data"] = config.evaluation.data
+    return {_section_of(name, data, each): each for name, data in sections.items() for each in data.sets}
+
+
+def _section_of(name: str, data: MixtureConfig, each: SourceConfig) -> str:
+    return f"{name}.sources.{each.label}" if data.sources else name
+
+
+def _place_faults(section: str, data: DataConfig) -> list[str]:
+    faults = []
+    for name in OF_TEMPLATE[1:]:
+        given = getattr(data, name)
+        if given is None or given == {} or name in HAS_PLACE.get(data.template, HAS_PLACE["chat"]):
+            continue
+        faults.append(
+            f"{section}.template={data.template} has no place for {section}.{name}; leave it out, or set "
+            f"{section}.template to chat or a Jinja file"
+        )
+    if data.chat_template_kwargs and data.template not in HAS_PLACE:
+        faults.append(
+            f"{section}.chat_template_kwargs is for {section}.template=chat; set variables of {data.template} at its "
+            "head, such as {% set enable_thinking = false %}"
+        )
+    if taken := sorted(NOT_FOR_TEMPLATES & set(data.chat_template_kwargs)):
+        faults.append(f"{section}.chat_template_kwargs may not set {', '.join(taken)}, which the program sets itself")
     return faults
+
+
+def _extraction_faults(section: str, data: SourceConfig, config: Sections) -> list[str]:
+    extraction, faults = config.verifier_of(data).extraction, []
+    asked = ASKS_FOR.get(data.template, extraction) if data.instruction is None else extraction
+    if extraction in PLACES and extraction != asked:
+        instead = ", or say with data.instruction what is asked for" if data.template != "r1" else ""
+        faults.append(
+            f"{section}.template={data.template} asks for the answer {PLACES[asked]}, and verifier.extraction="
+            f"{extraction} looks for it {PLACES[extraction]}; set verifier.extraction={asked}, or another "
+            f"template{instead}"
+        )
+    if data.template == "r1" and not config.rollout.stop:
+        faults.append(
+            f"{section}.template=r1 with rollout.stop=[] lets completions go on behind their answer, with other "
+            'questions; set rollout.stop=["</answer>"]'
+        )
+    return faults
+
+
+def _source_faults(config: Sections) -> list[str]:
+    """Checks that sets of one name are judged alike, and that the engines are made for the longest prompts."""
+    held_out = config.evaluation.data.sets if config.evaluation is not None else ()
+    names = {each.label for each in config.data.sets} & {each.label for each in held_out}
+    faults = [
+        f"data and evaluation.data each have a set {name}, and they are judged differently; give one another name"
+        for name in sorted(names)
+        if len({repr(config.verifier_of(each)) for each in (*config.data.sets, *held_out) if each.label == name}) > 1
+    ]
+    most = config.data.max_prompt_tokens
+    return faults + [
+        f"max_prompt_tokens={each.max_prompt_tokens} of the data set {each.label} exceeds data.max_prompt_tokens="
+        f"{most}, which the engines are made for; lower the one or raise the other"
+        for each in config.data.sources
+        if each.max_prompt_tokens > most
+    ]
 
 
 def _transport_faults(config: Sections) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from seed_grpo.config import Config
+from seed_grpo.config.checks import check_sampling
 from seed_grpo.config.loading import describe, parse_config, read_tree
 from seed_grpo.config.sections import NonNegative, Positive, Section
 from seed_grpo.errors import ConfigError
@@ -37,7 +38,7 @@ class EvaluateConfig(Section):
     samples: int = Field(ge=2)
     """completions of each problem"""
     problems: Positive | None = None
-    """only the first so many of each set"""
+    """problems taken of each set, the first ones; None: all"""
 
 
 class ExperimentConfig(Section):
@@ -47,16 +48,16 @@ class ExperimentConfig(Section):
     base: Path
     directory: Path
     settings: Settings = Field(default_factory=dict)
-    """of all runs"""
+    """settings of all runs"""
     configurations: dict[str, Settings] = Field(default_factory=dict)
-    """by name, what each has besides"""
+    """further settings of each configuration, by its name"""
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     """values by setting; further configurations are their product"""
     baseline: str | None = None
     """the configuration that the others are compared with; None where there is but one"""
     seeds: tuple[NonNegative, ...] = Field(min_length=1)
     metrics: tuple[str, ...] = Field(("accuracy", "reward"), min_length=1)
-    """in the order of the report's tables; `evaluate.studies.experiment` says which there are"""
+    """metrics in the order of the report's tables; `evaluate.studies.experiment` lists them"""
     evaluate: EvaluateConfig | None = None
 
     def all_configurations(self) -> dict[str, Settings]:
@@ -94,12 +95,16 @@ def load_experiment(path: Path) -> ExperimentConfig:
     if not names:
         raise ConfigError(f"{path} has no configurations; give some under configurations or grid")
     if experiment.baseline not in (names if len(names) > 1 else (None, *names)):
-        raise ConfigError(f"{path}: baseline={experiment.baseline} is none of the configurations {', '.join(names)}")
+        raise ConfigError(
+            f"{path}: baseline={experiment.baseline} is none of the configurations; name one of {', '.join(names)}"
+        )
     if len(set(experiment.seeds)) < len(experiment.seeds):
-        raise ConfigError(f"{path}: seeds={list(experiment.seeds)} has one twice")
+        raise ConfigError(f"{path}: seeds={list(experiment.seeds)} has a seed twice; give each once")
     directories = [experiment.run_directory(name, experiment.seeds[0]) for name in names]
     if len(set(directories)) < len(names):
         raise ConfigError(f"{path}: two configurations would share a folder: {', '.join(names)}; rename one of them")
     for name in names:
-        experiment.config(name, experiment.seeds[0])
+        config = experiment.config(name, experiment.seeds[0])
+        if experiment.evaluate is None:
+            check_sampling(config)
     return experiment

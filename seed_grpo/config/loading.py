@@ -40,7 +40,7 @@ def read_tree(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path} holds {type(tree).__name__}, not sections of settings")
+        raise ConfigError(f"{path} holds {type(tree).__name__}, not a mapping of sections to settings")
     return tree
 
 

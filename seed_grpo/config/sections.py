@@ -8,10 +8,11 @@ touches no device and opens no file; what needs the machine (cores, data, models
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, JsonValue, field_validator, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
@@ -23,6 +24,10 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0)]
 MOST_PAUSE_SECONDS = 8.0
 """pause at most before a request to a reward server is made again"""
+
+TEMPLATE_NAMES = ("qwen_math", "r1", "none", "chat")
+JINJA_SUFFIXES = (".jinja", ".jinja2", ".j2")
+"""of files that `data.template` may name"""
 
 
 class OneOf:
@@ -43,6 +48,8 @@ class OneOf:
         )
 
 
+RELATION_NAMES = ("math", "exact", "code", "text")
+EXTRACTION_NAMES = ("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")
 REWARD_NAMES = OneOf("correct", "format", "length", "truncated", "agreement", "majority")
 
 
@@ -59,7 +66,8 @@ class RunConfig(Section):
     """run directory; a run that is started again with the same directory goes on from its last checkpoint"""
     seed: NonNegative = 0
     steps: Positive
-    """each trains on groups of `rollout.prompts_per_step` prompts, and makes a new version of the weights"""
+    """optimiser steps; each trains on the groups of `rollout.prompts_per_step` prompts and makes a new weight
+    version"""
     max_staleness: NonNegative = 0
     """weight versions that a group may be behind the policy that it trains; 0: sampling and training take turns"""
     code: tuple[Path, ...] = ()
@@ -70,7 +78,7 @@ class RunConfig(Section):
     """steps between checkpoints; the last step always makes one"""
     keep_checkpoints: Positive = 2
     wandb_project: str | None = None
-    """also log to Weights & Biases, if it is installed"""
+    """Weights & Biases project that the metrics are also logged to, if wandb is installed"""
 
 
 class LoraConfig(Section):
@@ -89,94 +97,9 @@ class ModelConfig(Section):
     """local folder of a Hugging Face model, or its hub id"""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     trust_remote_code: bool = False
-    """run code that comes with the model"""
+    """permission to run code that comes with the model"""
     lora: LoraConfig | None = None
-    """train adapters on the frozen model; engines and exports get them merged, rounded to `dtype`"""
-
-
-class ColumnsConfig(Section):
-    """Columns of a record's fields."""
-
-    problem: str = "problem"
-    answer: str = "answer"
-    """an answer, a list of which any one counts, or a solution that marks its answer; see `data.references`"""
-    id: str | None = "id"
-    """None, or a column that a record lacks: `<source>-<record number>` is the id"""
-    alternatives: str | None = "alt_answers"
-    """list of further right answers, where a record has it"""
-    verbatim: bool = False
-    """answers are the texts as they are, be they lists, sentences or solutions: for `verifier.relation=exact`"""
-
-
-class DataConfig(Section):
-    """The prompts."""
-
-    source: str
-    """a named set, a .jsonl, .json, .csv, .tsv or .parquet file (also .gz), a hub data set id, or a local folder laid
-    out as one"""
-    split: str = "train"
-    """of a hub data set; `train` or `test` of the generated task"""
-    directory: Path | None = None
-    """where named sets are looked for before the hub; else the environment variable SEED_GRPO_DATA"""
-    columns: ColumnsConfig | None = None
-    """column names; None takes those of the named set, or the defaults"""
-    template: Literal["qwen_math", "r1", "none", "chat"] = "qwen_math"
-    """`r1` asks for the answer in a tag, `qwen_math` and `chat` in a box: `verifier.extraction` has to fit"""
-    max_prompt_tokens: Positive = 1024
-    """longer prompts are left out, and counted"""
-    on_bad_record: Literal["fail", "skip"] = "fail"
-    limit: Positive | None = None
-    """only the first so many problems; malformed records do not count"""
-    shuffle: bool = True
-    """a new order each epoch, by `run.seed`"""
-
-
-class AutoscaleConfig(Section):
-    """A policy that adds rollout workers while the trainer waits for groups, and drains them while they are idle."""
-
-    min_workers: Positive = 1
-    max_workers: Positive
-    every: Seconds = 60.0
-    """seconds between two decisions, each of one worker at most"""
-
-    @model_validator(mode="after")
-    def _bounds_are_in_order(self) -> AutoscaleConfig:
-        if self.min_workers > self.max_workers:
-            raise ValueError(f"min_workers={self.min_workers} exceeds max_workers={self.max_workers}; lower the one")
-        return self
-
-
-class RolloutConfig(Section):
-    """Sampling, and the pool of vLLM engines."""
-
-    num_workers: Positive = 1
-    tensor_parallel_size: Positive = 1
-    cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
-    threads: Positive = 1
-    """compute threads of one engine on CPU"""
-    prompts_per_step: Positive = 128
-    completions_per_prompt: Annotated[int, Field(ge=2)] = 8
-    """G"""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    """the loss is that of temperature 1 and no top-p: with other values, what is sampled is not what is trained"""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    max_completion_tokens: Positive = 3000
-    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """strings that end a completion, besides the end-of-sequence token; they stay in its text"""
-    request_timeout: Seconds = 600.0
-    """seconds until a completion is aborted"""
-    max_concurrent_sequences: Positive = 256
-    """per engine"""
-    memory_fraction: Annotated[float, Field(gt=0, le=1)] = 0.85
-    """of a GPU's memory, for weights and cache"""
-    cpu_cache_gib: Positive = 1
-    """key-value cache of one engine on CPU"""
-    enforce_eager: bool = False
-    """no compilation, no CUDA graphs"""
-    prefix_caching: bool = True
-    start_timeout: Seconds = 600.0
-    """seconds for an engine to come up"""
-    autoscale: AutoscaleConfig | None = None
+    """adapters that are trained while the model is frozen; engines and exports get them merged, rounded to `dtype`"""
 
 
 class RewardConfig(Section):
@@ -227,37 +150,230 @@ class RewardConfig(Section):
         return self
 
 
+class ColumnsConfig(Section):
+    """Columns of a record's fields: names, or paths such as `reward_model.ground_truth` and `messages.0.content`."""
+
+    problem: str = "problem"
+    """column with a text, or a conversation of chat messages that ends in the problem"""
+    answer: str = "answer"
+    """column with an answer, a list of which any one counts, or a solution that marks its answer; see
+    `data.references`"""
+    id: str | None = "id"
+    """column with the id; None, or one that a record lacks: the id is `<source>-<record number>`"""
+    alternatives: str | None = "alt_answers"
+    """column with a list of further right answers; a record need not have it"""
+    verbatim: bool = False
+    """true if answers are the texts as they are, be they lists, sentences or solutions: for
+    `verifier.relation=exact`"""
+
+
+class ExamplesConfig(Section):
+    """Solved problems that stand before every problem in its prompt."""
+
+    source: str
+    """file of records, as `data.source`"""
+    columns: ColumnsConfig = ColumnsConfig()
+    """column names; the answer column's text is shown as it is written, be it an answer or a worked solution"""
+    limit: Positive | None = None
+    """problems taken from the beginning of the file; None: all"""
+
+
+class DataConfig(Section):
+    """The prompts."""
+
+    source: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    """a named set; a .jsonl, .json, .csv, .tsv, .parquet or .arrow file (also .gz), a folder of `save_to_disk`, a hub
+    data set id, or a local folder laid out as one; or several of these, as a list or a pattern: `data/*.parquet`"""
+    format: Literal["auto", "plain", "verl", "skyrl", "open_instruct", "trl", "openrlhf", "oat", "nemo_rl"] = "auto"
+    """library whose columns the records have; `auto` recognises it"""
+    split: str = "train"
+    """split of a hub data set or a folder of `save_to_disk`; `train` or `test` of the generated task"""
+    directory: Path | None = None
+    """folder in which named sets are looked up before the hub; None: the environment variable SEED_GRPO_DATA"""
+    columns: ColumnsConfig | None = None
+    """column names; None takes those of the named set, or of the format"""
+    template: str = "qwen_math"
+    """text around a problem: `r1` asks for the answer in a tag, `qwen_math` and `chat` in a box; `verifier.extraction`
+    has to fit. `none` is the problem alone, `chat` the tokenizer's chat template. Or the path of a Jinja file (.jinja,
+    .jinja2, .j2), or `module:name` of a function of the user's own"""
+    system_prompt: str | None = None
+    """system turn of `chat` and of a Jinja file, in place of one that a record has"""
+    instruction: str | None = None
+    """request behind the problem, with `qwen_math` in its system turn; "": none. None: that of the template, and none
+    with a Jinja file or a conversation of the record's own"""
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """variables of `chat`, such as {enable_thinking: false}"""
+    examples: ExamplesConfig | None = None
+    """few-shot examples"""
+    max_prompt_tokens: Positive = 1024
+    """longest prompt; longer ones are left out and counted"""
+    on_bad_record: Literal["fail", "skip"] = "fail"
+    limit: Positive | None = None
+    """problems taken from the beginning of the set; malformed records do not count; None: all"""
+    shuffle: bool = True
+    """order of the problems: a new one each epoch, by `run.seed`"""
+
+    @field_validator("template")
+    @classmethod
+    def _template_is_known(cls, template: str) -> str:
+        if template in TEMPLATE_NAMES or template.endswith(JINJA_SUFFIXES) or is_import_path(template):
+            return template
+        raise ValueError(
+            f"template={template} is none of {', '.join(TEMPLATE_NAMES)}, nor the path of a Jinja file "
+            f"({', '.join(JINJA_SUFFIXES)}), nor an import path module:name; set one of these"
+        )
+
+    @property
+    def source_name(self) -> str:
+        """The source or sources, for messages."""
+        return self.source if isinstance(self.source, str) else ", ".join(self.source)
+
+    @model_validator(mode="after")
+    def _columns_are_said_once(self) -> DataConfig:
+        if self.columns is not None and self.format != "auto":
+            raise ValueError(f"format={self.format} says which columns count, and so does columns; set one of the two")
+        return self
+
+
+class SourceConfig(DataConfig):
+    """One of several data sets of a run."""
+
+    name: str | None = None
+    """name in ids, metrics and tables; None takes that of the file or set"""
+    ratio: Annotated[float, Field(gt=0)] | None = None
+    """share of the prompts, in proportion to those of the other sets; None: the number of its problems"""
+    relation: Annotated[str, OneOf(*RELATION_NAMES)] | None = None
+    """relation of its answers; None, as for the next two: that of `verifier`"""
+    extraction: Annotated[str, OneOf(*EXTRACTION_NAMES)] | None = None
+    rewards: Annotated[tuple[RewardConfig, ...], Field(min_length=1)] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name in ids, metrics and tables."""
+        first = self.source if isinstance(self.source, str) else self.source[0]
+        return self.name or Path(first).name.partition(".")[0]
+
+
+class MixtureConfig(DataConfig):
+    """The prompts of a run: those of one data set, or of several."""
+
+    source: str | tuple[str, ...] = ""
+    sources: tuple[SourceConfig, ...] = ()
+    """data sets in place of `source`; what one does not say otherwise is as it is said here"""
+
+    @property
+    def sets(self) -> tuple[SourceConfig, ...]:
+        """All data sets, at least one."""
+        own = {name: getattr(self, name) for name in DataConfig.model_fields}
+        return self.sources or (SourceConfig(**own),)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sources_are_as_the_rest_says(cls, tree: Any) -> Any:
+        if not isinstance(tree, Mapping) or not isinstance(tree.get("sources"), list | tuple):
+            return tree
+        common = {name: value for name, value in tree.items() if name not in ("source", "sources")}
+        sources = [{**common, **each} if isinstance(each, Mapping) else each for each in tree["sources"]]
+        return {**tree, "sources": sources}
+
+    @model_validator(mode="after")
+    def _one_set_or_several(self) -> MixtureConfig:
+        if bool(self.source) == bool(self.sources):
+            raise ValueError("data needs either source, a data set, or sources, several: give one of the two")
+        labels = [each.label for each in self.sources]
+        for label in labels:
+            if not re.fullmatch(r"\w[\w.-]*", label):
+                raise ValueError(f"the data set {label!r} needs a `name` of letters, digits, _, - and .")
+            if labels.count(label) > 1:
+                raise ValueError(f"{labels.count(label)} data sets are named {label}; give all but one another `name`")
+        return self
+
+
+class AutoscaleConfig(Section):
+    """A policy that adds rollout workers while the trainer waits for groups, and drains them while they are idle."""
+
+    min_workers: Positive = 1
+    max_workers: Positive
+    every: Seconds = 60.0
+    """seconds between two decisions, each of one worker at most"""
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> AutoscaleConfig:
+        if self.min_workers > self.max_workers:
+            raise ValueError(f"min_workers={self.min_workers} exceeds max_workers={self.max_workers}; lower the first")
+        return self
+
+
+class RolloutConfig(Section):
+    """Sampling, and the pool of vLLM engines."""
+
+    num_workers: Positive = 1
+    tensor_parallel_size: Positive = 1
+    cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
+    threads: Positive = 1
+    """compute threads of one engine on CPU"""
+    prompts_per_step: Positive = 128
+    completions_per_prompt: Annotated[int, Field(ge=2)] = 8
+    """completions of a prompt, G"""
+    temperature: Annotated[float, Field(ge=0.01, le=2)] = 1.0
+    """temperature T of the policy softmax(logits / T), which is sampled, trained, and compared in ratios, KL and token
+    entropy; the bounds are vLLM's, which samples at 0.01 below it"""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """nucleus that is sampled from, for `evaluate` and `answer` alone; a run refuses values below 1, since it would
+    train another policy than the one sampled"""
+    max_completion_tokens: Positive = 3000
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """strings that end a completion, besides the end-of-sequence token; they stay in its text"""
+    request_timeout: Seconds = 600.0
+    """seconds until a completion is aborted"""
+    max_concurrent_sequences: Positive = 256
+    """sequences in progress on one engine"""
+    memory_fraction: Annotated[float, Field(gt=0, le=1)] = 0.85
+    """share of a GPU's memory for weights and cache"""
+    cpu_cache_gib: Positive = 1
+    """GiB for the key-value cache of one engine on CPU"""
+    enforce_eager: bool = False
+    """eager execution: no compilation, no CUDA graphs"""
+    prefix_caching: bool = True
+    start_timeout: Seconds = 600.0
+    """seconds for an engine to come up"""
+    autoscale: AutoscaleConfig | None = None
+
+
 class VerifierConfig(Section):
     """Judging, partitioning and rewards."""
 
     num_workers: Positive = 1
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
-    relation: Annotated[str, OneOf("math", "exact", "code", "text")] = "math"
-    """when two answers mean the same. `code` runs what the model wrote, in a sandbox; `text` asks a language model"""
-    extraction: Annotated[str, OneOf("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")] = "boxed"
-    """where the final answer stands in a completion"""
+    relation: Annotated[str, OneOf(*RELATION_NAMES)] = "math"
+    """relation that tells whether two answers mean the same. `code` runs the policy's programs in a sandbox; `text`
+    asks a language model"""
+    extraction: Annotated[str, OneOf(*EXTRACTION_NAMES)] = "boxed"
+    """place of the final answer in a completion"""
     no_answer: Literal["one_class", "one_each", "none"] = "one_class"
-    """completions without an answer form one meaning class, one each, or are left out of the partition"""
+    """treatment of completions without an answer: they form one meaning class, one each, or are left out of the
+    partition"""
     decimal_digits: Positive = 12
-    """a decimal of at least so many significant digits means every number that begins with them: at 4, 0.3333 is 1/3"""
+    """least number of significant digits with which a decimal means every number that begins with them: at 4, 0.3333 is
+    1/3"""
     relative_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """numbers that differ by at most this fraction are the same; 0.01 for Minerva's benchmark"""
+    """fraction by which numbers that count as the same may differ; 0.01 for Minerva's benchmark"""
     code_inputs: tuple[str, ...] = ()
-    """of `code`: standard inputs; programs that print alike and exit alike on each mean the same"""
+    """standard inputs for `code`; programs that print alike and exit alike on each mean the same"""
     text_model: str | None = None
-    """of `text`: local folder of a Hugging Face model, or its hub id"""
+    """language model for `text`: a local folder of a Hugging Face model, or its hub id"""
     text_method: Literal["embedding", "entailment"] = "entailment"
-    """cosine of mean embeddings, or entailment in both directions"""
+    """similarity of texts: cosine of mean embeddings, or entailment in both directions"""
     text_threshold: Annotated[float, Field(gt=0, le=1)] = 0.9
     """least cosine, or probability of entailment, of texts that mean the same"""
     rewards: Annotated[tuple[RewardConfig, ...], Field(min_length=1)] = (RewardConfig(use="correct"),)
-    """the reward of a completion is their weighted sum"""
+    """rewards whose weighted sum is the reward of a completion"""
     judge_timeout: Seconds = 0.8
     """seconds that the comparisons of one verdict, or a program on one input, may take until it is `timed_out`"""
     memory_mib: Positive = 1024
-    """address space of one comparison in the bounded process, and of a process of a program"""
+    """MiB of address space for one comparison in the bounded process, or for one process of a program"""
     group_timeout: Seconds = 60.0
-    """seconds for a whole group"""
+    """seconds for judging a whole group"""
 
     @property
     def group_seconds(self) -> float:
@@ -278,7 +394,7 @@ class VerifierConfig(Section):
         for relation, (name, given) in needs.items():
             if (self.relation == relation) != bool(given):
                 verb = "needs" if self.relation == relation else "does not use"
-                raise ValueError(f"relation={self.relation} {verb} {name}; set one of the two to fit the other")
+                raise ValueError(f"relation={self.relation} {verb} {name}; change one of the two")
         return self
 
 
@@ -287,10 +403,12 @@ class SemanticEntropyConfig(Section):
 
     mass: Literal["likelihood", "counts"] = "likelihood"
     likelihood: Literal["mean", "sum"] = "mean"
-    """of a completion's log-probabilities; `sum` collapses on long completions: one sample takes all the mass"""
+    """mean or sum of a completion's log-probabilities; `sum` collapses on long completions: one sample takes all the
+    mass"""
     functional: Annotated[str, OneOf("paper", "shannon")] = "paper"
     granularity: Literal["answer", "step"] = "answer"
-    """`step`: the mean over intermediate results and the final answer, each compared with those at its position"""
+    """entropy of the final answers, or with `step` the mean of the entropies of the intermediate results, position by
+    position, and of the final answers"""
 
 
 class ScaleConfig(Section):
@@ -301,7 +419,8 @@ class ScaleConfig(Section):
     gamma: Annotated[float, Field(ge=0)] = 1.0
     """exponent of `focal`"""
     control: Literal["none", "mean_matched", "shuffled"] = "none"
-    """`mean_matched`: every prompt gets the batch mean; `shuffled`: scales permuted over the prompts"""
+    """control experiment: `mean_matched` gives every prompt the batch mean, `shuffled` permutes the scales over the
+    prompts"""
 
     @model_validator(mode="after")
     def _scale_stays_in_unit_interval(self) -> ScaleConfig:
@@ -315,23 +434,26 @@ class LossConfig(Section):
     is `ratio=sequence`, `per_completion`, with `clip_low` 3e-4 and `clip_high` 4e-4."""
 
     aggregation: Literal["constant", "per_completion", "per_token"] = "constant"
-    """Dr.GRPO (divide by the completion tokens allowed), GRPO, DAPO"""
+    """denominator of the loss: the completion tokens allowed (Dr.GRPO), each completion's own (GRPO), or all tokens
+    (DAPO)"""
     ratio: Literal["token", "sequence"] = "token"
-    """to the policy it is clipped against: of each token, or the geometric mean over a completion (GSPO)"""
+    """ratio to the policy that `clip_against` names: of each token, or the geometric mean over a completion (GSPO)"""
     clip_low: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """with `clip_against=trainer` and one update a step the ratio is 1, and nothing is clipped"""
+    """lower clip of the ratio, at 1 - `clip_low`; nothing is clipped with `clip_against=trainer` and one update a step,
+    where the ratio is 1"""
     clip_high: Annotated[float, Field(ge=0)] = 0.2
     clip_against: Literal["trainer", "rollout"] = "trainer"
-    """`trainer`: the policy before the step, whose gap to the sampling one `importance_correction` closes (decoupled
-    clipping, for stale groups); `rollout`: the policy that sampled, with no correction besides"""
+    """policy in the denominator of the ratio. `trainer`: the one before the step, whose gap to the sampling one
+    `importance_correction` closes (decoupled clipping, for stale groups). `rollout`: the one that sampled, with no
+    further correction"""
     kl_coefficient: Annotated[float, Field(ge=0)] = 0.0
     """weight of the KL divergence to the frozen initial policy, of which every rank then holds a copy"""
     entropy_coefficient: Annotated[float, Field(ge=0)] = 0.0
     """weight of the token entropy that is added to the objective"""
     importance_correction: Literal["none", "truncated", "masked"] = "truncated"
-    """for the gap between the engine's and the trainer's log-probabilities"""
+    """correction of the gap between the engine's and the trainer's log-probabilities"""
     importance_level: Literal["token", "sequence"] = "token"
-    """the gap of each token, or the product over its completion"""
+    """gap that is corrected: of each token, or the product over its completion"""
     importance_cap: Annotated[float, Field(ge=1)] = 2.0
 
     @model_validator(mode="after")
@@ -350,9 +472,10 @@ class AlgoConfig(Section):
     semantic_entropy: SemanticEntropyConfig = SemanticEntropyConfig()
     scale: ScaleConfig = ScaleConfig()
     advantage: Annotated[str, OneOf("centered", "standardized", "leave_one_out")] = "centered"
-    """Dr.GRPO, GRPO, RLOO"""
+    """kind of advantage: Dr.GRPO, GRPO, RLOO"""
     overlong_tokens: NonNegative = 0
-    """the last so many of the completion tokens allowed lower the reward, in equal steps down to -1 (DAPO); 0: none"""
+    """completion tokens below the limit in which the reward falls, in equal steps down to -1 at the limit (DAPO); 0:
+    none"""
     dynamic_sampling_rounds: NonNegative = 0
     """rounds of further prompts that a step may sample in place of groups that are all right or all wrong (DAPO)"""
     loss: LossConfig = LossConfig()
@@ -362,15 +485,15 @@ class TrainerConfig(Section):
     """The DeepSpeed trainer."""
 
     num_workers: Positive = 1
-    """ranks"""
+    """trainer ranks, one DeepSpeed process each"""
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1.0
     threads: Positive = 1
     """compute threads of one rank on CPU"""
     zero_stage: Literal[0, 1, 2, 3] = 2
-    """in bfloat16, 0 runs as 1"""
+    """ZeRO stage; in bfloat16, 0 runs as 1"""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-6
     schedule: Literal["constant", "linear"] = "constant"
-    """`linear` falls to 0 at the last step"""
+    """schedule of the learning rate; `linear` falls to 0 at the last step"""
     warmup_steps: NonNegative = 0
     adam_betas: tuple[Beta, Beta] = (0.9, 0.95)
     adam_eps: Annotated[float, Field(gt=0)] = 1e-8
@@ -384,7 +507,7 @@ class TrainerConfig(Section):
     """tokens that one forward pass may hold, packed"""
     gradient_checkpointing: bool = False
     offload: Literal["none", "optimizer", "optimizer_and_parameters"] = "none"
-    """what waits in the memory of the CPU; the second needs ZeRO-3"""
+    """state kept in the CPU's memory; `optimizer_and_parameters` needs ZeRO-3"""
     sequence_parallel_size: Positive = 1
     """ranks that share the tokens of each micro-batch (Ulysses)"""
     start_timeout: Seconds = 600.0
@@ -395,9 +518,9 @@ class WeightSyncConfig(Section):
     """The transport of weights to the rollout workers, and its proof."""
 
     transport: Literal["auto", "nccl", "ipc", "gloo"] = "auto"
-    """auto: gloo on CPU, nccl on GPU"""
+    """transport of the weights; `auto` is gloo on CPU and nccl on GPU"""
     bucket_mib: Positive = 256
-    """weights are gathered and sent in buckets of at most this size (one parameter at the least)"""
+    """largest bucket in which weights are gathered and sent, in MiB; a larger parameter is a bucket by itself"""
     timeout: Seconds = 300.0
     tolerance: Annotated[float, Field(gt=0)] | None = None
     """largest log-probability difference of the canary; None: 1e-3 in float32, 0.2 in bfloat16. A missed step of size
@@ -407,12 +530,13 @@ class WeightSyncConfig(Section):
 class EvaluationConfig(Section):
     """Held-out accuracy before and after training."""
 
-    data: DataConfig
-    """where it does not say otherwise, `template`, `max_prompt_tokens` and `directory` are those of the run's `data`"""
+    data: MixtureConfig
+    """the held-out problems; `template` with its settings, `max_prompt_tokens` and `directory` default to those of the
+    run's `data`"""
     num_problems: Positive = 500
-    """greedy accuracy is measured on so many"""
+    """held-out problems that greedy accuracy is measured on"""
     entropy_problems: NonNegative = 100
-    """mean semantic entropy over G samples is measured on the first so many of them"""
+    """held-out problems, the first ones, that mean semantic entropy over G samples is measured on"""
     every: Positive | None = None
     """steps between evaluations; None: only before and after"""
 
@@ -422,16 +546,17 @@ class ClusterConfig(Section):
 
     device: Literal["cpu", "cuda"] = "cuda"
     address: str | None = None
-    """of a running Ray cluster; None starts one on this machine, or joins the one a Ray job runs in"""
+    """address of a running Ray cluster; None starts one on this machine, or joins the one that a Ray job runs in"""
     node_groups: bool = False
-    """each kind of worker goes only to machines with the Ray resource of its name: rollout, verifier, trainer"""
+    """true if each kind of worker goes only to machines with the Ray resource of its name: rollout, verifier,
+    trainer"""
     autoscaled: bool = False
-    """machines come when workers ask for them: what does not fit yet is waited for instead of refused"""
+    """true if machines come when workers ask for them: workers that do not fit yet are waited for, not refused"""
     dashboard: bool = True
     queue_capacity: Positive = 512
     """judged groups that may wait for the trainer"""
     object_store_mib: Positive | None = None
-    """of a Ray cluster that is started here; None leaves it to Ray"""
+    """object store of a Ray cluster that is started here, in MiB; None leaves it to Ray"""
 
 
 class SupervisionConfig(Section):
@@ -442,9 +567,9 @@ class SupervisionConfig(Section):
     heartbeat_timeout: Seconds = 120.0
     """seconds of silence after which a worker counts as dead; after a third of it, it gets no new work"""
     max_restarts: NonNegative = 10
-    """of workers, within `restart_window`; one more ends the run"""
+    """workers that may be restarted within `restart_window`; one more ends the run"""
     restart_window: Seconds = 3600.0
-    """seconds"""
+    """seconds over which restarts are counted"""
 
 
 class WarmStartConfig(Section):
@@ -468,7 +593,7 @@ class Sections(Section):
 
     run: RunConfig
     model: ModelConfig
-    data: DataConfig
+    data: MixtureConfig
     rollout: RolloutConfig = RolloutConfig()
     verifier: VerifierConfig = VerifierConfig()
     algo: AlgoConfig = AlgoConfig()
@@ -492,6 +617,22 @@ class Sections(Section):
         if self.weight_sync.tolerance is not None:
             return self.weight_sync.tolerance
         return 1e-3 if self.model.dtype == "float32" else 0.2
+
+    @property
+    def verifiers(self) -> dict[str, VerifierConfig]:
+        """Settings of the verifier by data set, for the sets that have some of their own."""
+        sets = [*self.data.sets, *(self.evaluation.data.sets if self.evaluation is not None else ())]
+        return {each.label: self.verifier_of(each) for each in sets if self.verifier_of(each) != self.verifier}
+
+    @property
+    def verifying_seconds(self) -> float:
+        """Seconds that a group of any data set may take to be judged and rewarded, at most."""
+        return max(each.group_seconds for each in (self.verifier, *self.verifiers.values()))
+
+    def verifier_of(self, source: SourceConfig) -> VerifierConfig:
+        """Settings of the verifier for one data set."""
+        own = {name: getattr(source, name) for name in ("relation", "extraction", "rewards")}
+        return VerifierConfig(**{**dict(self.verifier), **{k: v for k, v in own.items() if v is not None}})
 
     @property
     def completions_per_step(self) -> int:

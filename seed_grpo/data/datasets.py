@@ -1,31 +1,33 @@
-"""The named data sets, and `load_problems`, which finds whatever `data.source` names.
+"""The named data sets, and `load_problems`, which finds the source that `data.source` names.
 
-A source is the generated task, a named set, a file, or a hub data set. A named set is a file in `data.directory` or in
-the folder that the environment variable SEED_GRPO_DATA names, or else is loaded from the hub. It neither renders
-prompts nor orders them: see `templates` and `source`.
+A source is the generated task, a named set, or one or several files, folders, patterns of them and hub data sets. A
+named set is a file in `data.directory` or in the folder that the environment variable SEED_GRPO_DATA names, or else is
+loaded from the hub. It neither renders prompts nor orders them: see `templates` and `source`.
 """
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from seed_grpo.arithmetic import task
 from seed_grpo.config.sections import ColumnsConfig, DataConfig
 from seed_grpo.data.files import SUFFIXES, Row, read_rows
-from seed_grpo.data.hub import hub_rows
-from seed_grpo.data.problem_files import ProblemSet, Reading, read_problems
+from seed_grpo.data.formats import plain_layout
+from seed_grpo.data.hub import hub_rows, is_saved, saved_rows
+from seed_grpo.data.problem_files import Part, ProblemSet, Reading, read_problems, recognised
 from seed_grpo.errors import DataError
 
 DIRECTORY_VARIABLE = "SEED_GRPO_DATA"
 OTHER_SUFFIXES = (
-    ".txt", ".md", ".yaml", ".yml", ".xml", ".xlsx", ".xls", ".ods", ".arrow", ".feather", ".orc", ".avro", ".db",
+    ".txt", ".md", ".yaml", ".yml", ".xml", ".xlsx", ".xls", ".ods", ".feather", ".orc", ".avro", ".db",
     ".sqlite", ".pkl", ".pickle", ".npy", ".npz", ".pt", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst",
     ".ndjson", ".json5",
 )  # fmt: skip
-"""of files that cannot be read, and that no hub id ends in"""
+"""suffixes of files that cannot be read, and that no hub id ends in"""
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,12 @@ class NamedSet:
     """Place of a named set; a local file has the default columns."""
 
     stem: str
-    """of the local file, which ends in one of `files.SUFFIXES`"""
+    """name of the local file without its suffix, one of `files.SUFFIXES`"""
     hub: str
     """hub id, with `:<configuration>` where it needs one"""
     split: str
     columns: ColumnsConfig
-    """on the hub"""
+    """columns on the hub"""
     about: str
 
 
@@ -88,7 +90,7 @@ NAMED_SETS: dict[str, NamedSet] = {
         "olympiadbench", _DR_GRPO_SUITE, "olympiad_bench", _NO_ID, "OlympiadBench: open-ended, English, text only"
     ),
 }
-"""besides these there is the generated task, `arithmetic`"""
+"""named sets; there is also the generated task, `arithmetic`"""
 
 
 def load_problems(config: DataConfig) -> ProblemSet:
@@ -101,13 +103,7 @@ def load_problems(config: DataConfig) -> ProblemSet:
         return ProblemSet(task.problems(config.split)[: config.limit], skipped=0)
     if config.source in NAMED_SETS:
         return _load_named(config, NAMED_SETS[config.source])
-    columns = config.columns or ColumnsConfig()
-    path = Path(config.source).expanduser()
-    name = path.name.partition(".")[0]
-    if _is_local(config.source, path):
-        return _load_file(path, _reading(config, name, columns))
-    rows = _hub_rows(config.source, config.split, config.source)
-    return read_problems(rows, f"{config.source} ({config.split})", _reading(config, Path(config.source).name, columns))
+    return _read(config, _parts(config))
 
 
 def find_file(config: DataConfig, stem: str) -> Path | None:
@@ -120,22 +116,78 @@ def find_file(config: DataConfig, stem: str) -> Path | None:
 
 
 def _load_named(config: DataConfig, named: NamedSet) -> ProblemSet:
-    path = find_file(config, named.stem)
+    path, name = find_file(config, named.stem), config.source_name
     if path is not None:
-        return _load_file(path, _reading(config, config.source, config.columns or ColumnsConfig()))
-    reading = _reading(config, config.source, config.columns or named.columns)
+        return _read(config, [Part(name, str(path), read_rows(path))], ColumnsConfig())
     directory = _directory(config)
     looked = f"no {named.stem}.jsonl or the like in {directory}" if directory else "no local folder of sets is given"
-    rows = _hub_rows(named.hub, named.split, f"{config.source} ({looked})")
-    return read_problems(rows, f"{named.hub} ({named.split})", reading)
+    rows = _hub_rows(named.hub, named.split, f"{name} ({looked})")
+    return _read(config, [Part(name, f"{named.hub} ({named.split})", rows)], named.columns)
 
 
-def _load_file(path: Path, reading: Reading) -> ProblemSet:
-    return read_problems(read_rows(path), str(path), reading)
+def _read(config: DataConfig, parts: list[Part], known: ColumnsConfig | None = None) -> ProblemSet:
+    """Reads problems.
+
+    Args:
+        known: columns of a set that has a name, unless the user says otherwise.
+    """
+    columns = config.columns or (known if config.format == "auto" else None)
+    if columns is not None or config.format == "plain":
+        layout = plain_layout(columns)
+    else:
+        layout, parts[0] = recognised(parts[0], config.format)
+    return read_problems(parts, Reading(layout, config.on_bad_record == "skip", config.limit))
+
+
+def _parts(config: DataConfig) -> list[Part]:
+    """The files, folders or hub data sets of a source that is no named set."""
+    given = [config.source] if isinstance(config.source, str) else config.source
+    sources = [source for each in given for source in _expanded(each)]
+    return [_part(source, name, config.split) for source, name in zip(sources, _names(sources), strict=True)]
+
+
+def _expanded(source: str) -> list[str]:
+    """The sorted files and folders that a pattern such as `data/*.parquet` fits, or a source that is no pattern."""
+    if source in NAMED_SETS or source == task.NAME:
+        raise DataError(f"data.source names {source} among others, a set with a name, which stands alone")
+    if not glob.has_magic(source) or Path(source).expanduser().exists():
+        return [source]
+    found = sorted(glob.glob(str(Path(source).expanduser()), recursive=True))
+    if not found:
+        raise DataError(f"data.source={source} fits no file in {Path.cwd()}; mend the pattern")
+    return found
+
+
+def _names(sources: list[str]) -> list[str]:
+    """The names of the sources, or where two have one name the shortest ends of their paths that differ, such as
+    `gsm8k/train.jsonl`.
+
+    Raises:
+        DataError: one of them is there twice.
+    """
+    paths = [Path(source).expanduser() for source in sources]
+    twice = [str(path) for path in paths if paths.count(path) > 1]
+    if twice:
+        raise DataError(f"data.source names {twice[0]} twice; leave one out")
+    stems = [path.name.partition(".")[0] if path.name.lower().endswith(SUFFIXES) else path.name for path in paths]
+    depth = 1
+    while len(set(stems)) < len(stems):
+        stems = ["/".join(path.parts[-depth:]) for path in paths]
+        depth += 1
+    return stems
+
+
+def _part(source: str, name: str, split: str) -> Part:
+    path = Path(source).expanduser()
+    if is_saved(path):
+        return Part(name, source, saved_rows(path, split))
+    if _is_local(source, path):
+        return Part(name, str(path), read_rows(path))
+    return Part(name, f"{source} ({split})", _hub_rows(source, split, source))
 
 
 def _is_local(source: str, path: Path) -> bool:
-    """Tells whether a source is a path and no hub id: a file, there or not, or a folder that is not there.
+    """Tells whether a source is a path and not a hub id: a file, present or missing, or a missing folder.
 
     Raises:
         DataError: it looks like a folder and is not there.
@@ -152,7 +204,7 @@ def _is_local(source: str, path: Path) -> bool:
     return False
 
 
-def _hub_rows(hub: str, split: str, looked_for: str) -> Iterable[Row]:
+def _hub_rows(hub: str, split: str, looked_for: str) -> Iterator[Row]:
     """Rows of a hub data set, or of a local folder that is laid out as one."""
     name, _, configuration = hub.partition(":")
     try:
@@ -165,10 +217,6 @@ def _hub_rows(hub: str, split: str, looked_for: str) -> Iterable[Row]:
             f"({', '.join(SUFFIXES)}) or a hub id, and data.directory or {DIRECTORY_VARIABLE} to the folder of the "
             "named sets; without a network, HF_HUB_OFFLINE=1 takes what the hub's cache holds"
         ) from error
-
-
-def _reading(config: DataConfig, name: str, columns: ColumnsConfig) -> Reading:
-    return Reading(name, columns, config.on_bad_record == "skip", config.limit)
 
 
 def _directory(config: DataConfig) -> Path | None:

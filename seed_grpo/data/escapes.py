@@ -14,10 +14,10 @@ from __future__ import annotations
 import re
 
 LETTERS = {"\a": "a", "\b": "b", "\t": "t", "\n": "n", "\v": "v", "\f": "f", "\r": "r"}
-"""of the escapes"""
+"""letter of each escape"""
 
 _MATH = r"(?=\s*(?:[-\d\\(^{]|[A-Za-z](?![A-Za-z'-])))"
-"""before what is no word: a digit, a command, a single letter"""
+"""lookahead for mathematics, which no word begins with: a digit, a command, a single letter"""
 _EATEN = re.compile(
     rf"[\a\b\v](?=[A-Za-z])"
     rf"|\f(?=(?:rac|orall|box|lat|rown|rak|int|ill|ootnotesize)(?![a-z]))"
@@ -38,7 +38,7 @@ def mended(text: str) -> str:
 
 
 def doubtful(text: str, is_answer: bool) -> str | None:
-    """The first control character that no text means to have, with what follows it; None without one.
+    """The first control character that no text contains on purpose, with the text after it; None without one.
 
     It may be what is left of a command, which `mended` cannot tell from other text. In an answer, a tab or a newline
     before up to three small letters is one too.

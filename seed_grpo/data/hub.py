@@ -1,4 +1,4 @@
-"""Data sets of the hub, and local folders that are laid out as one: their rows, exactly.
+"""Data sets of the hub, local folders that are laid out as one, and those of `save_to_disk`: their rows, exactly.
 
 Consumes a hub id or a folder, and a split; produces rows. `datasets` finds the files; where they are of a format that
 `files` reads, they are read here, since `datasets` 5.2 makes floats of whole numbers from 2^63 on, and of a column in
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seed_grpo.data.files import SUFFIXES, Row, arrow_rows, read_rows
+from seed_grpo.errors import DataError
 
 HUB_TIMEOUT = 10.0
 """seconds for the hub to say whether it has a set"""
@@ -36,6 +37,36 @@ def hub_rows(name: str, configuration: str | None, split: str) -> Iterator[Row]:
         return arrow_rows(table.with_format("arrow").iter(batch_size=1000))
     paths = datasets.DownloadManager().download(files)
     return ((f"{Path(path).name}, {place}", row) for path in paths for place, row in read_rows(Path(path)))
+
+
+def is_saved(folder: Path) -> bool:
+    """Tells whether `datasets` has saved a data set, or one of several splits, in a folder."""
+    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+
+
+def saved_rows(folder: Path, split: str) -> Iterator[Row]:
+    """The rows of a folder of `save_to_disk`, without a network.
+
+    Args:
+        split: of a folder of several.
+
+    Raises:
+        DataError: there is no such split, or the folder is damaged.
+    """
+    import datasets
+
+    try:
+        found = datasets.load_from_disk(str(folder))
+    except Exception as error:  # of a damaged folder anything
+        raise DataError(
+            f"the data set saved in {folder} cannot be read ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]}); save it anew"
+        ) from error
+    if isinstance(found, dict):
+        if split not in found:
+            raise DataError(f"{folder} has no split {split}, but {', '.join(found)}; set data.split to one of them")
+        found = found[split]
+    return arrow_rows(found.with_format("arrow").iter(batch_size=1000))
 
 
 def _files_of(builder: Any, split: str) -> list[str]:

@@ -26,7 +26,7 @@ _ITEM = re.compile(rf"(?s){_QUOTED}")
 _ARRAY = re.compile(r"(?s)array\((.*?)(?:,\s*dtype=[^()]*)?\)")
 _ESCAPE = re.compile(r"""\\(?:([\\/"'])|u([0-9a-fA-F]{4}))""")
 _MARKS = re.compile(r"####|box|<|\u2234|\\therefore|[A-Za-z]{2}[ .,:=*\uff1a]|^[A-Za-z] [a-z]{2}")
-"""something of what a text with a mark has"""
+"""pattern that every text with a mark matches"""
 _NO_ANSWER = re.compile(r"\bno answers?\b", re.I)
 _LABEL = re.compile(
     r"(?i)[\s*_#]{0,9}(?:the\s+)?(?:final\s+|correct\s+)?(?:ans(?:wers?)?|sol(?:utions?)?|result|value|final|output)"
@@ -41,11 +41,11 @@ _SENTENCE = re.compile(
     rf"(?i)(?P<lead>{_LEAD}?)(?P<subject>(?:{_NOUN}{_VERB}|we\s+(?:get|have|obtain|find)\s+(?:that\s+)?)?)"
     r"(?P<answer>(?:[-+$\\(\d.]|[a-z]\s*=)(?:(?!\b(?:is|are|equals|if|when)\b|\n|\.\s|,\s*[a-z]{2}).)*?)\.?\s*"
 )
-"""one clause that says that something is a number or a formula, or that concludes with one"""
+"""clause that says that something is a number or a formula, or that concludes with one"""
 _OPTION = re.compile(r"(?i)\s*(?:option|choice|answer)\s+(?P<answer>\(?[A-Z]\)?)\.?\s*")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 MAX_WORDS = 4
-"""after the mathematics of a clause, such as a unit"""
+"""words, such as a unit, that may follow the mathematics of a clause"""
 _PROGRAM = re.compile(
     r"\bprint\s*\(|\bsys\.stdout\b|^\s*(?:import\s+[\w.]+|from\s+[\w.]+\s+import\b.*|(?:def|class)\s+\w+\s*[(:].*)$",
     re.M,

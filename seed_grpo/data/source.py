@@ -1,8 +1,8 @@
 """The prompt source: an endless sequence of prompts, epoch after epoch, that resumes to the record.
 
 Consumes encoded prompts; produces any number of them at a time. The order of an epoch depends on the seed and the
-epoch's number alone, so that two numbers are the whole state; a fingerprint of the problems goes with them, for a data
-file may have changed under its name.
+epoch's number alone, so that two numbers are the whole state; fingerprints of the problems and of their prompts go with
+them, for a data file, a template file or the model's chat template may have changed under its name.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from seed_grpo.errors import CheckpointError
 from seed_grpo.messages import Problem
 
@@ -21,7 +23,7 @@ Prompt = tuple[Problem, tuple[int, ...]]
 
 
 class PromptSource:
-    """Hands out every prompt once an epoch.
+    """Yields every prompt once an epoch.
 
     Invariant: `restore(state())` of another source over the same prompts, seed and shuffling goes on with the very
     prompts that this one would hand out next.
@@ -38,10 +40,11 @@ class PromptSource:
         assert prompts, "a prompt source needs prompts"
         self._prompts, self._seed, self._shuffle = prompts, seed, shuffle
         self._fingerprint = fingerprint([problem for problem, _ in prompts])
+        self._prompts_fingerprint = prompts_fingerprint([prompt_ids for _, prompt_ids in prompts])
         self._begin_epoch(0)
 
     def take(self, number: int) -> list[Prompt]:
-        """The next prompts, going over into the next epoch where this one ends."""
+        """The next prompts; continues with the next epoch at the end of one."""
         taken: list[Prompt] = []
         while len(taken) < number:
             if self._position == len(self._order):
@@ -58,24 +61,33 @@ class PromptSource:
             "position": self._position,
             "num_prompts": len(self._prompts),
             "fingerprint": self._fingerprint,
+            "prompts_fingerprint": self._prompts_fingerprint,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes to where `state` was taken.
 
         Raises:
-            CheckpointError: the state is of a source over other problems.
+            CheckpointError: the state is of a source over other problems, or other prompts of them.
         """
         if state["num_prompts"] != len(self._prompts):
             raise CheckpointError(
                 f"the checkpoint's data cursor counts {state['num_prompts']} prompts, the data set now gives "
-                f"{len(self._prompts)}; resume with the data section that the run was started with"
+                f"{len(self._prompts)}; resume with the data section, and the files it names, that the run was started "
+                "with"
             )
         if state.get("fingerprint") != self._fingerprint:
             raise CheckpointError(
                 f"the data set gives {len(self._prompts)} prompts as it did, but not the problems, references or order "
                 "that the checkpoint's data cursor counts: a data file has changed under its name. Put back the one "
                 "that the run was started with, or begin another run (run.directory) on the new one"
+            )
+        if state.get("prompts_fingerprint") != self._prompts_fingerprint:
+            raise CheckpointError(
+                "the data set gives the problems that the checkpoint's data cursor counts, but other prompts of them: "
+                "the file of data.template or data.examples, or the model's tokenizer or chat template, has changed "
+                "under its name. Put back the one that the run was started with, or begin another run (run.directory) "
+                "on the new one"
             )
         self._begin_epoch(state["epoch"])
         self._position = state["position"]
@@ -93,4 +105,12 @@ def fingerprint(problems: Sequence[Problem]) -> str:
     for problem in problems:
         parts = [problem.id, problem.text, problem.answers, problem.turns, problem.record_json]
         digest.update(json.dumps(parts).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def prompts_fingerprint(prompts: Sequence[Sequence[int]]) -> str:
+    """SHA-256 over the token ids of prompts, in order."""
+    digest = hashlib.sha256()
+    for prompt_ids in prompts:
+        digest.update(len(prompt_ids).to_bytes(4, "little") + np.asarray(prompt_ids, dtype="<i4").tobytes())
     return digest.hexdigest()

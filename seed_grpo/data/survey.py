@@ -1,4 +1,4 @@
-"""Survey of a set of problems: what is odd about it though each is well-formed; hints, never errors.
+"""Survey of a set of problems: oddities of well-formed problems, as hints and never as errors.
 
 Consumes problems and the relation that will judge; produces a sentence each about references that are bare words, texts
 that come twice, and characters that no text means to have. References are looked at with the relation's own parser.
@@ -42,8 +42,13 @@ def survey(problems: Sequence[Problem], relation: str) -> list[str]:
 
 
 def normal_text(problem: Problem) -> str:
-    """The text of a problem, however it is laid out."""
+    """The text of a problem with its white space normalised."""
     return " ".join(problem.text.split())
+
+
+def _prompt(problem: Problem) -> tuple[str, ...]:
+    """All that a prompt says, however it is laid out."""
+    return tuple(" ".join(text.split()) for turn in problem.turns for text in turn) or (normal_text(problem),)
 
 
 def _bare_words(problems: Sequence[Problem], total: int) -> str:
@@ -54,7 +59,7 @@ def _bare_words(problems: Sequence[Problem], total: int) -> str:
     return (
         f"{len(found)} of {of} problems have a reference of bare words, which verifier.relation=math compares as text, "
         f"such as {_shown(found[0].answers[0])} of {found[0].id!r}; where that is no word but a "
-        "solution or a formula, no answer can equal it: mend it, or name another column in data.columns.answer"
+        "solution or a formula, no answer can equal it: correct it, or name another column in data.columns.answer"
     )
 
 
@@ -67,11 +72,11 @@ def _is_mathematics(answer: str) -> bool:
 
 
 def _repeated(problems: Sequence[Problem]) -> str:
-    first: dict[str, Problem] = {}
+    first: dict[tuple[str, ...], Problem] = {}
     pairs = [
         (problem, earlier)
         for problem in problems
-        if (earlier := first.setdefault(normal_text(problem), problem)) is not problem
+        if (earlier := first.setdefault(_prompt(problem), problem)) is not problem
     ]
     if not pairs:
         return ""
@@ -95,8 +100,8 @@ def _doubtful(problems: Sequence[Problem]) -> str:
         return ""
     problem, text = found[0]
     return (
-        f"{len(found)} of {len(problems)} problems hold a character that no text means to have, perhaps of a "
-        f"LaTeX command whose backslash an escape has eaten, such as {text!r} in {problem.id!r}: write two "
+        f"{len(found)} of {len(problems)} problems hold a control character, perhaps the rest of a LaTeX "
+        f"command whose backslash was read as an escape, such as {text!r} in {problem.id!r}: write two "
         "backslashes in JSON"
     )
 

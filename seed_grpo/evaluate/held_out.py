@@ -1,7 +1,8 @@
 """Held-out accuracy and semantic entropy of the present policy, sampled on the rollout pool like everything else.
 
-Consumes held-out prompts; produces an evaluation in the run directory. One greedy completion a problem gives the
-accuracy; G samples for the first of them give the mean semantic entropy, what it tells, and the majority's accuracy.
+Consumes held-out prompts; produces an evaluation in the run directory. One greedy completion of each problem gives the
+accuracy. G samples of the first problems give the mean semantic entropy, how well it tells wrong answers, and the
+majority's accuracy.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from seed_grpo.loop.interfaces import Sampler
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.records.rollout_table import read_groups, recorded, rollout_rows, tables
 
+DATASET_METRICS = ("accuracy", "accuracy_low", "accuracy_high", "num_problems", "semantic_entropy")
+"""metrics that each of several data sets has of its own"""
+
 
 class Records(Protocol):
     """See `records.recorder.Recorder`."""
@@ -37,7 +41,7 @@ class Records(Protocol):
 
 
 class Evaluator:
-    """Evaluates a step once; a resumed run does not repeat what is on record."""
+    """Evaluates a step once; a resumed run does not repeat a recorded evaluation."""
 
     def __init__(
         self,
@@ -49,8 +53,10 @@ class Evaluator:
         records: Records,
         log: Callable[[str], None],
     ) -> None:
-        """Args:
-        prompts: held-out problems with their token ids, at least one.
+        """Samples nothing yet.
+
+        Args:
+            prompts: held-out problems with their token ids, at least one.
         """
         self._evaluation = evaluation
         self._rollout = rollout
@@ -61,7 +67,7 @@ class Evaluator:
         self._log = log
 
     def evaluate(self, step: int, stopping: Callable[[], bool]) -> bool:
-        """Evaluates the policy after `step`, unless that is on record. Gives up, with nothing on record, as soon as
+        """Evaluates the policy after `step`, unless that is recorded already. Gives up, and records nothing, as soon as
         `stopping` is true.
 
         Returns:
@@ -81,12 +87,12 @@ class Evaluator:
             return
         result = summarize([judged.summary for judged in greedy_P], [judged.summary for judged in sampled_P])
         seconds = time.perf_counter() - started
-        metrics = {**result.as_metrics(), **sampled_accuracy(sampled_P)}
+        metrics = {**result.as_metrics(), **sampled_accuracy(sampled_P), **_by_dataset(greedy_P, sampled_P)}
         self._records.write_evaluation(step, metrics, seconds, [*greedy_P, *sampled_P])
         self._log(_line(step, result, seconds))
 
     def _judged(self, tasks: Sequence[GroupTask], stopping: Callable[[], bool]) -> list[JudgedGroup]:
-        """Judged groups in the order of the tasks; some are missing if it has to stop, or a problem is left out."""
+        """Judged groups in the order of the tasks; some are missing if it has to stop, or if a problem is left out."""
         judged = ask(self._pipeline, tasks, self._rollout, self._log, stopping)
         return sorted(judged, key=lambda judged: judged.group.task.group_id)
 
@@ -126,6 +132,16 @@ def sampled_accuracy(groups: Sequence[JudgedGroup]) -> dict[str, float]:
         "majority_accuracy": _mean(right_P),
         "entropy_auroc": auroc(np.array([group.semantic_entropy for group in groups_P]).round(TIE_DECIMALS), right_P),
     }
+
+
+def _by_dataset(greedy_P: Sequence[JudgedGroup], sampled_P: Sequence[JudgedGroup]) -> dict[str, float]:
+    """Metrics `dataset/<name>/<metric>` of the sets of `evaluation.data.sources`."""
+    found: dict[str, float] = {}
+    for name in sorted({judged.group.task.problem.dataset for judged in greedy_P} - {""}):
+        own = [[each.summary for each in groups if each.summary.dataset == name] for groups in (greedy_P, sampled_P)]
+        metrics = summarize(*own).as_metrics()
+        found |= {f"dataset/{name}/{metric}": metrics[metric] for metric in DATASET_METRICS}
+    return found
 
 
 def _mean(values_P: Sequence[float] | np.ndarray) -> float:

@@ -1,7 +1,7 @@
-"""Questions for a policy: each problem goes through the pipeline once, and comes back as a judged group.
+"""Sampling of given problems: each goes through the pipeline once, and comes back as a judged group.
 
-Consumes problems with their prompts, and how to sample; produces `JudgedGroup`s as they come. Only so many are under
-way as the engines can have at work, since a request's time runs from the moment that an engine has it.
+Consumes problems with their prompts and sampling settings; produces `JudgedGroup`s as they come. Only as many are in
+progress as keep the engines busy, since a request's deadline runs from the moment that an engine has it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def ask(
 
 
 def _window(engines: int, rollout: RolloutConfig, task: GroupTask) -> int:
-    """Groups that keep all engines busy, with some in hand."""
+    """Number of groups that keeps all engines busy, with some in reserve."""
     return 1 + 2 * engines * rollout.max_concurrent_sequences // task.sampling.num_completions
 
 

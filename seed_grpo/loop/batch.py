@@ -1,6 +1,6 @@
 """Groups as the loop holds them: ready for the trainer, open at a checkpoint, and put together into a step's batch.
 
-Of each group it has the summary and a reference; only the runtime reads the payload behind it.
+It holds each group's summary and a reference; only the runtime reads the payload behind the reference.
 
 Shape suffixes: P groups of a step, G completions of a group.
 """
@@ -42,9 +42,9 @@ class OpenGroups:
     """The groups that a checkpoint finds neither trained nor dropped."""
 
     tasks: list[GroupTask]
-    """pending or running, to be sampled anew"""
+    """tasks of pending and running groups, which are sampled anew"""
     judged: list[JudgedGroup]
-    """ready, with all that was sampled"""
+    """ready groups, with all that was sampled"""
 
 
 class LostGroup(NamedTuple):
@@ -59,27 +59,27 @@ class Batch:
     """Groups, scales and advantages of one optimiser step."""
 
     step: int
-    """from 1"""
+    """number of the step, from 1"""
     version: int
     """weight version that the step starts from"""
     rounds: int
-    """of further prompts, which dynamic sampling took"""
+    """rounds of further prompts that dynamic sampling took"""
     groups: list[ReadyGroup]
-    """[P] trained"""
+    """[P] groups to train on"""
     dropped: list[tuple[ReadyGroup, str]]
-    """sampled for the step but not trained, with their reasons"""
+    """groups that were sampled for the step but are not trained, each with its reason"""
     lost: list[LostGroup]
-    """given up since the step before, without having been judged"""
+    """groups given up without judgement since the last step"""
     scale_P: np.ndarray
-    """[P] in [0, 1]"""
+    """[P] scales in [0, 1]"""
     overlong_PG: list[np.ndarray]
-    """[P] arrays [G] in [-1, 0], that a completion's length adds to its reward"""
+    """[P] arrays [G] in [-1, 0], which a completion's length adds to its reward"""
     advantages_PG: list[np.ndarray]
-    """[P] arrays [G], scaled"""
+    """[P] arrays [G], scaled advantages"""
 
     @property
     def sampled(self) -> list[ReadyGroup]:
-        """All groups, trained or dropped, in the order of their issue."""
+        """All groups of the step, trained or dropped, in order of issue."""
         return sorted([*self.groups, *(group for group, _ in self.dropped)], key=lambda g: g.summary.group_id)
 
     def without(self, places: Collection[int], reason: str) -> Batch:

@@ -67,11 +67,11 @@ class Controller:
         self._saved: int | None = None
         self._stop = False
         self._unrecorded: Callable[[], None] | None = None
-        """writes down the latest step, which is done where something is waited for"""
+        """function that records the latest step, to be called while something is waited for"""
 
     def request_stop(self) -> None:
-        """Ends the run as soon as no step is at work, with a checkpoint. Groups that are being sampled are saved as
-        tasks; the run that goes on samples them anew."""
+        """Ends the run with a checkpoint as soon as no step is in progress. Groups that are being sampled are saved as
+        tasks; the resumed run samples them anew."""
         self._stop = True
 
     def run(self) -> None:
@@ -96,7 +96,7 @@ class Controller:
                 raise
 
     def _begin(self) -> None:
-        """Takes up the last checkpoint, or begins at step 0; also after the trainer was lost in the middle."""
+        """Resumes the last checkpoint, or begins at step 0; also after the trainer was lost in the middle of a step."""
         self._parts.queue.clear()
         self._lost_in_a_row, self._unrecorded = 0, None
         saved = self._parts.checkpoints.load(self._parts.trainer)
@@ -173,7 +173,7 @@ class Controller:
         self.clock.include(clock)
 
     def _pump(self, timeout: float = 0.0) -> None:
-        """Moves groups on; the step before is recorded in the time that others work."""
+        """Moves groups on, and records the previous step while others work."""
         self._record()
         self._parts.pipeline.pump(timeout)
 
@@ -184,9 +184,9 @@ class Controller:
             record()
 
     def _sample(self) -> tuple[Selection, int] | None:
-        """Samples a step's groups, and chooses once what it trains on; None where a stop was requested.
+        """Samples a step's groups and chooses once which of them it trains on; None if a stop was requested.
 
-        With the choice come the rounds of further prompts that it took.
+        Also returns the number of rounds of further prompts.
 
         Dynamic sampling (DAPO, arXiv 2503.14476, Eq. 11): each further round asks for as many prompts as informative
         groups are missing, until none is, or the rounds are used up.
@@ -211,8 +211,8 @@ class Controller:
         return None
 
     def _await(self, count: int, sampled: Sequence[ReadyGroup]) -> bool:
-        """Waits until so many groups are ready, those that were `sampled` before among them, and all that cannot wait
-        for a later step; False where a stop was requested."""
+        """Waits until `count` groups are ready, among them those `sampled` before and all that cannot wait for a later
+        step; False if a stop was requested."""
         while not self._stop:
             self._issue(count)
             if len(self._parts.queue) >= count and self._can_wait(self._divide(sampled, count)[1]):
@@ -222,15 +222,15 @@ class Controller:
         return False
 
     def _attend(self) -> bool:
-        """Called while groups are waited for: rollout workers that came up get the weights. Returns whether to stop."""
+        """Gives the weights to rollout workers that came up; called while groups are awaited. Returns whether to
+        stop."""
         if self._parts.sync.is_awaited and not self._stop:
             self._parts.sync.publish(self.step)
         return self._stop
 
     def _divide(self, sampled: Sequence[ReadyGroup], count: int) -> tuple[list[ReadyGroup], list[ReadyGroup]]:
-        """The ready groups that a step takes, so many, and those that it leaves. It takes those that were sampled
-        before, and the oldest others: what came since takes the place of none, as the rounds counted on their
-        outcomes."""
+        """The `count` ready groups that a step takes, and those that it leaves. Groups sampled in earlier rounds keep
+        their places, as the rounds counted on their outcomes; the oldest other groups fill the rest."""
         ids = {group.summary.group_id for group in sampled}
         ready = self._parts.queue.first(len(self._parts.queue))
         others = [group for group in ready if group.summary.group_id not in ids]
@@ -238,8 +238,8 @@ class Controller:
         return [*sampled, *others[:places]], others[places:]
 
     def _can_wait(self, left: Sequence[ReadyGroup]) -> bool:
-        """Tells whether the groups that a step leaves, and those that are unfinished, are all young enough to be
-        trained by the steps after it, the oldest first, a step's worth by each."""
+        """Tells whether later steps can train all groups that a step leaves, and all unfinished ones, before they are
+        too old. Each step takes the oldest groups first."""
         unfinished = self.ledger.unfinished_versions()
         versions = [group.summary.version_min for group in left if group.summary.version_min >= 0]
         oldest, per_step = self.step + 1 - self._config.run.max_staleness, self._config.rollout.prompts_per_step
@@ -247,8 +247,8 @@ class Controller:
         return in_time or not unfinished  # where all are ready, nothing is left to wait for
 
     def _issue(self, wanted: int) -> None:
-        """Hands out prompts until as many groups are open as the next step wants, and a step's worth for each version
-        that groups may be behind."""
+        """Dispatches prompts until enough groups are open: those that the next step needs, and one step's worth for
+        each version that groups may be behind."""
         rollout = self._config.rollout
         steps_after = min(self._config.run.max_staleness, self._config.run.steps - self.step - 1)
         tasks = []
@@ -288,7 +288,7 @@ class Controller:
         self._lost.append(LostGroup(task.group_id, task.problem.id))
         self._lost_in_a_row += 1
         if self._lost_in_a_row >= self._config.rollout.prompts_per_step:
-            raise RolloutError(f"the last {self._lost_in_a_row} groups all failed, the last one with: {cause}")
+            raise RolloutError(f"{self._lost_in_a_row} groups in a row failed, the last one with: {cause}")
 
     def _estimate(self, selection: Selection, rounds: int) -> Batch:
         """Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346."""

@@ -1,4 +1,4 @@
-"""Interfaces of what the controller drives.
+"""Interfaces of the parts that the controller drives.
 
 Each names where its implementation lives. The controller and its tests see nothing else of the runtime.
 """
@@ -37,7 +37,7 @@ class Prompts(Protocol):
 
 
 class Sink(Protocol):
-    """Receiver of what becomes of the groups of a submission."""
+    """Receiver of the outcome of each submitted group."""
 
     def running(self, group_id: int) -> None:
         """A rollout worker has the group, perhaps anew, after another worker was lost."""
@@ -61,7 +61,7 @@ class Sampler(Protocol):
         ...
 
     def submit(self, tasks: Sequence[GroupTask], sink: Sink) -> None:
-        """Dispatches tasks to the engines; what becomes of each is told to `sink`, during later calls of `pump`."""
+        """Dispatches tasks to the engines; later calls of `pump` report each group's outcome to `sink`."""
         ...
 
     def pump(self, timeout: float = 0.0) -> None:
@@ -78,7 +78,7 @@ class Sampler(Protocol):
 
 
 class Pipeline(Sampler, Protocol):
-    """The sampler of a run, which can be emptied and take up groups of a checkpoint."""
+    """The sampler of a run, which can also be emptied and take up the groups of a checkpoint."""
 
     def reset(self) -> None:
         """Discards all groups on their way and aborts their requests."""

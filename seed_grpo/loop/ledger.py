@@ -1,4 +1,4 @@
-"""The ledger: what became of every prompt group issued (invariant 1: trained once, or dropped with a reason).
+"""The ledger: the outcome of every prompt group issued (invariant 1: trained once, or dropped with a reason).
 
 A group is pending, running, ready, and closes by being trained or dropped. The ledger also counts the group ids, so
 that a resumed run goes on with the next one, and holds the tasks of open groups, so that they can be issued again.
@@ -35,49 +35,49 @@ class OpenGroup:
     task: GroupTask
     state: GroupState
     version: int
-    """of the policy when a worker got it; nothing of it is older"""
+    """weight version of the policy when a worker got the group; nothing of it is older"""
 
 
 class Ledger:
-    """Open groups by id, and counts of the closed ones. A transition that must not be is an assertion."""
+    """Open groups by id, and counts of the closed ones. A forbidden transition fails an assertion."""
 
     def __init__(self) -> None:
         self.next_group_id = 0
         self.open: dict[int, OpenGroup] = {}
         self.trained = 0
         self.dropped: dict[str, int] = {}
-        """count by reason"""
+        """number of dropped groups by reason"""
 
     def issue(self, task: GroupTask, version: int) -> None:
-        """A new group, now pending; its id is the next."""
+        """Adds a new group as pending; its id is the next."""
         assert task.group_id == self.next_group_id, f"group {task.group_id} was issued, not {self.next_group_id}"
         self.next_group_id += 1
         self.open[task.group_id] = OpenGroup(task, GroupState.PENDING, version)
 
     def run(self, group_id: int, version: int) -> None:
-        """A worker has it, perhaps another than before, which starts anew."""
+        """Marks a group as running on a worker. It may be another worker than before, which starts the group anew."""
         self._expect(group_id, GroupState.PENDING, GroupState.RUNNING)
         self.open[group_id] = OpenGroup(self.open[group_id].task, GroupState.RUNNING, version)
 
     def ready(self, group_id: int) -> None:
-        """A group came back judged."""
+        """Marks a group as judged."""
         self._expect(group_id, GroupState.RUNNING)
         self.open[group_id].state = GroupState.READY
 
     def reissue(self, group_id: int, version: int) -> GroupTask:
-        """A ready group's payload was lost: it is pending again."""
+        """Marks a ready group as pending again, since its payload was lost."""
         self._expect(group_id, GroupState.READY)
         self.open[group_id] = OpenGroup(self.open[group_id].task, GroupState.PENDING, version)
         return self.open[group_id].task
 
     def train(self, group_id: int) -> None:
-        """A group went into an optimiser step."""
+        """Closes a group that went into an optimiser step."""
         self._expect(group_id, GroupState.READY)
         del self.open[group_id]
         self.trained += 1
 
     def drop(self, group_id: int, reason: str) -> None:
-        """A group is given up."""
+        """Closes a group that is given up."""
         assert group_id in self.open, f"group {group_id} is dropped ({reason}) but is not open"
         del self.open[group_id]
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
@@ -95,7 +95,7 @@ class Ledger:
         return [self.open[i].task for i in sorted(self.open) if self.open[i].state is not GroupState.READY]
 
     def unfinished_versions(self) -> list[int]:
-        """The versions that the groups may be of, at the oldest, that are not ready yet."""
+        """Oldest weight versions that the groups not yet ready may contain."""
         return [group.version for group in self.open.values() if group.state is not GroupState.READY]
 
     def state(self) -> dict[str, Any]:

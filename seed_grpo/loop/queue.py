@@ -1,7 +1,7 @@
 """The group queue: judged groups between the verifier workers and the trainer.
 
-It holds references into the object store, never the payloads, and of each group the small summary: weight versions,
-verdicts, entropy. It is bounded: no more groups are issued than it holds, which the configuration checks.
+It holds references into the object store, never the payloads, and each group's small summary: weight versions,
+verdicts, entropy. It is bounded: the configuration check ensures that no more groups are issued than it can hold.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from seed_grpo.loop.batch import ReadyGroup
 
 Urgency = tuple[bool, int, int]
-"""sorts groups into the order in which steps take them"""
+"""sort key of a group: smaller keys are taken first"""
 
 
 def urgency(version_min: int, group_id: int) -> Urgency:
@@ -27,8 +27,10 @@ class GroupQueue:
     """Ready groups by group id."""
 
     def __init__(self, capacity: int) -> None:
-        """Args:
-        capacity: groups that may be in the queue.
+        """Begins empty.
+
+        Args:
+            capacity: groups that may be in the queue.
         """
         self.capacity = capacity
         self._ready: dict[int, ReadyGroup] = {}

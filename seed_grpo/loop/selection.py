@@ -20,9 +20,9 @@ class Selection(NamedTuple):
     """The groups that were sampled for a step, divided."""
 
     groups: list[ReadyGroup]
-    """[P] to train on"""
+    """[P] groups to train on"""
     dropped: list[tuple[ReadyGroup, str]]
-    """the others, with their reasons"""
+    """the other groups, with their reasons"""
 
 
 def select(sampled: Sequence[ReadyGroup], version: int, config: Config) -> Selection:
@@ -43,7 +43,7 @@ def select(sampled: Sequence[ReadyGroup], version: int, config: Config) -> Selec
             dropped.append((group, reason))
     if not usable:
         raise TrainerError(
-            f"step {version + 1}: all {len(dropped)} groups were dropped ({dropped[0][1]}): if verdicts time "
+            f"step {version + 1}: all {len(dropped)} groups were dropped ({dropped[0][1]}); if verdicts time "
             "out, raise verifier.judge_timeout; if completions do, raise rollout.request_timeout"
         )
     informative = [_is_informative(group.summary) for group in usable]

@@ -1,7 +1,7 @@
 """Refusals by a model's configuration alone, before any weights are read.
 
-Consumes a Hugging Face configuration; produces the error, or nothing. It proves nothing: `train.proof` judges what it
-lets pass. The names here only speak earlier, before any worker starts, and plainer.
+Consumes a Hugging Face configuration; produces the error, or nothing. It proves nothing: `train.proof` judges every
+model that it lets pass. Its refusals only come earlier, before any worker starts, and are plainer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transformers.models.auto import modeling_auto
 from seed_grpo.errors import ModelError
 
 SENSES = re.compile("vision|visual|image|img|video|audio|speech")
-"""in the names of a configuration's parts, of models that take more than text"""
+"""names of a configuration's parts that show a model which takes more than text"""
 WITH_SENSES = (
     modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.keys()
     | modeling_auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.keys()
@@ -25,13 +25,13 @@ WITH_SENSES = (
 )
 """model types that take or make pictures or sound, by Transformers' own tables"""
 MIXING = re.compile("linear|mamba|conv|recurrent|hybrid")
-"""in the kinds of layers whose state runs on from one packed sequence into the next"""
+"""names of layer kinds whose state runs on from one packed sequence into the next"""
 OUTPUT_SETTINGS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
 """settings that change logits after the output matrix, which the trainer applies itself"""
 
 
 def check_config(config: PreTrainedConfig, path: str) -> None:
-    """Refuses what is no language model by itself, and what the trainer knows that it computes otherwise.
+    """Refuses models that are not pure language models, and models that the trainer is known to compute otherwise.
 
     Raises:
         ModelError: names the model's type, and why.
@@ -67,14 +67,14 @@ def _takes_more_than_text(config: PreTrainedConfig) -> str | None:
         return None
     named = f" ({', '.join(senses)})" if senses else ""
     return (
-        f"is made for pictures or sound beside text{named}: it would be trained without them, which is not "
-        f"supported; take a language model by itself{_by_itself(config)}"
+        f"takes images or sound besides text{named}, and training it on text alone is not supported; take a pure "
+        f"language model{_by_itself(config)}"
     )
 
 
 def _no_language_model(config: PreTrainedConfig) -> str | None:
     if _text_part(config) is not config:
-        return f"is made of several models; take a language model by itself{_by_itself(config)}"
+        return f"consists of several models; take a pure language model{_by_itself(config)}"
     remote = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
     if not remote and type(config) not in AutoModelForCausalLM._model_mapping:
         return "is not a causal language model"
@@ -84,14 +84,16 @@ def _no_language_model(config: PreTrainedConfig) -> str | None:
 def _computed_otherwise(config: PreTrainedConfig) -> str | None:
     mixing = sorted({kind for kind in getattr(config, "layer_types", None) or () if MIXING.search(kind)})
     if mixing:
-        return f"has layers of the kind {', '.join(mixing)}, whose state would run on into the next packed sequence"
+        return f"has layers of the kind {', '.join(mixing)}, whose state would leak into the next packed sequence"
     changing = [
         f"{name}={value}"
         for name in OUTPUT_SETTINGS
         if (value := getattr(config, name, None)) not in (None, 0, 0.0, 1, 1.0)
     ]
     if changing:
-        return f"changes its logits by {', '.join(changing)} after the output matrix, which the trainer leaves out"
+        return (
+            f"changes its logits by {', '.join(changing)} after the output matrix, which the trainer does not compute"
+        )
     return None
 
 
@@ -104,7 +106,7 @@ def check_kind(config: Any, path: str) -> None:
     if config.is_encoder_decoder:
         raise ModelError(
             f"model.path={path} is an encoder-decoder ({config.model_type}), and only causal language models can be "
-            "sampled and trained here; name one"
+            "sampled and trained; name one"
         )
     (name, *_) = getattr(config, "architectures", None) or [""]
     is_one = name in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()

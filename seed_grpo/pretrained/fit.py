@@ -71,14 +71,14 @@ def _without_numbers(config: Any, model: ModelConfig) -> PreTrainedModel:
     sees_ahead = any(getattr(module, "is_causal", None) is False for module in made.modules())
     if sees_ahead and getattr(config, "is_decoder", True) is False:
         raise ModelError(
-            f"model.path={model.path} is an encoder ({config.model_type}, is_decoder=false), whose tokens see those "
-            "after them; name a causal language model"
+            f"model.path={model.path} is an encoder ({config.model_type}, is_decoder=false), whose tokens attend to "
+            "later ones; name a causal language model"
         )
     return made
 
 
 def _check_tied(skeleton: PreTrainedModel, stored: dict[str, torch.Tensor], folder: Path, path: str) -> None:
-    """Refuses matrices that are said to be one and are two."""
+    """Refuses two different matrices that the configuration declares as one."""
     for tied, source in skeleton.all_tied_weights_keys.items():
         if tied in stored and source in stored and differing_rows(folder, path, tied, source):
             raise ModelError(

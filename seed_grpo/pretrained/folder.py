@@ -22,7 +22,7 @@ QUANTISED = ("quantization_config", "compression_config")
 OLD_QUANTISED = ("quantize_config.json", "quant_config.json", "quantization_config.json")
 """files that GPTQ and AWQ wrote beside a `config.json` that says nothing"""
 REASON_CHARS = 400
-"""of another library's message, in ours"""
+"""characters of another library's message that ours repeats"""
 
 
 @contextmanager
@@ -112,10 +112,12 @@ def read_json(file: Path, path: str) -> dict[str, Any]:
         content = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"model.path={path}: {file.name} cannot be read ({error}); copy the folder again, or mend it"
+            f"model.path={path}: {file.name} cannot be read ({error}); copy the folder again, or correct the file"
         ) from error
     if not isinstance(content, dict):
-        raise ModelError(f"model.path={path}: {file.name} holds no JSON object; copy the folder again, or mend it")
+        raise ModelError(
+            f"model.path={path}: {file.name} holds no JSON object; copy the folder again, or correct the file"
+        )
     return content
 
 

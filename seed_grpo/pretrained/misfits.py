@@ -81,7 +81,7 @@ def misfits_of_loading(info: dict[str, Any]) -> Misfits:
 
 
 def refuse(found: Misfits, model: PreTrainedModel, path: str) -> None:
-    """Ends with the names of what does not fit.
+    """Raises an error that names the weights which do not fit, if there are any.
 
     Raises:
         ModelError: something does not.
@@ -95,21 +95,21 @@ def refuse(found: Misfits, model: PreTrainedModel, path: str) -> None:
     faults = [text for text, names in told.items() if names]
     if not faults:
         return
-    advice = "copy the folder again, or mend config.json"
+    advice = "copy the folder again, or correct config.json"
     if found.missing == {_output_name(model)} and not found.missing & model.all_tied_weights_keys.keys():
         advice = "set tie_word_embeddings=true in config.json if its output matrix is its embedding, else copy it again"
     elif not found.missing and not found.reshaped:
-        advice = "save the model without them, or mend config.json if they belong to it"
+        advice = "save the model without them, or correct config.json if they belong to it"
     raise ModelError(
-        f"model.path={path} is no whole {type(model).__name__}, weights {', '.join(faults)}; {advice}. Transformers "
-        "and vLLM would go on with random numbers, or without what is left over"
+        f"model.path={path} is not a whole {type(model).__name__}, weights {', '.join(faults)}; {advice}. Transformers "
+        "and vLLM would take random numbers for missing weights, and ignore those left over"
     )
 
 
 def _lacking(model: PreTrainedModel, info: Any) -> set[str]:
-    """Names in the model for which there is nothing, and applies the family's own lists to `info`. What a list says
-    may be missing is believed of buffers alone: a weight would be random. Nor is an output matrix enough where an
-    embedding is tied to it, since vLLM reads the embedding."""
+    """Names of the model's weights that the files lack. It applies the family's own lists of weights that may be
+    missing, to `info` too, but trusts them for buffers alone: a missing weight would be random. An embedding that is
+    tied to the output matrix must be there itself, since vLLM reads the embedding."""
     lacking = set(info.missing_keys)
     model._adjust_missing_and_unexpected_keys(info)
     parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}

@@ -1,10 +1,9 @@
-"""Files that an export passes on of the model that was trained: configuration, tokenizer, chat templates, the model's
-code.
+"""Small files that an export copies from the model that was trained: configuration, tokenizer, chat templates, code.
 
-Consumes the model's folder; produces the files' bytes, which `write_small_files` puts beside the weights. They are
-copied, since reading them into Transformers' classes and saving those refuses what it read (a `generation_config.json`
-with a temperature and `do_sample: false`) and may lose what it does not know. Everything is read and tried before
-training, so that nothing but the disk can fail at its end.
+Consumes the model's folder; produces the files' bytes, which `write_small_files` writes beside the weights. They are
+copied because Transformers' classes refuse to save some files that they read (a `generation_config.json` with a
+temperature and `do_sample: false`), and may lose what they do not know. Everything is read and tried before training,
+so that at its end nothing but the disk can fail.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ SUFFIXES = (".json", ".jinja", ".model", ".txt", ".tiktoken", ".vocab", ".spm", 
 PREFIXES = ("LICENSE", "LICENCE", "NOTICE")
 NOT_PASSED_ON = ("trainer_state.json", "adapter_config.json")
 MOST_BYTES = 2**27
-"""of a file; the largest tokenizers have a quarter of it"""
+"""largest file that is passed on; the largest tokenizers have a quarter of it"""
 
 
 def read_small_files(model: ModelConfig, tokenizer: Any) -> dict[str, bytes]:
@@ -47,7 +46,9 @@ def read_small_files(model: ModelConfig, tokenizer: Any) -> dict[str, bytes]:
             try:
                 files[str(file.relative_to(folder))] = file.read_bytes()
             except OSError as error:
-                raise ModelError(f"model.path={model.path}: an export needs {file.name}, {error}") from error
+                raise ModelError(
+                    f"model.path={model.path}: an export needs {file.name}, which cannot be read: {error}"
+                ) from error
     files.pop("config.json", None)
     files["config.json"] = json.dumps(_in_dtype(config, model.dtype), indent=2).encode()
     _try(files, model, tokenizer)
@@ -55,7 +56,7 @@ def read_small_files(model: ModelConfig, tokenizer: Any) -> dict[str, bytes]:
 
 
 def write_small_files(files: dict[str, bytes], folder: Path) -> None:
-    """Writes them in their order: `config.json` last, which says that the folder is whole."""
+    """Writes the files in their order; `config.json` comes last and shows that the folder is whole."""
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)

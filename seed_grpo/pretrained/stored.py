@@ -19,13 +19,13 @@ from seed_grpo.pretrained.folder import read_json
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 TORCH_SINGLE, TORCH_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 BY_VLLM_ALONE = "consolidated"
-"""what Mistral's own format is called, which vLLM prefers: another copy of the same weights"""
+"""prefix of files in Mistral's own format: another copy of the same weights, which vLLM prefers"""
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """kinds of numbers that can be trained, as safetensors names them"""
 COMPARED_ROWS = 64
-"""of two matrices that are said to be the same"""
+"""rows compared of two matrices that are said to be the same"""
 SHOWN = 4
-"""names in a message"""
+"""names shown in a message"""
 
 
 def stored_weights(folder: Path, path: str) -> dict[str, torch.Tensor]:

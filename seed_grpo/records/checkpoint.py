@@ -58,12 +58,12 @@ def writing(directory: Path, step: int, keep: int) -> Iterator[Path]:
 
 
 def latest(directory: Path) -> Path | None:
-    """The newest whole checkpoint, or None; one whose files differ from its manifest is passed over with a warning."""
+    """The newest whole checkpoint, or None; one whose files differ from its manifest is skipped with a warning."""
     for folder in _by_step(directory):
         fault = _fault(folder)
         if not fault:
             return folder
-        logger.warning("checkpoint %s is passed over: %s", folder, fault)
+        logger.warning("checkpoint %s is skipped: %s", folder, fault)
     return None
 
 
@@ -92,7 +92,7 @@ def _seal(folder: Path) -> None:
 
 
 def _replace(temporary: Path, final: Path) -> None:
-    """Renames; an old checkpoint of the same step steps aside first and is removed after."""
+    """Renames a folder; an old checkpoint of the same step is moved aside first and removed after."""
     aside = final.with_name(f".{final.name}.old")
     shutil.rmtree(aside, ignore_errors=True)
     if final.exists():
@@ -111,7 +111,7 @@ def _flush(path: Path) -> None:
 
 
 def _fault(folder: Path) -> str:
-    """The fault of a checkpoint, in words; empty where there is none."""
+    """The fault of a checkpoint, in words; empty if there is none."""
     try:
         sizes = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:

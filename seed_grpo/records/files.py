@@ -58,8 +58,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextmanager
 def claimed(directory: Path) -> Iterator[None]:
-    """Keeps other programs out of a directory, which is made where it is not there. The claim ends with the process,
-    however that ends; on a file system of another machine, where this one is lost, when that machine gives it up. A
+    """Keeps other programs out of a directory, which is made if it is missing. The claim ends with the process, however
+    that ends. On a file system of another machine, a lost machine's claim lasts until that file system gives it up; a
     file system without locks lets everybody in.
 
     Raises:

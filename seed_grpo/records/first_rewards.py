@@ -1,8 +1,8 @@
-"""The watch over a run's first steps: where the rewards of no group differ, somebody has to look.
+"""The watch over a run's first steps, which warns if the rewards differ within none of their groups.
 
 Consumes judged groups, step by step; produces one message after `FIRST` steps without a gradient, and again each time
-that twice as many have passed. Such a run trains nothing, and every number of it looks well. It knows no task: which of
-the likely causes it names, hangs on rewards, on verdicts and on how the completions ended.
+that twice as many have passed. Such a run trains nothing, although all its numbers look well. It knows no task: the
+rewards, the verdicts and the ends of the completions decide which likely causes it names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from seed_grpo.config import Config
 from seed_grpo.messages import FinishReason, JudgedGroup, Verdict
 
 FIRST = 3
-"""steps; fewer where the run has fewer"""
+"""number of first steps; fewer if the run has fewer"""
 SHOWN = 80
 """characters of a text in the message"""
 
@@ -64,7 +64,7 @@ class FirstRewards:
         )
 
     def _causes(self) -> list[str]:
-        """The likeliest first; at least one."""
+        """The causes, the likeliest first; at least one."""
         config, total = self._config, self._verdicts.total()
         causes = []
         if 2 * self._ends[FinishReason.LENGTH] > total:

@@ -1,13 +1,14 @@
-"""The metrics of a training step that come of its judged groups.
+"""The metrics of a training step that its judged groups give.
 
 Consumes a batch; produces the numbers that metrics.jsonl holds beside the trainer's own (loss, gradient norm, learning
 rate). Deterministic quantities only; it reads no clock.
 
-What describes the policy (reward, verdicts, entropy, lengths) is taken over all groups that the step sampled, trained
-or dropped: dynamic sampling keeps groups for their outcome, so a mean over those it kept would tell of its choice (a
-reward near 1/2, say) and not of the policy. What describes the update is over the trained groups, and says so. Each
-reward of `verifier.rewards` has a metric of its own, `reward/<name>`: its mean, before its weight, over the completions
-for which it is a number.
+Metrics of the policy (reward, verdicts, entropy, lengths) are over all groups that the step sampled, trained or
+dropped. Dynamic sampling keeps groups for their outcome, so a mean over the kept ones would describe its choice (a
+reward near 1/2, say) and not the policy. Metrics of the update are over the trained groups, and say so. Each reward of
+`verifier.rewards` has a metric of its own, `reward/<name>`: its mean, before its weight, over the completions for which
+it is a number. Where `data.sources` names several data sets, each has the metrics of `DATASET_METRICS` too, as
+`dataset/<name>/<metric>`.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ METRICS = {
 """units and meanings by name; a metric of one reward has the reward's name in it"""
 
 
+DATASET_METRICS = ("reward", "semantic_entropy", "classes", "informative_share", "truncated_share", "groups")
+"""names, with the meanings of `METRICS`; `groups` is the number of groups sampled"""
+
+
 def group_metrics(batch: Batch) -> dict[str, float]:
     """The metrics of `METRICS` and of each reward; nan where nothing is there to average, as when no group was trained.
 
@@ -81,7 +86,23 @@ def group_metrics(batch: Batch) -> dict[str, float]:
         "mixed_version_groups": float(sum(summary.version_min != summary.version_max for summary in sampled)),
         "payload_mib_mean": _mean([summary.payload_bytes / 2**20 for summary in sampled]),
         **_update_metrics(batch),
+        **_dataset_metrics(sampled),
     }
+
+
+def _dataset_metrics(summaries_P: Sequence[GroupSummary]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name in sorted({summary.dataset for summary in summaries_P} - {""}):
+        own = [summary for summary in summaries_P if summary.dataset == name]
+        metrics = {
+            "reward": _mean(np.concatenate([summary.rewards_G[summary.valid_G] for summary in own])),
+            **_entropy_metrics(own),
+            "informative_share": _mean([is_informative(summary.rewards_G, summary.valid_G) for summary in own]),
+            "truncated_share": float(np.concatenate([summary.truncated_G for summary in own]).mean()),
+            "groups": float(len(own)),
+        }
+        found |= {f"dataset/{name}/{metric}": metrics[metric] for metric in DATASET_METRICS}
+    return found
 
 
 def _sampling_metrics(batch: Batch, sampled: Sequence[GroupSummary]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The ledger's Parquet tables: what became of each prompt group, a row each.
+"""The ledger's Parquet tables: the fate of each prompt group, one row each.
 
 Consumes summaries of groups; produces rows and the schema they fit. It writes nothing.
 """
@@ -40,12 +40,12 @@ class LedgerRow:
     problem_id: str
     state: Literal["trained", "dropped"]
     reason: str = ""
-    """why it was dropped"""
+    """reason for which it was dropped; empty if trained"""
     mean_reward: float | None = None
     semantic_entropy: float | None = None
     num_classes: int | None = None
     scale: float | None = None
-    """None where it was dropped"""
+    """scale of the advantages; None if dropped"""
     num_unjudged: int | None = None
     """completions that timed out or met a fault of the verifier"""
 

@@ -1,4 +1,5 @@
-"""The recorder: every step and evaluation of a run goes through it, into the run directory and before people's eyes.
+"""The recorder: every step and evaluation of a run goes through it, to the run directory, the console and the
+dashboard.
 
 Consumes the loop's batches and the evaluator's groups; produces the run's files, and calls on a `Screen` and a
 `Dashboard`. It reads the payloads of a step's groups from the object store, once, for the rollout table.
@@ -61,9 +62,11 @@ class Recorder:
         dashboard: Dashboard,
         first_rewards: FirstRewards,
     ) -> None:
-        """Args:
-        fetch: reads a group's payload; None where it is lost.
-        gauges: numbers of healthy workers and of groups by where they are.
+        """Records nothing yet.
+
+        Args:
+            fetch: reads a group's payload; None where it is lost.
+            gauges: numbers of healthy workers and of groups by where they are.
         """
         self._first_rewards = first_rewards
         self._gauges = gauges
@@ -74,7 +77,7 @@ class Recorder:
         self._faults = RewardFaults()
         self._unjudged = Unjudged()
         self.steps = 0
-        """of this process, as are the next three"""
+        """steps recorded by this process; the next three counts are of this process too"""
         self.samples = 0
         self.tokens = 0.0
         self.seconds = 0.0
@@ -97,8 +100,8 @@ class Recorder:
         judged = [group for group in fetched if group is not None]
         if len(judged) < len(fetched):
             self._screen.log(
-                f"step {batch.step}: {len(fetched) - len(judged)} groups went with a machine before they "
-                "were on record; the rollout table lacks them"
+                f"step {batch.step}: {len(fetched) - len(judged)} groups were lost with a machine before they "
+                "were recorded; the rollout table lacks them"
             )
         self._directory.write_gauges(batch.step, self._gauges())
         self._directory.write_step(batch.step, metrics, seconds, judged, _estimates(batch))

@@ -1,4 +1,4 @@
-"""Watch over rewards that fail: each kind of failure is said once, with its traceback; all are counted in the metrics.
+"""Watch over rewards that fail: it reports each kind of failure once, with its traceback; the metrics count all.
 
 Consumes the batches of steps; produces messages for the console.
 """
@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from seed_grpo.loop.batch import Batch
 
 SHOWN = 10
-"""kinds of failure that are said; a message may hold what a model wrote, and so be another every time"""
+"""kinds of failure that are reported; a message may quote a completion, and so differ every time"""
 
 
 class RewardFaults:
-    """Failures that were said before, by their first line without its numbers."""
+    """Kinds of failure reported so far, by their first line without its numbers."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
 
     def step(self, batch: Batch) -> Iterator[str]:
-        """Messages on the failures of a step's groups, trained or dropped, that are of a new kind."""
+        """Messages on new kinds of failure among a step's groups, trained or dropped."""
         for summary in (group.summary for group in batch.sampled):
             first, _, details = summary.fault.partition("\n")
             kind = "".join(c for c in first if not c.isdigit())

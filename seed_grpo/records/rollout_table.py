@@ -1,7 +1,7 @@
 """The Parquet tables of completions: a row each, for runs (`rollouts/`) and evaluations alike.
 
 Consumes judged groups, and the estimates that the trained ones were trained with; produces rows, and reads them back as
-`RecordedGroup`s, on which metrics, reports, replays and audits stand. It writes nothing (`records.files` does).
+`RecordedGroup`s for metrics, reports, replays and audits. It writes nothing (`records.files` does).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ COLUMNS = {
     "source": "string",
     "level": "string",
     "subject": "string",
+    "dataset": "string",  # name in data.sources; empty where a run has one data set
     "completion": "int32",  # index in the group
     "prompt": "string",  # the problem statement, before the template
     "references": "list<string>",
@@ -64,9 +65,9 @@ class Estimate:
 
     scale: float
     overlong_G: np.ndarray
-    """[G] in [-1, 0]"""
+    """[G] in [-1, 0], addition to the reward for length"""
     advantages_G: np.ndarray
-    """[G], scaled"""
+    """[G] scaled advantages"""
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,15 @@ class RecordedGroup:
     source: str
     level: str
     subject: str
+    dataset: str
     prompt: str
     references: tuple[str, ...]
     temperature: float
-    """0: greedy"""
+    """sampling temperature; 0 is greedy"""
     semantic_entropy: float
-    """nats, as estimated when it was judged"""
+    """nats, estimated when the group was judged"""
     scale: float | None
-    """None where nothing was trained"""
+    """scale of the advantages; None if the group was not trained"""
     rollout_worker: str
     texts_G: tuple[str, ...]
     verdicts_G: tuple[Verdict, ...]
@@ -96,15 +98,15 @@ class RecordedGroup:
     class_ids_G: np.ndarray
     """[G] int32; -1 outside the partition"""
     rewards_G: np.ndarray
-    """[G] float64, without punishment"""
+    """[G] float64, before the addition for length"""
     reward_parts_G: tuple[Mapping[str, float], ...]
     """[G] each reward before its weight, by name; none where no reward was asked"""
     valid_G: np.ndarray
     """[G] bool"""
     overlong_G: np.ndarray
-    """[G] float64; nan where nothing was trained, as the next"""
+    """[G] float64, addition to the reward for length; nan if the group was not trained"""
     advantages_G: np.ndarray
-    """[G] float64, scaled"""
+    """[G] float64, scaled; nan if the group was not trained"""
     num_tokens_G: np.ndarray
     """[G] int32"""
     mean_logprobs_G: np.ndarray
@@ -113,9 +115,9 @@ class RecordedGroup:
     versions_G: np.ndarray
     """[G, 2] int32, oldest and newest weight version of a token; -1 without tokens"""
     token_ids_G: tuple[np.ndarray, ...] | None
-    """[G] arrays [T] int32; None where they were not read, as the next"""
+    """[G] arrays [T] int32; None if they were not read"""
     logprobs_G: tuple[np.ndarray, ...] | None
-    """[G] arrays [T] float32, nats"""
+    """[G] arrays [T] float32 nats; None if they were not read"""
 
     @property
     def num_classes(self) -> int:
@@ -123,7 +125,7 @@ class RecordedGroup:
         return int(self.class_ids_G.max(initial=-1)) + 1
 
     def is_of(self, problem: Problem) -> bool:
-        """Tells whether the completions answer this very problem, text and references included."""
+        """Tells whether the completions answer exactly this problem, text and references included."""
         return (self.problem_id, self.prompt, self.references) == (problem.id, problem.text, problem.answers)
 
 
@@ -200,8 +202,8 @@ def read_table(file: Path, columns: Sequence[str], filters: Any = None) -> pa.Ta
         return pq.read_table(file, columns=list(columns), filters=filters)
     except (OSError, pa.ArrowException) as error:
         raise CheckpointError(
-            f"{file} cannot be read ({' '.join(str(error).split())[:200]}): it is not as the run wrote it; restore it, "
-            "or leave that step out by taking its file out of rollouts/, evaluations/ and ledger/"
+            f"{file} cannot be read ({' '.join(str(error).split())[:200]}): it has changed since the run wrote it; "
+            "restore it, or remove that step's files from rollouts/, evaluations/ and ledger/"
         ) from error
 
 
@@ -238,6 +240,7 @@ def _group_columns(step: int, judged: JudgedGroup) -> dict[str, Any]:
         "source": problem.source,
         "level": problem.level,
         "subject": problem.subject,
+        "dataset": problem.dataset,
         "prompt": problem.text,
         "references": problem.answers,
         "temperature": judged.group.task.sampling.temperature,
@@ -284,7 +287,8 @@ def _recorded_group(rows: Sequence[Mapping[str, Any]]) -> RecordedGroup:
         return tuple(np.array(row[name], dtype=kind) for row in rows) if name in first else None
 
     return RecordedGroup(
-        **{name: first[name] for name in ("step", "group_id", "problem_id", "source", "level", "subject", "prompt")},
+        **{name: first[name] for name in ("step", "group_id", "problem_id", "source", "level", "subject")},
+        **{name: first[name] for name in ("dataset", "prompt")},
         references=tuple(first["references"]),
         **{name: first[name] for name in ("temperature", "semantic_entropy", "scale", "rollout_worker")},
         texts_G=column("text") if "text" in first else ("",) * len(rows),

@@ -120,7 +120,7 @@ class RunDirectory:
         self._first_step = 0
 
     def truncate_after(self, step: int) -> None:
-        """Forgets what was recorded of later steps; a run that goes on from the checkpoint of `step` calls it first."""
+        """Removes the records of later steps; a run that resumes the checkpoint of `step` calls it first."""
         for records in (self._metrics, self._timings, self._gauges, self._evaluations):
             records.truncate_after(step)
         for folder in ("rollouts", "evaluations", "ledger"):
@@ -157,18 +157,18 @@ class RunDirectory:
         self._log(step, "seconds", seconds)
 
     def write_gauges(self, step: int, values: Mapping[str, float]) -> None:
-        """Records how the pools are as a step is recorded, which is beside the next."""
+        """Records the state of the pools when a step is recorded, which is during the next step."""
         self._gauges.append(step, values)
         self._log(step, "gauges", values)
 
     def write_ledger(self, step: int, rows: Sequence[LedgerRow]) -> None:
-        """Records what became of the groups of one step: every group issued is in exactly one row of the run."""
+        """Records the fate of a step's groups: every group issued is in exactly one row of the run."""
         write_table(self._table("ledger", step), [asdict(row) for row in rows], ledger_schema())
 
     def write_evaluation(
         self, step: int, metrics: Mapping[str, float], seconds: float, groups: Sequence[JudgedGroup]
     ) -> None:
-        """Records an evaluation of the policy after `step`, in place of an earlier one of the same step.
+        """Records an evaluation of the policy after `step`, replacing an earlier one of the same step.
 
         Args:
             step: from 0.

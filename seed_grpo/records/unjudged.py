@@ -1,8 +1,8 @@
-"""Watch over completions without a verdict: they time out, or meet a fault of the verifier.
+"""Watch over completions without a verdict: those that time out, or meet a fault of the verifier.
 
-Consumes the batches of steps; produces a line for the console where their share is too high. What has no verdict leaves
-the loss and is not punished, so a policy can learn to write what takes too long to judge. Counts are of the last
-`STEPS` steps of this process, since one step may be small; the ledger has them for good, by group.
+Consumes the batches of steps; produces a line for the console when their share is too high. A completion without a
+verdict leaves the loss and is not punished, so a policy can learn to write what takes too long to judge. The counts
+cover the last `STEPS` steps of this process, since one step may be small; the ledger keeps them all, by group.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from seed_grpo.loop.batch import Batch
 from seed_grpo.messages import Verdict
 
 MOST = 0.02
-"""share of the completions above which it is said; the alert SeedGrpoVerifierErrors has the same"""
+"""share of the completions above which a warning is due; the alert SeedGrpoVerifierErrors has the same"""
 STEPS = 20
-"""that are counted, and between two lines"""
+"""steps that are counted together, and steps between two warnings"""
 SHOWN_PROMPTS = 3
 
 
@@ -28,7 +28,7 @@ class Unjudged:
         self._silent_until = 0
 
     def step(self, batch: Batch) -> str | None:
-        """Counts a step's groups, trained or dropped; a warning where there is one to give."""
+        """Counts a step's groups, trained or dropped; returns a warning if one is due."""
         sampled = [group.summary for group in batch.sampled]
         self._verdicts.append(Counter(verdict for summary in sampled for verdict in summary.verdicts_G))
         prompts = Counter[str]()

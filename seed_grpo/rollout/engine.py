@@ -33,7 +33,9 @@ class RolloutEngine(Protocol):
     async def generate(self, task: GroupTask) -> Group:
         """Samples the G completions of a prompt, each with its own seed.
 
-        A request past its deadline is aborted and returned as far as it came, with `FinishReason.TIMEOUT`.
+        Log-probabilities are of the distribution that each token was drawn from, softmax(logits / temperature) cut by
+        top-p; those of a greedy completion are of temperature 1. A request past its deadline is aborted and returned as
+        far as it came, with `FinishReason.TIMEOUT`.
 
         Raises:
             RolloutError: the engine is dead, or refuses the prompt.
@@ -41,7 +43,10 @@ class RolloutEngine(Protocol):
         ...
 
     async def score(self, token_ids_T: np.ndarray) -> np.ndarray:
-        """Log-probabilities [T-1] of tokens 1..T-1 given their predecessors, under the present weights."""
+        """Log-probabilities [T-1] of tokens 1..T-1 given their predecessors, under the present weights.
+
+        They are of temperature 1.
+        """
         ...
 
     async def pause(self) -> None:

@@ -1,8 +1,8 @@
 """Text of a completion, and the token ids at which it stops.
 
-Consumes token ids and the reason of their end; produces the text that is judged, recorded and answered. The tokenizer
+Consumes token ids and the reason why they end; produces the text that is judged, recorded and answered. The tokenizer
 decodes it all at once and with special tokens: where `<answer>` is one, the answer stands between two of them. A stop
-string stays, as its tokens stay in what is trained. A token that ends a completion by itself is not part of the text.
+string stays, as its tokens are trained on. A token that ends a completion by itself is not part of the text.
 """
 
 from __future__ import annotations

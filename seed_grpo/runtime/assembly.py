@@ -1,7 +1,7 @@
 """Assembly of a run: starts its workers, puts the loop's parts together, and registers all of them for watching.
 
-Consumes the configuration, the plan and the prompts; produces what is `Running`, and the controller's `Parts`. Hang
-reports and Prometheus learn here, and nowhere else, what there is to look at.
+Consumes the configuration, the plan and the prompts; produces `Running` and the controller's `Parts`. Hang reports and
+Prometheus learn what to watch here and nowhere else.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 from ray.util.placement_group import PlacementGroup
 
 from seed_grpo.config import Config
-from seed_grpo.data.prompts import Prompt
-from seed_grpo.data.source import PromptSource
+from seed_grpo.data.mixture import LoadedSet, prompt_source
+from seed_grpo.data.source import Prompt
 from seed_grpo.evaluate.held_out import Evaluator
 from seed_grpo.loop.interfaces import Parts
 from seed_grpo.loop.queue import GroupQueue
@@ -30,7 +30,7 @@ from seed_grpo.runtime.workers.trainer_group import TrainerGroup
 from seed_grpo.weight_sync.canary import probe_token_ids
 
 PROBE_TOKENS = 64
-"""of the canary's fixed text, at most"""
+"""tokens of the canary's fixed text, at most"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def start(
 def parts_of(
     config: Config,
     running: Running,
-    train: Sequence[Prompt],
+    train: Sequence[LoadedSet],
     held_out: Sequence[Prompt] | None,
     recorder: Recorder,
     log: Log,
@@ -77,7 +77,7 @@ def parts_of(
     """The controller's parts.
 
     Args:
-        train: prompts to train on.
+        train: data sets to train on.
         held_out: prompts to evaluate on, as far as `evaluation.num_problems` goes.
     """
     evaluator = None
@@ -87,7 +87,7 @@ def parts_of(
             config.evaluation, config.rollout, config.run.seed, asked, running.pipeline, recorder, log
         )
     return Parts(
-        prompts=PromptSource(train, config.run.seed, config.data.shuffle),
+        prompts=prompt_source(train, config.run.seed),
         pipeline=running.pipeline,
         queue=running.queue,
         trainer=running.trainer,
@@ -105,7 +105,7 @@ def register(
     queue: GroupQueue | None = None,
     sync: WeightPublisher | None = None,
 ) -> None:
-    """Registers what there is with hang reports and Prometheus; called once a supervision."""
+    """Registers the parts of a run with hang reports and Prometheus; called once for each supervision."""
     report, sources = supervision.hang_report, supervision.monitor.sources
     sources.append(lambda: [("recent_restarts", float(supervision.budget.recent), ())])
     if pipeline is not None:

@@ -18,7 +18,7 @@ NUMPY = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_
 
 
 class GroupsUnpickler(pickle.Unpickler):
-    """Reads groups, and nothing that could run what a stranger put into a checkpoint."""
+    """Reads pickled groups, and refuses anything that could run code which a stranger put into a checkpoint."""
 
     def find_class(self, module: str, name: str) -> Any:
         """The class of that name, if groups are made of it."""
@@ -35,15 +35,17 @@ class Checkpoints:
     """Checkpoints of one run; implements `loop.interfaces.Checkpoints`."""
 
     def __init__(self, directory: Path, keep: int) -> None:
-        """Args:
-        directory: of the checkpoints, on storage that all trainer ranks see.
-        keep: how many are kept.
+        """Touches no file yet.
+
+        Args:
+            directory: of the checkpoints, on storage that all trainer ranks see.
+            keep: how many are kept.
         """
         self._directory = directory.resolve()
         self._keep = keep
 
     def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: Trainer) -> None:
-        """Writes a checkpoint; until it is whole, the earlier ones stand.
+        """Writes a checkpoint; the earlier ones remain until it is whole.
 
         Raises:
             CheckpointError: the disk is full, or a rank could not write.
@@ -75,7 +77,8 @@ class Checkpoints:
         except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{folder}/groups.pickle is not one that this version wrote ({error}). If another version of seed_grpo "
-                "wrote it, go on with that one; if the file is damaged, delete this checkpoint: the one before is taken"
+                "wrote it, resume with that one; if the file is damaged, delete this checkpoint: the one before "
+                "is then resumed"
             ) from error
         trainer.load(folder / "trainer")
         return json.loads((folder / "controller.json").read_text()), groups

@@ -38,7 +38,7 @@ class WeightPublisher:
 
     Invariant 3: an engine whose probe differs from the trainer's gets no prompt.
 
-    An engine that fails the proof twice, or dies or hangs while it receives, is replaced; the others go on.
+    An engine that fails the proof twice, or dies or hangs while it receives, is replaced; the others continue.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class WeightPublisher:
             return Synced(max(differences), clock.seconds)
 
     def _members(self) -> list[Worker]:
-        """The rollout workers that are up; waits for one where there is none."""
+        """The rollout workers that are up; waits for one if there is none."""
         self._phase = "waiting for a rollout worker"
         self._rollout.poll(now=True)
         began = time.monotonic()
@@ -162,7 +162,8 @@ class WeightPublisher:
         return differences, faults
 
     def _disconnect(self, workers: list[Worker], error: SeedGrpoError) -> None:
-        """Gives the transport up. Engines that had received went on unproven, so none of them is trusted."""
+        """Drops the transport. Engines that had received weights continued without a proof, so none of them is
+        trusted."""
         if self._connected is not None:
             for worker in workers:
                 self._pipeline.distrust(worker, str(error))

@@ -10,6 +10,9 @@ C classes, in nats. Pure functions; it neither judges nor partitions.
 
 One class gives exactly 0, n equal singletons give log n, and the estimate is clipped to [0, log n]: with unequal
 likelihoods the paper's functional exceeds log n. Everything stays in log space, since l_i may be -3000.
+
+The l_i are log-probabilities of the policy that was sampled from, softmax(logits / T) with T = `rollout.temperature`.
+With either mass the estimate is of that policy.
 """
 
 from __future__ import annotations
@@ -26,18 +29,20 @@ from seed_grpo.extensions import entry
 
 
 class SemanticEntropy(NamedTuple):
-    """E.g. two classes of two, by counts: `SemanticEntropy(0.693, 1.386, False)`."""
+    """Estimate for one prompt, e.g. for two classes of two, by counts: `SemanticEntropy(0.693, 1.386, False)`."""
 
     value: float
     """nats, in [0, maximum]"""
     maximum: float
     """log n for the n completions in the partition; 0 for n below 2"""
     clipped: bool
-    """whether the estimate exceeded the maximum"""
+    """true if the estimate exceeded the maximum"""
 
 
 def log_likelihood(logprobs_T: np.ndarray, kind: str) -> float:
     """The completion's log-likelihood l_i: the `mean` or the `sum` of its sampled log-probabilities [T], in nats.
+
+    They are as the engine reports them, at the temperature that the completion was sampled at.
 
     Degenerate case: an empty completion has 0, as the empty sum.
     """
@@ -78,7 +83,7 @@ def shannon(log_mass_C: np.ndarray) -> float:
 
 
 FUNCTIONALS: dict[str, Callable[[np.ndarray], float]] = {"paper": paper, "shannon": shannon}
-"""By `algo.semantic_entropy.functional`; each maps log masses [C] to nats."""
+"""Functions by `algo.semantic_entropy.functional`: each maps log masses [C] to nats."""
 
 
 def semantic_entropy(

@@ -94,7 +94,7 @@ def attention_for(device: str, dtype: str) -> Attention:
 
 
 KNOWN = {"dropout", "is_causal", "sliding_window", "position_ids", "use_cache", "output_attentions"}
-"""arguments beside the products' own that change nothing here: nothing is dropped, and windows come with the mask"""
+"""arguments beside the products' own that change nothing here: nothing is dropped, and windows come with the masks"""
 
 
 def _window_as_mask(local_size: int | None = None, **_: Any) -> torch.Tensor | None:

@@ -92,16 +92,16 @@ class DeepSpeedEngine:
     def score(self, token_ids_T: np.ndarray) -> np.ndarray:
         """Log-probabilities [T-1] float32; see the interface."""
         self._engine.eval()
-        return self.run([(token_ids_T[:1], token_ids_T[1:])]).logprobs_T.cpu().numpy()
+        return self._run(self._engine, [(token_ids_T[:1], token_ids_T[1:])], 1.0).logprobs_T.cpu().numpy()
 
     def run(self, rows: Rows) -> Pass:
         """The policy's log-probabilities; see `updates.Backend`."""
-        return self._run(self._engine, rows)
+        return self._run(self._engine, rows, self._config.rollout.temperature)
 
     def run_reference(self, rows: Rows) -> Pass:
         """The initial policy's log-probabilities."""
         assert self._reference is not None, "the reference is loaded where kl_coefficient is above 0"
-        return self._run(self._reference, rows)
+        return self._run(self._reference, rows, self._config.rollout.temperature)
 
     def backward(self, loss: torch.Tensor, last: bool) -> None:
         """Adds a gradient; see `updates.Backend`. A loss that is not finite makes a gradient that is not finite."""
@@ -127,12 +127,14 @@ class DeepSpeedEngine:
             return Applied(float(norm), 0.0)
         return Applied(float(norm), optimizer_state.update_to_weight_ratio(engine.optimizer, self._device))
 
-    def _run(self, policy: Callable[[PackedRow], tuple[torch.Tensor, torch.Tensor]], rows: Rows) -> Pass:
+    def _run(
+        self, policy: Callable[[PackedRow, float], tuple[torch.Tensor, torch.Tensor]], rows: Rows, temperature: float
+    ) -> Pass:
         """Runs a forward pass, each rank of the replica on its part of the packed row."""
         shared = self._shared
         row = pack(rows, multiple=shared.size, in_blocks=self._whole_rows is blocks)
         parts = [row.part(index, shared.size) for index in range(shared.size)]
-        own_logprobs_T, own_entropies_T = policy(parts[shared.index].to(self._device))
+        own_logprobs_T, own_entropies_T = policy(parts[shared.index].to(self._device), temperature)
         counts = [len(part.targets_T) for part in parts]
         logprobs_T, entropies_T = (shared.whole(own_T, counts) for own_T in (own_logprobs_T, own_entropies_T))
         return Pass(logprobs_T, entropies_T, row.sequences.places)

@@ -29,7 +29,10 @@ class TrainEngine(Protocol):
         ...
 
     def score(self, token_ids_T: np.ndarray) -> np.ndarray:
-        """Log-probabilities [T-1] of tokens 1..T-1 given their predecessors, under the present weights."""
+        """Log-probabilities [T-1] of tokens 1..T-1 given their predecessors, under the present weights.
+
+        They are of temperature 1, whatever `rollout.temperature` is.
+        """
         ...
 
     def weights(self) -> Weights:

@@ -1,11 +1,11 @@
 """Log-probabilities and token entropies of given tokens, without ever holding tokens x vocabulary.
 
-Consumes packed rows and a Hugging Face causal language model; produces two numbers a token, both differentiable: the
-log-probability of the predicted token, and the entropy of the distribution it came from. It computes no loss and knows
-no ranks.
+Consumes packed rows, a Hugging Face causal language model and a temperature T; produces two numbers a token, both
+differentiable: the log-probability of the predicted token, and the entropy of the distribution it came from. Both are
+of softmax(logits / T). It computes no loss and knows no ranks.
 
-The output matrix is taken in blocks of the vocabulary. With the logits l_v = h . w_v, forward keeps a running maximum m
-and the sums s = sum_v exp(l_v - m) and d = sum_v exp(l_v - m) (l_v - m), rescaled whenever m grows (online softmax,
+The output matrix is taken in blocks of the vocabulary. With l_v = h . w_v / T, forward keeps a running maximum m and
+the sums s = sum_v exp(l_v - m) and d = sum_v exp(l_v - m) (l_v - m), rescaled whenever m grows (online softmax,
 Milakov and Gimelshein 2018, arXiv 1805.02867):
 
     log p(target) = l_target - m - log s        H = log s - d / s
@@ -14,9 +14,11 @@ Backward makes each block's logits again. With p_v = exp(l_v - m - log s) and th
 
     dL/dl_v = g (1[v = target] - p_v) - e p_v (log p_v + H)
 
-whose products with the block and the hidden states give the gradients of both. A block's part of the matrix's gradient
-is written once, and the hidden states' gradient adds up in float32: in bfloat16 only the blocks' own products are
-rounded. This costs one product more than keeping the logits would.
+whose products with the block and the hidden states, over T, give the gradients of both. A block's part of the matrix's
+gradient is written once, and the hidden states' gradient adds up in float32: in bfloat16 only the blocks' own products
+are rounded. This costs one product more than keeping the logits would.
+
+The logits are divided in float32, as vLLM divides them, and in place. At T = 1 nothing is divided.
 """
 
 from __future__ import annotations
@@ -56,8 +58,12 @@ class PolicyLogprobs(nn.Module):
         self.model.eval()
         return self
 
-    def forward(self, row: PackedRow) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probabilities [T] and token entropies [T], both float32, in nats and with gradient."""
+    def forward(self, row: PackedRow, temperature: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probabilities [T] and token entropies [T], both float32, in nats and with gradient.
+
+        Args:
+            temperature: divides the logits; 1 gives the model's own distribution.
+        """
         output = self.model.base_model(
             input_ids=row.token_ids_L[None],
             # says that nothing is padding; without it Transformers looks for packed sequences, and waits for the GPU
@@ -68,7 +74,7 @@ class PolicyLogprobs(nn.Module):
             sequences=row.sequences,
         )
         hidden_TH = output.last_hidden_state[0].index_select(0, row.predictors_T)
-        return self.output(hidden_TH, row.targets_T)
+        return self.output(hidden_TH, row.targets_T, temperature)
 
 
 class OutputLogprobs(nn.Module):
@@ -81,13 +87,19 @@ class OutputLogprobs(nn.Module):
         super().__init__()
         self.weight, self.bias = output.weight, output.bias
 
-    def forward(self, hidden_TH: torch.Tensor, targets_T: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, hidden_TH: torch.Tensor, targets_T: torch.Tensor, temperature: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities [T] and entropies [T]."""
-        return lean_logprobs(hidden_TH, self.weight, targets_T, self.bias)
+        return lean_logprobs(hidden_TH, self.weight, targets_T, self.bias, temperature)
 
 
 def lean_logprobs(
-    hidden_TH: torch.Tensor, weight_VH: torch.Tensor, targets_T: torch.Tensor, bias_V: torch.Tensor | None = None
+    hidden_TH: torch.Tensor,
+    weight_VH: torch.Tensor,
+    targets_T: torch.Tensor,
+    bias_V: torch.Tensor | None = None,
+    temperature: float = 1.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probabilities [T] and entropies [T] of the next-token distributions, float32, in nats.
 
@@ -98,6 +110,7 @@ def lean_logprobs(
         weight_VH: [V, H] output matrix, of the same dtype.
         targets_T: [T] int64, the tokens whose log-probabilities are asked for.
         bias_V: [V] bias of the few models that have one.
+        temperature: divides the logits.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -108,16 +121,16 @@ def lean_logprobs(
             f"hidden states {tuple(hidden_TH.shape)}, output matrix {tuple(weight_VH.shape)} and targets "
             f"{tuple(targets_T.shape)} must be [T, H], [V, H] and [T]"
         )
-    return _LeanLogprobs.apply(hidden_TH, weight_VH, targets_T, bias_V)
+    return _LeanLogprobs.apply(hidden_TH, weight_VH, targets_T, bias_V, temperature)
 
 
 class _LeanLogprobs(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden_TH: Any, weight_VH: Any, targets_T: Any, bias_V: Any) -> Any:
+    def forward(ctx: Any, hidden_TH: Any, weight_VH: Any, targets_T: Any, bias_V: Any, temperature: float) -> Any:
         top_T = hidden_TH.new_full(targets_T.shape, torch.finfo(torch.float32).min, dtype=torch.float32)
         sum_T, dot_T, target_T = (torch.zeros_like(top_T) for _ in range(3))
         for block in _blocks(targets_T, len(weight_VH)):
-            logits_TB = _logits(hidden_TH, weight_VH, bias_V, block)
+            logits_TB = _logits(hidden_TH, weight_VH, bias_V, temperature, block)
             column_T, inside_T = _columns(targets_T, block)
             target_T = torch.where(inside_T, logits_TB.gather(1, column_T[:, None])[:, 0], target_T)
             new_top_T = torch.maximum(top_T, logits_TB.amax(1))
@@ -133,6 +146,7 @@ class _LeanLogprobs(torch.autograd.Function):
         entropies_T = log_sum_T - dot_T / sum_T
         normalizer_T = top_T + log_sum_T
         ctx.save_for_backward(hidden_TH, weight_VH, targets_T, bias_V, normalizer_T, entropies_T)
+        ctx.temperature = temperature
         ctx.set_materialize_grads(False)
         return target_T - normalizer_T, entropies_T
 
@@ -140,13 +154,16 @@ class _LeanLogprobs(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_T: Any, grad_entropies_T: Any) -> Any:
         hidden_TH, weight_VH, targets_T, bias_V, normalizer_T, entropies_T = ctx.saved_tensors
-        needs_hidden, needs_weight, _, needs_bias = ctx.needs_input_grad
+        needs_hidden, needs_weight, _, needs_bias, _ = ctx.needs_input_grad
         grad_T = torch.zeros_like(normalizer_T) if grad_T is None else grad_T
+        if ctx.temperature != 1.0:  # the blocks' gradients, which are linear in these, are of h . w_v
+            grad_T = grad_T / ctx.temperature
+            grad_entropies_T = None if grad_entropies_T is None else grad_entropies_T / ctx.temperature
         grad_hidden = torch.zeros_like(hidden_TH, dtype=torch.float32) if needs_hidden else None
         grad_weight = torch.empty_like(weight_VH) if needs_weight else None
         grad_bias = torch.empty_like(bias_V) if needs_bias else None
         for block in _blocks(targets_T, len(weight_VH)):
-            logprobs_TB = _logits(hidden_TH, weight_VH, bias_V, block).sub_(normalizer_T[:, None])
+            logprobs_TB = _logits(hidden_TH, weight_VH, bias_V, ctx.temperature, block).sub_(normalizer_T[:, None])
             if grad_entropies_T is None:
                 grad_TB = logprobs_TB.exp_().mul_(-grad_T[:, None])
             else:
@@ -162,7 +179,7 @@ class _LeanLogprobs(torch.autograd.Function):
                 grad_hidden += grad_TB @ weight_VH[block]
             if grad_weight is not None:
                 torch.mm(grad_TB.t(), hidden_TH, out=grad_weight[block])
-        return None if grad_hidden is None else grad_hidden.to(hidden_TH.dtype), grad_weight, None, grad_bias
+        return None if grad_hidden is None else grad_hidden.to(hidden_TH.dtype), grad_weight, None, grad_bias, None
 
 
 def _blocks(targets_T: torch.Tensor, vocabulary: int) -> list[slice]:
@@ -170,8 +187,9 @@ def _blocks(targets_T: torch.Tensor, vocabulary: int) -> list[slice]:
     return [slice(start, min(start + size, vocabulary)) for start in range(0, vocabulary, size)]
 
 
-def _logits(hidden_TH: Any, weight_VH: Any, bias_V: Any, block: slice) -> torch.Tensor:
-    return linear(hidden_TH, weight_VH[block], None if bias_V is None else bias_V[block]).float()
+def _logits(hidden_TH: Any, weight_VH: Any, bias_V: Any, temperature: float, block: slice) -> torch.Tensor:
+    logits_TB = linear(hidden_TH, weight_VH[block], None if bias_V is None else bias_V[block]).float()
+    return logits_TB if temperature == 1.0 else logits_TB.div_(temperature)
 
 
 def _columns(targets_T: torch.Tensor, block: slice) -> tuple[torch.Tensor, torch.Tensor]:

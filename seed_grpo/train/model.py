@@ -55,7 +55,8 @@ def recompute(model: PreTrainedModel) -> None:
     layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
     if not layers or not model.supports_gradient_checkpointing:
         raise ModelError(
-            f"{model.config.model_type} models know no recomputation; set trainer.gradient_checkpointing=false"
+            f"{model.config.model_type} models do not support gradient checkpointing; set "
+            "trainer.gradient_checkpointing=false"
         )
     for layer in layers:
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)

@@ -6,6 +6,9 @@ step's metrics. It knows neither DeepSpeed nor how a pass is divided over the ra
     epochs x mini-batches of prompts: one update each
     update = sum over replicas and micro-batches of policy_loss(logprobs; old, reference, rollout, advantage x scale)
 
+All log-probabilities and entropies are of the distributions that are sampled from: softmax(logits / T), with T =
+`rollout.temperature`. So are the reference's, and the KL term compares the two policies at that temperature.
+
 A replica is the ranks that run a micro-batch together (one, or several that share its tokens). Every replica runs as
 many passes as the others, since ZeRO's collectives need that.
 """
@@ -48,7 +51,7 @@ class Pass(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """Fate of a gradient."""
+    """Outcome of applying a gradient."""
 
     gradient_norm: float
     """norm over all parameters, before clipping; if it is not finite, the weights are as before"""

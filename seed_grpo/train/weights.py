@@ -22,7 +22,7 @@ from seed_grpo.train.lora import LowRank, low_rank_parts, name_without_adapters
 from seed_grpo.weight_sync.base import WeightInfo, buckets
 
 Gather = Callable[[list[torch.nn.Parameter]], AbstractContextManager[Any]]
-"""makes parameters whole for the time of a `with`"""
+"""context manager that makes parameters whole while it is open"""
 SHARD_BYTES = 4 * 2**30
 """size of one file of an export"""
 
@@ -34,7 +34,7 @@ class Weight(NamedTuple):
     parameter: torch.Tensor
     """the parameter, or the buffer"""
     adapter: LowRank | None
-    """an adapter to add to the parameter"""
+    """adapter to add to the parameter; None without one"""
 
     @property
     def parts(self) -> tuple[torch.Tensor, ...]:

@@ -37,7 +37,7 @@ class TrainerWorker:
         self._groups: dict[int, JudgedGroup | None] = {}
 
     def start(self, address: str, port: int) -> None:
-        """Loads the model and joins the other ranks, which meet at the address.
+        """Loads the model and joins the other ranks at the address.
 
         Raises:
             ModelError: the model cannot be used.

@@ -6,9 +6,9 @@ rewards. Judging is bounded whatever the texts are: by the limits of the parser,
 forms leave open, and by the times for a verdict and for the group, after which nothing more is parsed or compared. Nor
 can a text end a run: an exception of the parser or of a comparison is logged and becomes a `JudgeFaultError`.
 
-What becomes of a bound: one that depends on the texts alone makes the answer `incorrect`, by a rule that begins with
-`OUT_OF_PROPORTION` and gives the numbers, if the reference keeps all bounds; otherwise a policy could learn to leave
-the loss by answers that nobody can read. Time and memory are the machine's, and make it `timed_out`.
+A bound that depends on the texts alone makes the answer `incorrect` if the reference keeps all bounds; the rule then
+begins with `OUT_OF_PROPORTION` and gives the numbers. Otherwise a policy could learn to leave the loss by answers that
+nobody can read. Time and memory depend on the machine, and make the answer `timed_out`.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Judged(NamedTuple):
 
     judgement: Judgement
     form: Parsed | None
-    """None where there is no answer, or none that could be parsed within bounds"""
+    """form of the answer; None without an answer, or if it could not be parsed within bounds"""
 
 
 Unread = BoundReachedError | JudgeFaultError
-"""why a text has no form"""
+"""error that left a text without a form"""
 
 
 class Judge:
@@ -232,7 +232,7 @@ class Judge:
 
 
 def _remember(memory: dict, key: Hashable, value: object) -> None:
-    """Stores a value, and drops the oldest one where there are too many."""
+    """Stores a value, and drops the oldest one if there are too many."""
     memory[key] = value
     if len(memory) > REMEMBERED:
         del memory[next(iter(memory))]

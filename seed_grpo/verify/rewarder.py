@@ -62,8 +62,10 @@ class Rewarder:
 
     def close(self) -> None:
         """Ends the processes and connections."""
-        for each in (*self._processes.values(), *self._servers.values()):
-            each.close()
+        for process in self._processes.values():
+            process.close()
+        for server in self._servers.values():
+            server.close()
 
     def _rewards(self, config: RewardConfig, views: Sequence[RewardGroup]) -> list[np.ndarray | RewardFaultError]:
         """One reward of all groups: [G] float32 each, or its failure."""
@@ -137,7 +139,7 @@ def _of_group(reward: Reward, group: RewardGroup) -> np.ndarray | RewardFaultErr
 
 
 def _failed(judged: JudgedGroup, faults: dict[str, RewardFaultError]) -> JudgedGroup:
-    """The group as one on which the verifier failed."""
+    """The group marked as one on which the verifier failed."""
     fault = "\n".join(_lines(faults))
     rule = fault.partition("\n")[0]
     size = len(judged.judgements_G)

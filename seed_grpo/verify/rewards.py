@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.messages import FinishReason, Verdict
 from seed_grpo.verify.extract import answer_tag, boxed
@@ -57,7 +59,7 @@ class RewardCompletion:
     """A completion with its judgement."""
 
     text: str
-    token_ids: Sequence[int]
+    token_ids: Sequence[int] | np.ndarray
     """[T]"""
     finish_reason: str
     """`stop`, `length` or `timeout`"""

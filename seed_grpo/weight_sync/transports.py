@@ -27,7 +27,7 @@ class TransferPlan:
     rank: int
     """rank in the trainer; rank 0 sends"""
     world_size: int
-    """the sending rank and all devices of all rollout engines"""
+    """number of the sending rank and all devices of all rollout engines"""
     address: str
     """address of the sending rank, the only one that it listens on"""
     port: int
@@ -42,9 +42,9 @@ class Transport:
     """One way for weights to travel."""
 
     init_info: Callable[[TransferPlan], TrainerInitInfo]
-    """makes the init info that opens vLLM's trainer-side engine"""
+    """function that makes the init info which opens vLLM's trainer-side engine"""
     receiving: ReceivingEnd
-    """given to each rollout engine when it starts"""
+    """receiving end, given to each rollout engine when it starts"""
 
 
 def _gloo(plan: TransferPlan) -> TrainerInitInfo:

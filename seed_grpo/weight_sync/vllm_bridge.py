@@ -78,7 +78,7 @@ class TransportSender:
         self._phase = "connect"
         """method of `RolloutEngine` that was called last"""
         self._failed: Future[None] = Future()
-        """fails with the error of the first receiver call that failed"""
+        """future that fails with the error of the first receiver call that failed"""
 
     def connect(self, info: TrainerInitInfo, limit: float) -> None:
         """Opens the trainer's end while the receivers join, each called with its own init info.
@@ -107,7 +107,9 @@ class TransportSender:
         first: tuple[Future[Any], ...] = (joined, self._failed)
         wait(first, limit, return_when=FIRST_COMPLETED)
         if not joined.done() and not self._failed.done():
-            raise WeightSyncError(f"not all rollout engines joined the transport in {limit} s (weight_sync.timeout)")
+            raise WeightSyncError(
+                f"not all rollout engines joined the transport in {limit:g} s (weight_sync.timeout); raise it"
+            )
         try:
             self._engine = (self._failed if self._failed.done() else joined).result()
         except Exception as error:

@@ -15,7 +15,7 @@ from seed_grpo.semantics.entropy import FUNCTIONALS, semantic_entropy
 
 
 @pytest.mark.parametrize("kind", [*SCALES, "own_scale:threshold"])
-def test_every_scale_is_one_without_uncertainty_and_stays_in_the_unit_interval(kind, examples):
+def test_every_scale_is_1_without_uncertainty_and_within_0_and_1(kind, examples):
     config = ScaleConfig(kind=kind, alpha=1.0, gamma=3.0)
     values = [scale(entropy, math.log(8), config) for entropy in np.linspace(0, math.log(8), 20)]
     assert values[0] == 1.0

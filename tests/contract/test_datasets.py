@@ -17,8 +17,8 @@ def test_every_named_set_loads_with_the_counts_of_the_manifest(monkeypatch):
     empty_answers = {"math_lvl3to5": 2, "math_12k": 2}
     assert {named.stem for named in NAMED_SETS.values()} <= set(rows)
     for name, named in NAMED_SETS.items():
-        problems, skipped = load_problems(DataConfig(source=name, on_bad_record="skip"))
-        assert skipped == empty_answers.get(name, 0), name
-        assert len(problems) + skipped == rows[named.stem], name
+        found = load_problems(DataConfig(source=name, on_bad_record="skip"))
+        assert found.skipped == empty_answers.get(name, 0), name
+        assert len(found.problems) + found.skipped == rows[named.stem], name
     minerva = load_problems(DataConfig(source="minerva")).problems
     assert sum(len(p.answers) > 1 for p in minerva) == 40

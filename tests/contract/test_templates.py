@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from seed_grpo.config.sections import DataConfig
+from seed_grpo.config.checks import HAS_PLACE
+from seed_grpo.config.sections import TEMPLATE_NAMES
 from seed_grpo.data.templates import TEMPLATES
 
 
 def test_every_template_of_the_configuration_is_in_the_table():
-    assert set(TEMPLATES) == set(DataConfig.model_fields["template"].annotation.__args__)
+    assert set(TEMPLATES) == set(TEMPLATE_NAMES) == set(HAS_PLACE)

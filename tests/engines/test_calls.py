@@ -53,7 +53,7 @@ def test_a_deadline_names_who_did_not_answer(workers: list) -> None:
         gather(calls, "naps", 4, RolloutError)
 
 
-def test_what_is_done_is_no_miss_of_a_deadline_that_something_else_took_the_time_of(workers: list) -> None:
+def test_a_finished_call_misses_no_deadline_while_the_caller_is_busy(workers: list) -> None:
     calls = {"one": workers[1].sleep.remote(0.0)}
     ray.wait(list(calls.values()), timeout=30)  # the actor is up
     calls = {"one": workers[1].sleep.remote(0.5)}

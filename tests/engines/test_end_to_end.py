@@ -130,6 +130,33 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_metrics_to_the_bit(
         assert (directory / name).read_bytes() == (undisturbed / name).read_bytes(), name
 
 
+def test_a_run_at_temperature_07_trains_what_it_sampled(
+    settings: Callable[..., list[str]], model: Path, tmp_path: Path
+) -> None:
+    """Engine and trainer agree, and what they agree on is Transformers' softmax(logits / 0.7)."""
+    import numpy as np
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from support.running_engine import logprobs_of
+
+    more = ("rollout.temperature=0.7", "run.steps=2", "evaluation=null", "data.template=none")
+    succeed(settings(tmp_path / "run", *more))
+    for record in metrics(tmp_path / "run"):
+        assert record["rows_trained"] > 0 and record["canary_logprob_difference"] < 1e-4
+        assert record["logprob_gap_max"] < 1e-4  # over 1 where only one of the two has the temperature
+        assert record["rollout_kl"] < 1e-6
+    module, tokenizer = AutoModelForCausalLM.from_pretrained(model), AutoTokenizer.from_pretrained(model)
+    differences = {0.7: 0.0, 1.0: 0.0}
+    for row in pq.read_table(tmp_path / "run/rollouts/step_000001.parquet").to_pylist():
+        prompt_ids = tokenizer(row["prompt"])["input_ids"]
+        for temperature in differences:
+            expected_T = logprobs_of(module, [*prompt_ids, *row["token_ids"]], temperature)[len(prompt_ids) - 1 :]
+            gap = float(np.abs(expected_T - np.array(row["logprobs"])).max())
+            differences[temperature] = max(differences[temperature], gap)
+    assert differences[0.7] < 1e-2  # the table has half precision: 11 bits of up to 8 nats
+    assert differences[1.0] > 0.3
+
+
 def test_ctrl_c_ends_the_run_after_the_step_with_a_checkpoint(
     settings: Callable[..., list[str]], tmp_path: Path
 ) -> None:

@@ -79,7 +79,7 @@ def test_a_relative_run_directory_would_go_with_the_upload(head: RayHead, submit
     job = submit("relative", "run.directory=runs/mine")
     wait_for("the job to fail", lambda: "failed" in head.job("status", job), head, job)
     log = head.job("logs", job)
-    assert "run.directory=runs/mine would lie in the upload" in log
+    assert "run.directory=runs/mine lies in the working directory that Ray uploaded" in log
     assert "Traceback" not in log
 
 

@@ -91,7 +91,7 @@ class Trainer:
 
 @pytest.mark.parametrize("error", [WeightSyncError, TrainerLostError])
 @pytest.mark.parametrize(("transport", "hint"), [("nccl", True), ("gloo", False)])
-def test_an_engine_that_gets_no_weights_is_named_and_the_others_are_still_measured(
+def test_an_engine_without_weights_is_named_and_the_others_are_measured(
     transport: str, hint: bool, error: type[SeedGrpoError]
 ) -> None:
     """Also where it took the trainer with it."""

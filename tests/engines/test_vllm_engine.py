@@ -14,10 +14,15 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from seed_grpo.errors import RolloutError, WeightSyncError
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling
 from seed_grpo.rollout.vllm.engine import VllmEngine
+from seed_grpo.train.attention import blocks
+from seed_grpo.train.logprobs import PolicyLogprobs
+from seed_grpo.train.model import load_model
+from seed_grpo.train.packing import pack
 from seed_grpo.weight_sync.transports import TRANSPORTS
 from seed_grpo.weight_sync.vllm_bridge import TransportSender
 from support.model_folders import without
@@ -53,9 +58,10 @@ def task(group_id: int = 0, **sampling: Any) -> GroupTask:
 
 
 def assert_logprobs_are_those_of(model: Model, group: Group) -> None:
-    prompt = group.task.prompt_ids
+    """At the temperature of the group, by Transformers, to rounding: 5e-6 was seen."""
+    prompt, temperature = group.task.prompt_ids, group.task.sampling.temperature or 1.0
     for completion in group.completions_G:
-        expected_T = model.logprobs([*prompt, *completion.token_ids_T.tolist()])[len(prompt) - 1 :]
+        expected_T = model.logprobs([*prompt, *completion.token_ids_T.tolist()], temperature)[len(prompt) - 1 :]
         np.testing.assert_allclose(completion.logprobs_T, expected_T, atol=1e-5)
 
 
@@ -67,10 +73,9 @@ def assert_equal_to_the_bit(one: Group, other: Group) -> None:
 
 
 def test_completions_and_their_logprobs(running: RunningEngine) -> None:
-    (group,) = running.generate(task(num_completions=8, max_tokens=120, top_p=0.9, temperature=0.7))
+    (group,) = running.generate(task(num_completions=8, max_tokens=120, temperature=0.7))
     assert group.worker == "rollout-0"
     assert len({c.text for c in group.completions_G}) == 8  # each has a seed of its own
-    # At temperature 1 and before top-p: those of the processed distribution would be off by tenths of a nat.
     assert_logprobs_are_those_of(running.model, group)
     for completion in group.completions_G:
         ids = completion.token_ids_T.tolist()
@@ -89,6 +94,44 @@ def test_completions_and_their_logprobs(running: RunningEngine) -> None:
     ends = {c.token_ids_T[-1] == TOKENIZER.convert_tokens_to_ids(EOS) for c in group.completions_G}
     assert FinishReason.STOP in reasons
     assert True in ends, "one of these completions should end with the end-of-sequence token: choose another seed"
+
+
+def test_engine_trainer_and_transformers_agree_at_temperature_07(running: RunningEngine) -> None:
+    """Log-probabilities of one policy, of which the engine's were sampled; 5e-6 was seen."""
+    (group,) = running.generate(task(temperature=0.7))
+    policy = PolicyLogprobs(load_model(running.config.model), blocks)
+    completions = sorted(group.completions_G, key=lambda completion: -len(completion.token_ids_T))
+    row = pack([(np.array(PROMPT), completion.token_ids_T) for completion in completions])
+    with torch.no_grad():
+        trainers_T, _ = policy(row, 0.7)
+        of_temperature_1_T, _ = policy(row)
+    engines_T = np.concatenate([completion.logprobs_T for completion in completions])
+    assert_logprobs_are_those_of(running.model, group)
+    np.testing.assert_allclose(engines_T, trainers_T.numpy(), atol=1e-5)
+    # those of temperature 1, which nobody sampled from, are up to a nat away
+    assert np.abs(engines_T - of_temperature_1_T.numpy()).max() > 0.3
+
+
+def test_logprobs_under_top_p_are_of_the_tokens_that_it_leaves(running: RunningEngine) -> None:
+    """p / (mass of the likeliest tokens that reach 0.8 together), which is within log 0.8 = -0.22 nats of log p."""
+    (group,) = running.generate(task(temperature=0.7, top_p=0.8))
+    for completion in group.completions_G:
+        ids = torch.tensor([*PROMPT, *completion.token_ids_T.tolist()])
+        with torch.inference_mode():
+            probs_TV = torch.softmax(running.model.module(ids[None]).logits[0, len(PROMPT) - 1 : -1] / 0.7, -1)
+        sorted_TV, tokens_TV = probs_TV.sort(descending=True)
+        sorted_TV[sorted_TV.cumsum(-1) - sorted_TV >= 0.8] = 0.0
+        kept_TV = torch.zeros_like(probs_TV).scatter(1, tokens_TV, sorted_TV)
+        kept_T = kept_TV.gather(1, ids[len(PROMPT) :, None])[:, 0]
+        np.testing.assert_allclose(completion.logprobs_T, (kept_T / kept_TV.sum(-1)).log().numpy(), atol=1e-5)
+
+
+def test_greedy_requests_beside_others_keep_temperature_1(running: RunningEngine) -> None:
+    greedy = task(num_completions=1, temperature=0.0)
+    (alone,) = running.generate(greedy)
+    beside, _, _ = running.generate(greedy, task(1, temperature=0.7), task(2, temperature=1.6, top_p=0.9))
+    assert_equal_to_the_bit(alone, beside)
+    assert_logprobs_are_those_of(running.model, alone)
 
 
 def test_score_agrees_with_the_model(running: RunningEngine) -> None:

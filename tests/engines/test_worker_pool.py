@@ -48,7 +48,7 @@ def test_the_states_tell_of_a_worker_that_is_restarting(crew: MakeCrew) -> None:
     made.until(made.all_serve)
 
 
-def test_a_stopped_worker_is_replaced_after_its_silence_and_a_file_names_it(
+def test_a_silent_worker_is_replaced_and_a_hang_report_names_it(
     crew: MakeCrew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that is stopped answers nothing; its stacks are read from outside, where the system lets us."""
@@ -80,12 +80,12 @@ def test_a_budget_that_is_used_up_is_one_error_with_the_numbers(crew: MakeCrew) 
     made.until(lambda: made.kinds() == [("failed", "verifier-0")])
     made.until(made.all_serve)
     os.kill(made.pid(1), signal.SIGKILL)
-    message = r"^2 workers failed within 500 s, more than supervision\.max_restarts=1; the last: verifier-1 died"
+    message = r"^2 workers failed within .*=500 s, more than supervision\.max_restarts=1; the last: verifier-1 died"
     with pytest.raises(VerifierError, match=message):
         made.until(lambda: False)
 
 
-def test_resizing_adds_and_drains_and_what_a_drained_worker_had_is_done_by_others(crew: MakeCrew) -> None:
+def test_resizing_adds_and_drains_and_others_do_a_drained_workers_jobs(crew: MakeCrew) -> None:
     made = crew(1)
     made.pool.resize(3)
     assert made.kinds() == [("added", "verifier-1"), ("added", "verifier-2")]
@@ -120,7 +120,9 @@ def test_the_budget_forgets_what_is_long_past(monkeypatch: pytest.MonkeyPatch) -
     for now[0] in (0.0, 6.0, 11.0, 17.0):  # never three within 10 s
         budget.charge(RolloutError("x"))
     now[0] = 20.0  # with 11 and 17
-    with pytest.raises(RolloutError, match=r"3 workers failed within 10 s, more than supervision.max_restarts=2; .* y"):
+    with pytest.raises(
+        RolloutError, match=r"3 workers failed within .*=10 s, more than supervision.max_restarts=2; .* y"
+    ):
         budget.charge(RolloutError("y"))
 
 
@@ -140,7 +142,7 @@ def answer() -> None:
     return None
 
 
-def test_heartbeats_are_asked_one_at_a_time_and_not_more_often_than_configured(cluster: None) -> None:
+def test_heartbeats_are_sent_one_at_a_time_and_as_often_as_configured(cluster: None) -> None:
     answers = Answers()
     heartbeat = Heartbeat(answers.ask, SupervisionConfig(heartbeat_every=1000.0, heartbeat_timeout=60.0))
     assert heartbeat.silence() == 0.0 and answers.asked == 1

@@ -146,7 +146,7 @@ def test_slurm_says_what_is_wrong_before_anything_is_paid_for(tmp_path: Path) ->
     assert not any(call.startswith("seed-grpo") for call in lost.calls())
 
 
-def test_one_machine_has_all_kinds_of_workers_and_takes_jobs_on_loopback_alone(tmp_path: Path) -> None:
+def test_one_machine_has_all_kinds_of_workers_and_takes_jobs_on_loopback(tmp_path: Path) -> None:
     (tmp_path / "cluster").mkdir()
     script = shutil.copy(CLUSTER / "single-node.sh", tmp_path / "cluster")
     environment = Slurm(tmp_path).environment | {"HOME": str(tmp_path)}
@@ -182,7 +182,7 @@ def fake_ray(folder: Path) -> dict[str, str]:
     return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(folder / "calls")}
 
 
-def test_a_job_brings_the_code_and_one_configuration_and_its_exit_code_comes_back(tmp_path: Path) -> None:
+def test_a_job_brings_code_and_configuration_and_returns_its_exit_code(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("run: {steps: 1}")
     environment = fake_ray(tmp_path)
     submit = CLUSTER.parent / "jobs/submit.sh"

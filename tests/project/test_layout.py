@@ -51,7 +51,7 @@ def test_files_and_functions_stay_short(folder: Path) -> None:
     hold(layout.check_sizes(folder))
 
 
-def test_every_docstring_stands_alone() -> None:
+def test_every_docstring_and_every_note_stands_alone() -> None:
     hold(layout.check_docstrings(PACKAGE))
 
 
@@ -61,6 +61,10 @@ def test_unit_tests_stand_where_their_modules_do() -> None:
 
 def test_tests_are_marked_by_what_they_start() -> None:
     hold(layout.check_marks(TESTS))
+
+
+def test_names_of_tests_stay_short() -> None:
+    hold(layout.check_names_of_tests(TESTS))
 
 
 def test_model_output_is_never_evaluated() -> None:
@@ -135,10 +139,14 @@ def marks(package: Path) -> list[str]:
     return layout.check_marks(package.parent / "tests")
 
 
+def names(package: Path) -> list[str]:
+    return layout.check_names_of_tests(package.parent / "tests")
+
+
 PLACES = of_tests(layout.check_places_of_tests)
 CHECKS = [
     layout.check_floors, layout.check_circles, layout.check_owners, layout.check_folders, layout.check_sizes,
-    layout.check_docstrings, layout.check_evaluation, PLACES, marks,
+    layout.check_docstrings, layout.check_evaluation, PLACES, marks, names,
 ]  # fmt: skip
 QUEUE = "from house.loop.queue import Queue\n"
 DOC = '"""Breaks a rule."""\n'
@@ -204,11 +212,26 @@ BROKEN: Mapping[str, tuple[Callable[[Path], list[str]], Mapping[str, str], str]]
         {"house/errors.py": DOC + 'class A:\n    def f(self):\n        """`Of` it."""\n'},
         "house/errors.py: the docstring of f begins with Of",
     ),
+    "first word of a field's note": (
+        DOCSTRINGS,
+        {"house/errors.py": DOC + 'class A:\n    size: int\n    """of the pool"""\n'},
+        "house/errors.py: the docstring of size begins with of",
+    ),
+    "first word of a constant's note": (
+        DOCSTRINGS,
+        {"house/errors.py": DOC + 'A, B = 1, 2\n"""How many."""\n'},
+        "house/errors.py: the docstring of (A, B) begins with How",
+    ),
     "test of no module": (PLACES, {"tests/unit/loop/test_clock.py": ""}, "unit/loop/test_clock.py tests neither"),
     "topic of no module": (PLACES, {"tests/unit/loop/clock/test_now.py": ""}, "unit/loop/clock/test_now.py tests"),
     "test in another folder": (PLACES, {"tests/unit/test_queue.py": ""}, "unit/test_queue.py tests neither a module"),
     "no mark": (marks, {"tests/engines/test_x.py": ""}, "engines/test_x.py has no mark engine"),
     "engine as a unit": (marks, {"tests/unit/test_cli.py": "mark.engine"}, "unit/test_cli.py starts engines"),
+    "name of a test": (
+        names,
+        {"tests/unit/test_cli.py": f"def test_{'a' * 65}(): ...\ndef test_{'b' * 66}(): ...\n"},
+        f"unit/test_cli.py: test_{'b' * 66} has 71 characters, at most 70",
+    ),
     "eval": (layout.check_evaluation, {"house/errors.py": DOC + "eval(text)\n"}, "house/errors.py:2: eval(text)"),
     "shell": (layout.check_evaluation, {"house/errors.py": DOC + "run(a, shell=True)\n"}, "house/errors.py:2: run"),
 }

@@ -101,11 +101,11 @@ PARTICULAR: dict[str, dict[str, Any]] = {
 NOT_SMALL = dict.fromkeys(["musicgen", "musicgen_melody"], "no defaults: made of three models that are to be named")
 
 REFUSED_FOR = {
-    r"is made for pictures or sound beside text": """
+    r"takes images or sound besides text": """
         emu3 fuyu gemma3 gemma3n gemma4 gemma4_unified git got_ocr2 llama4 mllama moshi phi4_multimodal qwen3_5
         qwen3_5_moe qwen4_exp whisper
     """,
-    r"is made of several models": """
+    r"consists of several models": """
         gemma4_assistant gemma4_unified_assistant
     """,
     r"is an encoder-decoder": """

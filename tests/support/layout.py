@@ -7,6 +7,7 @@ stands: at the top, inside a function, or for typing alone.
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 FLOORS = (
@@ -19,7 +20,7 @@ FLOORS = (
     ("pretrained",),
     ("algo", "semantics"),
     ("config",),
-    ("messages", "errors", "extensions", "seeds", "rendezvous"),
+    ("messages", "errors", "seeds", "rendezvous", "extensions"),
 )
 """from the top; a module may import from its own floor and from those below"""
 
@@ -41,11 +42,12 @@ WITHOUT_TORCH = ("config", "messages", "records", "loop", "verify.math", "comman
 FILES_OF_A_FOLDER = 14
 LINES_OF_A_FILE = 350
 LINES_OF_A_FUNCTION = 60
+CHARACTERS_OF_A_TEST = 70
 ONE_THING = "is one thing"
 """words at the head of a file that may be longer"""
 
-FIRST_WORDS = {"of", "what", "by", "where", "that", "which", "from", "with", "how", "whether"}
-"""words that no docstring begins with"""
+FIRST_WORDS = {"of", "what", "by", "where", "that", "which", "from", "with", "how", "whether", "args"}
+"""words that no docstring begins with, and no note under a field or a constant"""
 
 EVALUATES = re.compile(r"\b(eval|exec|sympify|parse_expr|os\.system)\(|shell=True")
 
@@ -168,19 +170,32 @@ def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def check_docstrings(package: Path) -> list[str]:
-    """House style 21: every module has a docstring, and no docstring's first word hangs on what stands above it."""
+    """House style 21: every module has a docstring, and no docstring's first word hangs on what stands above it. The
+    notes under fields and constants count as docstrings."""
     found = []
     for path in sorted(package.rglob("*.py")):
         tree, where = ast.parse(path.read_text()), path.relative_to(package.parent)
         if not ast.get_docstring(tree):
             found.append(f"{where} has no docstring")
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                word = re.match(r"\W*(\w*)", ast.get_docstring(node) or "")
-                if word and word[1].lower() in FIRST_WORDS:
-                    name = getattr(node, "name", "the module")
-                    found.append(f"{where}: the docstring of {name} begins with {word[1]}")
+        for name, text in _docstrings(tree):
+            word = re.match(r"\W*(\w*)", text)
+            if word and word[1].lower() in FIRST_WORDS:
+                found.append(f"{where}: the docstring of {name} begins with {word[1]}")
     return found
+
+
+def _docstrings(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Name and text of every docstring, and of every string that stands as a statement behind an assignment."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield getattr(node, "name", "the module"), ast.get_docstring(node) or ""
+            for before, after in pairwise(node.body):
+                match before, after:
+                    case (
+                        ast.Assign(targets=[target]) | ast.AnnAssign(target=target),
+                        ast.Expr(value=ast.Constant(value=str(text))),
+                    ):
+                        yield ast.unparse(target), text
 
 
 def check_places_of_tests(package: Path, unit: Path) -> list[str]:
@@ -210,6 +225,16 @@ def check_marks(tests: Path) -> list[str]:
         if folder in ("unit", "contract") and "mark.engine" in text:
             found.append(f"{path.relative_to(tests)} starts engines")
     return found
+
+
+def check_names_of_tests(tests: Path) -> list[str]:
+    """House style 23: the name of a test has at most 70 characters."""
+    return [
+        f"{path.relative_to(tests)}: {node.name} has {len(node.name)} characters, at most {CHARACTERS_OF_A_TEST}"
+        for path in sorted(tests.rglob("*.py"))
+        for node in _functions(ast.parse(path.read_text()))
+        if node.name.startswith("test_") and len(node.name) > CHARACTERS_OF_A_TEST
+    ]
 
 
 def check_evaluation(package: Path) -> list[str]:

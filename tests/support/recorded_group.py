@@ -41,6 +41,7 @@ def recorded_group(
         source=source,
         level=level,
         subject=subject,
+        dataset="",
         prompt="1+1=?",
         references=("2",),
         temperature=0.0 if greedy else 1.0,

@@ -46,11 +46,11 @@ def make_config(model: Model, deterministic: bool, processes: int) -> Config:
     )
 
 
-def logprobs_of(module: torch.nn.Module, token_ids: Sequence[int]) -> np.ndarray:
+def logprobs_of(module: torch.nn.Module, token_ids: Sequence[int], temperature: float = 1.0) -> np.ndarray:
     """[T-1], of tokens 1..T-1, by Transformers."""
     ids = torch.tensor(token_ids)
     with torch.inference_mode():
-        logprobs = torch.log_softmax(module(ids[None]).logits[0].float(), dim=-1)
+        logprobs = torch.log_softmax(module(ids[None]).logits[0].float() / temperature, dim=-1)
     return logprobs[:-1].gather(1, ids[1:, None])[:, 0].numpy()
 
 
@@ -62,9 +62,9 @@ class Model:
         self.folder = make_tiny_model(folder, tied=tied, seed=seed, dtype=dtype, intermediate_size=4224)
         self.module = AutoModelForCausalLM.from_pretrained(self.folder, dtype=dtype).eval()
 
-    def logprobs(self, token_ids: Sequence[int]) -> np.ndarray:
+    def logprobs(self, token_ids: Sequence[int], temperature: float = 1.0) -> np.ndarray:
         """[T-1], of tokens 1..T-1."""
-        return logprobs_of(self.module, token_ids)
+        return logprobs_of(self.module, token_ids, temperature)
 
 
 class ModuleWeights:

@@ -21,7 +21,13 @@ from support.sockets import free_port
 
 
 def make_config(
-    model, world_size: int = 1, dtype: str = "float32", loss: dict | None = None, lora: dict | None = None, **trainer
+    model,
+    world_size: int = 1,
+    dtype: str = "float32",
+    loss: dict | None = None,
+    lora: dict | None = None,
+    temperature: float = 1.0,
+    **trainer,
 ) -> Config:
     """Steps of 4 x 4 completions. adam_eps is large, so that an update shows the size of the gradient too, and the
     gradient is clipped, at a norm below the first step's."""
@@ -37,7 +43,12 @@ def make_config(
         "run": {"directory": "unused", "steps": 10, "deterministic": True},
         "model": {"path": str(model), "dtype": dtype, "lora": lora},
         "data": {"source": "arithmetic", "max_prompt_tokens": 16},
-        "rollout": {"prompts_per_step": 4, "completions_per_prompt": 4, "max_completion_tokens": 32},
+        "rollout": {
+            "prompts_per_step": 4,
+            "completions_per_prompt": 4,
+            "max_completion_tokens": 32,
+            "temperature": temperature,
+        },
         "algo": {"loss": {"aggregation": "per_token"} | (loss or {})},
         "trainer": settings | trainer,
         "cluster": {"device": "cpu"},

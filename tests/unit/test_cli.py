@@ -35,7 +35,8 @@ def fail(*arguments: str) -> str:
     ("overrides", "message"),
     [
         (["rollout.num_wrokers=4"], "ConfigError: .* unknown key 'rollout.num_wrokers'"),
-        (["trainer.mini_batches=3"], "do not divide into trainer.mini_batches=3"),
+        (["trainer.mini_batches=3"], "is not a multiple of trainer.mini_batches=3"),
+        (["rollout.top_p=0.9"], r"ConfigError: rollout\.top_p=0\.9 samples .* Set rollout\.top_p=1"),
         (["rollout.num_workers=64"], "PlacementError: CPU cores: rollout 64 x 0.5"),
         (["model.path=/nowhere/model"], "ModelError: .*seed-grpo warm-start"),
         (["model.path=/nowhere/model", "warm_start=null"], "ModelError: there is no folder /nowhere/model"),

@@ -6,7 +6,7 @@ import pytest
 
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config, load_config
-from seed_grpo.config.sections import DataConfig, EvaluationConfig, ModelConfig, RunConfig, ScaleConfig
+from seed_grpo.config.sections import EvaluationConfig, MixtureConfig, ModelConfig, RunConfig, ScaleConfig
 from seed_grpo.errors import ConfigError
 
 MINIMAL = "run: {directory: runs/x, steps: 3}\nmodel: {path: m}\ndata: {source: gsm8k_train}\n"
@@ -39,8 +39,8 @@ def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) 
         ("rollout.num_wrokers=4", r"unknown key 'rollout\.num_wrokers'"),
         ("nonsense.key=1", r"unknown key 'nonsense'"),
         ("rollout.num_workers=0", r"rollout\.num_workers: .*greater than or equal to 1 \(got 0\)"),
-        ("trainer.mini_batches=7", r"prompts_per_step=128 do not divide into trainer\.mini_batches=7"),
-        ("trainer.sequence_parallel_size=2", r"num_workers=1 do not divide into groups of .*size=2"),
+        ("trainer.mini_batches=7", r"prompts_per_step=128 is not a multiple of trainer\.mini_batches=7"),
+        ("trainer.sequence_parallel_size=2", r"num_workers=1 is not a multiple of .*size=2"),
         ("trainer.offload=optimizer_and_parameters", r"offload=optimizer_and_parameters needs .*zero_stage>=3, not 2"),
         ("algo.overlong_tokens=3000", r"overlong_tokens=3000 must be less than .*max_completion_tokens=3000"),
         ("algo.loss.clip_against=rollout", r"set importance_correction=none, or clip_against=trainer"),
@@ -52,6 +52,8 @@ def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) 
         ("evaluation={data: {source: math500, max_prompt_tokens: 5000}}", r"max_prompt_tokens=5000 exceeds .*=1024"),
         ("algo.scale.alpha=1.5", r"alpha=1\.5 lets the linear scale leave \[0, 1\]; its bound is alpha <= 1"),
         ("rollout.temperature=hot", r"rollout\.temperature: .*number"),
+        ("rollout.temperature=0.001", r"rollout\.temperature: .*greater than or equal to 0\.01"),
+        ("rollout.temperature=2.5", r"rollout\.temperature: .*less than or equal to 2"),
         ("rollout.stop=['']", r"rollout\.stop\.0: .*at least 1 character"),
         ("rollout", r"not of the form section\.key=value"),
         ("run.steps.more=1", r"goes into 'steps', which is a value"),
@@ -116,11 +118,70 @@ def test_sections_that_are_built_already_follow_too() -> None:
     config = Config(
         run=RunConfig(directory=Path("x"), steps=1),
         model=ModelConfig(path="m"),
-        data=DataConfig(source="a", template="chat"),
-        evaluation=EvaluationConfig(data=DataConfig(source="b"), num_problems=7),
+        data=MixtureConfig(source="a", template="chat"),
+        evaluation=EvaluationConfig(data=MixtureConfig(source="b"), num_problems=7),
     )
     assert config.evaluation is not None
     assert (config.evaluation.data.template, config.evaluation.num_problems) == ("chat", 7)
+
+
+def test_settings_of_a_template_follow_it(minimal: Path) -> None:
+    made = ["data.template=chat", "data.system_prompt=S", "data.instruction=I", "data.chat_template_kwargs={a: 1}"]
+    made.append("data.examples={source: shots.jsonl, limit: 2}")
+    held_out = load_config(minimal, [*made, EVALUATION]).evaluation
+    assert held_out is not None and held_out.data.examples is not None
+    assert (held_out.data.template, held_out.data.system_prompt, held_out.data.instruction) == ("chat", "S", "I")
+    assert (held_out.data.chat_template_kwargs, held_out.data.examples.limit) == ({"a": 1}, 2)
+    own = load_config(minimal, [*made, EVALUATION, "evaluation.data.instruction=J"]).evaluation
+    assert own is not None and (own.data.instruction, own.data.system_prompt) == ("J", "S")
+    # another template has no place for them, perhaps
+    other = load_config(minimal, [*made, EVALUATION, "evaluation.data.template=none"]).evaluation
+    assert other is not None and (other.data.system_prompt, other.data.examples) == (None, None)
+
+
+NO_PLACE = {
+    "qwen_math": ["system_prompt=S", "chat_template_kwargs={a: 1}"],
+    "r1": ["system_prompt=S", "instruction=I", "chat_template_kwargs={a: 1}", "examples={source: s.jsonl}"],
+    "none": ["system_prompt=S", "chat_template_kwargs={a: 1}"],
+    "my.jinja": ["chat_template_kwargs={a: 1}"],
+    "chat": [],
+}
+SETTINGS = ["system_prompt=S", "instruction=I", "chat_template_kwargs={a: 1}", "examples={source: s.jsonl}"]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("template", NO_PLACE)
+def test_a_template_has_a_place_for_its_settings(minimal: Path, template: str, setting: str) -> None:
+    overrides = [EVALUATION, f"data.template={template}", f"data.{setting}", "verifier.extraction=auto"]
+    overrides.append("rollout.stop=['</answer>']")
+    if setting not in NO_PLACE[template]:
+        assert load_config(minimal, overrides).data.template == template
+        return
+    name = setting.partition("=")[0]
+    told = rf"data.{name} is for data.template=chat" if template == "my.jinja" else rf"no place for data.{name}; "
+    with pytest.raises(ConfigError, match=told) as caught:
+        load_config(minimal, overrides)
+    assert str(caught.value).count(f"data.{name}") == 1  # not once more for the evaluation, which follows
+
+
+def test_a_template_that_is_none_is_named(minimal: Path) -> None:
+    with pytest.raises(ConfigError, match=r"template=chatml is none of qwen_math, r1, none, chat, nor the path of a"):
+        load_config(minimal, ["data.template=chatml"])
+    assert load_config(minimal, ["data.template=a/b.j2"]).data.template == "a/b.j2"
+
+
+def test_what_the_program_passes_to_a_chat_template_is_its_own(minimal: Path) -> None:
+    kwargs = "data.chat_template_kwargs={tokenize: true, messages: [], tools: []}"
+    with pytest.raises(ConfigError, match=r"data.chat_template_kwargs may not set messages, tokenize, which the progr"):
+        load_config(minimal, ["data.template=chat", kwargs])
+
+
+@pytest.mark.parametrize("own", [["data.instruction=In a tag."], ["data.instruction=''"], ["data.template=my.jinja"]])
+def test_of_a_request_of_the_users_own_nothing_is_known(minimal: Path, own: list[str]) -> None:
+    tag = ["data.template=chat", "verifier.extraction=answer_tag"]
+    with pytest.raises(ConfigError, match=r"set verifier.extraction=boxed, or another template, or say with data.ins"):
+        load_config(minimal, tag)
+    assert load_config(minimal, [*tag, *own]).verifier.extraction == "answer_tag"
 
 
 BOXED, TAGGED = ("qwen_math", "chat", "none"), ("r1", "none")

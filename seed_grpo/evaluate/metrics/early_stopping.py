@@ -1,9 +1,9 @@
 """Test-time use of semantic entropy: draw a few answers, go on only while they disagree, return the majority.
 
-Fixed self-consistency (Wang et al. 2023, arXiv 2203.11171) draws the same number of answers for every problem; this
-draws `first`, then `more` at a time while the semantic entropy of what there is exceeds `threshold`, up to `most`. The
-rule looks at answers alone, never at the reference. Consumes recorded groups; produces the rule's decisions, and what
-accuracy they buy for how many samples, beside fixed self-consistency on the same samples. It samples nothing.
+Fixed self-consistency (Wang et al. 2023, arXiv 2203.11171) draws the same number of answers for every problem. This
+rule draws `first` answers, then `more` at a time while their semantic entropy exceeds `threshold`, up to `most`. It
+looks at answers alone, never at the reference. Consumes recorded groups; produces the rule's decisions, and its
+accuracy and samples beside those of fixed self-consistency on the same groups. It samples nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from seed_grpo.records.rollout_table import RecordedGroup, subgroup
 ORDERS = 20
 """random orders of a group's samples that a replay averages over, since which came first says nothing"""
 MARGIN = 0.005
-"""of accuracy, within which two ways of sampling are as good as one another"""
+"""difference in accuracy below which two ways of sampling count as equally good"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Rule:
     first: int
     """answers drawn of every problem"""
     more: int
-    """drawn at a time while the answers disagree"""
+    """answers drawn at a time while the answers disagree"""
     most: int
     """answers drawn of a problem in all"""
     threshold: float
@@ -43,12 +43,12 @@ class Rule:
         if not (2 <= self.first <= self.most and self.more >= 1 and self.threshold >= 0):
             raise ConfigError(
                 f"cannot draw first={self.first} answers, then more={self.more} up to most={self.most} while the "
-                f"entropy exceeds {self.threshold:g}: 2 <= first <= most, more >= 1 and a threshold of at least 0 fit"
+                f"entropy exceeds threshold={self.threshold:g}; set 2 <= first <= most, more >= 1 and threshold >= 0"
             )
 
     @property
     def sizes(self) -> list[int]:
-        """Numbers of answers after which it decides, the last one always its end."""
+        """Numbers of answers after which the rule decides; at the last it always stops."""
         return [*range(self.first, self.most, self.more), self.most]
 
     def goes_on(self, size: int, entropy: float) -> bool:
@@ -61,11 +61,11 @@ class Point:
     """Accuracy and cost of a way of sampling, e.g. `Point(0.5, 0.81, 9.3)`."""
 
     threshold: float
-    """nats; nan for fixed self-consistency"""
+    """threshold in nats; nan for fixed self-consistency"""
     accuracy: float
     """share of problems whose majority answer is right; ties are broken evenly"""
     samples: float
-    """answers drawn, mean over problems"""
+    """mean number of answers drawn for a problem"""
 
 
 @dataclass(frozen=True)
@@ -74,19 +74,19 @@ class Curve:
 
     problems: int
     fixed: tuple[Point, ...]
-    """by number of answers"""
+    """points of fixed self-consistency, by number of answers"""
     adaptive: tuple[Point, ...]
-    """by threshold"""
+    """points of the rule, by threshold"""
     matched: tuple[Point | None, ...]
-    """for each of `fixed`: the rule at the threshold that was as accurate, to `MARGIN`, for the fewest samples on one
-    half of the problems, as it does on the other half, and the other way round; the mean of the two. None where no
-    threshold reaches that accuracy on one of the halves"""
+    """the rule against each point of `fixed`. The threshold is chosen on one half of the problems, as the cheapest
+    whose accuracy is there within `MARGIN`; its point is measured on the other half, and the two choices of halves are
+    averaged. None if no threshold reaches that accuracy on one of the halves"""
 
 
 def curve(
     groups: Sequence[RecordedGroup], rule: Rule, thresholds: Sequence[float], config: SemanticEntropyConfig, seed: int
 ) -> Curve:
-    """Replays the rule, at each threshold in place of its own, on recorded samples.
+    """Replays the rule on recorded samples, at each of `thresholds` in place of its own.
 
     Args:
         groups: [P] sampled, of at least `rule.most` valid completions; others are left out.
@@ -112,7 +112,7 @@ def curve(
 def _points(
     entropy_RS: np.ndarray, right_RS: np.ndarray, sizes_S: np.ndarray, thresholds: Sequence[float]
 ) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
-    """Fixed ones by size, adaptive ones by threshold; no accuracy (nan) without replays."""
+    """Points of fixed self-consistency by size, and of the rule by threshold; accuracies are nan without replays."""
     if not len(right_RS):
         return tuple(Point(math.nan, math.nan, math.nan) for _ in sizes_S), ()
     rights_S = right_RS.mean(axis=0)

@@ -5,7 +5,8 @@ Consumes `RecordedGroup`s; produces one number a group: the higher, the more unc
 that timed out or met a verifier error take no part; a group with fewer than two inside says nothing (nan).
 
 `n` is the number of completions inside, p_k the mass of meaning class k, l_i the log-probability of completion i summed
-over its T_i sampled tokens, in nats. The engine records log-probabilities at temperature 1 and before top-p.
+over its T_i sampled tokens, in nats. Log-probabilities are of the distribution that was sampled from, temperature and
+top-p included, so the uncertainty is that of this policy.
 
 Published code on the same groups (lm-polygraph 0.7.0, uqlm 0.6.7, and by their formulas the code of Farquhar et al.
 2024 and of Kuhn et al. 2023); = is agreement to 2e-15:
@@ -44,8 +45,7 @@ Estimator = Callable[[RecordedGroup], float]
 
 
 def recorded_semantic_entropy(group: RecordedGroup, config: SemanticEntropyConfig) -> SemanticEntropy:
-    """`semantics.entropy.semantic_entropy` of the final answers, by any mass and functional, whatever those of the run
-    were."""
+    """Semantic entropy of the final answers by any mass and functional, whatever the run's own were."""
     likelihoods_G = group.mean_logprobs_G if config.likelihood == "mean" else _sum_logprobs(group)
     return semantic_entropy(group.class_ids_G, likelihoods_G, config)
 
@@ -81,9 +81,9 @@ def token_entropy(group: RecordedGroup) -> float:
     ICLR 2021, arXiv 2002.07650).
 
     A Monte-Carlo estimate: each -log p(y_t | y_<t) has the entropy of the distribution it was drawn from as its
-    expectation, so for completions of one length, drawn at temperature 1 without top-p, the expectation over samples
-    is the token entropy averaged along the sequence. Where the length depends on what is drawn, that is exact of the
-    sums and approximate of the means; at other temperatures it is a cross-entropy. A completion without tokens is 0.
+    expectation, so for completions of one length the expectation over samples is the token entropy averaged along the
+    sequence, of the distribution at the group's temperature and top-p. Where the length depends on what is drawn, that
+    is exact of the sums and approximate of the means. A completion without tokens is 0.
     """
     return -float(group.mean_logprobs_G[group.class_ids_G >= 0].mean())
 
@@ -94,7 +94,7 @@ def predictive_entropy(group: RecordedGroup) -> float:
 
 
 def num_tokens(group: RecordedGroup) -> float:
-    """Mean length in tokens: no measure of uncertainty, but what one has to beat to say more than "it is long"."""
+    """Mean length in tokens: not a measure of uncertainty, but the baseline that one has to beat."""
     return float(group.num_tokens_G[group.class_ids_G >= 0].mean())
 
 
@@ -142,4 +142,5 @@ ESTIMATORS: dict[str, Estimator] = {
         "num_tokens": num_tokens,
     }.items()
 }
-"""By name; `mean` and `sum` are class masses by likelihood, each completion's by that of its log-probabilities"""
+"""Estimators by name; `mean` and `sum` weigh classes by likelihood, a completion's being the mean or the sum of its
+log-probabilities"""

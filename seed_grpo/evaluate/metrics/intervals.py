@@ -37,7 +37,7 @@ def wilson_interval(successes: int, n: int) -> Interval:
     small n and near 0 and 1, where the textbook interval p -+ z sqrt(p(1-p)/n) fails. nan for n = 0.
     """
     if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} trials")
+        raise ValueError(f"{successes} successes must be between 0 and {n} trials")
     if n == 0:
         return Interval(math.nan, math.nan, math.nan)
     p, z2 = successes / n, Z_95**2
@@ -92,14 +92,14 @@ class EvaluationResult:
     """share of greedy completions that are right, among those that could be judged"""
     accuracy_low: float
     accuracy_high: float
-    """95% Wilson interval"""
+    """ends of the 95% Wilson interval"""
     num_problems: int
     """problems behind the accuracy; those timed out or with a verifier error are not among them"""
     semantic_entropy: float
-    """nats, mean over the problems that were sampled; nan if none was"""
+    """mean over the problems that were sampled, in nats; nan if none was"""
     semantic_entropy_low: float
     semantic_entropy_high: float
-    """95% interval by Student's t"""
+    """ends of the 95% interval by Student's t"""
     num_entropy_problems: int
     """problems behind the semantic entropy, with at least two answers in the partition"""
     verdict_correct: int
@@ -150,9 +150,9 @@ def summarize(greedy_P: Sequence[GroupSummary], sampled_P: Sequence[GroupSummary
 
 RESAMPLES = 10_000
 MAX_BYTES = 48 * 2**20
-"""for the resamples that are in memory at once"""
+"""bytes for the resamples that are held in memory at once"""
 BYTES_PER_DRAW = 48
-"""of one problem in one resample, with the working copies of whoever uses the counts"""
+"""bytes that one problem takes in one resample, with the working copies of whoever uses the counts"""
 MAX_COLUMNS = 128
 """resamples at once, so that those of a few thousand problems stay in the processor's cache"""
 

@@ -26,7 +26,8 @@ from seed_grpo.messages import Verdict
 from seed_grpo.records.rollout_table import RecordedGroup
 
 MAX_SUBSETS = 1_000
-"""of k among n completions; where there are more, maj@k is the mean over so many seeded random ones"""
+"""subsets of k among n completions that maj@k averages over; if there are more, so many are drawn at random with a
+seed"""
 
 S = TypeVar("S")
 
@@ -37,16 +38,16 @@ class Part:
 
     source: str
     by: str
-    """`all`, `level` or `subject`"""
+    """kind of part: `all`, `level` or `subject`"""
     name: str
-    """of the level or the subject; empty for `all`"""
+    """name of the level or the subject; empty for `all`"""
     problems: int
     greedy_invalid: int
     """greedy completions left out"""
     completions: int
-    """sampled"""
+    """number of sampled completions"""
     invalid: int
-    """of them left out"""
+    """sampled completions left out"""
     metrics: dict[str, Measured]
     """`greedy` with its Wilson interval; by bootstrap over problems `avg`, `pass@1`, `pass@2`, ... and `maj@1`, ..."""
 
@@ -74,9 +75,9 @@ class Problem(Generic[S]):
     level: str
     subject: str
     greedy: float | None = None
-    """whether its greedy completion is right, 0 or 1; nan if it is invalid, None if there is none"""
+    """correctness of its greedy completion, 0 or 1; nan if that is invalid, None without one"""
     sampled: S | None = None
-    """of its sampled completions; None if there are none"""
+    """counts of its sampled completions; None without any"""
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def pass_at_k(n: int, right: int, k: int) -> float:
         ValueError: not 1 <= k <= n, or not 0 <= right <= n.
     """
     if not (1 <= k <= n and 0 <= right <= n):
-        raise ValueError(f"pass@{k} of {n} completions of which {right} are right")
+        raise ValueError(f"pass@k needs 1 <= k <= n and 0 <= right <= n; k={k}, n={n}, right={right}")
     if n - right < k:
         return 1.0
     return 1.0 - math.prod(1.0 - k / i for i in range(n - right + 1, n + 1))
@@ -192,7 +193,7 @@ def majority_at_k(group: RecordedGroup, k: int, seed: int = 0) -> float:
     """
     ids_n, rewards_n = answer_classes(group), group.rewards_G[group.valid_G]
     if not 1 <= k <= len(ids_n):
-        raise ValueError(f"maj@{k} of {len(ids_n)} valid completions")
+        raise ValueError(f"maj@k needs 1 <= k <= n valid completions; k={k}, n={len(ids_n)}")
     num_ids = int(ids_n.max()) + 1
     reward_C = np.bincount(ids_n, rewards_n, num_ids) / np.maximum(np.bincount(ids_n, minlength=num_ids), 1)
     subsets_Sk = _subsets(len(ids_n), k, seed)

@@ -34,7 +34,7 @@ class SizeResult:
     """mean of estimate minus truth"""
     rmse: float
     rank_correlation: float
-    """nan where all prompts have the same value"""
+    """rank correlation with the truth; nan if all prompts have the same value"""
 
 
 def entropy_by_size(

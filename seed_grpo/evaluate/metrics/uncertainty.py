@@ -26,10 +26,10 @@ from seed_grpo.evaluate.reports.formatting import Measured, escaped, json_ready,
 from seed_grpo.records.rollout_table import RecordedGroup
 
 RESAMPLES = 2_000
-"""of the bootstrap, whose every resample is ranked by every estimator"""
+"""resamples of the bootstrap; every estimator ranks each of them"""
 NUM_BINS = 10
 CURVE_POINTS = 200
-"""of a recorded risk-coverage curve, at most; its area is taken of all points"""
+"""points recorded of a risk-coverage curve, at most; its area is computed from all points"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Curve:
     coverage: tuple[float, ...]
     """share of the problems answered, ascending to 1"""
     risk: tuple[float, ...]
-    """share of them that is wrong"""
+    """share of wrong answers among those answered"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Quality:
     """Quality of one estimator, against one answer."""
 
     auroc: Measured
-    """1/2: says nothing; 1: each wrong answer is less certain than each right one"""
+    """area under the ROC curve. 1/2: the estimator says nothing; 1: each wrong answer is less certain than each right
+    one"""
     aurc: float
     """area under the curve, in [0, 1]: the lower, the better"""
     curve: Curve
@@ -61,7 +62,7 @@ class Bin:
     high: float
     problems: int
     confidence: float
-    """mean; nan of an empty bin, as the next"""
+    """mean majority share of the bin's problems; nan for an empty bin, as the accuracy"""
     accuracy: float
 
 
@@ -77,21 +78,21 @@ class Calibration:
 
 @dataclass(frozen=True)
 class SourceUncertainty:
-    """One set."""
+    """Quality of all estimators on one set."""
 
     source: str
     problems: int
-    """sampled, with at least two completions in the partition"""
+    """problems sampled that have at least two completions in the partition"""
     left_out: int
-    """sampled, with fewer"""
+    """problems sampled that have fewer"""
     error_majority: float
     """share of wrong majority answers: the risk at full coverage, and the mean area of measures that say nothing"""
     error_greedy: float
-    """nan without greedy completions"""
+    """share of wrong greedy answers; nan without greedy completions"""
     majority: dict[str, Quality]
-    """by estimator, against the majority answer"""
+    """quality against the majority answer, by estimator"""
     greedy: dict[str, Quality]
-    """by estimator, against the greedy answer; empty without greedy completions"""
+    """quality against the greedy answer, by estimator; empty without greedy completions"""
     calibration: Calibration
 
 
@@ -111,7 +112,7 @@ class UncertaintyReport:
 @dataclass(frozen=True)
 class _Sampled:
     values_E: tuple[float, ...]
-    """by estimator"""
+    """values [E] in the order of `ESTIMATORS`"""
     right: float
     """expected correctness of the majority answer"""
     share: float
@@ -204,7 +205,7 @@ class _Pairs:
         self._upto = np.searchsorted(ascending, values_P[self._wrong], "right")
 
     def aurocs(self, counts_PR: np.ndarray) -> np.ndarray:
-        """[R]: with each problem counted as often as its resample says."""
+        """AUROC [R] of each resample, with each problem counted as often as it was drawn."""
         wrong_WR = counts_PR[self._wrong] * self._wrong_weights
         cumulated = np.zeros((len(self._right) + 1, counts_PR.shape[1]))
         np.cumsum(counts_PR[self._right] * self._right_weights, axis=0, out=cumulated[1:])
@@ -220,7 +221,8 @@ def risk_coverage(values_P: np.ndarray, right_P: np.ndarray) -> tuple[float, Cur
 
     Answering the j most certain of P problems has the coverage j/P and as its risk the share of wrong answers among
     them; the area is the mean risk over j = 1..P. Among problems of the same value any order is as likely: each counts
-    with the mean error of all of that value, which is the expectation over the orders, so the input's order is nothing.
+    with the mean error of all of that value, which is the expectation over the orders, so the order of the input does
+    not matter.
 
     Args:
         values_P: [P] the higher, the more uncertain; P at least 1.

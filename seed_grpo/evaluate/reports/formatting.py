@@ -21,7 +21,7 @@ class Measured:
     low: float
     high: float
     problems: int
-    """that are behind it"""
+    """number of problems behind the value"""
 
 
 def json_ready(value: Any) -> Any:
@@ -48,7 +48,7 @@ def escaped(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without what a terminal would take as a command: control characters but line ends become question marks."""
+    """Text in which control characters that a terminal would obey, all but line ends, are question marks."""
     return "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "?" for c in text)
 
 

@@ -36,7 +36,7 @@ STYLE: dict[Any, Any] = {
 BLUE, ORANGE, GREEN, GREY = "#2f6db3", "#d9822b", "#3b8f5a", "#8a8a8a"
 STAGE_COLOURS = (BLUE, ORANGE, GREEN, "#8e63a8", "#c0504d", "#4fa3b5", "#b5a13a")
 MAX_POINTS = 4000
-"""of a scatter plot; more are thinned out evenly"""
+"""points of a scatter plot; more are thinned out evenly"""
 
 
 class Records(NamedTuple):

@@ -25,11 +25,11 @@ from seed_grpo.records.rollout_table import RecordedGroup
 FIRST, MORE, MOST = 4, 2, 32
 """answers that the adaptive rule draws first, then at a time, and in all"""
 THRESHOLDS = 41
-"""of the adaptive rule, evenly from 0 to the largest entropy"""
+"""thresholds of the adaptive rule, evenly from 0 to the largest entropy"""
 SIZES = (4, 8, 16)
-"""of the groups that are compared with many more samples"""
+"""sizes of the groups that are compared with many more samples"""
 TIMES_MORE = 4
-"""what "many more" is at the least"""
+"""samples available per sample of such a group, at least"""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Note:
 
     name: str
     problems: int
-    """that were asked"""
+    """problems asked"""
     left_out: int
-    """of these, greedily or in samples, since workers failed on them"""
+    """problems that lack greedy or sampled answers because workers failed on them"""
     too_long: int
-    """left out, with prompts of more than `max_prompt_tokens`"""
+    """problems left out because their prompts exceed `max_prompt_tokens`"""
     max_prompt_tokens: int
     trained_on: tuple[str, ...]
     """ids of problems that the model was trained on"""
@@ -69,21 +69,21 @@ class Note:
 
 @dataclass(frozen=True)
 class Results:
-    """All parts."""
+    """All parts of an evaluation's results."""
 
     notes: Sequence[Note]
     accuracy: pass_at_k.BenchmarkReport
     uncertainty: uncertainty.UncertaintyReport
     adaptive: dict[str, Curve]
-    """by set"""
+    """curve of each set that has enough samples to save some"""
     monte_carlo: dict[str, list[SizeResult]]
-    """by set, where there are enough completions of each problem"""
+    """errors by group size, for each set with enough completions of each problem"""
 
 
 def measure(
     groups: Sequence[RecordedGroup], notes: Sequence[Note], config: SemanticEntropyConfig, seed: int
 ) -> Results:
-    """Computes all parts.
+    """Computes all parts of the results.
 
     Args:
         groups: of all sets, in any order.
@@ -106,7 +106,7 @@ def measure(
 
 
 def _adaptive(groups: Sequence[RecordedGroup], config: SemanticEntropyConfig, seed: int) -> Curve | None:
-    """None where there are too few samples to save any."""
+    """The curve of the adaptive rule; None if there are too few samples to save any."""
     most = min(MOST, max(len(group.valid_G) for group in groups))
     if most <= FIRST:
         return None

@@ -37,7 +37,7 @@ from seed_grpo.records.rollout_table import RecordedGroup, read_groups, tables
 MAX_KEPT = 32
 MAX_SHOWN = 300
 MAX_ANSWERS = 5
-"""shown with a finding"""
+"""answers shown with a finding"""
 
 CONTESTED, LOOSE, UNDECIDED, ODD = "contested", "loose rule", "undecided", "odd reward"
 KINDS = {
@@ -47,9 +47,9 @@ KINDS = {
     UNDECIDED: "Neither right nor wrong, and so not trained on.",
     ODD: "Judged right, but of a form that seldom is, or that invites a way around the task.",
 }
-"""in the order of the report, with what each is about"""
+"""meaning of each kind, in the order of the report"""
 MAX_MARKS = 20
-"""of the run, listed in all"""
+"""marks of the run that are listed"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Answer:
     """An answer of a prompt, by its parsed form and verdict."""
 
     answer: str
-    """one way of writing it"""
+    """the answer as one completion wrote it"""
     parsed: str
     verdict: str
     count: int
@@ -68,9 +68,9 @@ class Finding:
     """A prompt with a mark. Texts are cut to `MAX_SHOWN` characters, those that do not print written as escapes."""
 
     kind: str
-    """of `KINDS`"""
+    """a key of `KINDS`"""
     score: float
-    """in [0, 1]"""
+    """lower 95% bound of `count` / `of`, times the rarity of a rule or sign in the run; in [0, 1]"""
     mark: str
     """the form, rule or sign"""
     count: int
@@ -83,13 +83,13 @@ class Finding:
     prompt: str
     references: tuple[str, ...]
     answers: tuple[Answer, ...]
-    """of this prompt, the most frequent"""
+    """the most frequent answers to this prompt"""
     text: str
     """the end of the first completion with the mark"""
     group: str
-    """where that is: table/step/group id, as in `report.html#group=`"""
+    """place of that completion's group: table/step/group id, as in `report.html#group=`"""
     completion: int
-    """its place in the group"""
+    """place of that completion in its group"""
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,14 @@ class Audit:
     found: dict[str, int]
     """findings by kind, of which at most the limit are in `findings`"""
     findings: tuple[Finding, ...]
-    """in the order of `KINDS`, then by score"""
+    """findings in the order of `KINDS`, then by score"""
     marks: tuple[Mark, ...]
-    """of all kinds but contested, the most frequent first"""
+    """marks of all kinds but contested, the most frequent first"""
 
 
 @dataclass
 class _Seen:
-    """A form or a mark in a prompt; the rest is of the first completion with it."""
+    """A form or a mark in a prompt, counted, with the answer, text and place of the first completion that has it."""
 
     answer: str
     text: str
@@ -136,11 +136,11 @@ class _Prompt:
 
     references: tuple[str, ...]
     of: Counter[str] = field(default_factory=Counter)
-    """completions by kind that they could be"""
+    """number of completions that each kind could concern"""
     answers: dict[tuple[str, str], _Seen] = field(default_factory=dict)
-    """by verdict and parsed form"""
+    """answers by verdict and parsed form"""
     marks: dict[tuple[str, str], _Seen] = field(default_factory=dict)
-    """by kind and mark"""
+    """marks by kind and text"""
 
 
 def audit(run_directory: Path, limit: int = 20) -> Audit:
@@ -217,14 +217,14 @@ def _code(text: str) -> str:
 
 
 def _shown(text: str, end: bool = False) -> str:
-    """The beginning, or the end, in printable characters on one line."""
+    """The beginning or the end of a text, in printable characters on one line."""
     part = text[-MAX_SHOWN:] if end else text[:MAX_SHOWN]
     printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in part)
     return printable[-MAX_SHOWN:] if end else printable[:MAX_SHOWN]
 
 
 def _marks_of(group: RecordedGroup, g: int, median_tokens: float) -> list[tuple[str, str]]:
-    """Kind and mark, of one completion, contested forms aside."""
+    """Kinds and marks of one completion, contested forms aside."""
     verdict, rule = group.verdicts_G[g], group.rules_G[g]
     if not verdict.is_valid:
         return [(UNDECIDED, f"{verdict}: {rule}")]
@@ -243,7 +243,7 @@ def _marks_of(group: RecordedGroup, g: int, median_tokens: float) -> list[tuple[
 
 
 def _keep(prompt: _Prompt, table: str, group: RecordedGroup, g: int, median_tokens: float) -> bool:
-    """Adds a completion to its prompt; True where something of it found no room."""
+    """Adds a completion to its prompt; True if part of it was not kept for lack of room."""
     verdict = group.verdicts_G[g]
     prompt.of[UNDECIDED] += 1
     prompt.of[CONTESTED] += verdict.is_valid

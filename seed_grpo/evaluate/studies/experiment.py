@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LAST_SHARE = 0.25
-"""of the steps, that "at the end" is"""
+"""share of the steps that counts as the end of a run"""
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,21 @@ class Summary:
     metric: str
     seeds: tuple[int, ...]
     values: tuple[float, ...]
-    """by seed"""
+    """values in the order of `seeds`"""
     mean: Interval
-    """over seeds, with its 95% interval by Student's t"""
+    """mean over seeds, with its 95% interval by Student's t"""
     pairs: int
-    """seeds that the baseline has too, behind the next two"""
+    """seeds that the baseline has too, on which the next two rest"""
     difference: Interval | None
-    """of the baseline, seed by seed; None of the baseline itself"""
+    """difference to the baseline, paired by seed; None for the baseline itself"""
     p_value: float
-    """of no difference, by flipping signs (Fisher 1935), two-sided: at least 2 / 2^seeds; nan of the baseline"""
+    """two-sided p-value of no difference, by flipping signs (Fisher 1935): at least 2 / 2^seeds; nan for the
+    baseline"""
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs that are through, by configuration and seed."""
+    """The complete runs, by configuration and seed."""
 
     directories: Mapping[str, Mapping[int, Path]]
     baseline: str | None
@@ -106,7 +107,7 @@ def run_metrics(directory: Path) -> dict[str, float]:
 def summarize(
     name: str, metric: str, values: Mapping[str, Mapping[int, Mapping[str, float]]], baseline: str | None
 ) -> Summary:
-    """One metric of one configuration.
+    """Summary of one metric of one configuration.
 
     Args:
         values: metrics by configuration and seed.

@@ -1,4 +1,4 @@
-"""One recorded step again, under any settings: the scales and advantages that its completions would have got.
+"""Replay of one recorded step under any settings: the scales and advantages that its completions would have got.
 
 Consumes a step's table of completions and its ledger; produces the groups as the step took them, and their scales and
 advantages, by the very functions that the controller trains with. It samples and judges nothing: meaning classes,
@@ -23,17 +23,17 @@ from seed_grpo.records.rollout_table import RecordedGroup, read_groups, read_tab
 from seed_grpo.seeds import Use, derive_seed
 
 SCALE_TOLERANCE, ADVANTAGE_TOLERANCE = 1e-9, 1e-5
-"""between record and replay; advantages are on record in float32"""
+"""largest differences between record and replay that are rounding; advantages are recorded in float32"""
 
 
 class RecordedStep(NamedTuple):
     """The groups of one step."""
 
     batch: list[RecordedGroup]
-    """[P] those that the step made scales for, in the order in which it took them: the trained ones, and those that
-    were dropped as their loss or gradient was not finite"""
+    """[P] groups that the step computed scales for, in the order in which it took them: the trained ones, and those
+    dropped because their loss or gradient was not finite"""
     dropped: list[RecordedGroup]
-    """those that were not trained, of the batch or not"""
+    """all groups that were not trained, whether in the batch or not"""
 
 
 class Replay(NamedTuple):
@@ -43,7 +43,7 @@ class Replay(NamedTuple):
     unscaled_PG: list[np.ndarray]
     """[P] advantages [G] before the scale"""
     clipped_P: np.ndarray
-    """[P] bool, whether the entropy estimate exceeded its maximum"""
+    """[P] bool, true if the entropy estimate exceeded its maximum"""
 
 
 def recorded_step(table: Path, ledger: Path) -> RecordedStep:
@@ -97,7 +97,7 @@ def replay(groups: Sequence[RecordedGroup], config: Config) -> Replay:
 
 
 def differences(batch: Sequence[RecordedGroup], own: Replay, config_file: Path) -> tuple[float, float]:
-    """The largest, of scales and of advantages, between what a step has on record and its replay.
+    """The largest differences, of scales and of advantages, between the record of a step and its replay.
 
     Args:
         batch: [P] of `recorded_step`.
@@ -118,8 +118,8 @@ def differences(batch: Sequence[RecordedGroup], own: Replay, config_file: Path) 
                 f"{config_file} does not give back what the run recorded: group {group.group_id} of step {group.step} "
                 f"has scale {group.scale:.9g}, replayed {scale:.9g}, and its advantages differ by up to "
                 f"{by_advantage:.2g}. Put back the config.yaml and the tables that the run wrote together. A control "
-                "(algo.scale.control) cannot be replayed where a step's table lacks groups that went with a machine, "
-                "or the step did not take them oldest weights first"
+                "(algo.scale.control) cannot be replayed if a step's table lacks groups lost with a machine, or if the "
+                "step did not take the groups of the oldest weights first"
             )
     return by_scale, by_advantage
 

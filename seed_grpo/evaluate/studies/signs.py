@@ -1,7 +1,7 @@
 """Signs that an answer which was judged right may not be what the task asked for.
 
-Consumes one completion with its answer and the references; says of each sign whether it shows. A sign is no verdict:
-all of them occur on honest answers. Their cost is linear in the text, whatever it is.
+Consumes one completion with its answer and the references; tells which signs it shows. A sign is no verdict: all of
+them occur on honest answers. Their cost is linear in the text, whatever it is.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 SHORT_SHARE = 0.25
-"""of the median length of the table's completions, below which a completion is short"""
+"""share of the median length of the table's completions below which a completion is short"""
 UNREASONED_CHARACTERS, UNREASONED_WORDS = 40, 5
-"""that may stand around an answer without being reasoning; those of `The final answer is` and a box do"""
+"""most characters, and most words, around an answer that count as no reasoning: `The final answer is` and a box fit"""
 
 
 class Rewarded(NamedTuple):
@@ -25,7 +25,7 @@ class Rewarded(NamedTuple):
     truncated: bool
     tokens: int
     median_tokens: float
-    """of its table"""
+    """median number of tokens of the completions in its table"""
 
 
 def _unreasoned(right: Rewarded) -> bool:
@@ -59,7 +59,7 @@ SIGNS: dict[str, Callable[[Rewarded], bool]] = {
     "several answers, none written as the reference": lambda right: _several(right) and not _copied(right),
     "no digit in the answer, digits in the reference": _spelled_out,
 }
-"""what is odd about an answer that was rewarded"""
+"""tests by sign: what is odd about an answer that was rewarded"""
 
 
 def _items(answer: str) -> list[str]:

@@ -1,8 +1,8 @@
 """Gradients that a run would have had under other settings: recorded groups replayed, without a model.
 
-Consumes the tables and the configuration of a run; produces, of each choice of settings, the scales and advantages of
-the very same completions, summed up by how hard the prompts were. One step's groups are in memory at a time. It says
-nothing of what the policy would have become, and replays neither what the loss does with an advantage nor which groups
+Consumes the tables and the configuration of a run; produces, for each choice of settings, the scales and advantages of
+the same completions, summarised by the difficulty of the prompts. One step's groups are in memory at a time. It does
+not tell how the policy would have changed, and replays neither what the loss does with an advantage nor which groups
 dynamic sampling would have kept.
 
 Shape suffix D: `DIFFICULTIES`. The weight of a group in the gradient is the sum of |advantage x scale| over its
@@ -51,7 +51,7 @@ DEFAULTS = (
     ("algo.scale.control=mean_matched,shuffled",),
     (f"algo.advantage={','.join(ADVANTAGES)}",),
 )
-"""what is tried where nothing is asked for, a grid each"""
+"""grids that are tried if the user names none"""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class Difficulty:
     share_right: str
     groups: int
     scale_mean: float | None
-    """None without groups"""
+    """mean scale of the groups; None without groups"""
     weight: float | None
-    """share of the weight of all trained groups; None where no group has any"""
+    """the groups' share of the weight of all trained groups; None if no group has any"""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Outcome:
 
     name: str
     scale_mean: float
-    """over the trained groups, as all that follows to `difficulties`"""
+    """mean scale over the trained groups; the fields down to `difficulties` are over these groups too"""
     scale_min: float
     scale_max: float
     gradient_share: float
@@ -80,14 +80,16 @@ class Outcome:
     step_mean: float
     """mean |advantage x scale| over the completions"""
     step_against_none: float | None
-    """`step_mean` over what it is with the scale `none`; None where there is no gradient"""
+    """`step_mean` divided by what it is with the scale `none`; None without a gradient"""
     rank_correlation: float | None
-    """of the scales with those of the run (Spearman): within a step, mean over the steps in which both vary"""
+    """Spearman's rank correlation of the scales with those of the run within a step, mean over the steps in which both
+    vary"""
     clipped: int
-    """groups whose entropy estimate exceeded its maximum"""
+    """trained groups whose entropy estimate exceeded its maximum"""
     difficulties: tuple[Difficulty, ...]
     dropped_scale_mean: float | None
-    """of the groups that were dropped, each by itself, without a control; None without such groups"""
+    """mean scale of the groups that were dropped, each computed by itself and without a control; None without such
+    groups"""
     dropped_gradient_share: float | None
 
 
@@ -98,16 +100,17 @@ class WhatIf:
     run: str
     steps: int
     trained: int
-    """groups, as the next"""
+    """trained groups"""
     dropped: int
     scale_difference: float
-    """largest between a recorded scale and the replay of the run's own settings; more than rounding is an error"""
+    """largest difference between a recorded scale and the replay of the run's own settings; more than rounding is an
+    error"""
     advantage_difference: float
     outcomes: tuple[Outcome, ...]
 
 
 def variants_of(run_directory: Path, overrides: Sequence[str]) -> list[tuple[str, AlgoConfig]]:
-    """The settings to try on a run, each with a name: the grid of the overrides, or without any, what `DEFAULTS` has
+    """The settings to try on a run, each with a name: the grid of the overrides; without overrides, all of `DEFAULTS`
     that differs from the run.
 
     Args:
@@ -242,7 +245,7 @@ def _grid(file: Path, overrides: Sequence[str]) -> list[tuple[str, AlgoConfig]]:
 
 
 def _short(setting: str) -> str:
-    """`alpha=0.5` of `algo.scale.alpha=0.5`."""
+    """Short name of an override: `alpha=0.5` for `algo.scale.alpha=0.5`."""
     key, _, value = setting.partition("=")
     return f"{key.rpartition('.')[2]}={value}"
 
@@ -263,7 +266,7 @@ def _zeros_D() -> np.ndarray:
 
 @dataclass
 class _Sums:
-    """Over the steps so far, of one choice of settings."""
+    """Sums over the steps so far, for one choice of settings."""
 
     name: str
     config: Config
@@ -282,8 +285,10 @@ class _Sums:
     dropped_with_gradient: int = 0
 
     def add(self, step: RecordedStep, run_scale_P: np.ndarray) -> None:
-        """Args:
-        run_scale_P: [P] scales of the step's batch under the run's own settings.
+        """Adds the groups of one step.
+
+        Args:
+            run_scale_P: [P] scales of the step's batch under the run's own settings.
         """
         replayed = replay(step.batch, self.config)
         trained_P = np.array([group.scale is not None for group in step.batch], dtype=bool)

@@ -58,7 +58,7 @@ class VllmEngine:
         self._engine: AsyncLLM
         self._texts: CompletionTexts
         self._death: asyncio.Task[None]
-        """ends when the engine's processes do"""
+        """task that ends when the engine's processes do"""
 
     async def start(self) -> None:
         """Starts the engine's processes, which blocks the event loop, and loads the model as weight version 0.
@@ -113,7 +113,7 @@ class VllmEngine:
         if flat is None or output.outputs[0].finish_reason == "abort":
             raise RolloutError(
                 f"rollout worker {self._name}: scoring {len(token_ids_T)} tokens took more than "
-                f"{self._config.rollout.request_timeout} s (rollout.request_timeout)"
+                f"{self._config.rollout.request_timeout:g} s (rollout.request_timeout); raise it"
             )
         return _sampled(flat)[1:]
 

@@ -72,7 +72,9 @@ def engine_args(config: Config, receiving: ReceivingEnd) -> AsyncEngineArgs:
         enforce_eager=rollout.enforce_eager,
         # A cached prefix is computed in other batch shapes than a fresh one, so its values may differ in the last bit.
         enable_prefix_caching=rollout.prefix_caching and not config.run.deterministic,
-        logprobs_mode="raw_logprobs",  # at temperature 1, before top-p
+        # Of the distribution that a token is drawn from. Prompts and greedy requests have those of temperature 1, also
+        # in a batch with others; at temperature 1 without top-p these are the raw ones to the bit.
+        logprobs_mode="processed_logprobs",
         weight_transfer_config=WeightTransferConfig(backend=receiving.backend),
         worker_extension_cls=f"{EngineProcess.__module__}.{EngineProcess.__name__}",
         disable_log_stats=True,

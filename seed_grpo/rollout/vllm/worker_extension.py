@@ -20,7 +20,7 @@ class EngineProcess:
     _weight_update_active: bool
     start_weight_update: Callable[[], None]
     finish_weight_update: Callable[[], None]
-    """vLLM's own"""
+    """method that vLLM's worker has"""
 
     def error_of(self, method: str, arguments: dict[str, Any]) -> str:
         """Calls a method; returns an empty text where it succeeds, else the error's."""

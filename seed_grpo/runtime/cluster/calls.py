@@ -26,21 +26,21 @@ from seed_grpo.errors import DeadlineError, SeedGrpoError
 LOG_EVERY_SECONDS = 10.0
 FETCH_SECONDS = 60.0
 MEANWHILE_SECONDS = 0.05
-"""between two calls of what is done while something is waited for"""
+"""seconds between two calls of `meanwhile`"""
 DIED = re.compile(r"pid: (\d+)[\s\S]*worker process has died")
-"""in what Ray says, at length, of an actor whose process is gone"""
+"""phrase in Ray's long message about an actor whose process is gone"""
 COLOUR = re.compile(r"\x1b\[\d*m")
 CHAIN = re.compile(
     r"(?:The above exception was the direct cause of the following exception"
     r"|During handling of the above exception, another exception occurred):"
 )
-"""between two tracebacks, the first of which came first"""
+"""line between two tracebacks; the earlier error stands above it"""
 FRAME = re.compile(r'\s*(?:File "|[~^]+\s*$|.*\bray::.*\(pid=)')
 """a line of a traceback that stands before the exception's own"""
 CODE = re.compile(r"\s{4}")
 """a line of source code under the last frame"""
 GROUP_MARK = re.compile(r"(?m)^ *(?:\+-\+|[+|])(?:-+(?: \d+ -+)?$)? ?")
-"""around the lines of an exception group"""
+"""marks around the lines of an exception group"""
 MAX_CHARS = 500
 
 Log = Callable[[str], None]
@@ -54,7 +54,7 @@ def gather(
     log: Log = lambda _: None,
     meanwhile: Callable[[], None] | None = None,
 ) -> list[Any]:
-    """Results of the calls, in their order.
+    """Waits for the calls and returns their results, in their order.
 
     Args:
         calls: worker name -> reference; all run at once.

@@ -32,15 +32,15 @@ class Cluster:
     dashboard: str | None
     """address of the Ray dashboard, for people"""
     machines: tuple[Mapping[str, float], ...]
-    """Ray resources of each"""
+    """Ray resources of each machine"""
     name: str
-    """for messages"""
+    """name of the cluster for messages"""
 
 
 @contextlib.contextmanager
 def connected(config: Config) -> Iterator[Cluster]:
-    """Connects to the cluster of the configuration, of the Ray job this process runs in, or starts one here; leaves it
-    (and ends what was started) when done.
+    """Connects to a Ray cluster, and disconnects at the end: the one at `cluster.address`, the one of the Ray job that
+    this process runs in, or one that is started here and ended with the block.
 
     Raises:
         PlacementError: no cluster answers at the address, or it refuses this process.
@@ -76,14 +76,15 @@ def connected(config: Config) -> Iterator[Cluster]:
 
 
 def _stay_on_loopback() -> None:
-    """Ray's servers listen on every network of a machine that could be one of several; so it has to be told that there
-    are no others. It knows such machines from other systems, hence the name, and reads it when it is imported."""
+    """Makes Ray listen on the loopback address alone. Its servers listen on every network of a machine that can be part
+    of a cluster, so Ray is told that this one cannot. The variable is meant for operating systems without Ray clusters,
+    and is read when Ray is imported."""
     os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
     ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def _hide_token() -> None:
-    """Ray writes its token into a file that others may read, so the folder is closed to them."""
+    """Closes the folder of Ray's token to others, as Ray writes the token into a file that everybody may read."""
     folder = Path.home() / ".ray"
     with contextlib.suppress(OSError):  # without a home to write to, the token is in the environment
         folder.mkdir(exist_ok=True)
@@ -114,15 +115,15 @@ def _quiet() -> dict[str, Any]:
 
 
 def check_cluster(config: Config, plan: Plan, cluster: Cluster) -> None:
-    """Refuses a plan that the cluster cannot hold, unless machines come when they are asked for; see `check_plan`."""
+    """Refuses a plan that the cluster cannot hold, unless machines come on demand; see `check_plan`."""
     if config.cluster.autoscaled:
         return
     check_plan(plan, cluster.machines, cluster.name)
 
 
 def place_gang(plan: Plan, timeout: float) -> PlacementGroup:
-    """Reserves one bundle for each trainer rank, all at once, close together. Where the rollout worker shares the
-    trainer's GPU, it has its place in the same bundle.
+    """Reserves one bundle for each trainer rank, all at once and close together. A rollout worker that shares the
+    trainer's GPU is placed in the same bundle.
 
     Raises:
         PlacementError: the bundles cannot be had in time, since others hold the machines.
@@ -139,7 +140,7 @@ def place_gang(plan: Plan, timeout: float) -> PlacementGroup:
 def wait_for_gang(
     gang: PlacementGroup, plan: Plan, timeout: float, meanwhile: Callable[[], None] = lambda: None
 ) -> None:
-    """Waits until all bundles have their place; where a machine is lost, Ray looks for another.
+    """Waits until all bundles are placed; if a machine is lost, Ray looks for another.
 
     Args:
         meanwhile: called every second.
@@ -154,8 +155,8 @@ def wait_for_gang(
             continue
         raise PlacementError(
             f"{plan.trainer.num_workers} trainer ranks of {gang.bundle_specs[0]} could not be placed within "
-            f"{timeout:g} s (trainer.start_timeout): other jobs hold the machines, or more are still to come; wait for "
-            "them, or add machines"
+            f"{timeout:g} s (trainer.start_timeout): other jobs hold the machines, or machines are still starting; "
+            "wait for them, or add machines"
         )
 
 

@@ -16,9 +16,9 @@ from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError
 
 KINDS = ("rollout", "verifier", "trainer")
-"""of workers; with `cluster.node_groups`, also the Ray resources of the machines that they go to"""
+"""kinds of workers; with `cluster.node_groups`, also the Ray resources of the machines that they go to"""
 GROUP_AMOUNT = 0.001
-"""what a worker takes of its node group's Ray resource"""
+"""amount that a worker takes of its node group's Ray resource"""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Pool:
     """rollout, verifier or trainer"""
     num_workers: int
     cpus: float
-    """of one worker"""
+    """CPU cores of one worker"""
     gpus: float
-    """of one worker; the devices of one worker are on one machine"""
+    """GPUs of one worker, all on one machine"""
     environment: dict[str, str]
     """environment variables of the worker's process, set before anything is imported"""
     node_group: str | None = None
@@ -58,7 +58,7 @@ class Plan:
     verifier: Pool
     trainer: Pool
     colocated: bool
-    """whether the rollout worker shares the trainer's GPU"""
+    """true if the rollout worker shares the trainer's GPU"""
 
     @property
     def pools(self) -> tuple[Pool, Pool, Pool]:
@@ -139,7 +139,7 @@ def check_plan(plan: Plan, machines: Sequence[Mapping[str, float]], where: str) 
                 for pool in plan.pools
                 if pool.num_workers and getattr(pool, attribute)
             )
-            faults.append(f"{unit}: {parts} = {needed:g} are needed, {where} has {there:g}")
+            faults.append(f"{unit}: {parts} = {needed:g} are needed, but {where} has {there:g}")
     faults = faults or [fault for pool in plan.pools if (fault := _pool_fault(pool, machines, where))]
     if faults:
         change = "lower rollout.num_workers, verifier.num_workers, trainer.num_workers or their cpus_per_worker"
@@ -154,7 +154,7 @@ def _pool_fault(pool: Pool, machines: Sequence[Mapping[str, float]], where: str)
     members = [machine for machine in machines if group is None or machine.get(group, 0) > 0]
     if group is not None and not members:
         return (
-            f"cluster.node_groups=true, and no machine of {where} has the Ray resource {group}: start Ray there with "
+            f"cluster.node_groups=true, but no machine of {where} has the Ray resource {group}: start Ray there with "
             f"""--resources='{{"{group}": 1}}'"""
         )
     places = sum(_places(machine, pool) for machine in members)
@@ -162,8 +162,8 @@ def _pool_fault(pool: Pool, machines: Sequence[Mapping[str, float]], where: str)
         return None
     kind = "" if group is None else f" with the Ray resource {group}"
     return (
-        f"{pool.num_workers} {pool.kind} workers of {pool.cpus:g} CPU and {pool.gpus:g} GPU each are needed, and the "
-        f"{len(members)} machines{kind} of {where} have places for {places}: a worker is on one machine"
+        f"{pool.num_workers} {pool.kind} workers of {pool.cpus:g} CPU and {pool.gpus:g} GPU each are needed, but the "
+        f"{len(members)} machines{kind} of {where} can hold {places}, as a worker cannot span machines"
     )
 
 

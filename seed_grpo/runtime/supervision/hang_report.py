@@ -20,25 +20,27 @@ from seed_grpo.runtime.cluster.calls import why
 from seed_grpo.runtime.workers.probes import children_of, stack_of, watch
 
 STACKS_SECONDS = 15.0
-"""for all workers together"""
+"""seconds for all workers' stacks together"""
 
 
 class HangReport:
     """Hang reports of one run."""
 
     def __init__(self, directory: Path) -> None:
-        """Args:
-        directory: of the run.
+        """Writes nothing yet.
+
+        Args:
+            directory: of the run.
         """
         self._directory = directory / "hangs"
         self.workers: list[Callable[[], Mapping[str, Any]]] = []
-        """each gives Ray actors by the names of the workers"""
+        """functions that return Ray actors by the names of the workers"""
         self.facts: list[Callable[[], Mapping[str, Any]]] = []
-        """each gives what is known here: depths, phases"""
+        """functions that return what is known here: depths, phases"""
         self._pids: dict[str, int] = {}
 
     def register(self, worker: str, machine: str, pid: int) -> None:
-        """Notes where a worker runs: on this machine it can be looked at even if it does not answer."""
+        """Records where a worker runs: on this machine it can be inspected even if it does not answer."""
         if machine == platform.node():
             self._pids[worker] = pid
 

@@ -54,17 +54,19 @@ class RestartBudget:
         if self.recent > self._config.max_restarts:
             kind = type(cause) if isinstance(cause, SeedGrpoError) else SeedGrpoError
             raise kind(
-                f"{self.recent} workers failed within {self._config.restart_window:g} s, more than "
-                f"supervision.max_restarts={self._config.max_restarts}; the last: {cause}"
+                f"{self.recent} workers failed within supervision.restart_window={self._config.restart_window:g} s, "
+                f"more than supervision.max_restarts={self._config.max_restarts}; the last: {cause}"
             ) from cause
 
 
 class Heartbeat:
-    """One worker's. Nothing waits: whoever calls `silence` now and then keeps it going."""
+    """Heartbeat of one worker. It never blocks; calling `silence` now and then keeps it going."""
 
     def __init__(self, ask: Callable[[], ray.ObjectRef], config: SupervisionConfig) -> None:
-        """Args:
-        ask: starts the call that the worker answers.
+        """Calls nothing yet.
+
+        Args:
+            ask: starts the call that the worker answers.
         """
         self._ask = ask
         self._config = config

@@ -21,10 +21,10 @@ from seed_grpo.runtime.cluster.placement import Plan
 
 PREFIX = "seed_grpo_"
 POLL_SECONDS = 2.0
-"""between two looks at what lies where"""
+"""seconds between two polls of the gauges"""
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 VERIFY_BOUNDARIES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0]
-"""seconds"""
+"""bounds of the histogram's buckets in seconds"""
 
 
 class Metric(NamedTuple):
@@ -108,17 +108,19 @@ class Monitor:
     """Metrics of one run of the program."""
 
     def __init__(self, run: str) -> None:
-        """Args:
-        run: what the label `run` tells, in any characters.
+        """Makes the metrics known to Ray; publishes nothing yet.
+
+        Args:
+            run: what the label `run` tells, in any characters.
         """
         self._run = label_of(run)
         self._metrics = {name: _made(name, metric) for name, metric in METRICS.items()}
         self._polled = -POLL_SECONDS
         self._devices: dict[str, float] = {}
-        """of one worker, by pool"""
+        """GPUs of one worker by pool; without a GPU, CPU cores"""
         self._gauges: dict[tuple[str, tuple[str, ...]], float] = {}
         self.sources: list[Callable[[], Iterable[Sample]]] = []
-        """each tells gauges of the present"""
+        """functions that return the gauges of the present"""
 
     def begin(self, config: Config, plan: Plan) -> None:
         """Publishes what is known before the first step."""
@@ -129,8 +131,8 @@ class Monitor:
         self._set("max_restarts", config.supervision.max_restarts)
 
     def poll(self) -> None:
-        """Publishes the gauges of the present, every so often; to be called many times a second. Ray forgets a gauge
-        that is not set anew within seconds, and with it the alerts that look at it."""
+        """Publishes the gauges of the present every `POLL_SECONDS`; to be called many times a second. Ray forgets a
+        gauge that is not set again within seconds, and the alerts on it fail."""
         if time.monotonic() - self._polled < POLL_SECONDS:
             return
         self._polled = time.monotonic()
@@ -141,7 +143,7 @@ class Monitor:
             self._tell(name, value, labels)
 
     def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
-        """An optimiser step.
+        """Publishes an optimiser step.
 
         Args:
             metrics: of the groups, the trainer and the weight sync.
@@ -168,11 +170,11 @@ class Monitor:
         self._set("accuracy", accuracy)
 
     def event(self, event: str) -> None:
-        """Something happened to a worker; see `supervision.events.Events`."""
+        """Counts an event of a worker; see `supervision.events.Events`."""
         self._add("worker_events", 1, event)
 
     def states(self, pool: str, states: Iterable[str], possible: Iterable[str]) -> None:
-        """The states that the workers of a pool are in, of all that there are."""
+        """Publishes how many workers of a pool are in each possible state."""
         count = Tally(states)
         for state in possible:
             self._set("workers", count[state], pool, state)

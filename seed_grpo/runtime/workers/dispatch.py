@@ -1,7 +1,8 @@
 """Dispatch of jobs to the workers of a pool: jobs that wait, calls that workers have, and their results.
 
-Consumes jobs and a pool; has every job done once, whatever becomes of workers: what a dead, hung or failing one had
-goes back to the front, and is given up only after several workers failed on it. It does not know what the calls do.
+Consumes jobs and a pool; has every job done once, whatever happens to the workers. The jobs of a dead, hung or failing
+worker return to the front of the queue, and a job is given up only after several workers failed on it. It does not know
+what the calls do.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ class Call:
     worker: Worker
     jobs: list[Job]
     refs: list[ray.ObjectRef]
-    """results; the first tells whether the call succeeded"""
+    """references to the results; the first tells whether the call succeeded"""
     deadline: float
-    """monotonic seconds"""
+    """monotonic seconds after which the worker counts as hung"""
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,14 @@ class CallSpec:
     """Kind of call that a stage makes, and its limits."""
 
     doing: str
-    """for messages: generating or judging"""
+    """generating or judging, for messages"""
     start: Callable[[Worker, list[Job]], list[ray.ObjectRef]]
-    """starts the call of a worker; returns its results, the first of which is small"""
+    """function that starts a worker's call and returns its results, the first of which is small"""
     one_call: bool
-    """a worker has one call at a time, of a share of the jobs that wait; else any number of calls, of one job each"""
+    """true if a worker has one call at a time, with a share of the waiting jobs; else it has any number of calls, of
+    one job each"""
     seconds: float
-    """that a job may take before its worker counts as hung"""
+    """seconds that a job may take before its worker counts as hung"""
     error: type[SeedGrpoError]
 
 
@@ -69,8 +71,10 @@ class Dispatcher:
     """Gives jobs to the workers of one pool, and requeues those of lost workers; see the module."""
 
     def __init__(self, spec: CallSpec, pool: WorkerPool, on_lost: Callable[[Job, SeedGrpoError], None]) -> None:
-        """Args:
-        on_lost: told of a job that is given up.
+        """Begins without jobs.
+
+        Args:
+            on_lost: told of a job that is given up.
         """
         self._spec = spec
         self._pool = pool
@@ -84,7 +88,7 @@ class Dispatcher:
         return sum(len(call.jobs) for call in self.running.values())
 
     def dispatch(self) -> list[Job]:
-        """Gives waiting jobs to workers, each to that with the least, and returns them."""
+        """Dispatches waiting jobs, each to the least loaded worker, and returns them."""
         given: list[Job] = []
         serving = self._pool.serving if self.waiting else []
         free = [(w.load, place, w) for place, w in enumerate(serving) if not (self._spec.one_call and w.load)]
@@ -102,8 +106,8 @@ class Dispatcher:
         return given
 
     def collect(self, done: Sequence[ray.ObjectRef]) -> Iterator[tuple[Job, Any, ray.ObjectRef]]:
-        """The jobs of the calls that ended well: with the part of the first result that is theirs, and the reference to
-        what was made of them. The jobs of the others wait again.
+        """The jobs of the calls that succeeded, each with its part of the first result and the reference to its other
+        result. The jobs of failed calls are requeued.
 
         Args:
             done: first results that are there, among others.

@@ -1,9 +1,9 @@
 """Pipeline from prompt to judged group: the rollout pool and the verifier pool, joined by references.
 
-Consumes `GroupTask`s; produces `ReadyGroup`s, told to whoever submitted them. A group goes from its rollout worker
-through the object store to a verifier worker as soon as its last completion ends, so judging runs while other groups
-are still being generated; only summaries reach this process. Nothing moves by itself: `pump` is called while anything
-is waited for, and looks after the workers too.
+Consumes `GroupTask`s; produces `ReadyGroup`s, reported to whoever submitted the tasks. A group goes from its rollout
+worker through the object store to a verifier worker as soon as its last completion ends, so judging runs while other
+groups are still being generated; only summaries reach this process. Nothing moves by itself: `pump` is called during
+every wait, and also looks after the workers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from seed_grpo.runtime.workers.scaling import Scaler
 from seed_grpo.verify.isolation.process import START_SECONDS
 
 GRACE_SECONDS = 60.0
-"""what a worker has beyond its own limit before it counts as hung"""
+"""seconds beyond a worker's own limit before it counts as hung"""
 CLOSE_SECONDS = 10.0
 
 
@@ -57,7 +57,7 @@ class Pipeline:
         seconds = config.rollout.request_timeout + GRACE_SECONDS
         generating = CallSpec("generating", _generate, one_call=False, seconds=seconds, error=RolloutError)
         self._generation = Dispatcher(generating, self.rollout, self._give_up)
-        seconds = config.verifier.group_seconds + START_SECONDS + GRACE_SECONDS
+        seconds = config.verifying_seconds + START_SECONDS + GRACE_SECONDS
         judging = CallSpec("judging", _judge, one_call=True, seconds=seconds, error=VerifierError)
         self._judging = Dispatcher(judging, self.verifier, self._not_judged)
         self._scaler = Scaler(config, self.rollout, self.verifier)
@@ -78,7 +78,7 @@ class Pipeline:
         return self.rollout.size
 
     def submit(self, tasks: Sequence[GroupTask], sink: Sink) -> None:
-        """Hands prompts to the rollout workers; where there is none, they wait.
+        """Dispatches prompts to the rollout workers; they wait if there is no worker.
 
         Under `run.deterministic` the engines are held while they take them in, so that a step's requests form the same
         batches every time; which worker gets a prompt depends on its place in `tasks` alone.
@@ -113,7 +113,7 @@ class Pipeline:
             self._log("waiting for groups: " + ", ".join(f"{count} {name}" for name, count in self.depths().items()))
 
     def reset(self) -> None:
-        """Forgets all groups, and has the engines give them up."""
+        """Discards all groups and aborts their requests."""
         self._generation.clear()
         self._judging.clear()
         for worker in self.rollout.started:
@@ -131,7 +131,7 @@ class Pipeline:
         return groups + [("busy_workers", float(count), (pool,)) for pool, count in busy.items()]
 
     def distrust(self, worker: Worker, why: str) -> None:
-        """A rollout worker had wrong weights for a while: the groups that it has are sampled anew."""
+        """Requeues the groups of a rollout worker that had wrong weights for a while."""
         self._generation.requeue(worker, why, is_failure=False)
         call_engine(worker.actor, "abort_all")
 
@@ -145,15 +145,15 @@ class Pipeline:
         }
 
     def fetch(self, payload: Any) -> JudgedGroup | None:
-        """The judged group behind a reference; None where it went with a machine, or does not come."""
+        """The judged group behind a reference; None if it was lost with its machine, or does not arrive in time."""
         return fetch(payload)
 
     def keep(self, judged: JudgedGroup) -> ReadyGroup:
-        """A judged group of an earlier run of the program, in the object store."""
+        """Stores a judged group from an earlier run of the program in the object store."""
         return ReadyGroup(judged.summary, put(judged))
 
     def close(self) -> None:
-        """Ends the engines' and the judges' own processes, which on a cluster of others would outlive the run."""
+        """Ends the processes of engines and judges, which would outlive the run on a cluster that others run."""
         closing = [call_engine(worker.actor, "shutdown") for worker in self.rollout.started]
         closing += [worker.actor.close.remote() for worker in self.verifier.started]
         if closing:

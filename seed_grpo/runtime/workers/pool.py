@@ -1,8 +1,8 @@
-"""A pool of workers of one kind that lives on: those that die or hang are replaced, others are added or drained.
+"""A pool of workers of one kind: it replaces those that die or hang, and adds or drains others.
 
-Consumes a way to make a worker; produces workers that may be given work, and those whose work is to be given to others.
-Every pool is looked after by `poll`, which waits for nothing. The trainer's ranks, which live and die together, are
-`trainer_group`'s.
+Consumes a recipe for a worker; produces the workers that may get work, and the lost ones whose work is to be requeued.
+`poll` looks after the pool and waits for nothing. The trainer's ranks, which live and die together, are in
+`trainer_group`.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from seed_grpo.runtime.supervision.supervise import Supervision
 from seed_grpo.runtime.workers.probes import watch
 
 POLL_SECONDS = 0.2
-"""between two looks at the workers"""
+"""seconds between two looks at the workers"""
 
 
 @dataclass(eq=False)
 class Worker:
-    """One worker of a pool; a replacement is another one, of the same name."""
+    """One worker of a pool; its replacement is another `Worker` of the same name."""
 
     name: str
     actor: Any
-    """Ray actor"""
+    """Ray actor of the worker"""
     heartbeat: Heartbeat
     starting: ray.ObjectRef | None
-    """of its start; None once it is up"""
+    """reference that resolves once it is up; None after"""
     replaces: float | None
-    """monotonic seconds when the worker failed that it replaces"""
+    """monotonic seconds when the worker that it replaces failed; None for a new one"""
     placing: ray.ObjectRef | None
-    """answered as soon as it has its place in the cluster; None after"""
+    """reference that resolves once it has its place in the cluster; None after"""
     placed: float = math.inf
-    """monotonic seconds when that was"""
+    """monotonic seconds when it got its place; inf before"""
     has_weights: bool = False
-    """the present ones, proven; always true where the kind needs none"""
+    """true once it has the present weights, proven; always true for a kind that needs none"""
     doubted: float = -math.inf
-    """monotonic seconds when a call failed"""
+    """monotonic seconds when a call to it last failed"""
     drained: bool = False
     load: int = 0
     """groups that it has"""
@@ -67,11 +67,11 @@ class Kind:
     name: str
     """rollout or verifier"""
     make: Callable[[str, str], Any]
-    """actor of a worker, by the worker's name and the actor's own"""
+    """function that makes a worker's actor, by the worker's name and the actor's own"""
     start: Callable[[Any], ray.ObjectRef]
-    """has an actor come up"""
+    """function that starts an actor and returns the call's reference"""
     pulse: Callable[[Any], ray.ObjectRef]
-    """the call of a heartbeat"""
+    """function that calls for a heartbeat"""
     needs_weights: bool
     start_timeout: float
     """seconds for a worker to come up, from when it has its place"""
@@ -79,14 +79,15 @@ class Kind:
 
 
 class WorkerPool:
-    """See the module. `lost` holds workers that are gone, until whoever gave them work takes them out."""
+    """The workers of one kind. `lost` holds workers that are gone until the caller that gave them work takes them
+    out."""
 
     def __init__(self, kind: Kind, size: int, supervision: Supervision) -> None:
         """Starts the workers without waiting for them; `wait_started` does."""
         self._kind = kind
         self._supervision = supervision
         self._made: dict[str, int] = {}
-        """actors by worker name so far"""
+        """number of actors made so far, by worker name"""
         self._polled = -math.inf
         self._begun = False
         self.size = size
@@ -120,8 +121,8 @@ class WorkerPool:
         return [worker.starting for worker in self.workers.values() if worker.starting is not None]
 
     def wait_started(self, log: Log) -> None:
-        """Waits for the first workers of a run. One that says that it cannot start ends the run, since none ever will;
-        one that dies is replaced.
+        """Waits for the first workers of a run. A worker that reports that it cannot start ends the run, since no other
+        could; one that dies is replaced.
 
         Raises:
             SeedGrpoError: a worker did not come up; names it.
@@ -144,8 +145,8 @@ class WorkerPool:
         self._begun = True
 
     def poll(self, now: bool = False) -> None:
-        """Looks after the workers, at most every so often unless it has to be `now`: takes up those that have started,
-        replaces those that are dead or silent for too long.
+        """Looks after the workers: takes up those that have started, and replaces those that are dead or silent for too
+        long. It does so at most every `POLL_SECONDS`, or at once with `now`.
 
         Raises:
             SeedGrpoError: too many had to be replaced.
@@ -163,11 +164,11 @@ class WorkerPool:
         self.tell()
 
     def tell(self) -> None:
-        """Writes down the workers' states, where they have changed."""
+        """Records the workers' states if they have changed."""
         self._supervision.events.states(self._kind.name, {w.name: w.state for w in self.workers.values()})
 
     def mark_suspect(self, worker: Worker) -> None:
-        """A call to the worker failed: it gets no new work until it has answered a heartbeat."""
+        """Marks a worker suspect after a failed call: it gets no new work until it has answered a heartbeat."""
         worker.doubted = time.monotonic()
         worker.heartbeat.hurry()
 
@@ -192,7 +193,7 @@ class WorkerPool:
             self.fail(worker, cause)
 
     def resize(self, size: int) -> None:
-        """Adds workers, or drains those of the highest numbers: their unfinished work goes to others."""
+        """Adds workers, or drains those with the highest numbers; their unfinished work is requeued."""
         self.size = size
         names = [f"{self._kind.name}-{i}" for i in range(size)]
         for name in [name for name in self.workers if name not in names]:
@@ -204,12 +205,12 @@ class WorkerPool:
             self._supervision.events.record("added", name, f"{name} is added")
 
     def have_weights(self, workers: list[Worker]) -> None:
-        """These have the present weights, and it is proven."""
+        """Marks workers as having the present weights, which is proven."""
         for worker in workers:
             self._ready(worker)
 
     def lack_weights(self) -> None:
-        """None has the present weights any more, as where a sync failed in its middle."""
+        """Marks all workers as lacking the present weights, e.g. after a sync that failed in its middle."""
         for worker in self.workers.values():
             worker.has_weights = not self._kind.needs_weights
 

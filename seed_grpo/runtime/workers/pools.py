@@ -50,7 +50,8 @@ def verifier_pool(config: Config, plan: Plan, supervision: Supervision) -> Worke
     """Starts the verifier workers."""
 
     def make(_name: str, actor_name: str) -> Any:
-        return spawn(VerifierWorker, plan.verifier, actor_name, config.verifier, config.algo.semantic_entropy)
+        settings = (config.verifier, config.algo.semantic_entropy, config.verifiers)
+        return spawn(VerifierWorker, plan.verifier, actor_name, *settings)
 
     kind = Kind(
         "verifier",

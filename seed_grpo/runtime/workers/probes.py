@@ -21,7 +21,7 @@ import ray
 GROUP = "watch"
 """Ray's concurrency group of these calls"""
 SPY = str(Path(sys.executable).with_name("py-spy"))
-"""comes with Ray's dashboard, into the environment that runs this, which need not be on the path"""
+"""py-spy, which comes with Ray's dashboard into the environment that runs this; that need not be on the path"""
 SPY_SECONDS = 10.0
 
 
@@ -40,7 +40,7 @@ class Watched:
             return address, probe.getsockname()[1]
 
     def echo(self, payload: Any) -> int:
-        """Length of what came here."""
+        """Size of the payload that arrived here."""
         return len(payload)
 
     def devices(self) -> str:
@@ -48,7 +48,7 @@ class Watched:
         return os.environ.get("CUDA_VISIBLE_DEVICES", "")
 
     def leave_mark(self, folder: Path) -> None:
-        """Writes a file into a folder that another machine made. OSError where it cannot."""
+        """Writes a file into a folder that another machine made; raises OSError if it cannot."""
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
 
@@ -67,7 +67,8 @@ def watch(actor: Any, method: str = "pulse", *arguments: Any) -> Any:
 
 
 def stack_of(pid: int) -> str:
-    """Stacks of another process of this machine, from outside: it need not answer. Says why, where that fails."""
+    """Stacks of another process of this machine, read from outside, so that it need not answer; the reason if that
+    fails."""
     try:
         done = subprocess.run(
             [SPY, "dump", "--nonblocking", "--pid", str(pid)], capture_output=True, text=True, timeout=SPY_SECONDS
@@ -78,7 +79,7 @@ def stack_of(pid: int) -> str:
 
 
 def children_of(pid: int) -> list[int]:
-    """Processes that a process of this machine started, and theirs."""
+    """Ids of the processes that a process of this machine started, and of theirs."""
     try:
         tasks = os.listdir(f"/proc/{pid}/task")
         found = []

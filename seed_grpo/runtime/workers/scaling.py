@@ -1,4 +1,4 @@
-"""The size of the pools while a run is at work: asked for by people, or by a policy within bounds.
+"""The size of the pools while a run is at work, set by people or by a policy within bounds.
 
 `seed-grpo scale` writes a request into the run directory (`request`); the run's driver looks for it (`Scaler`). What
 cannot be placed yet waits in Ray, where its autoscaler sees the demand.
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from seed_grpo.runtime.workers.pool import WorkerPool
 
 LOOK_SECONDS = 1.0
-"""between two looks for a request"""
+"""seconds between two looks for a request"""
 ANSWER_SECONDS = 15.0
-"""for a run to take a request up"""
+"""seconds within which a run takes up a request"""
 BUSY_SHARE, IDLE_SHARE = 0.2, 0.5
-"""of the time: the trainer waiting for groups that workers are busy with; workers having nothing to do"""
+"""shares of the time: the trainer waiting for groups while every worker is busy; workers being idle"""
 
 
 def request(directory: Path, sizes: Mapping[str, int]) -> dict[str, str]:
@@ -43,7 +43,7 @@ def request(directory: Path, sizes: Mapping[str, int]) -> dict[str, str]:
         DeadlineError: the run does not answer.
     """
     if not (directory / "config.yaml").is_file():
-        raise ConfigError(f"{directory} is not the directory of a run: it has no config.yaml")
+        raise ConfigError(f"{directory} is not the directory of a run: it has no config.yaml; name a run.directory")
     config = load_config(directory / "config.yaml", [])
     for kind, size in sizes.items():
         if size < 1:
@@ -56,17 +56,17 @@ def request(directory: Path, sizes: Mapping[str, int]) -> dict[str, str]:
         if time.monotonic() > deadline:
             (directory / "scale.json").unlink(missing_ok=True)
             raise DeadlineError(
-                f"the run in {directory} took no notice for {ANSWER_SECONDS:g} s: it has ended, is still starting, or "
-                "is in a weight sync; ask again"
+                f"the run in {directory} did not answer within {ANSWER_SECONDS:g} s: it has ended, is still starting, "
+                "or is in a weight sync; ask again"
             )
         time.sleep(0.1)
     return json.loads((directory / "workers.json").read_text())
 
 
 class Scaler:
-    """The driver's side. The policy of `rollout.autoscale` looks at how the time since its last look was spent: where
-    the trainer waited for groups while no worker was idle, a rollout worker is added; where workers were idle most of
-    the time and the trainer did not wait, one is drained."""
+    """The driver's side of scaling. The policy of `rollout.autoscale` looks at how the time since its last decision was
+    spent. If the trainer waited for groups while no worker was idle, it adds a rollout worker; if workers were idle
+    most of the time and the trainer did not wait, it drains one."""
 
     def __init__(self, config: Config, rollout: WorkerPool, verifier: WorkerPool) -> None:
         self._request = config.run.directory / "scale.json"

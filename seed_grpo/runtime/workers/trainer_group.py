@@ -1,4 +1,4 @@
-"""The trainer ranks as one: starts them together, hands them steps, and sends their weights."""
+"""The trainer ranks as one: starts them together, gives them steps, and sends their weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from seed_grpo.runtime.workers.probes import watch
 from seed_grpo.train.worker import TrainerWorker
 
 ALIVE_SECONDS = 15.0
-"""for the ranks to show that they live, after a call failed"""
+"""seconds for the ranks to show that they live, after a call failed"""
 
 
 class RayReceivers:
@@ -54,8 +54,8 @@ class RayReceivers:
 
 
 class TrainerGroup:
-    """All ranks. They live and die together: where one is lost, all are started anew, and the run goes on from its last
-    checkpoint. Every method raises `TrainerLostError` then."""
+    """All ranks. They live and die together: if one is lost, all are started anew, and the run continues from its last
+    checkpoint. Every method raises `TrainerLostError` in that case."""
 
     def __init__(self, config: Config, plan: Plan, gang: PlacementGroup, supervision: Supervision, log: Log) -> None:
         """Starts the ranks, one on each bundle of the gang, without waiting for them; `wait_started` does."""
@@ -65,7 +65,7 @@ class TrainerGroup:
         self._supervision = supervision
         self._log = log
         self.incarnation = 0
-        """how often the ranks were started anew"""
+        """number of times the ranks were started anew"""
         self._doing = "nothing"
         self._spawn()
 
@@ -78,7 +78,7 @@ class TrainerGroup:
         return {"trainer": self._doing}
 
     def wait_started(self) -> None:
-        """Waits until all ranks hold the model; where one dies meanwhile, all are started anew.
+        """Waits until all ranks hold the model; if one dies meanwhile, all are started anew.
 
         Raises:
             ModelError, TrainerError: a rank did not come up.
@@ -116,7 +116,7 @@ class TrainerGroup:
         self._supervision.events.record("recovered", "trainer", text, seconds=seconds)
 
     def connect(self, rollout_workers: Mapping[str, ActorHandle]) -> None:
-        """Opens the transport of weights to the rollout workers, in place of the one before.
+        """Opens the transport of weights to the rollout workers, and drops the previous one.
 
         Raises:
             WeightSyncError: it could not be opened.
@@ -156,7 +156,7 @@ class TrainerGroup:
     def step(
         self, groups: Sequence[ReadyGroup], advantages_PG: Sequence[np.ndarray], meanwhile: Callable[[], None]
     ) -> StepResult:
-        """One step on all ranks, on groups that were fetched.
+        """Makes one optimiser step on all ranks, on groups that were fetched.
 
         Args:
             meanwhile: called many times a second.
@@ -252,7 +252,7 @@ class TrainerGroup:
             self._doing = f"done with {what}"
 
     def _listen(self, what: str) -> None:
-        """Raises `TrainerLostError` where a rank is dead, or silent for too long."""
+        """Raises `TrainerLostError` if a rank is dead, or silent for too long."""
         limit = self._supervision.config.heartbeat_timeout if self._is_up else self._config.trainer.start_timeout
         for name, heart in self._hearts.items():
             try:
@@ -265,7 +265,8 @@ class TrainerGroup:
                 raise self._hung(name, DeadlineError(said))
 
     def _check_alive(self, what: str, failure: SeedGrpoError) -> None:
-        """A rank's death shows at the others too, perhaps sooner: where one is dead, that is what happened."""
+        """Raises `TrainerLostError` if a rank is dead. Its death also breaks the calls of the others, perhaps sooner,
+        so a failed call may be its consequence."""
         if isinstance(failure.__cause__, RayActorError):
             raise TrainerLostError(str(failure)) from failure
         calls = {name: watch(actor) for name, actor in self._ranks.items()}

@@ -25,7 +25,7 @@ _ANY_MARK = re.compile(r"\( ?[A-HJ] ?\)|(?<![A-Za-z\\])[A-HJ][).:](?:\s|\Z)")
 _GOES_ON = re.compile(
     r"[-+*/^_=<>!'|&%,;:)\]}]|and\b|or\b|\\(?:in|cup|cap|c?dot|times|to|le|ge|ne|lt|gt|text\{ ?(?:and|or)\b)"
 )
-"""signs that calculate with the letter, or go on in a list"""
+"""pattern of text that goes on after the letter: it calculates with it, or continues a list"""
 _BEHIND = re.compile(
     rf"(?P<value>.*\S)\s*,?\s*(?:\\(?:text|math)bf\s?\{{\s?\({_LETTER}\)\s?\}}"
     rf"|\((?i:option|choice|answer) {_LETTER.replace('letter', 'named')}\))"
@@ -38,7 +38,7 @@ class Choice(NamedTuple):
 
     letter: str
     value: str
-    """empty where there is none"""
+    """value of the choice; empty without one"""
 
 
 def read_choice(tidied: str) -> Choice | None:

@@ -50,7 +50,7 @@ _SAID = re.compile(
     rf"(?: (?:value|area|number|answer|amount|length|possible|value possible))*{_S}\){_S}\Z)",
     re.I,
 )
-"""a reason, or what kind of value it is, in brackets"""
+"""pattern of a remark in brackets: a reason, or the kind of the value"""
 _LEAD = re.compile(rf"{_S}{_ABOUT}{_S}")
 _OR = re.compile(rf",?{_START}{_S}\bor\b{_S}")
 _LITERAL = re.compile(r"\d[\d,]*(?:\.(?P<decimals>\d+))?", re.A)

@@ -45,7 +45,7 @@ class BoundedProcess:
         return self._process.pid
 
     def call(self, *arguments: Any, timeout: float, deadline: float = math.inf) -> Any:
-        """Calls the function, and returns its value.
+        """Calls the function in the process, and returns its result.
 
         Args:
             arguments: values that JSON has.

@@ -43,6 +43,7 @@ class AnsweringProcess:
         """
         self._command, self._name = list(command), name
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
         self._start()
 
     @property

@@ -24,9 +24,9 @@ class Behaviour(NamedTuple):
     r"""Observed behaviour of a program, e.g. `Behaviour("4\n", True)`."""
 
     stdout: str
-    """all that it printed; bytes that are no UTF-8 are written as escapes"""
+    """all that the program printed; bytes that are no UTF-8 are written as escapes"""
     success: bool
-    """it ended by itself, with exit status 0"""
+    """true if the program ended by itself, with exit status 0"""
 
 
 def run_program(program: str, text: str, seconds: float, memory_mib: int) -> Behaviour:

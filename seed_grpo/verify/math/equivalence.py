@@ -289,7 +289,7 @@ UNWRAPPED: dict[str, Callable[[Any, Node, Rules], bool | None]] = {
     "assign": _assigned,
     "comma": _comma,
 }
-"""Kinds that are compared by what they hold, whatever the other is."""
+"""comparisons of kinds that are compared by what they hold, whatever the other is"""
 
 ORDER = {
     kind: place
@@ -301,7 +301,7 @@ ORDER = {
         )
     )
 }
-"""The first of a pair in `RULES`."""
+"""place of each kind; the earlier kind is the first of a pair in `RULES`"""
 
 Rule = Callable[[Node, Node, Rules], bool | None]
 RULES: dict[tuple[str, str], Rule] = {
@@ -347,4 +347,4 @@ RULES: dict[tuple[str, str], Rule] = {
     ("congruence", "congruence"): _congruences,
     ("date", "date"): _dates,
 }
-"""rules by kinds; a pair that is not in it differs"""
+"""rules by pairs of kinds; answers of any other pair differ"""

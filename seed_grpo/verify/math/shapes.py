@@ -14,7 +14,7 @@ from seed_grpo.verify.math.forms.nodes import Node, as_form
 from seed_grpo.verify.math.values import Rules, every, same_form
 
 MOST_BASE = 36
-"""whose digits are 0 to 9 and A to Z"""
+"""largest base; its digits are 0 to 9 and A to Z"""
 
 
 def _components(first: Sequence[Form], second: Sequence[Form], rules: Rules) -> bool | None:

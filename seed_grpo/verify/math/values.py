@@ -31,10 +31,10 @@ class Rules(NamedTuple):
     """Settings by which different numbers count as the same, and oracles for what the quick means leave open."""
 
     decimal_digits: int = 12
-    """a decimal of at least this many significant digits means every number that begins with its digits, to one unit
-    of the last of them (of the first 15)"""
+    """least number of significant digits with which a decimal means every number that begins with its digits, to one
+    unit"""
     relative: float = 0.0
-    """numbers that differ by at most this fraction of the larger are the same; Minerva's benchmark takes 0.01"""
+    """fraction of the larger by which numbers that count as the same may differ; Minerva's benchmark takes 0.01"""
     equal: Callable[[Form, Form], bool | None] = undecided
     """oracle for two expressions that agree at points, or have no value there: are they equal?"""
     proportional: Callable[[Form, Form], bool | None] = undecided

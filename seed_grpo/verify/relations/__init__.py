@@ -31,17 +31,17 @@ class Relation:
     """One equivalence relation."""
 
     parse: Callable[[str], Parsed]
-    """text to form; raises BoundReachedError"""
+    """function from a text to its form; raises BoundReachedError"""
     compare: Callable[[Parsed, Parsed, Rules], bool | None]
-    """two different forms to whether they mean the same; None: cannot tell; raises BoundReachedError"""
+    """function that tells whether two different forms mean the same; None: cannot tell; raises BoundReachedError"""
     oracle: str | None
     """`module:function` of two texts, for what `compare` cannot tell; None: it always can"""
     takes_rules: bool = True
-    """whether the oracle gets the rules' numbers behind the two texts"""
+    """true if the oracle gets the rules' numbers after the two texts"""
     is_symmetric: bool = True
-    """whether the order of the two texts is nothing to the oracle; else it is asked in both orders until it says yes"""
+    """true if the oracle says the same in either order; otherwise it is asked in both orders until it says yes"""
     close: Callable[[], None] = lambda: None
-    """ends the processes of `parse`"""
+    """function that ends the processes of `parse`"""
 
 
 def parse_exact(text: str) -> Parsed:

@@ -4,10 +4,10 @@ Consumes the text of a Python program; produces a form whose value is what the p
 succeeds, and what it prints, white space at the ends of lines aside. Equal values mean the same, so that the partition
 of G programs takes G runs on each input and no comparison of pairs. The reference answer is a program too.
 
-This is the one place where what a model wrote is run, by the user's choice of this relation alone, and only in the
-sandbox of `seed_grpo.verify.isolation.sandbox`; that file says what holds there. A program that takes too long has no
-form, and its verdict is `timed_out`; one that is too long itself or prints too much is out of proportion. One that the
-bound on memory stops has failed like any that raises: the two cannot be told apart from outside.
+Programs that a model wrote are run here alone, only if the user chose this relation, and only in the sandbox of
+`seed_grpo.verify.isolation.sandbox`; that file says what holds there. A program that takes too long has no form, and
+its verdict is `timed_out`; one that is too long itself or prints too much is out of proportion. One that the bound on
+memory stops has failed like any that raises: the two cannot be told apart from outside.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Programs:
             behaviour = run_program("print(input())", "trial", START_SECONDS, memory_mib)
         except (BoundReachedError, JudgeFaultError) as error:
             raise VerifierError(
-                f"verifier.relation=code needs a sandbox, which this machine does not give: {error}; it takes Linux "
-                "5.12 and user namespaces (for root: CAP_SYS_ADMIN), or another relation"
+                f"verifier.relation=code needs a sandbox, which this machine cannot provide: {error}; use Linux "
+                "5.12 or later with user namespaces (as root: CAP_SYS_ADMIN), or another verifier.relation"
             ) from None
         if behaviour != Behaviour("trial\n", True):
             raise VerifierError(

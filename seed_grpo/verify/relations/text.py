@@ -55,13 +55,14 @@ class _Model:
             self.model, info = load(path, dtype=torch.float32, output_loading_info=True)
         except Exception as error:  # of any class, by what a stranger's folder holds
             raise VerifierError(
-                f"verifier.text_model={path} cannot be loaded: {type(error).__name__}: {error}"
+                f"verifier.text_model={path} cannot be loaded: {type(error).__name__}: {error}; name a folder or hub "
+                "id of a Hugging Face model"
             ) from error
         # Transformers makes random ones; a pooler stands beside the hidden states, and nobody asks it
         missing = sorted(name for name in info["missing_keys"] if kind != "AutoModel" or "pooler." not in name)
         if missing:
             raise VerifierError(
-                f"verifier.text_model={path} is no whole {type(self.model).__name__}: {len(missing)} weights are "
+                f"verifier.text_model={path} is not a whole {type(self.model).__name__}: {len(missing)} weights are "
                 f"missing ({', '.join(missing[:4])}); name a model of this kind, or copy the folder again"
             )
         self._max_tokens = min(MAX_TOKENS, getattr(self.model.config, "max_position_embeddings", MAX_TOKENS))

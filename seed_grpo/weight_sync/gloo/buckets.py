@@ -1,4 +1,4 @@
-"""Buckets of weights: what travels together, how it lies in a byte buffer, and the memory of those buffers.
+"""Buckets of weights: the weights that travel together, their layout in a byte buffer, and the memory of those buffers.
 
 Consumes names, dtypes and shapes in the order of sending; both ends compute the same plan from the same list. Moves
 nothing between processes.
@@ -35,7 +35,7 @@ class Slot:
     dtype: torch.dtype
     shape: tuple[int, ...]
     start: int
-    """first byte"""
+    """place of the first byte"""
 
     @property
     def num_bytes(self) -> int:
@@ -139,7 +139,7 @@ class _Block:
 
 
 class Staging:
-    """Buffers of at most `limit` bytes in all; a free buffer counts too, until its place is needed.
+    """Buffers of at most `limit` bytes in all. A free buffer counts until its place is needed.
 
     A buffer is free again once nothing refers to it. Not for several threads.
     """

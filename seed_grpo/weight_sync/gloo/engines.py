@@ -88,7 +88,7 @@ class GlooWorkerEngine(WeightTransferEngine[GlooInitInfo, GlooUpdateInfo]):
         )
 
     def start_weight_update(self) -> None:
-        """Does nothing yet: the way to load weights is known once they are named."""
+        """Does nothing: how the weights are loaded is decided once their names are known."""
 
     def receive_weights(self, update_info: GlooUpdateInfo) -> None:
         """Receives all weights of a transfer, and has them in the model when it returns."""

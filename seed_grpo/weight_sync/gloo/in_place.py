@@ -1,7 +1,7 @@
 """Places of weights in an engine's model, so that new weights can be written where the old ones lie.
 
-Consumes a vLLM model and the weights that will come; produces `Places`. vLLM's own loading tells them: the model loads
-weights without content, and each copy is noted in place of being made.
+Consumes a vLLM model and the weights that will come; produces `Places`. vLLM's own loading reveals them: the model
+loads weights without content, and each copy is noted instead of made.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Copy:
     size: torch.Size
     stride: tuple[int, ...]
     offset: int
-    """first element"""
+    """place of the first element"""
 
     def is_whole(self, slot: Slot) -> bool:
         """Tells whether the bytes of the weight, as they are, are those of the target."""
@@ -73,7 +73,7 @@ def find_places(model: torch.nn.Module, slots: Iterable[Slot]) -> Places | None:
     try:
         return Places(slots, _find_copies(model, slots))
     except _MoreThanCopies as reason:
-        logger.warning("new weights go through vLLM's reload, which takes longer: %s", reason)
+        logger.warning("new weights are loaded by vLLM's reload, which is slower: %s", reason)
         return None
 
 
@@ -98,7 +98,7 @@ def _find_copies(model: torch.nn.Module, slots: list[Slot]) -> dict[str, list[Co
 
 
 class _Copies(TorchDispatchMode):
-    """Notes the copies of weights without content, in place of making them."""
+    """Notes the copies of weights without content, instead of making them."""
 
     def __init__(self, slots: Iterable[Slot]) -> None:
         super().__init__()

@@ -66,7 +66,7 @@ def test_a_round_replaces_exactly_what_is_missing() -> None:
     assert problems == [f"p{i}" for i in range(STEPS * P + 3)]  # further prompts, none twice
 
 
-def test_when_the_rounds_are_used_up_the_step_is_filled_up_in_order_of_issue() -> None:
+def test_after_the_last_round_a_step_is_filled_in_order_of_issue() -> None:
     made = world(rounds=1)
     made.engine.right, made.engine.wrong = {0, 3}, {2}
     made.run()
@@ -168,7 +168,7 @@ def test_a_run_killed_in_any_round_resumes_as_if_nothing_had_happened(killed_in_
     assert_same_run(killed, resumed, undisturbed)
 
 
-def test_a_stop_between_rounds_keeps_what_was_sampled_and_the_run_goes_on_from_it() -> None:
+def test_a_run_stopped_between_rounds_goes_on_with_what_was_sampled() -> None:
     undisturbed = hard(world(rounds=2, prompts=source()))
     undisturbed.run()
     stopped = hard(world(rounds=2, prompts=source()))

@@ -18,9 +18,7 @@ def config() -> Config:
 def test_a_job_newer_than_its_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "__version__", "9.9.9")
     installed = metadata.version("seed-grpo")
-    with pytest.raises(
-        ConfigError, match=rf"seed-grpo is installed as {installed}, and 9\.9\.9 is running; run docker"
-    ):
+    with pytest.raises(ConfigError, match=rf"seed-grpo {installed} is installed, but 9\.9\.9 is running; run docker"):
         doctor.check_versions(config())
 
 

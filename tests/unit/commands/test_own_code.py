@@ -11,6 +11,8 @@ import pytest
 
 from seed_grpo.commands.own_code import check_own_code, own_names
 from seed_grpo.config import Config
+from seed_grpo.data.mixture import LoadedSet
+from seed_grpo.data.prompts import PromptSet
 from seed_grpo.errors import ConfigError
 from seed_grpo.extensions import install
 from seed_grpo.messages import Problem
@@ -40,6 +42,12 @@ def written(tmp_path: Path) -> Iterator[Any]:
     install([])
 
 
+def tried(made: Config, problem: Problem = PROBLEM) -> str:
+    """The trial on one data set that begins with the problem."""
+    (data,) = made.data.sets
+    return check_own_code(made, [LoadedSet(data, PromptSet([(problem, (1,))], 0, 0))])
+
+
 def config(**sections: Any) -> Config:
     tree: dict[str, Any] = {"run": {"directory": "d", "steps": 1}, "model": {"path": "m"}, "data": {"source": "s"}}
     return Config.model_validate({**tree, **sections})
@@ -50,8 +58,8 @@ def rewards(*each: dict[str, Any]) -> Config:
 
 
 def test_a_configuration_without_own_code_has_nothing_to_try() -> None:
-    assert check_own_code(config(), PROBLEM) == "none"
-    assert check_own_code(rewards({"use": "correct"}, {"use": "length", "settings": {"target": 9}}), PROBLEM) == "none"
+    assert tried(config()) == "none"
+    assert tried(rewards({"use": "correct"}, {"use": "length", "settings": {"target": 9}})) == "none"
 
 
 def test_everything_of_ones_own_is_tried_and_named() -> None:
@@ -69,7 +77,7 @@ def test_everything_of_ones_own_is_tried_and_named() -> None:
         "the reward mine=support.own_rewards:good",
     ]  # fmt: skip
     assert list(own_names(made)) == names
-    assert check_own_code(made, PROBLEM) == f"5 tried: {', '.join(names)}"
+    assert tried(made) == f"5 tried: {', '.join(names)}"
 
 
 FAULTS = {
@@ -80,7 +88,7 @@ FAULTS = {
     "scale that is none": ({"algo": {"scale": {"kind": "absent_module:f"}}}, "no module 'absent_module'"),
     "advantage": ({"algo": {"advantage": f"{OWN}:too_few"}}, "for 4 rewards; return as many finite numbers"),
     "advantage that raises": (
-        {"algo": {"advantage": f"{OWN}:fault_of_advantage"}}, "failed in its trial with KeyError: 'own fault'; mend it",
+        {"algo": {"advantage": f"{OWN}:fault_of_advantage"}}, "failed in its trial with KeyError: 'own fault'; correct",
     ),
     "entropy": (
         {"algo": {"semantic_entropy": {"functional": f"{OWN}:no_entropy"}}}, "functional=.*no_entropy gives no number",
@@ -108,7 +116,7 @@ FAULTS = {
 @pytest.mark.parametrize(("sections", "message"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_is_refused(sections: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_own_code(config(**sections), PROBLEM)
+        tried(config(**sections))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +124,7 @@ def test_a_fault_is_refused(sections: dict[str, Any], message: str) -> None:
     [
         (
             "raise KeyError('own fault')",
-            r"(?s)reward f failed: KeyError: 'own fault'.*own_tried.py.*Mend it, or",
+            r"(?s)reward f failed: KeyError: 'own fault'.*own_tried.py.*Correct it, or",
         ),
         ("return [1.0]", "returned 1 rewards for 2 completions"),
         ("return [float('nan')] * 2", "returned nan for completion 0"),
@@ -130,26 +138,26 @@ def test_a_fault_is_refused(sections: dict[str, Any], message: str) -> None:
 def test_a_reward_that_fails_on_the_trial_group_is_refused(written: Any, body: str, message: str) -> None:
     written(f"def f(group):\n    {body}\n")
     with pytest.raises(ConfigError, match=message):
-        check_own_code(rewards({"use": "own_tried:f", "timeout": 1, "memory_mib": 512}), PROBLEM)
+        tried(rewards({"use": "own_tried:f", "timeout": 1, "memory_mib": 512}))
 
 
 def test_a_reward_that_cannot_be_imported_is_refused_with_its_line(written: Any) -> None:
     written("x = 1\nimport absent_helper\n")
     with pytest.raises(ConfigError, match="there is no module 'absent_helper'; add its file or package to run"):
-        check_own_code(rewards({"use": "own_tried:f"}), PROBLEM)
+        tried(rewards({"use": "own_tried:f"}))
     written("\n1 / 0\n")
     with pytest.raises(ConfigError, match=r"ZeroDivisionError: division by zero \(own_tried.py, line 2\)"):
-        check_own_code(rewards({"use": "own_tried:f"}), PROBLEM)
+        tried(rewards({"use": "own_tried:f"}))
 
 
 def test_the_trial_has_the_problem_with_its_record(written: Any) -> None:
     written("def f(group):\n    return [group.problem.record['nested'][0]['deep'] for _ in group.completions]\n")
-    assert check_own_code(rewards({"use": "own_tried:f"}), PROBLEM).startswith("1 tried")
+    assert tried(rewards({"use": "own_tried:f"})).startswith("1 tried")
     with pytest.raises(ConfigError, match="KeyError: 'nested'"):
-        check_own_code(rewards({"use": "own_tried:f"}), Problem("p", "1+1=", ("2",)))
+        tried(rewards({"use": "own_tried:f"}), Problem("p", "1+1=", ("2",)))
 
 
 def test_a_server_that_is_down_is_refused() -> None:
     address = f"http://127.0.0.1:{free_port()}/score"
     with pytest.raises(ConfigError, match=rf"the reward score failed: no answer from {address} .*refused"):
-        check_own_code(rewards({"use": address, "retries": 0}), PROBLEM)
+        tried(rewards({"use": address, "retries": 0}))

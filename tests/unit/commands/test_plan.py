@@ -238,7 +238,7 @@ def test_a_sync_sends_what_the_trainer_sends(tied: bool, tmp_path: Path) -> None
     assert sizing(tmp_path).sync_bytes() == sum(2 * torch.Size(weight.shape).numel() for weight in sent)
 
 
-def test_the_step_is_the_sum_without_staleness_and_the_longer_of_two_with_it(model_7b: Path) -> None:
+def test_a_step_takes_the_sum_of_phases_or_with_staleness_the_longer_one(model_7b: Path) -> None:
     turns = sizing(model_7b).split(4, 3, 4, 1)
     assert turns.seconds == pytest.approx(turns.sampling + turns.training + 2 * N / 50e9)
     assert turns.gpus == 8
@@ -319,7 +319,7 @@ def test_a_run_that_fits_nowhere_is_refused_with_its_numbers(model_7b: Path) -> 
 
 
 def test_no_gpus_are_no_plan(model_7b: Path) -> None:
-    with pytest.raises(ConfigError, match=r"0 GPUs of 80\.0 GiB.* set numbers above 0"):
+    with pytest.raises(ConfigError, match=r"0 GPUs of 80\.0 GiB.* needs numbers above 0"):
         plan_page(configured(model_7b), gpus=0)
     with pytest.raises(ConfigError, match=r"cluster\.device=cpu"):
         plan_page(configured(model_7b, "cluster.device=cpu"), gpus=8)
@@ -327,7 +327,7 @@ def test_no_gpus_are_no_plan(model_7b: Path) -> None:
 
 def test_models_without_known_sizes_are_refused(tmp_path: Path) -> None:
     experts = folder_of(QWEN_7B | {"model_type": "qwen3_moe"}, tmp_path / "experts")
-    with pytest.raises(ModelError, match=r"is a qwen3_moe model; sizes are known for llama"):
+    with pytest.raises(ModelError, match=r"is a qwen3_moe model; name one of llama"):
         plan_page(configured(experts), gpus=8)
     without = folder_of({"model_type": "qwen2"}, tmp_path / "without")
     with pytest.raises(ModelError, match="KeyError: 'num_attention_heads'"):

@@ -9,6 +9,7 @@ import pytest
 from seed_grpo.commands import sampled_model
 from seed_grpo.commands.console import Console
 from seed_grpo.config import Config
+from seed_grpo.config.checks import check_sampling
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, ModelError
 from seed_grpo.records import checkpoint
@@ -44,6 +45,14 @@ def test_the_policy_of_a_checkpoint_is_written_once_and_by_one_program(
         served = sampled_model.serving_config(str(run), 2, out, None, [])
         assert served.model.path == str(out / "policy_step_00000002")
     assert exported == [out / "policy_step_00000002"]
+
+
+def test_a_model_may_be_sampled_as_no_run_is(tmp_path: Path) -> None:
+    overrides = ["rollout.top_p=0.9", "rollout.temperature=0.6"]
+    config = sampled_model.serving_config("a/model", 2, tmp_path / "out", None, overrides)
+    assert (config.rollout.top_p, config.rollout.temperature) == (0.9, 0.6)
+    with pytest.raises(ConfigError, match=r"rollout\.top_p=0\.9 .* below 0\.6 for likelier tokens"):
+        check_sampling(config)
 
 
 def test_a_model_that_is_not_whole_is_not_sampled_from(tmp_path: Path) -> None:

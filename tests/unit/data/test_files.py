@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import io
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -63,14 +64,30 @@ def parquet(path: Path, **columns: pyarrow.Array) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if ".parquet" not in suffix])
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix.removesuffix(".gz") in TEXTS])
 def test_every_format_gives_the_same_problems(tmp_path, suffix):
     path = write(tmp_path / f"two{suffix}", TEXTS[suffix.removesuffix(".gz")])
     assert [(p.id, p.text, p.answers) for p in load(path).problems] == [("a", "1+1=", ("2",)), ("b", "2+2=", ("4",))]
 
 
 def test_the_tests_know_every_format():
-    assert set(FORMATS) == {*TEXTS, ".parquet"}
+    assert set(FORMATS) == {*TEXTS, ".parquet", ".arrow"}
+
+
+@pytest.mark.parametrize("suffix", [".arrow", ".arrow.gz"])
+@pytest.mark.parametrize("kind", ["file", "stream"])
+def test_arrow_is_read_as_a_file_and_as_a_stream(tmp_path, kind, suffix):
+    table, sink = pyarrow.Table.from_pylist(TWO), io.BytesIO()
+    with getattr(pyarrow.ipc, f"new_{kind}")(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=1)  # two batches
+    (tmp_path / f"two{suffix}").write_bytes(
+        gzip.compress(sink.getvalue()) if suffix == ".arrow.gz" else sink.getvalue()
+    )
+    assert [(p.id, p.text, p.answers) for p in load(tmp_path / f"two{suffix}").problems] == [
+        ("a", "1+1=", ("2",)),
+        ("b", "2+2=", ("4",)),
+    ]
+    assert "cannot be read" in refused(write(tmp_path / "broken.arrow", "ARROW1 and no more"))
 
 
 def test_json_lines_may_be_called_json_and_may_begin_with_a_mark(tmp_path):
@@ -81,11 +98,22 @@ def test_json_lines_may_be_called_json_and_may_begin_with_a_mark(tmp_path):
     assert answers(write(tmp_path / "one.json", json.dumps(TWO[0] | {"alt_answers": ["two"]}))) == [("2", "two")]
 
 
+def test_a_field_twice_is_named_by_its_record(tmp_path):
+    path = write(tmp_path / "t.json", '[{"problem": "p", "answer": "1"}, {"problem": "p", "answer": 1, "answer": 2}]')
+    assert "t.json, record 2: has the field 'answer' twice" in refused(path)
+    assert load(path, on_bad_record="skip").skipped == 1
+
+
 def test_a_json_list_may_be_the_value_of_an_object(tmp_path):
     wrapped = {"version": 1, "tags": ["a"], "data": TWO}
     assert answers(write(tmp_path / "w.json", json.dumps(wrapped, indent=1))) == [("2",), ("4",)]
+    # of pandas.DataFrame.to_json
+    columns = {"problem": {"0": "p", "1": "q"}, "answer": {"0": "1", "1": None}, "level": {"0": 3, "1": 4}}
+    path = write(tmp_path / "c.json", json.dumps(columns))
+    assert [(p.text, p.level) for p in load(path, on_bad_record="skip").problems] == [("p", "3")]
+    assert "c.json, record 2: field 'answer' is missing" in refused(path)
     message = refused(write(tmp_path / "v.json", '{"version": 1}'))
-    assert "record 1: field 'answer' is missing (there are: version)" in message
+    assert "record 1: field 'problem' is missing (there are: version)" in message
     assert "has no usable record" in refused(write(tmp_path / "e.json", "[]"))
 
 
@@ -196,11 +224,29 @@ def test_a_folder_keeps_its_splits_and_numbers_its_records_through(tmp_path):
 
 def test_what_only_datasets_reads_in_a_folder_comes_from_its_tables(tmp_path):
     folder = tmp_path / "set"
+    write(folder / "train.csv", "problem;answer\np;x=1\nq;x=2\n")
+    settings = "---\nconfigs:\n- config_name: default\n  data_files: train.csv\n  sep: ;\n---\n"
+    write(folder / "README.md", settings)
+    assert answers(folder) == [("x=1",), ("x=2",)]
+
+
+def test_a_folder_of_arrow_files_is_read_exactly(tmp_path):
+    folder = tmp_path / "set"
     folder.mkdir()
     table = pyarrow.table({"problem": ["p", "q"], "answer": pyarrow.array([0.1, 0.5], pyarrow.float32())})
     with pyarrow.OSFile(str(folder / "train.arrow"), "wb") as sink, pyarrow.ipc.new_stream(sink, table.schema) as out:
         out.write_table(table)
     assert answers(folder) == [("0.1",), ("0.5",)]
+
+
+def test_a_float_inside_objects_is_its_shortest_text(tmp_path):
+    kinds = pyarrow.struct([("truth", pyarrow.float32()), ("all", pyarrow.list_(pyarrow.float32()))])
+    nested = pyarrow.array([{"truth": 0.1, "all": [0.7]}, {"truth": None, "all": [0.3]}], kinds)
+    path = parquet(tmp_path / "s.parquet", reward=nested)
+    columns = ColumnsConfig(answer="reward.truth", alternatives="reward.all")
+    assert answers(path, columns=columns, on_bad_record="skip") == [("0.1", "0.7")]
+    record = load(path, columns=columns, on_bad_record="skip").problems[0].record_json
+    assert record == '{"problem": "p0", "reward": {"truth": 0.1, "all": [0.7]}}'
 
 
 MISSING = {
@@ -212,9 +258,9 @@ MISSING = {
     "/no/such": "looks like a folder",
     "~/no-such-folder": "looks like a folder",
     "a/b/c": "looks like a folder",
-    "no.txt": "is of no format that is read",
-    "no.xlsx": "is of no format that is read",
-    "no.jsonl.zst": "is of no format that is read",
+    "no.txt": "has a format that cannot be read",
+    "no.xlsx": "has a format that cannot be read",
+    "no.jsonl.zst": "has a format that cannot be read",
 }
 
 
@@ -228,7 +274,7 @@ def test_what_looks_local_is_no_hub_set(tmp_path, monkeypatch, source, why):
 def test_a_file_without_a_known_ending_is_no_hub_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "problems", JSON_LINES)
-    assert "problems is of no format that is read" in refused("problems")
+    assert "problems has a format that cannot be read" in refused("problems")
 
 
 def test_a_hub_id_that_does_not_load_is_said_to_be_nothing_here(tmp_path, monkeypatch):
@@ -240,8 +286,8 @@ def test_the_limit_counts_problems_and_not_bad_records(tmp_path):
     bad = json.dumps({"problem": "p", "answer": ""})
     good = [json.dumps({"id": i, "problem": f"p{i}", "answer": i}) for i in range(5)]
     path = write(tmp_path / "l.jsonl", "\n".join([bad, good[0], bad, good[1], good[2], bad]) + "\n")
-    problems, skipped = load(path, limit=2, on_bad_record="skip")
-    assert ([p.id for p in problems], skipped) == (["0", "1"], 2)
+    found = load(path, limit=2, on_bad_record="skip")
+    assert ([p.id for p in found.problems], found.skipped) == (["0", "1"], 2)
     # what lies beyond the limit is not looked at
     assert load(path, limit=3, on_bad_record="skip").skipped == 2
 

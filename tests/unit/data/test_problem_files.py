@@ -58,14 +58,17 @@ def refused(source, **settings) -> str:
 @pytest.mark.parametrize("name", ["two.jsonl", "two.jsonl.gz"])
 def test_json_lines_become_problems(tmp_path, name):
     path = write(tmp_path / name, [TWO[0], "", TWO[1]])
-    assert load(path) == (
+    found = load(path)
+    assert (found.problems, found.skipped, found.remarks) == (
         [
-            Problem("a", "1+1=", ("2",), "toy", "3", "Algebra"),
+            Problem("a", "1+1=", ("2",), "toy", "3", "Algebra", record_json=json.dumps(TWO[0])),
             # the second "0.5" is the first again; a missing source is the file's name
-            Problem("7", "1/2=", ("0.5", "1/2"), "two", "", ""),
+            Problem("7", "1/2=", ("0.5", "1/2"), "two", "", "", record_json=json.dumps(TWO[1])),
         ],
         0,
+        (),
     )
+    assert found.taken == "read as plain: problem from problem, answer from answer, id from id"
 
 
 @pytest.mark.parametrize("name", ["two.parquet", "two.parquet.gz"])
@@ -81,8 +84,10 @@ def test_a_folder_laid_out_as_a_hub_data_set_loads(tmp_path, monkeypatch):
     folder.mkdir()
     write(folder / "train.jsonl", [{"q": "1+1=", "a": ["2", "two"]}])
     columns = ColumnsConfig(problem="q", answer="a", id=None)
-    problems, skipped = load(folder, columns=columns)
-    assert (problems, skipped) == ([Problem("set-1", "1+1=", ("2", "two"), "set")], 0)
+    record = '{"q": "1+1=", "a": ["2", "two"]}'
+    found = load(folder, columns=columns)
+    assert found.problems == [Problem("set-1", "1+1=", ("2", "two"), "set", record_json=record)]
+    assert found.taken == "read as data.columns says: problem from q, answer from a, ids by place"
 
 
 def test_columns_may_have_other_names_and_ids_may_be_missing(tmp_path):
@@ -107,9 +112,37 @@ BAD = {
     "half a surrogate": ('{"id": "x", "problem": "\\ud800", "answer": "1"}', "field 'problem' has half a surrogate"),
     "not an object": ([1, 2], "holds list"),
     "not JSON": ('{"id": "x", ', "is not JSON"),
-    "deep": ("[" * 100_000, "beyond our bounds"),
-    "long integer": ('{"id": ' + "9" * 5000 + "}", "beyond our bounds"),
+    "deep": ("[" * 100_000, "too deep or too long"),
+    "long integer": ('{"id": ' + "9" * 5000 + "}", "too deep or too long"),
     "not UTF-8": (b'{"id": "x\xff"}', "is not UTF-8 (byte 9"),
+    "problem null": ({"problem": None, "answer": "1"}, "field 'problem' is missing ('problem' is null)"),
+    "answer NaN": ('{"id": "x", "problem": "p", "answer": -Infinity}', "field 'answer' is -inf, not a finite number"),
+    "problem a number": ({"problem": 5, "answer": "1"}, "field 'problem' is 5, a number; a problem is a text"),
+    "problem a fraction": ({"problem": 0.5, "answer": "1"}, "field 'problem' is 0.5, a number"),
+    "problem true": ({"problem": True, "answer": "1"}, "field 'problem' holds bool"),
+    "problem an object": ({"problem": {"text": "p"}, "answer": "1"}, "field 'problem' holds dict"),
+    "problem of blanks": ({"problem": " \n\t", "answer": "1"}, "field 'problem' is empty"),
+    "list of lists": ({"problem": "p", "answer": [["1"], ["2"]]}, "field 'answer' holds list"),
+    "null among answers": ({"problem": "p", "answer": ["1", None]}, "field 'answer' holds NoneType"),
+    "a list of empty answers": (
+        {"problem": "p", "answer": '["1", ""]'},
+        "field 'answer' holds an empty answer in '[\"1",
+    ),
+    "two answers": ('{"problem": "p", "answer": "1", "answer": "2"}', "has the field 'answer' twice"),
+    "raw control character": (
+        b'{"problem": "p\x0crac{1}{2}", "answer": "1"}',
+        "Invalid control character at, column 15",
+    ),
+    # an eaten `\b` before a letter is mended; before a digit it is nothing's beginning
+    "lost backslash": ({"problem": "p", "answer": "\b5"}, "field 'answer' holds a control character before '5'"),
+    "lost form feed": ({"problem": "p", "answer": "\foo"}, "field 'answer' holds a control character before 'oo'"),
+    "alternative a surrogate": (
+        '{"problem": "p", "answer": "1", "alt_answers": ["\\udc00"]}',
+        "field 'alt_answers' has half",
+    ),
+    "id an object": ({"id": {"n": 1}, "problem": "p", "answer": "1"}, "field 'id' holds dict"),
+    "id true": ({"id": True, "problem": "p", "answer": "1"}, "field 'id' holds bool"),
+    "a text alone": ('"1+1="', "holds str, not an object with fields"),
     "id again": ({"id": "a", "problem": "p", "answer": "1"}, "field 'id': id 'a' occurs first in line 1"),
 }
 
@@ -120,9 +153,105 @@ def test_a_malformed_record_is_named_or_skipped(tmp_path, bad, reason):
     path = write(tmp_path / "bad.jsonl", [TWO[0], "", bad, TWO[1]])
     message = refused(path)
     assert message.startswith(f"{path}, line 3: ") and reason in message and "on_bad_record=skip" in message
-    problems, skipped = load(path, on_bad_record="skip")
-    assert ([p.id for p in problems], skipped) == (["a", "7"], 1)
-    assert load(path, limit=1).problems == problems[:1]  # what lies beyond the limit is not read
+    found = load(path, on_bad_record="skip")
+    assert ([p.id for p in found.problems], found.skipped) == (["a", "7"], 1)
+    assert found.remarks[0].startswith(f"1 malformed records are left out, the first: {path}, line 3: ")
+    assert load(path, limit=1).problems == found.problems[:1]  # what lies beyond the limit is not read
+
+
+USER, ASSISTANT = {"role": "user", "content": "1+1="}, {"role": "assistant", "content": "2"}
+
+BAD_CONVERSATIONS = {
+    "empty": ([], "field 'prompt' is an empty list"),
+    "of texts": (["a", "b"], "field 'prompt' is a list; a problem is one text"),
+    "a text among messages": ([USER, "b"], "field 'prompt.1' holds str, not a message of role and content"),
+    "null among messages": ([None, USER], "field 'prompt.0' holds NoneType, not a message"),
+    "without role": ([{"content": "1+1="}], "field 'prompt.0.role' is missing (there are: content)"),
+    "without content": ([{"role": "user", "content": None}], "field 'prompt.0.content' is missing"),
+    "of a speaker without value": ([{"from": "human"}], "field 'prompt.0.value' is missing (there are: from)"),
+    "unknown role": (
+        [{"role": "wizard", "content": "x"}],
+        "field 'prompt.0.role' is 'wizard', which is no role (system",
+    ),
+    "role a number": ([{"role": 1, "content": "x"}], "field 'prompt.0.role' is 1, which is no role"),
+    "content a number": ([{"role": "user", "content": 5}], "field 'prompt.0.content' holds int, not text"),
+    "content an object": ([{"role": "user", "content": {"a": 1}}], "field 'prompt.0.content.0' is a part of type None"),
+    "an image": (
+        [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image"}]}],
+        "field 'prompt.0.content.1' is a part of type 'image'; only parts of text are read",
+    ),
+    "calls of tools": (
+        [{"role": "assistant", "content": "", "tool_calls": [{"id": 1}]}, USER],
+        "field 'prompt.0.tool_calls' holds calls of tools",
+    ),
+    "ends in the assistant": ([USER, ASSISTANT], "field 'prompt' ends in a turn of the assistant, not of the user"),
+    "of the system alone": ([{"role": "system", "content": "x"}], "field 'prompt' ends in a turn of the system"),
+    "empty last turn": ([{"role": "user", "content": " "}], "field 'prompt' ends in an empty turn of the user"),
+    "half a surrogate": (
+        [{"role": "system", "content": "\ud800"}, USER],
+        "field 'prompt.0.content' has half a surrogate",
+    ),
+    "broken JSON text": ('[{"role": "user", "content": ', "field 'prompt' holds messages as a text that is not JSON"),
+}
+
+
+@pytest.mark.parametrize("bad, reason", BAD_CONVERSATIONS.values(), ids=BAD_CONVERSATIONS)
+def test_a_malformed_conversation_is_named_or_skipped(tmp_path, bad, reason):
+    good = {"prompt": [USER], "solution": "2"}
+    path = write(tmp_path / "bad.jsonl", [good, {"prompt": bad, "solution": "3"}])
+    assert f"{path}, line 2: {reason}" in refused(path)
+    assert load(path, on_bad_record="skip").skipped == 1
+
+
+TRUTH = {"style": "rule", "ground_truth": "2"}
+BAD_PATHS = {
+    "null": ({"reward_model": None}, "field 'reward_model.ground_truth' is missing ('reward_model' is null)"),
+    "none of that name": (
+        {"reward_model": {"style": "rule", "truth": "2"}},
+        "field 'reward_model.ground_truth' is missing (in 'reward_model' there are: style, truth)",
+    ),
+    "null below": (
+        {"reward_model": {"style": "rule", "ground_truth": None}},
+        "field 'reward_model.ground_truth' is missing ('reward_model.ground_truth' is null)",
+    ),
+    "into a text": (
+        {"reward_model": "the model"},
+        "field 'reward_model.style' leads into 'reward_model', which holds the text 'the model', no object",
+    ),
+    "into a number": ({"reward_model": 5}, "field 'reward_model.style' leads into 'reward_model', which holds int"),
+    "into broken JSON": (
+        {"reward_model": '{"ground_truth": '},
+        "field 'reward_model.style' leads into 'reward_model', whose text is not JSON",
+    ),
+    "into a list": (
+        {"reward_model": ["2"]},
+        "field 'reward_model.style' leads into 'reward_model', which is a list, by 'style'",
+    ),
+    "tests for an answer": (
+        {"reward_model": {"style": "rule", "ground_truth": {"inputs": ["1"]}}},
+        "field 'reward_model.ground_truth' holds dict, not text or a number",
+    ),
+    "a model judges": (
+        {"reward_model": {"style": "model", "ground_truth": ""}},
+        "field 'reward_model.style' is 'model'",
+    ),
+    "programs": ({"ability": "code", "reward_model": TRUTH}, "field 'ability' is 'code', whose reference is tests"),
+}
+
+
+@pytest.mark.parametrize("bad, reason", BAD_PATHS.values(), ids=BAD_PATHS)
+def test_a_malformed_path_is_named_or_skipped(tmp_path, bad, reason):
+    path = write(tmp_path / "bad.jsonl", [{"prompt": [USER], "reward_model": TRUTH}, {"prompt": [USER], **bad}])
+    message = refused(path)
+    assert f"{path}, line 2: {reason}" in message, message
+    assert load(path, on_bad_record="skip").skipped == 1
+
+
+@pytest.mark.parametrize("depth", range(300, 1100, 50))
+def test_a_record_of_any_depth_loads_or_is_named(tmp_path, depth):
+    deep = '{"problem": "p", "answer": "1", "more": ' + "[" * depth + "]" * depth + "}"
+    path = write(tmp_path / "deep.jsonl", [deep, TWO[0]])
+    assert load(path, on_bad_record="skip").problems[-1].id == "a"
 
 
 def test_a_malformed_parquet_record_is_named(tmp_path):
@@ -177,4 +306,6 @@ def test_a_named_set_from_the_hub_finds_the_answer_behind_its_mark(monkeypatch):
     monkeypatch.setattr("seed_grpo.data.datasets.hub_rows", hub)
     problems = load("gsm8k_test").problems
     assert asked == [("openai/gsm8k", "main", "test")]
-    assert problems == [Problem("gsm8k_test-1", "How many?", ("72",), "gsm8k_test")]
+    assert [(p.id, p.text, p.answers, p.source) for p in problems] == [
+        ("gsm8k_test-1", "How many?", ("72",), "gsm8k_test")
+    ]

@@ -18,12 +18,13 @@ from seed_grpo.config import Config
 from seed_grpo.config.loading import parse_config
 from seed_grpo.config.sections import DataConfig, ModelConfig
 from seed_grpo.data.datasets import NAMED_SETS, load_problems
-from seed_grpo.data.prompts import PromptSet
-from seed_grpo.data.templates import TEMPLATES, EncodedPrompts, encode_prompts, render
+from seed_grpo.data.prompts import EncodedPrompts, PromptSet, encode_prompts
+from seed_grpo.data.templates import TEMPLATES
 from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem
 from seed_grpo.train.model import load_tokenizer
 from support.many_tokenizers import CONTROL, KINDS, THOUGHT, byte_level, gemma, llama_2, sentence_piece, word_piece
+from support.rendering import render
 from support.shared_data import SHARED, needs_shared
 
 HOSTILE = [
@@ -112,7 +113,7 @@ def real_problems() -> list[Problem]:
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_problems_of_real_sets_are_encoded_in_one_piece(kind: Any, template: str, real_problems: list[Problem]) -> None:
     config = DataConfig(source="x", template=template, max_prompt_tokens=100_000)
-    prompts, too_long, _ = encode_prompts(real_problems, config, kind)
+    prompts, too_long, _, _ = encode_prompts(real_problems, config, kind)
     assert (len(prompts), too_long) == (len(real_problems), 0) and len(prompts) > 80
     for problem, ids in prompts:
         assert list(ids) == by_itself(problem.text, template, kind), problem.id
@@ -282,11 +283,30 @@ def test_doctor_names_a_chat_template_that_fails(tmp_path: Path) -> None:
     assert len(lines) == 2 and all(line.startswith("  FAULT") and "no system turn" in line for line in lines)
 
 
+SILENT = {
+    "it asks there": ([], False),
+    "an instruction of another kind": (["data.instruction=Be exact."], True),
+    "an instruction that asks there": (["data.instruction=In \\boxed, please."], False),
+    "none": (["data.template=none"], False),  # which asks for nothing in any case
+    "none with an instruction": (["data.template=none", "data.instruction=Be exact."], True),
+    "no mark is looked for": (["data.instruction=Be exact.", "verifier.extraction=auto"], False),
+}
+
+
+@pytest.mark.parametrize(("overrides", "is_told"), SILENT.values(), ids=SILENT)
+def test_doctor_tells_prompts_that_do_not_ask_where_answers_are_looked_for(
+    overrides: list[str], is_told: bool, tmp_path: Path
+) -> None:
+    lines = told_by_doctor(tmp_path, byte_level(), *overrides)
+    note = "2 of 2 prompts do not ask for the answer in \\boxed{}, where verifier.extraction=boxed looks for it"
+    assert sum(note in line for line in lines) == 2 * is_told  # of the training and of the evaluation
+
+
 def test_what_is_done_with_prompts_is_told_at_the_start(tmp_path: Path) -> None:
     prompts = encoded("x</s>", "none", appending(byte_level(), "</s>"))
     config = Config.model_validate(
         {"run": {"directory": "r", "steps": 1}, "model": {"path": "m"}, "data": {"source": "mine.jsonl"}}
     )
-    notes = data_notes(config, config.data, PromptSet(prompts.prompts, 0, 0, prompts.remarks))
+    notes = data_notes(config.verifier.relation, config.data, PromptSet(prompts.prompts, 0, 0, prompts.remarks))
     told = [note for note in notes if note.startswith("mine.jsonl: ")]
     assert any("appends </s>" in note for note in told) and any("spell control tokens" in note for note in told)

@@ -55,6 +55,19 @@ def test_a_cursor_of_changed_problems_is_refused():
     PromptSource([first, *others], seed=0).restore(state)
 
 
+def test_a_cursor_of_changed_prompts_is_refused():
+    state = json.loads(json.dumps(PromptSource(prompts(3), seed=0).state()))
+    (problem, ids), *others = prompts(3)
+    for changed in ((*ids, 7), (), (5,)):
+        with pytest.raises(CheckpointError, match=r"file of data\.template.*chat template, has.*run\.directory"):
+            PromptSource([(problem, changed), *others], seed=0).restore(state)
+    # the same tokens, cut otherwise into prompts: 0 1 | 2 for 0 | 1 2
+    one, two = (Problem(name, "x", ("1",)) for name in "ab")
+    state = PromptSource([(one, (0, 1)), (two, (2,))], seed=0).state()
+    with pytest.raises(CheckpointError, match="other prompts of them"):
+        PromptSource([(one, (0,)), (two, (1, 2))], seed=0).restore(state)
+
+
 def test_a_cursor_of_another_set_is_refused():
     with pytest.raises(CheckpointError, match="counts 10 prompts, the data set now gives 11"):
         PromptSource(prompts(11), seed=0).restore(PromptSource(prompts(10), seed=0).state())

@@ -15,9 +15,10 @@ from seed_grpo.commands import doctor
 from seed_grpo.commands.doctor import Page
 from seed_grpo.commands.train import check_unchanged
 from seed_grpo.config import Config
+from seed_grpo.data import mixture
 from seed_grpo.data import survey as surveyed
+from seed_grpo.data.mixture import prompt_source
 from seed_grpo.data.prompts import PromptSet
-from seed_grpo.data.source import PromptSource
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import CheckpointError, ConfigError
 from seed_grpo.evaluate.held_out import check_recorded
@@ -87,17 +88,23 @@ def test_other_references_of_the_same_text_are_named_as_worse() -> None:
     assert "such as 'c' that of 'a'" in said
 
 
+def test_one_question_in_two_conversations_is_two_prompts() -> None:
+    asked = [replace(problem(name, "x"), turns=(("system", name), ("user", "x"))) for name in ("a", "b", "a ")]
+    (said,) = survey(asked, "math")
+    assert said.startswith("1 of 3 problems have the text of an earlier one, such as 'a ' that of 'a'")
+
+
 def test_a_character_that_nobody_means_is_named() -> None:
     (said,) = survey([problem("a", "x"), problem("b", "so\foo")], "math")
-    assert said.startswith("1 of 2 problems hold a character") and r"'\x0coo' in 'b'" in said
+    assert said.startswith("1 of 2 problems hold a control character") and r"'\x0coo' in 'b'" in said
 
 
 class Set:
     """Prompts in the place of files and a tokenizer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *problems: Problem) -> None:
-        prompts = PromptSet([(each, (1, 2)) for each in problems], 0, 0)
-        monkeypatch.setattr(doctor, "load_prompts", lambda data, tokenizer: prompts)
+        prompts = PromptSet([(each, (1, 2)) for each in problems], 0, 0, taken="read as plain")
+        monkeypatch.setattr(mixture, "load_prompts", lambda data, tokenizer: prompts)
         monkeypatch.setattr(doctor, "load_policy_tokenizer", lambda config: SimpleNamespace())
         monkeypatch.setattr(doctor, "check_model", lambda config, tokenizer: "")
         monkeypatch.setattr(doctor, "shown", lambda prompt_ids, tokenizer: ["the first prompt"])
@@ -114,7 +121,7 @@ def test_doctor_and_the_start_of_a_run_say_the_hints(monkeypatch: pytest.MonkeyP
     page.check("data", doctor._describe_data, config(), config().data, 1)
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("  ok     data") and page.well
-    assert lines[1:3] == [f"         note: {note}" for note in notes]
+    assert lines[1:4] == ["         read as plain", *(f"         note: {note}" for note in notes)]
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "x" * 300], ids=["file", "below", "long"])
@@ -142,7 +149,7 @@ def said(watch: FirstRewards, *groups: JudgedGroup, steps: int = 1) -> list[str 
     return [watch.step(groups) for _ in range(steps)]
 
 
-def test_first_steps_without_reward_are_said_aloud_and_again_when_twice_as_many() -> None:
+def test_unrewarded_first_steps_are_reported_and_again_at_twice_as_many() -> None:
     messages = said(FirstRewards(config()), unrewarded(), steps=13)
     assert [step for step, message in enumerate(messages, 1) if message] == [3, 6, 12]
     assert messages[2] is not None and messages[2].startswith("NO GRADIENT YET: in no group of the first 3 steps")
@@ -196,7 +203,7 @@ def test_changed_training_problems_are_refused_before_anything_starts(
     Set(monkeypatch, problem("a", "x"), problem("b", "y"))
     prepared = doctor.prepare(own)
     check_unchanged(own, prepared)  # no checkpoint yet
-    state = {"prompts": PromptSource(prepared.train.prompts, seed=0).state()}
+    state = {"prompts": prompt_source(prepared.train, seed=0).state()}
     Checkpoints(tmp_path / "checkpoints", 1).save(1, state, OpenGroups([], []), Unwriting())  # type: ignore[arg-type]
     check_unchanged(own, prepared)
     Set(monkeypatch, problem("a", "x"), problem("b", "y", "6"))
@@ -208,7 +215,7 @@ def of(asked: Problem, judged: JudgedGroup) -> JudgedGroup:
     return replace(judged, group=replace(judged.group, task=replace(judged.group.task, problem=asked)))
 
 
-def test_a_changed_held_out_problem_is_refused_where_evaluations_are_on_record(tmp_path: Path) -> None:
+def test_a_changed_held_out_problem_is_refused_after_an_evaluation(tmp_path: Path) -> None:
     groups = [of(problem(f"p{i}", f"x{i}"), judged_group(i)) for i in range(2)]
     prompts = [(group.group.task.problem, (1, 2)) for group in groups]
     check_recorded(tmp_path, prompts)  # nothing on record

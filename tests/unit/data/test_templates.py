@@ -10,10 +10,11 @@ from transformers.utils import chat_template_utils
 
 from seed_grpo.arithmetic.model import build_tokenizer
 from seed_grpo.config.sections import DataConfig
-from seed_grpo.data.templates import EncodedPrompts, encode_prompts, render
+from seed_grpo.data.prompts import EncodedPrompts, encode_prompts
 from seed_grpo.errors import ConfigError, DataError, ModelError
 from seed_grpo.messages import Problem
 from support.many_tokenizers import byte_level, characters
+from support.rendering import render
 
 
 def encoded(text: str, tokenizer: Any) -> EncodedPrompts:
@@ -82,7 +83,7 @@ PARTS = "{% for m in messages %}{% for part in m.content %}{{ part.text }}{% end
 def test_a_chat_template_that_leaves_the_problem_out_is_refused(template: str) -> None:
     tokenizer = byte_level()
     tokenizer.chat_template = template
-    with pytest.raises(ModelError, match=r"leaves out what the user says .* set data.template to another"):
+    with pytest.raises(ModelError, match=r"leaves out the user's message .* set data.template to another"):
         encoded("x", tokenizer)
 
 
@@ -137,6 +138,6 @@ def test_encoding_leaves_out_and_counts_long_prompts():
     (bos,) = tokenizer("")["input_ids"]
     encoded = encode_prompts(problems, config, tokenizer)
     # one special token each: 3, 4 and 5 tokens; counting without it would keep all three
-    assert encoded == ([(problems[0], (bos, 120, 120)), (problems[1], (bos, 120, 120, 120))], 1, ())
+    assert encoded == ([(problems[0], (bos, 120, 120)), (problems[1], (bos, 120, 120, 120))], 1, (), {})
     with pytest.raises(DataError, match=r"all 1 prompts .* data.max_prompt_tokens=4 \(the shortest has 5\)"):
         encode_prompts(problems[2:], config, tokenizer)

@@ -54,7 +54,7 @@ def test_a_group_of_older_weights_is_not_trained() -> None:
     assert world.controller.ledger.dropped == {STALE: 1}
 
 
-def test_a_step_without_a_usable_group_is_an_error_that_says_what_to_change() -> None:
+def test_a_step_without_a_usable_group_is_an_error_with_a_remedy() -> None:
     world = World()
     world.engine.invalid = {0, 1, 2}
     with pytest.raises(TrainerError, match=r"step 1: all 3 groups were dropped .* raise verifier\.judge_timeout"):

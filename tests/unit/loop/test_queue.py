@@ -15,7 +15,7 @@ def ids(groups: list[ReadyGroup]) -> list[int]:
     return [group.summary.group_id for group in groups]
 
 
-def test_groups_leave_in_the_order_of_their_issue_whatever_order_they_came_in() -> None:
+def test_groups_leave_in_order_of_issue_whatever_order_they_came_in() -> None:
     queue = GroupQueue(capacity=4)
     for group_id in (7, 3, 5):
         queue.put(ready(group_id))

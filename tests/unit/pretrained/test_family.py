@@ -41,14 +41,14 @@ def refusal(family: str, **settings) -> str:
 def test_a_model_of_pictures_or_sound_is_refused_by_name(family: str, parts: str | None, instead: str | None) -> None:
     told = refusal(family)
     named = f" ({parts})" if parts else ""
-    assert f"model.path=the/path, of type {family}, is made for pictures or sound beside text{named}: it would" in told
+    assert f"model.path=the/path, of type {family}, takes images or sound besides text{named}, and training" in told
     assert (f"such as one of type {instead};" in told) if instead else "such as" not in told
 
 
 @pytest.mark.parametrize("settings", [{"visual": {"image_size": 448}}, {"mm_vision_tower": "openai/clip"}])
 def test_pictures_in_code_that_a_model_brings_are_seen(settings: dict) -> None:
     # as the first versions of Qwen-VL and LLaVA have it, which Transformers does not know
-    assert f"pictures or sound beside text ({next(iter(settings))})" in refusal("qwen2", **settings)
+    assert f"images or sound besides text ({next(iter(settings))})" in refusal("qwen2", **settings)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,12 @@ def test_pictures_in_code_that_a_model_brings_are_seen(settings: dict) -> None:
     [
         ("t5", {}, "is an encoder-decoder"),
         ("vit", {}, "is not a causal language model"),
-        ("gemma4_unified_assistant", {"text_config": {"model_type": "gemma4_unified_text"}}, "made of several models"),
-        ("qwen3_next", {}, "has layers of the kind linear_attention, whose state would run on into the next packed"),
+        (
+            "gemma4_unified_assistant",
+            {"text_config": {"model_type": "gemma4_unified_text"}},
+            "consists of several models",
+        ),
+        ("qwen3_next", {}, "has layers of the kind linear_attention, whose state would leak into the next packed"),
         ("lfm2", {"layer_types": ["conv", "full_attention"], "num_hidden_layers": 2}, "has layers of the kind conv"),
         ("gemma2", {}, r"changes its logits by final_logit_softcapping=30.0 after the output matrix"),
         ("cohere", {}, "changes its logits by logit_scale=0.0625"),
@@ -83,9 +87,9 @@ def test_doctor_and_trainer_refuse_without_weights(family: str, tmp_path: Path) 
     page: list[str] = []
     diagnose(config, Page(page.append))
     faults = [line for line in page if line.startswith("  FAULT  model ")]
-    assert len(faults) == 1 and f"of type {family}, is made for pictures or sound" in faults[0]
+    assert len(faults) == 1 and f"of type {family}, takes images or sound" in faults[0]
     for refuse in (lambda config: check_weights(config.model, trains=True), lambda config: load_model(config.model)):
-        with pytest.raises(ModelError, match=f"of type {family}, is made for pictures or sound"):
+        with pytest.raises(ModelError, match=f"of type {family}, takes images or sound"):
             refuse(config)
 
 

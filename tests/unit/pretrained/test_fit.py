@@ -291,7 +291,7 @@ def test_a_model_with_code_of_its_own_is_checked_alike(folders: dict[str, Path],
     settings = ModelConfig(path=str(own), dtype="float32", trust_remote_code=True)
     assert type(load_model(settings)).__name__ == "OwnModel"
     without("lm_head")(own)
-    with pytest.raises(ModelError, match=r"no whole OwnModel, weights missing: 1 \(lm_head\.weight\)"):
+    with pytest.raises(ModelError, match=r"not a whole OwnModel, weights missing: 1 \(lm_head\.weight\)"):
         load_model(settings)
     with pytest.raises(ModelError, match=r"cannot load the configuration .*trust_remote_code"):
         load_model(settings_of(own))

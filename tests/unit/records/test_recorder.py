@@ -45,7 +45,7 @@ def recorder(
     return Recorder(RunDirectory(path, made), console, fetch, lambda: gauges, Monitor("test"), watch)
 
 
-def test_dropped_groups_are_on_record_with_their_reason_and_without_an_estimate(tmp_path: Path) -> None:
+def test_dropped_groups_are_recorded_with_a_reason_and_no_estimate(tmp_path: Path) -> None:
     out = io.StringIO()
     kept = recorder(tmp_path, out)
     kept.truncate_after(0)
@@ -86,7 +86,7 @@ def test_a_payload_that_is_gone_is_missing_in_the_rollout_table_alone(tmp_path: 
     ledger = pq.read_table(tmp_path / "ledger/step_000003.parquet").to_pylist()
     assert {row["group_id"] for row in ledger} == {5, 6, 7, 8}
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["sampled_completions"] == 9
-    assert "step 3: 1 groups went with a machine before they were on record" in out.getvalue()
+    assert "step 3: 1 groups were lost with a machine before they were recorded" in out.getvalue()
 
 
 def test_the_trainers_error_leaves_records_that_a_resumed_run_continues(tmp_path: Path) -> None:

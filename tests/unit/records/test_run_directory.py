@@ -167,7 +167,7 @@ def test_rollout_rows(tmp_path: Path) -> None:
     assert {name: aborted[name] for name in tokenless} == tokenless
 
 
-def test_evaluation_rows_have_no_advantage_and_a_second_evaluation_replaces_the_first(tmp_path: Path) -> None:
+def test_evaluation_rows_have_no_advantage_and_replace_earlier_ones(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path, config_of(tmp_path))
     directory.truncate_after(0)
     for accuracy in (0.25, 0.5):

@@ -73,7 +73,7 @@ def test_a_damaged_checkpoint_is_passed_over_loudly(tmp_path, caplog, damage):
     else:
         target.unlink()
     assert step_of(latest(tmp_path)) == 1
-    assert "step_00000002 is passed over" in caplog.text
+    assert "step_00000002 is skipped" in caplog.text
 
 
 def test_the_same_step_is_replaced(tmp_path):

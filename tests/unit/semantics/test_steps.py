@@ -178,7 +178,7 @@ def test_what_is_outside_is_outside_at_every_position(worker):
     assert judged.semantic_entropy == pytest.approx(0.636514 / 3, abs=1e-6)
 
 
-def test_a_result_beyond_the_bounds_of_the_parser_is_outside_at_its_position(worker):
+def test_a_result_beyond_the_parsers_bounds_leaves_its_positions_partition(worker):
     beyond = r"47+5=1e1000000 and then 52+80=132: \boxed{132}"
     judged = worker().judge_group(group(RIGHT, beyond, OTHER))
     # {52} {127}: ln 2 of the two that could be read; as a class of its own it would be ln 3

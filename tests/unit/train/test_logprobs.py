@@ -11,31 +11,31 @@ from seed_grpo.train import logprobs as lean
 from seed_grpo.train.logprobs import lean_logprobs
 
 
-def plain(hidden_TH, weight_VH, targets_T, bias_V=None):
+def plain(hidden_TH, weight_VH, targets_T, bias_V=None, temperature=1.0):
     """The definition, in float64."""
     logits = hidden_TH.double() @ weight_VH.double().T
     logits = logits if bias_V is None else logits + bias_V.double()
-    every = torch.log_softmax(logits, -1)
+    every = torch.log_softmax(logits / temperature, -1)
     return every.gather(1, targets_T[:, None])[:, 0], -(every.exp() * every).sum(-1)
 
 
-def compared(function, tokens, vocabulary, with_bias=False, spread=1.0, entropy=True):
+def compared(function, tokens, vocabulary, with_bias=False, spread=1.0, entropy=True, temperature=1.0):
     generator = torch.Generator().manual_seed(tokens + vocabulary)
     hidden = (torch.randn(tokens, 16, generator=generator) * spread).requires_grad_()
     weight = torch.randn(vocabulary, 16, generator=generator).requires_grad_()
     bias = torch.randn(vocabulary, generator=generator).requires_grad_() if with_bias else None
     targets = torch.randint(0, vocabulary, (tokens,), generator=generator)
     up, down = (torch.randn(tokens, generator=generator) for _ in range(2))
-    logprobs, entropies = function(hidden, weight, targets, bias)
+    logprobs, entropies = function(hidden, weight, targets, bias, temperature)
     total = (logprobs * up).sum() + ((entropies * down).sum() if entropy else 0.0)
     gradients = torch.autograd.grad(total, [t for t in (hidden, weight, bias) if t is not None])
     return [logprobs.detach(), entropies.detach(), *gradients]
 
 
-def assert_equal(found, expected):
-    # to 1e-6 of the largest number of each
+def assert_equal(found, expected, temperature=1.0):
+    # to 1e-6 of the largest number of each; logits that are divided by T are rounded at 1 / T of their size
     for ours, theirs in zip(found, expected, strict=True):
-        assert (ours - theirs).abs().max() <= 2e-6 * max(1.0, float(theirs.abs().max()))
+        assert (ours - theirs).abs().max() <= 2e-6 * max(1.0, float(theirs.abs().max())) / min(1.0, temperature)
 
 
 @settings(deadline=None)
@@ -45,13 +45,15 @@ def assert_equal(found, expected):
     size=st.sampled_from([1, 7, 64]),
     with_bias=st.booleans(),
     entropy=st.booleans(),
+    temperature=st.sampled_from([1.0, 0.7, 1.6]),
 )
-def test_equal_to_whole_logits_in_value_and_gradient(tokens, vocabulary, size, with_bias, entropy):
+def test_equal_to_whole_logits_in_value_and_gradient(tokens, vocabulary, size, with_bias, entropy, temperature):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(lean, "LOGITS_AT_ONCE", {"cpu": 1})
         patched.setattr(lean, "SMALLEST_BLOCK", size)
-        found = compared(lean_logprobs, tokens, vocabulary, with_bias, entropy=entropy)
-    assert_equal(found, compared(plain, tokens, vocabulary, with_bias, entropy=entropy))
+        found = compared(lean_logprobs, tokens, vocabulary, with_bias, entropy=entropy, temperature=temperature)
+    expected = compared(plain, tokens, vocabulary, with_bias, entropy=entropy, temperature=temperature)
+    assert_equal(found, expected, temperature)
 
 
 def test_by_hand():
@@ -60,6 +62,61 @@ def test_by_hand():
     logprobs, entropies = lean_logprobs(torch.ones(2, 1), weight, torch.tensor([0, 2]))
     assert logprobs.tolist() == pytest.approx([-2.0794415, -0.4700036])
     assert entropies.tolist() == pytest.approx([0.9002561] * 2)
+    # at T = 1/2 the weights are squared: probabilities 1/30, 4/30, 25/30, and
+    # H = log 30 - (4 log 4 + 25 log 25) / 30 = 0.533962
+    logprobs, entropies = lean_logprobs(torch.ones(2, 1), weight, torch.tensor([0, 2]), temperature=0.5)
+    assert logprobs.tolist() == pytest.approx([-3.4011974, -0.1823216])
+    assert entropies.tolist() == pytest.approx([0.5339616] * 2)
+
+
+@pytest.mark.parametrize("temperature", [0.7, 1.0])
+def test_backward_is_the_slope_of_forward(monkeypatch, temperature):
+    """Central differences in float64, whose error is of the order of the step's square: 1e-10."""
+    monkeypatch.setattr(lean, "LOGITS_AT_ONCE", {"cpu": 1})
+    monkeypatch.setattr(lean, "SMALLEST_BLOCK", 3)
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)  # logits stay as exact as they are
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((4, 3), (8, 3), (8,))]
+    up_T, down_T = (torch.randn(4, generator=generator, dtype=torch.float64) for _ in range(2))
+    targets_T = torch.tensor([0, 7, 2, 5])
+
+    def total(hidden_TH, weight_VH, bias_V):
+        logprobs_T, entropies_T = lean_logprobs(hidden_TH, weight_VH, targets_T, bias_V, temperature)
+        return (up_T * logprobs_T + down_T * entropies_T).sum()
+
+    gradients = torch.autograd.grad(total(*(each.requires_grad_() for each in inputs)), inputs)
+    step = 1e-5
+    with torch.no_grad():
+        for each, gradient in zip(inputs, gradients, strict=True):
+            slopes = torch.zeros_like(each)
+            for place in range(each.numel()):
+                ends = []
+                for sign in (1, -1):
+                    each.view(-1)[place] += sign * step
+                    ends.append(total(*inputs))
+                    each.view(-1)[place] -= sign * step
+                slopes.view(-1)[place] = (ends[0] - ends[1]) / (2 * step)
+            assert (gradient - slopes).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_temperature_1_is_the_formula_without_one_to_the_bit(dtype):
+    hidden, weight = (torch.randn(9, 16).to(dtype).requires_grad_(), torch.randn(40, 16).to(dtype).requires_grad_())
+    targets, up, down = torch.arange(9) * 4, torch.randn(9), torch.randn(9)
+    found = lean_logprobs(hidden, weight, targets, temperature=1.0)
+    gradients = torch.autograd.grad((found[0] * up + found[1] * down).sum(), [hidden, weight])
+    with torch.no_grad():  # one block: the running maximum and sums are those of the whole
+        logits = torch.nn.functional.linear(hidden, weight).float()
+        top = logits.amax(1)
+        shifted = logits - top[:, None]
+        total, dot = shifted.exp().sum(1), (shifted.exp() * shifted).sum(1)
+        entropies = total.log() - dot / total
+        logprobs = logits - (top + total.log())[:, None]
+        slopes = -(logprobs.exp() * ((logprobs + entropies[:, None]) * down[:, None] + up[:, None]))
+        slopes[torch.arange(9), targets] += up
+        slopes = slopes.to(dtype)
+    assert torch.equal(found[0], logprobs[torch.arange(9), targets]) and torch.equal(found[1], entropies)
+    assert torch.equal(gradients[0], (slopes @ weight).to(dtype)) and torch.equal(gradients[1], slopes.t() @ hidden)
 
 
 def test_logits_that_overflow_exp_do_not(monkeypatch):
@@ -110,7 +167,7 @@ def test_rows_times_vocabulary_is_never_held():
 
     hidden, weight = torch.randn(tokens, width, requires_grad=True), torch.randn(vocabulary, width, requires_grad=True)
     with Watching():
-        logprobs, entropies = lean_logprobs(hidden, weight, torch.randint(0, vocabulary, (tokens,)))
+        logprobs, entropies = lean_logprobs(hidden, weight, torch.randint(0, vocabulary, (tokens,)), temperature=0.7)
         (logprobs + entropies).sum().backward()
     assert 0 < Watching.seen <= largest < tokens * vocabulary / 8
 

@@ -201,5 +201,7 @@ def test_recomputation_runs_layers_twice_and_changes_no_gradient(tmp_path: Path)
 
 def test_models_without_layers_to_recompute_are_refused(model: PreTrainedModel) -> None:
     model.supports_gradient_checkpointing = False
-    with pytest.raises(ModelError, match=r"llama models know no recomputation; set trainer\.gradient_checkpointing"):
+    with pytest.raises(
+        ModelError, match=r"llama models do not support gradient checkpointing; set trainer\.gradient_checkpointing"
+    ):
         recompute(model)

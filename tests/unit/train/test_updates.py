@@ -131,7 +131,7 @@ def test_groups_count_as_skipped_only_where_no_update_trained_them():
     assert again.skipped == () and again.metrics["skipped_updates"] == 1
 
 
-def test_three_skipped_in_a_row_stop_the_run_and_a_sound_one_between_does_not():
+def test_only_three_skipped_updates_in_a_row_stop_the_run():
     updates = updates_of(Recording(norms=[math.nan, math.nan, 1.0, math.nan, math.nan, math.nan]))
     for step in range(5):
         updates.step(samples_of(), step)

@@ -56,7 +56,7 @@ def test_a_group_is_judged_partitioned_and_measured(worker):
     assert judged.entropy_max == pytest.approx(np.log(4)) and not judged.entropy_clipped
 
 
-def test_groups_judged_in_one_call_keep_their_places_behind_their_summaries(worker):
+def test_groups_of_one_call_keep_their_order_behind_the_summaries(worker):
     groups = [group(r"\boxed{132}", r"\boxed{1}"), group(r"\boxed{2}", r"\boxed{3}", r"\boxed{132}")]
     summaries, *judged = worker().judge(*groups)
     assert [summary.rewards_G.tolist() for summary in summaries] == [[1, 0], [0, 0, 1]]

@@ -23,9 +23,9 @@ from seed_grpo.evaluate.reports.page.tokens import load_tokenizer, token_texts
 from seed_grpo.records.rollout_table import read_groups, tables
 
 SCRIPTS = ("base.js", "charts.js", "overview.js", "group.js", "browser.js")
-"""in the order in which the page runs them"""
+"""scripts in the order in which the page runs them"""
 CHUNK_BYTES = 2**18
-"""of JSON, after which a chunk of groups is closed: what the browser unpacks for a click"""
+"""bytes of JSON after which a chunk of groups is closed; the browser unpacks one chunk for a click"""
 
 
 def write_report(run_directory: Path, out: Path | None = None) -> Path:

@@ -54,17 +54,21 @@ class GroupIndex:
     """Columns of groups, in the order in which they were added."""
 
     def __init__(self, reasons: Mapping[tuple[int, int], str]) -> None:
-        """Args:
-        reasons: why groups of the training were dropped, by step and group id.
+        """Begins without groups.
+
+        Args:
+            reasons: why groups of the training were dropped, by step and group id.
         """
         self._reasons = reasons
         self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self._names: dict[str, dict[Any, int]] = {name: {} for name in ("problem", "source", "level", "state")}
 
     def add(self, table: str, group: RecordedGroup, place: tuple[int, int]) -> None:
-        """Args:
-        table: one of TABLES.
-        place: number of the payload's chunk, and its place there.
+        """Adds a group.
+
+        Args:
+            table: one of TABLES.
+            place: number of the payload's chunk, and its place there.
         """
         in_partition = int((group.class_ids_G >= 0).sum())
         versions = group.versions_G[group.versions_G[:, 0] >= 0, 0]
@@ -74,7 +78,7 @@ class GroupIndex:
             "step": group.step,
             "group": group.group_id,
             "problem": self._place("problem", (group.problem_id, group.prompt)),
-            "source": self._place("source", group.source),
+            "source": self._place("source", group.dataset or group.source),
             "level": self._place("level", group.level),
             "state": self._place("state", self._state(trained_table, group)),
             "reward": _mean(group.rewards_G[group.valid_G]),

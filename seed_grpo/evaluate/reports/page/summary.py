@@ -20,7 +20,7 @@ RECORDS = ("metrics", "evaluations", "timings", "gauges")
 
 
 def summary(run_directory: Path, config: Config, bands: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything of the run that is not of one group.
+    """All data of the page that is about the run and not about one group.
 
     Args:
         bands: of `GroupIndex.bands`.
@@ -63,7 +63,7 @@ def _facts(
     control = "" if scale.control == "none" else f", control {scale.control}"
     return [
         ("model", f"{config.model.path}, {config.model.dtype}{', LoRA' if config.model.lora else ''}"),
-        ("data", f"{config.data.source}, template {config.data.template}"),
+        ("data", f"{config.data.source_name}, template {config.data.template}"),
         ("step", f"{rollout.prompts_per_step} prompts x {rollout.completions_per_prompt} completions"),
         ("semantic entropy", f"{entropy.functional} over {entropy.mass} ({entropy.likelihood})"),
         ("scale", f"{scale.kind}, alpha {scale.alpha:g}{control}"),

@@ -30,7 +30,7 @@ class Contents(NamedTuple):
     imaginary: bool = False
     """true if i occurs"""
     operators: frozenset[str] = frozenset()
-    """those of `OPERATORS` that occur"""
+    """the `OPERATORS` that occur"""
     switches: frozenset[tuple[str, Form]] = frozenset()
     """forms that change their sign where the value has a "corner" or where it stops being real, the end of its
     "domain"; or their "slope" where a root has a corner"""

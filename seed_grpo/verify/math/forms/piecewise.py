@@ -25,7 +25,7 @@ SLACK = 1e-12
 """distance by which a zero may lie inside of an interval whose end it is, in double precision"""
 
 Branch = tuple[Node, Node]
-"""condition and value"""
+"""a condition and the value under it"""
 
 
 def piecewise(branches: Sequence[Branch]) -> Node:

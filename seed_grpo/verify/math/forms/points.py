@@ -29,7 +29,7 @@ State = int | None
 NEAR = 6
 """points of ordinary size"""
 LINES = 5
-"""through the space of several letters, in random directions, besides those along single letters"""
+"""lines through the space of several letters, in random directions, besides those along single letters"""
 MOST_AXES = 4
 MOST_SWITCHES = 40
 """places with a corner that are searched for"""

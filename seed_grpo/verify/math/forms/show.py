@@ -12,7 +12,7 @@ from seed_grpo.verify.math.forms.algebra import Atom, Form
 from seed_grpo.verify.math.forms.regions import Piece
 
 LONGEST = 300
-"""characters"""
+"""characters of a form that are shown"""
 _NAMES = {"infinity": "oo"}
 
 

@@ -25,7 +25,7 @@ class Unit(NamedTuple):
 
 DEGREE = Unit(Fraction(1), (("angle", 1),))
 RADIANS = algebra.mul(algebra.atom("constant", "pi"), algebra.number(Fraction(1, 180)))
-"""one degree"""
+"""one degree in radians"""
 RADIAN = Unit(Fraction(1), (("radian", 1),))
 MINUTE = Unit(Fraction(1, 60), DEGREE.dimensions)
 SECOND = Unit(Fraction(1, 3600), DEGREE.dimensions)

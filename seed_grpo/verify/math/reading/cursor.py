@@ -18,13 +18,13 @@ class Within(NamedTuple):
     calls: int = 0
     """number of function calls around the place; inside of one, degrees are angles and not units"""
     name_call: bool = False
-    """a bracket after any name is the argument of a function: left of an equals sign"""
+    """true left of an equals sign, where a bracket after any name is the argument of a function"""
     modulus_follows: bool = False
-    """`mod` belongs to a congruence and not to the expression"""
+    """true if `mod` belongs to a congruence and not to the expression"""
     bar_ends: bool = False
-    """the next bar ends something, and does not begin an absolute value that is a factor"""
+    """true if the next bar ends something, and does not begin an absolute value that is a factor"""
     colon_follows: bool = False
-    """a colon is the one of {x : x > 3}, and of no ratio"""
+    """true if a colon is the one of {x : x > 3}, and of no ratio"""
 
 
 class Met(NamedTuple):
@@ -33,7 +33,7 @@ class Met(NamedTuple):
     infinities: int = 0
     """number of times that infinity was read"""
     degrees: bool = False
-    """a term of the current side was in degrees"""
+    """true if a term of the current side was in degrees"""
 
 
 class Cursor(NamedTuple):

@@ -36,7 +36,7 @@ class Stated(NamedTuple):
     tokens: list[Token]
     names: tuple[str, ...]
     domain: str
-    """Z, N, Q, R or C; constants may be any real number"""
+    """the domain: Z, N, Q, R or C; constants may be any real number"""
 
 
 def split_domain(tokens: Sequence[Token]) -> Stated | None:

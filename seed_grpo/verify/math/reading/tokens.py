@@ -28,7 +28,7 @@ class Token(NamedTuple):
     """One word or sign of an answer, e.g. `Token("number", "12")`, `Token("command", "\\frac")`."""
 
     kind: str
-    """number, text, environment, command, word, sign"""
+    """kind of token: number, text, environment, command, word, sign"""
     value: str
 
 

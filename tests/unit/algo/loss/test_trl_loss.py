@@ -15,7 +15,6 @@ Conventions that differ, with what the tests do about them:
   the other terms, so that it does not depend on the split: the same under `dapo` alone.
 - TRL computes importance weights where it scores completions, with vLLM alone: there is no function to call, so the
   tests give `_compute_loss` the weights that its formula makes.
-- TRL divides logits by the sampling temperature. SEED's trainer does not; the tests have temperature 1.
 - TRL counts a completion without tokens as a row; SEED does not. Neither engine makes one, as its end is a token.
 - TRL reports sequence-level clip fractions over sequences; SEED's are of tokens. Not compared.
 """
@@ -32,6 +31,7 @@ from transformers import AutoModelForCausalLM
 from seed_grpo.algo.loss import LossTokens, k3_T, policy_loss, token_weights_B
 from seed_grpo.algo.scale import scale
 from seed_grpo.config.sections import LossConfig, ScaleConfig
+from seed_grpo.train.logprobs import lean_logprobs
 from support.tiny_model import make_tiny_model
 
 AGGREGATION = {"dr_grpo": "constant", "grpo": "per_completion", "dapo": "per_token"}
@@ -45,16 +45,19 @@ def folder(tmp_path_factory):
     return make_tiny_model(tmp_path_factory.mktemp("trl") / "model", tied=False, seed=1)
 
 
-def logprobs_and_entropies(model, prompt, completion):
+def logprobs_and_entropies(model, prompt, completion, temperature=1.0):
     """Of a completion's tokens, by itself, from the whole logits."""
-    all_logprobs_TV = torch.log_softmax(model(torch.cat([prompt, completion])[None]).logits[0], -1)[
-        len(prompt) - 1 : -1
-    ]
+    logits_TV = model(torch.cat([prompt, completion])[None]).logits[0, len(prompt) - 1 : -1]
+    all_logprobs_TV = torch.log_softmax(logits_TV / temperature, -1)
     return all_logprobs_TV.gather(1, completion[:, None])[:, 0], torch.special.entr(all_logprobs_TV.exp()).sum(-1)
 
 
 @pytest.fixture(scope="module")
 def batch(folder):
+    return batch_at(folder, 1.0)
+
+
+def batch_at(folder, temperature):
     """Four completions with old, rollout and reference log-probabilities near the model's own, as lists of rows."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     rng = torch.Generator().manual_seed(0)
@@ -66,7 +69,8 @@ def batch(folder):
         * torch.tensor([scale(x, 1.0, ScaleConfig(alpha=0.4)) for x in (0.5, 0.5, 0.25, 0.25)]),
     )
     with torch.no_grad():
-        present = [logprobs_and_entropies(model, *row)[0] for row in zip(rows.prompts, rows.completions, strict=True)]
+        both = zip(rows.prompts, rows.completions, strict=True)
+        present = [logprobs_and_entropies(model, *row, temperature)[0] for row in both]
 
     def near(values, spread, shifts=(0.0, 0.0, 0.0, 0.0)):
         noise = [shift + spread * torch.randn(len(v), generator=rng) for v, shift in zip(values, shifts, strict=True)]
@@ -130,10 +134,20 @@ def trl_loss(trainer, batch, rows=ALL_ROWS, **more):
     return loss.item()
 
 
-def seed_loss(model, batch, config, rows=ALL_ROWS):
+def lean_at(temperature):
+    """As `logprobs_and_entropies`, at a temperature and as the trainer computes them."""
+
+    def of_row(model, prompt, completion):
+        hidden_TH = model.model(torch.cat([prompt, completion])[None]).last_hidden_state[0, len(prompt) - 1 : -1]
+        return lean_logprobs(hidden_TH, model.lm_head.weight, completion, temperature=temperature)
+
+    return of_row
+
+
+def seed_loss(model, batch, config, rows=ALL_ROWS, of_row=logprobs_and_entropies):
     """Loss part of one micro-batch, whose gradient is added to the model's; and its metrics."""
     weights_B = token_weights_B(np.array(LENGTHS), config.aggregation, len(LENGTHS), MAX_LENGTH)
-    outputs = [logprobs_and_entropies(model, batch.prompts[row], batch.completions[row]) for row in rows]
+    outputs = [of_row(model, batch.prompts[row], batch.completions[row]) for row in rows]
     lengths = torch.tensor([LENGTHS[row] for row in rows])
     parts = policy_loss(
         LossTokens(
@@ -193,6 +207,25 @@ def test_loss_and_gradient_are_those_of_trl(folder, batch, model, tmp_path, loss
         )
         high = (parts.sums["clip_fraction_high"] / sum(LENGTHS)).item()
         assert high == pytest.approx(metrics["clip_ratio/high_mean"][0])
+
+
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_loss_and_gradient_at_another_temperature_are_those_of_trl(folder, model, tmp_path, level):
+    # TRL divides its logits by the temperature for the policy, the entropy bonus and the KL term alike.
+    batch = batch_at(folder, 0.7)
+    more = {"beta": 0.1, "entropy_coef": 0.05, "temperature": 0.7}
+    trainer = trl_trainer(folder, tmp_path, loss_type="dapo", importance_sampling_level=level, **more)
+    expected = trl_loss(trainer, batch)
+    config = seed_config("dapo", ratio=level, kl_coefficient=0.1, entropy_coefficient=0.05)
+    loss, parts = seed_loss(model, batch, config, of_row=lean_at(0.7))
+    assert parts.sums["clip_fraction_high"] > 0 and parts.sums["clip_fraction_low"] > 0
+    assert loss == pytest.approx(expected, abs=1e-6)
+    assert_same_gradients(model, trainer)
+    assert (parts.sums["token_entropy"] / sum(LENGTHS)).item() == pytest.approx(
+        trainer._metrics["train"]["entropy"][0], abs=1e-5
+    )
+    model.zero_grad()
+    assert abs(seed_loss(model, batch, config, of_row=lean_at(1.0))[0] - expected) > 1e-2
 
 
 @pytest.mark.parametrize("mode", ["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"])

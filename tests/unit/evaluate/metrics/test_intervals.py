@@ -21,7 +21,7 @@ def test_wilson_interval_at_the_ends() -> None:
     assert wilson_interval(0, 10) == (0.0, 0.0, pytest.approx(0.277533, abs=1e-6))
     assert wilson_interval(10, 10) == (1.0, pytest.approx(1 - 0.277533, abs=1e-6), 1.0)
     assert all(math.isnan(number) for number in wilson_interval(0, 0))
-    with pytest.raises(ValueError, match="11 successes of 10"):
+    with pytest.raises(ValueError, match="11 successes must be between 0 and 10"):
         wilson_interval(11, 10)
 
 

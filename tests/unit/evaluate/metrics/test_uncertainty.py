@@ -82,7 +82,7 @@ def test_ties_give_the_expectation_over_their_orders() -> None:
         assert risk_coverage(values[list(order)], right[list(order)])[1] == curve
 
 
-def test_a_measure_that_says_nothing_has_the_share_of_wrong_answers_as_area() -> None:
+def test_the_area_of_a_constant_measure_is_the_share_of_wrong_answers() -> None:
     assert risk_coverage(np.zeros(8), np.array([1.0, 0, 0, 1, 1, 1, 1, 1]))[0] == pytest.approx(0.25)
 
 

@@ -158,7 +158,7 @@ def test_signs(answer: str, text: str, references: tuple[str, ...], signs: list[
     assert [sign for sign, shows in SIGNS.items() if shows(right)] == signs
 
 
-def test_what_is_kept_of_a_prompt_is_bounded_and_what_is_not_kept_is_counted(tmp_path: Path) -> None:
+def test_records_of_a_prompt_are_bounded_and_the_others_are_counted(tmp_path: Path) -> None:
     many = [Said(str(n), V.INCORRECT, "comparison number number") for n in range(100, 100 + MAX_KEPT + 8)]
     record(tmp_path, {"p": [*[WRONG] * 2, *many]})
     assert audit(tmp_path).left_out == 9  # 32 forms: 8, and 31 of the 40 others

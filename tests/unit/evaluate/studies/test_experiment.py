@@ -54,19 +54,26 @@ def test_a_grid_is_the_product_of_its_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"baseline": "c"}, "baseline=c is none of the configurations a, b"),
-        ({"baseline": None}, "baseline=None is none of the configurations a, b"),
+        ({"baseline": "c"}, "baseline=c is none of the configurations; name one of a, b"),
+        ({"baseline": None}, "baseline=None is none of the configurations; name one of a, b"),
         ({"configurations": {}}, "has no configurations"),
-        ({"seeds": [1, 1]}, "has one twice"),
+        ({"seeds": [1, 1]}, "has a seed twice"),
         ({"sedes": [1]}, "unknown key 'sedes'"),
         ({"metrics": []}, "metrics: .*at least 1 item"),
         ({"configurations": {"a b": {}, "a/b": {}}, "baseline": "a b"}, "two configurations would share a folder"),
         ({"configurations": {"a": {"algo.scale.alpha": 2}}}, "alpha=2.0 lets the linear scale leave"),
+        ({"grid": {"rollout.top_p": [0.8]}}, r"rollout\.top_p=0\.8 samples from the likeliest tokens alone"),
     ],
 )
 def test_a_fault_is_one_clear_error(tmp_path: Path, changes: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_experiment(write(tmp_path, **changes))
+
+
+def test_evaluations_may_sample_with_any_top_p(tmp_path: Path) -> None:
+    evaluate = {"sets": ["math500"], "samples": 4}
+    experiment = load_experiment(write(tmp_path, evaluate=evaluate, grid={"rollout.top_p": [0.8]}))
+    assert experiment.config("top_p=0.8", 0).rollout.top_p == 0.8
 
 
 def test_differences_are_taken_seed_by_seed() -> None:

@@ -100,7 +100,7 @@ def test_a_slow_group_holds_up_the_step_after_which_it_would_be_too_old() -> Non
     assert trained(world)[:2] == [[1, 2, 3], [0, 4, 5]]
 
 
-def test_a_younger_group_does_not_take_the_place_of_older_ones_that_would_then_be_too_old() -> None:
+def test_a_younger_group_waits_where_older_ones_would_become_too_old() -> None:
     """k = 2, a prompt a step: groups 0, 1, 2 are of version 0 and have to be trained by versions 0, 1, 2: all places.
     Group 3, of version 1, is there first, but if it were trained by version 1, then 1 or 2 were left for version 3."""
     world = one_prompt(2, steps=5)
@@ -157,7 +157,7 @@ def test_with_dynamic_sampling_too(staleness: int) -> None:
     assert replaced > SEEDS
 
 
-def test_groups_that_come_during_a_round_do_not_push_out_those_that_it_counted_on() -> None:
+def test_groups_arriving_during_a_round_displace_none_it_counted_on() -> None:
     """k = 1, three prompts a step. Of 3, 4, 5 the first is all right: a round of one more. While it is waited for 0, 1
     and 2 come, which are older in their issue and informative. The oldest four are 0, 1, 2 and 3, and the fifth, 4, was
     counted on: four informative groups for three places. So what was counted on stays: 4, 5 and one more."""
@@ -206,11 +206,11 @@ def test_a_steps_worth_of_lost_groups_in_a_row_ends_the_run() -> None:
     world = World(run=run_of(1))
     world.pipeline.failing = {1, 2, 3}
     world.pipeline.finish = arriving([0], [1], [2], [3])
-    with pytest.raises(RolloutError, match=r"the last 3 groups all failed, the last one with: rollout-0 died"):
+    with pytest.raises(RolloutError, match=r"3 groups in a row failed, the last one with: rollout-0 died"):
         world.run()
 
 
-def test_a_worker_that_comes_up_while_groups_are_awaited_gets_the_present_weights() -> None:
+def test_a_worker_up_while_groups_are_awaited_gets_the_present_weights() -> None:
     world = World(run=run_of(0, steps=2))
     world.trainer.pumps = 0
     world.pipeline.finish = arriving([0, 1, 2], [], [], [])
@@ -249,7 +249,7 @@ def test_a_step_is_recorded_while_the_next_is_sampled() -> None:
     assert when_recorded(World(run=run_of(0, steps=3))) == [(3, 1), (3, 2), (0, 3)]
 
 
-def test_a_step_is_recorded_while_the_next_is_trained_where_that_waits_for_no_groups() -> None:
+def test_a_step_is_recorded_during_training_if_no_groups_are_awaited() -> None:
     world = World(run=run_of(1, steps=3, checkpoint_every=2))
     begun = [trained for _, trained in when_recorded(world)]
     assert begun == [2, 2, 3]  # not the second, of which there is a checkpoint, and nothing comes after the third
@@ -271,7 +271,7 @@ def test_the_step_before_an_error_is_on_record() -> None:
     assert [batch.step for batch in world.recorder.batches] == [1]
 
 
-def test_sampling_goes_on_beside_a_checkpoint_unless_the_run_is_deterministic() -> None:
+def test_sampling_continues_during_a_checkpoint_unless_deterministic() -> None:
     for deterministic, expected in ((False, [3, 3, 0]), (True, [0, 0, 0])):
         world = World(run=run_of(0, steps=3, checkpoint_every=1, deterministic=deterministic))
         under_way: list[int] = []

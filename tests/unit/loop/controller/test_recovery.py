@@ -140,7 +140,7 @@ def test_a_resumed_run_takes_up_ready_groups_and_samples_the_others_anew() -> No
 
 
 @pytest.mark.parametrize("staleness", [0, 1, 2, 3])
-def test_a_lost_trainer_is_started_anew_and_the_run_goes_on_from_its_checkpoint(staleness: int) -> None:
+def test_a_lost_trainer_restarts_and_the_run_resumes_its_checkpoint(staleness: int) -> None:
     """It is lost in any method: step, save, load, fetch, export, and while it sends weights."""
     where: set[str] = set()
     for seed in range(SEEDS):
@@ -165,7 +165,7 @@ def test_a_lost_trainer_is_started_anew_and_the_run_goes_on_from_its_checkpoint(
     assert where == {"step", "save", "load", "fetch", "publish", "export"}
 
 
-def test_after_a_lost_trainer_the_steps_since_the_checkpoint_are_made_again() -> None:
+def test_steps_since_the_checkpoint_are_repeated_after_a_lost_trainer() -> None:
     """Lost in step 5, after a checkpoint of step 3: back to step 3, with the weights of then, in the same process."""
     world = world_of(1)
     died: list[int] = []
@@ -264,7 +264,7 @@ def test_groups_whose_payloads_are_gone_are_sampled_anew(staleness: int) -> None
     assert again > SEEDS
 
 
-def test_a_checkpoint_keeps_the_task_of_a_ready_group_whose_payload_is_gone() -> None:
+def test_a_checkpoint_keeps_the_task_of_a_group_without_its_payload() -> None:
     world = world_of(1)
     world.trainer.pumps = 0
 

@@ -21,9 +21,8 @@ def test_the_quickstart_fits_two_cores_in_all_its_documented_variants() -> None:
 
 def test_too_many_workers_are_refused_with_all_numbers() -> None:
     plan = make_plan(load_config(JOBS / "quickstart.yaml", ["rollout.num_workers=8"]))
-    expected = (
-        r"CPU cores: rollout 8 x 0\.5 \+ verifier 1 x 0\.25 \+ trainer 1 x 0\.5 = 4\.75 are needed, this machine has 2"
-    )
+    demand = r"rollout 8 x 0\.5 \+ verifier 1 x 0\.25 \+ trainer 1 x 0\.5 = 4\.75"
+    expected = f"CPU cores: {demand} are needed, but this machine has 2"
     with pytest.raises(PlacementError, match=expected):
         check_plan(plan, [{"CPU": 2, "GPU": 0}], where="this machine")
 
@@ -63,7 +62,7 @@ def test_an_engine_must_fit_one_machine() -> None:
     overrides = ["cluster.device=cuda", "rollout.tensor_parallel_size=4", "rollout.cpus_per_worker=1"]
     plan = make_plan(load_config(JOBS / "quickstart.yaml", overrides))
     check_plan(plan, [{"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 1}], "the Ray cluster")
-    with pytest.raises(PlacementError, match=r"1 rollout workers of 1 CPU and 4 GPU each .* 8 machines .* for 0"):
+    with pytest.raises(PlacementError, match=r"1 rollout workers of 1 CPU and 4 GPU each .* 8 machines .* hold 0"):
         check_plan(plan, [{"CPU": 8, "GPU": 1}] * 8, "the Ray cluster")
 
 
@@ -74,7 +73,7 @@ def test_a_node_group_that_is_missing_or_too_small_is_named() -> None:
     with pytest.raises(PlacementError, match=r"no machine of the Ray cluster has the Ray resource rollout"):
         check_plan(plan, [{"CPU": 8}, verifier, trainer], "the Ray cluster")
     # 8 cores in all are enough, the half core of the rollout group is not
-    small = r"2 rollout workers of 0\.5 CPU and 0 GPU each are needed, and the 1 machines with .* rollout .* for 1"
+    small = r"2 rollout workers of 0\.5 CPU and 0 GPU each are needed, but the 1 machines with .* rollout .* hold 1"
     with pytest.raises(PlacementError, match=small):
         check_plan(plan, [{"CPU": 6.5}, {"CPU": 0.5, "rollout": 1}, verifier, trainer], "the Ray cluster")
 

@@ -103,6 +103,6 @@ def test_requests_that_cannot_be_are_refused(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ConfigError, match="--rollout 0: a run needs at least one rollout worker"):
         request(tmp_path, {"rollout": 0})
     monkeypatch.setattr(scaling, "ANSWER_SECONDS", 0.2)
-    with pytest.raises(DeadlineError, match=r"took no notice for 0\.2 s"):
+    with pytest.raises(DeadlineError, match=r"did not answer within 0\.2 s"):
         request(tmp_path, {"rollout": 2})
     assert not (tmp_path / "scale.json").exists()

@@ -205,7 +205,7 @@ def test_several_threads_share_the_process(process):
         assert not any(pool.map(lambda text: process.call(text, "other", timeout=LONG), texts))
 
 
-def test_the_limits_hold_in_a_thread_that_is_not_the_main_one_and_set_no_signal_handler(process):
+def test_the_limits_hold_in_any_thread_and_set_no_signal_handler(process):
     before = [signal.getsignal(number) for number in (signal.SIGALRM, signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE)]
     raised = []
 

@@ -130,12 +130,12 @@ def test_a_model_that_cannot_say_is_named(embeddings, tmp_path):
 def test_a_model_with_missing_weights_is_refused(embeddings, tmp_path):
     """Transformers would make random ones, whose verdicts nobody could tell from others."""
     without("classifier.weight")(Path(entailment_model(tmp_path / "entailment")))
-    with pytest.raises(VerifierError, match=r"no whole BertForSequenceClassification: 1 .* \(classifier\.weight\)"):
+    with pytest.raises(VerifierError, match=r"not a whole BertForSequenceClassification: 1 .* \(classifier\.weight\)"):
         Entailment(str(tmp_path / "entailment"), 0.9)
     with pytest.raises(VerifierError, match=r"2 weights are missing \(classifier\.bias, classifier\.weight\)"):
         Entailment(embeddings, 0.9)
     without("encoder.layer.0.attention.self.query")(changed(Path(embeddings), tmp_path / "embedding"))
-    with pytest.raises(VerifierError, match=r"no whole BertModel: 2 weights are missing \(encoder\.layer\.0"):
+    with pytest.raises(VerifierError, match=r"not a whole BertModel: 2 weights are missing \(encoder\.layer\.0"):
         Embedding(str(tmp_path / "embedding"), 0.9)
     without("pooler")(changed(Path(embeddings), tmp_path / "no_pooler"))
     assert same(Embedding(str(tmp_path / "no_pooler"), 0.999), "paris", "lutetia")

@@ -82,7 +82,7 @@ def test_memory_is_lent_again_only_when_nothing_refers_to_it() -> None:
     assert len(again) == 100
 
 
-def test_a_buffer_of_the_whole_limit_takes_the_place_of_those_that_are_free() -> None:
+def test_a_buffer_of_the_whole_limit_replaces_the_free_ones() -> None:
     staging = Staging(PARTS * 4096)
     buffers = [staging.take(4096) for _ in range(PARTS)]
     assert staging.take(PARTS * 4096) is None

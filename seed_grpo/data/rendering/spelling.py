@@ -1,7 +1,7 @@
-r"""Control tokens that a problem spells (`<|im_end|>`, `</s>`), encoded as the plain text that they are.
+r"""Control tokens that data spells (`<|im_end|>`, `</s>`), encoded as the plain text that they are.
 
 Consumes a tokenizer, its control tokens, and rendered prompts in which a private character stands for each control
-token of the problem; what is spelt otherwise is the template's, and becomes a control token. Produces token ids. It
+token of the data; what is spelt otherwise is the template's, and becomes a control token. Produces token ids. It
 does not know templates: see `encoding`.
 """
 
@@ -34,7 +34,7 @@ def spelling_by(tokenizer: Any, control: Mapping[str, int], spelt: re.Pattern[st
 
 class _Twin:
     """A fast tokenizer under other names for its control tokens. The template is rewritten to these names and encoded
-    with the problem in one piece, so that nothing else changes."""
+    with the data in one piece, so that nothing else changes."""
 
     def __init__(self, tokenizer: Any, control: Mapping[str, int], spelt: re.Pattern[str]) -> None:
         self._spelt = spelt
