@@ -127,8 +127,8 @@ def check_same_sampling(config: Config) -> None:
 
 
 def _identity(config: Config) -> dict[str, str]:
-    """Identity of a local model: sizes of its files and hashes of their ends, by name, with the digests of the user's
-    own code. Without files for a model on the hub."""
+    """Identity of a local model and of the user's own code: sizes of the model's files and hashes of their ends, and
+    digests of the code, by name. A model on the hub has none."""
     model = {file.name: _mark(file) for file in sorted(Path(config.model.path).glob("*")) if file.is_file()}
     return {**model, **{f"code/{name}": digest for name, digest in digests(config.run.code).items()}}
 

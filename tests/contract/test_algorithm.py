@@ -1,4 +1,4 @@
-"""Every scale, advantage, entropy and aggregation of tokens, and those of the examples: what all must hold."""
+"""Every scale, advantage, entropy and aggregation of tokens, and the examples: what all of a kind must hold."""
 
 from __future__ import annotations
 
