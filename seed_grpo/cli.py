@@ -142,7 +142,8 @@ def _experiment(parsed: argparse.Namespace) -> int:
 
 
 def _whatif(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.studies.whatif import markdown, variants_of, whatif
+    from seed_grpo.evaluate.studies.whatif import variants_of, whatif
+    from seed_grpo.evaluate.studies.whatif_page import markdown
 
     print(markdown(whatif(parsed.run, variants_of(parsed.run, parsed.overrides))))
     return 0

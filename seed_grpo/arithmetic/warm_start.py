@@ -108,7 +108,7 @@ def learn(
     tokenizer: PreTrainedTokenizerBase,
 ) -> tuple[float, int]:
     """One step of supervised learning of the completions; its loss in nats a token, and the tokens with padding."""
-    token_ids_BT, labels_BT = _batch(demonstrations, tokenizer)
+    token_ids_BT, labels_BT = collate(demonstrations, tokenizer)
     logits_BTV = model(input_ids=token_ids_BT).logits
     loss = cross_entropy(logits_BTV[:, :-1].flatten(0, 1), labels_BT[:, 1:].flatten(), ignore_index=IGNORED)
     optimizer.zero_grad()
@@ -133,7 +133,7 @@ def greedy_accuracy(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer) -> float
     return sum(map(task.is_right, problems, completions)) / len(problems)
 
 
-def _batch(
+def collate(
     demonstrations: list[task.Demonstration], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and labels, [B, T], padded on the right, so that positions and the causal mask need no more."""

@@ -76,7 +76,7 @@ def answer(config: Config, texts: Sequence[str], sets: Sequence[str], rule: Rule
         verifier = VerifierWorker(config.verifier, config.algo.semantic_entropy)
         try:
             with served(config, console) as pipeline:
-                groups = _draw(config, prompts, rule, pipeline, verifier, console)
+                groups = draw(config, prompts, rule, pipeline, verifier, console)
         finally:
             verifier.close()
         answers = [_answer(group, least) for group in groups]
@@ -107,7 +107,7 @@ def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple
     return prompts, notes
 
 
-def _draw(
+def draw(
     config: Config,
     prompts: Sequence[Prompt],
     rule: Rule,
@@ -116,7 +116,11 @@ def _draw(
     console: Console,
 ) -> list[RecordedGroup]:
     """Draws answers in rounds until the rule wants no more for any problem. A problem that workers fail on keeps the
-    answers it has."""
+    answers it has.
+
+    Raises:
+        RolloutError: workers failed on all problems.
+    """
     drawn: dict[int, Group] = {}
     groups: dict[int, RecordedGroup] = {}
     open_problems, size = list(range(len(prompts))), 0

@@ -85,7 +85,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
         raise ConfigError(f"--parallel {parallel}: give the number of runs at a time, at least 1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs are stopped too, as by Ctrl-C
     _keep_code(experiment)
-    planned = _plan(experiment)
+    planned = plan_runs(experiment)
     waiting = [run for run in planned if not run.is_through()]
     _log(f"{experiment.title}: {len(planned)} runs, {len(planned) - len(waiting)} of them complete already")
     if waiting and address is None:
@@ -119,8 +119,12 @@ def _keep_code(experiment: ExperimentConfig) -> None:
         install([])  # each run installs its own
 
 
-def _plan(experiment: ExperimentConfig) -> list[Planned]:
-    """All runs, seed by seed, so that the first results can be compared."""
+def plan_runs(experiment: ExperimentConfig) -> list[Planned]:
+    """Plans all runs, seed by seed, so that the first results can be compared, and writes the settings of each.
+
+    Raises:
+        ConfigError: a run is there already, and was made with other settings.
+    """
     return [_planned(experiment, name, seed) for seed in experiment.seeds for name in experiment.all_configurations()]
 
 
@@ -189,10 +193,10 @@ def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planne
 
 
 def _local(run: Planned) -> Started:
-    return _Process(run)
+    return LocalRun(run)
 
 
-class _Process:
+class LocalRun:
     """A run on this machine."""
 
     def __init__(self, run: Planned) -> None:

@@ -224,7 +224,8 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
     file = path / "config.yaml"
     if not file.exists():
         return
-    old, new = _flat(yaml.safe_load(file.read_text(encoding="utf-8"))), _flat(config.model_dump(mode="json"))
+    old = settings_by_name(yaml.safe_load(file.read_text(encoding="utf-8")))
+    new = settings_by_name(config.model_dump(mode="json"))
     fixed = set(old) | set(new)
     may_change = set(may_change) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
     fixed -= {key for key in fixed if re.sub(r"\.\d+", "", key) in may_change}
@@ -270,13 +271,15 @@ def kept_code(run: Path) -> list[Path]:
     return sorted(path.resolve() for path in (run / CODE).glob("*") if path.name != "__pycache__")
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Values by dotted key; sections in a list by their place, as in verifier.rewards.0.use."""
+def settings_by_name(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Values of a tree of settings by dotted name, such as `algo.scale.alpha`; sections in a list by their place, as in
+    `verifier.rewards.0.use`."""
     if isinstance(tree, list) and tree and all(isinstance(each, dict) for each in tree):
         tree = dict(enumerate(tree))
     if not isinstance(tree, dict):
         return {prefix.removesuffix("."): tree}
-    return {key: value for name, child in tree.items() for key, value in _flat(child, f"{prefix}{name}.").items()}
+    parts = (settings_by_name(child, f"{prefix}{name}.") for name, child in tree.items())
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def _start_wandb(project: str, path: Path, config: Config) -> Any:

@@ -75,7 +75,8 @@ class PolicyWeights:
         ]
         self._model = model
         self._gather = gather
-        self._bucket_bytes = bucket_bytes
+        self.bucket_bytes = bucket_bytes
+        """largest bucket that is gathered next"""
         self._infos: list[WeightInfo] = []
         self._other: set[str] = set()
         """parameters that are other weights in the checkpoint, or look otherwise there"""
@@ -99,7 +100,7 @@ class PolicyWeights:
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Gathers the weights bucket by bucket, a collective; see the interface."""
         sizes = [sum(_full_bytes(part) for part in weight.parts) for weight in self._weights]
-        for bucket in buckets(self._weights, sizes, self._bucket_bytes):
+        for bucket in buckets(self._weights, sizes, self.bucket_bytes):
             distinct = {id(part): part for weight in bucket for part in weight.parts}
             with self._gather([part for part in distinct.values() if isinstance(part, torch.nn.Parameter)]):
                 for weight in bucket:

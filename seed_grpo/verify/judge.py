@@ -17,7 +17,7 @@ import logging
 import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.errors import SeedGrpoError
@@ -32,6 +32,9 @@ from seed_grpo.verify.relations import relation_of
 
 logger = logging.getLogger(__name__)
 
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
 OUT_OF_PROPORTION = "out of proportion to the reference"
 
 
@@ -41,6 +44,15 @@ class Judged(NamedTuple):
     judgement: Judgement
     form: Parsed | None
     """form of the answer; None without an answer, or if it could not be parsed within bounds"""
+
+
+class Memory(dict[K, V]):
+    """Mapping of at most `REMEMBERED` entries: a further one takes the place of the oldest."""
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        if len(self) > REMEMBERED:
+            del self[next(iter(self))]
 
 
 Unread = BoundReachedError | JudgeFaultError
@@ -61,12 +73,15 @@ class Judge:
         self._rules = Rules(config.decimal_digits, config.relative_tolerance)
         oracle = self._relation.oracle
         self._numbers = self._rules[:2] if self._relation.takes_rules else ()
-        self._process = BoundedProcess(oracle, config.memory_mib) if oracle is not None else None
+        self.process = BoundedProcess(oracle, config.memory_mib) if oracle is not None else None
+        """the bounded process that decides what the relation leaves open; None if it leaves nothing open"""
         own = is_import_path(config.extraction)
         self._extraction = BoundedProcess(config.extraction, config.memory_mib) if own else None
-        self._decided: dict[frozenset[Parsed], bool] = {}
+        self.parsed: Memory[str, Parsed] = Memory()
+        """forms by text"""
+        self.decided: Memory[frozenset[Parsed], bool] = Memory()
+        """decisions of the bounded process by pair of forms"""
         self._undecided: dict[frozenset[Parsed], BoundReachedError] = {}
-        self._forms: dict[str, Parsed] = {}
         self._deadline = 0.0
 
     def judge(self, texts_G: Sequence[str], references: Sequence[str]) -> tuple[Judged, ...]:
@@ -122,7 +137,7 @@ class Judge:
 
     def close(self) -> None:
         """Ends the bounded processes."""
-        for process in (self._process, self._extraction):
+        for process in (self.process, self._extraction):
             if process is not None:
                 process.close()
         self._relation.close()
@@ -190,26 +205,26 @@ class Judge:
         self._check_deadline()
         with _own_faults("comparison", first.text, second.text):
             quick = self._relation.compare(first, second, self._rules)
-        if quick is not None or self._process is None:
+        if quick is not None or self.process is None:
             return bool(quick), f"comparison {first.kind} {second.kind}"
         pair = frozenset((first, second))
         if pair in self._undecided:
             raise self._undecided[pair].with_traceback(None)
-        if pair not in self._decided:
+        if pair not in self.decided:
             try:
-                _remember(self._decided, pair, self._ask(first.text, second.text, deadline))
+                self.decided[pair] = self._ask(first.text, second.text, deadline)
             except BoundReachedError as error:
                 self._undecided[pair] = error
                 raise
-        return self._decided[pair], f"oracle {first.kind} {second.kind}"
+        return self.decided[pair], f"oracle {first.kind} {second.kind}"
 
     def _ask(self, first: str, second: str, deadline: float) -> bool:
         """The oracle's word on two texts."""
-        assert self._process is not None
+        assert self.process is not None
         orders = [(first, second)] if self._relation.is_symmetric else [(first, second), (second, first)]
         for texts in orders:
             timeout = max(0.0, deadline - time.monotonic())
-            if self._process.call(*texts, *self._numbers, timeout=timeout, deadline=self._deadline):
+            if self.process.call(*texts, *self._numbers, timeout=timeout, deadline=self._deadline):
                 return True
         return False
 
@@ -217,10 +232,10 @@ class Judge:
         """The form of a text, or the reason for having none."""
         try:
             self._check_deadline()
-            if text not in self._forms:
+            if text not in self.parsed:
                 with _own_faults("parser", text):
-                    _remember(self._forms, text, self._relation.parse(text))
-            return self._forms[text]
+                    self.parsed[text] = self._relation.parse(text)
+            return self.parsed[text]
         except (BoundReachedError, JudgeFaultError) as error:
             return error
 
@@ -229,13 +244,6 @@ class Judge:
             raise OutOfTimeError(
                 f"a group took over {self._config.group_timeout:g} s; raise verifier.group_timeout if frequent"
             )
-
-
-def _remember(memory: dict, key: Hashable, value: object) -> None:
-    """Stores a value, and drops the oldest one if there are too many."""
-    memory[key] = value
-    if len(memory) > REMEMBERED:
-        del memory[next(iter(memory))]
 
 
 def _unread(error: Unread, targets: Sequence[Parsed | Unread]) -> tuple[Verdict, str]:

@@ -7,7 +7,8 @@ import pytest
 from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.messages import Verdict
 from seed_grpo.verify.judge import Judge
-from seed_grpo.verify.relations import RELATIONS
+from seed_grpo.verify.math.values import Rules
+from seed_grpo.verify.relations import RELATIONS, relation_of
 from support.answer_pairs import PAIRS
 from support.judging import said, same
 from support.relation_settings import settings_of
@@ -23,8 +24,10 @@ def test_every_relation_can_be_configured():
 
 @pytest.mark.parametrize("name", [*RELATIONS, "own_relation:atoms"])
 def test_relations_keep_the_contract(name, tmp_path, examples):
-    judge = Judge(VerifierConfig(relation=name, **settings_of(name, tmp_path)))
-    relation, texts = judge._relation, {"code": PROGRAMS, "own_relation:atoms": FORMULAS}.get(name, SPELLINGS)
+    config = VerifierConfig(relation=name, **settings_of(name, tmp_path))
+    rules = Rules(config.decimal_digits, config.relative_tolerance)
+    judge = Judge(config)
+    relation, texts = relation_of(config), {"code": PROGRAMS, "own_relation:atoms": FORMULAS}.get(name, SPELLINGS)
     try:
         forms = [relation.parse(text) for text in texts]
         for text, form in zip(texts, forms, strict=True):
@@ -37,7 +40,7 @@ def test_relations_keep_the_contract(name, tmp_path, examples):
                 equal += 1
                 assert hash(first) == hash(second)
             else:
-                assert relation.compare(first, second, judge._rules) is relation.compare(second, first, judge._rules)
+                assert relation.compare(first, second, rules) is relation.compare(second, first, rules)
         assert equal > 0  # the hashes of some were looked at
         for first, second in itertools.islice(zip(texts[::2], texts[1::2], strict=True), 0, None, 3):
             same(judge, first, second)

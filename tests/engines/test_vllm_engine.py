@@ -153,11 +153,7 @@ def test_same_seeds_give_the_same_bits_whatever_else_runs(running: RunningEngine
 def test_a_request_past_its_deadline_returns_what_it_has(
     running: RunningEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def limit(seconds: float) -> None:
-        rollout = running.config.rollout.model_copy(update={"request_timeout": seconds})
-        monkeypatch.setattr(running.engine, "_config", running.config.model_copy(update={"rollout": rollout}))
-
-    limit(0.15)
+    monkeypatch.setattr(running.engine, "request_timeout", 0.15)
     running.do(running.engine.pause())
     (group,) = running.generate(task(num_completions=2))  # paused all the while
     running.do(running.engine.resume())
@@ -165,7 +161,7 @@ def test_a_request_past_its_deadline_returns_what_it_has(
         assert completion.finish_reason is FinishReason.TIMEOUT
         assert len(completion.token_ids_T) == len(completion.logprobs_T) == 0
     for seconds in (0.15, 0.5, 1.5, 4.5):  # a slow machine has no token at first, a fast one is never through
-        limit(seconds)
+        monkeypatch.setattr(running.engine, "request_timeout", seconds)
         (group,) = running.generate(task(num_completions=60, max_tokens=400))
         late = [c for c in group.completions_G if c.finish_reason is FinishReason.TIMEOUT]
         if any(len(c.token_ids_T) for c in late):

@@ -88,8 +88,8 @@ class Fuzzer:
 
     def verdict(self, answer: str, reference: str) -> tuple[Judgement, float]:
         """What the judge says, nothing remembered, and the seconds it took."""
-        self._judge._forms.clear()
-        self._judge._decided.clear()
+        self._judge.parsed.clear()
+        self._judge.decided.clear()
         self._fault.where = ""
         started = time.monotonic()
         judgement = self._says(answer, reference)

@@ -67,6 +67,10 @@ def test_names_of_tests_stay_short() -> None:
     hold(layout.check_names_of_tests(TESTS))
 
 
+def test_tests_use_no_private_name_but_their_own() -> None:
+    hold(layout.check_private_names(TESTS))
+
+
 def test_model_output_is_never_evaluated() -> None:
     hold(layout.check_evaluation(PACKAGE))
 
@@ -143,10 +147,14 @@ def names(package: Path) -> list[str]:
     return layout.check_names_of_tests(package.parent / "tests")
 
 
+def private_names(package: Path) -> list[str]:
+    return layout.check_private_names(package.parent / "tests")
+
+
 PLACES = of_tests(layout.check_places_of_tests)
 CHECKS = [
     layout.check_floors, layout.check_circles, layout.check_owners, layout.check_folders, layout.check_sizes,
-    layout.check_docstrings, layout.check_evaluation, PLACES, marks, names,
+    layout.check_docstrings, layout.check_evaluation, PLACES, marks, names, private_names,
 ]  # fmt: skip
 QUEUE = "from house.loop.queue import Queue\n"
 DOC = '"""Breaks a rule."""\n'
@@ -231,6 +239,23 @@ BROKEN: Mapping[str, tuple[Callable[[Path], list[str]], Mapping[str, str], str]]
         names,
         {"tests/unit/test_cli.py": f"def test_{'a' * 65}(): ...\ndef test_{'b' * 66}(): ...\n"},
         f"unit/test_cli.py: test_{'b' * 66} has 71 characters, at most 70",
+    ),
+    "attribute": (private_names, {"tests/unit/test_cli.py": "queue._items"}, "unit/test_cli.py:1 uses _items"),
+    "attribute of a base class": (
+        private_names,
+        {"tests/support/fake.py": "class Fake(Queue):\n    def all(self):\n        return self._items\n"},
+        "support/fake.py:3 uses _items",
+    ),
+    "import": (private_names, {"tests/unit/test_cli.py": "from house.cli import _parser\n"}, "unit/test_cli.py:1 uses"),
+    "by a name": (
+        private_names,
+        {"tests/benchmarks/step.py": 'patch.setattr("house.cli._parser", None)\n'},
+        "benchmarks/step.py:1 uses _parser",
+    ),
+    "of another package": (
+        private_names,
+        {"tests/long/test_x.py": "mark.long\nimport os\nos._exit(3)\nrun._registry\n"},
+        "long/test_x.py:4 uses _registry",
     ),
     "eval": (layout.check_evaluation, {"house/errors.py": DOC + "eval(text)\n"}, "house/errors.py:2: eval(text)"),
     "shell": (layout.check_evaluation, {"house/errors.py": DOC + "run(a, shell=True)\n"}, "house/errors.py:2: run"),

@@ -49,6 +49,41 @@ ONE_THING = "is one thing"
 FIRST_WORDS = {"of", "what", "by", "where", "that", "which", "from", "with", "how", "whether", "args"}
 """words that no docstring begins with, and no note under a field or a constant"""
 
+PRIVATE_OF_OTHERS: Mapping[str, Mapping[str, str]] = {
+    "os": {"_exit": "ends a process at once, as a crash does"},
+    "ray": {
+        "_private": "the autoscaler's modules for KubeRay have no other path",
+        "_derive_autoscaling_config_from_ray_cr": "what KubeRay's autoscaler makes of a RayCluster",
+        "_node_ip_address": "gives nodes of one machine addresses of their own",
+    },
+    "torch": {
+        "_python_dispatch": "the mode that sees every tensor that is made",
+        "_subclasses": "fake tensors, which have a shape and no memory",
+        "_forward_hooks": "hooks can be set by a public name, not counted",
+        "_forward_pre_hooks": "as _forward_hooks",
+    },
+    "transformers": {
+        "_attn_implementation": "the attention that a model has been given",
+        "_weight_conversions": "what `save_pretrained` takes a model's parameters apart by",
+        "_added_tokens_encoder": "a tokenizer in Python has its special tokens there",
+    },
+    "trl": {
+        "_clip_grad_norm": "the step, cut open: TRL has one public method, `train`",
+        "_generate_and_score_completions": "as _clip_grad_norm",
+        "_compute_loss": "as _clip_grad_norm",
+        "_metrics": "means of the step; public only after `log`, over several steps",
+        "_tokenizer": "its trainer's tokenizer",
+    },
+    "vllm": {"_registry": "its factories tell what they know only by starting an engine"},
+}
+"""package -> private names that have no public way, which tests that import the package may use, and what for"""
+
+BY_NAME = {"getattr", "setattr", "delattr", "hasattr", "attrgetter", "methodcaller", "patch", "object"}
+"""functions that take the name of an attribute among their first two arguments"""
+
+PUBLIC_ALL_THE_SAME = {"_replace", "_asdict", "_fields", "_make"}
+"""of named tuples"""
+
 EVALUATES = re.compile(r"\b(eval|exec|sympify|parse_expr|os\.system)\(|shell=True")
 
 
@@ -235,6 +270,62 @@ def check_names_of_tests(tests: Path) -> list[str]:
         for node in _functions(ast.parse(path.read_text()))
         if node.name.startswith("test_") and len(node.name) > CHARACTERS_OF_A_TEST
     ]
+
+
+def check_private_names(tests: Path) -> list[str]:
+    """House style: tests look from outside. No private name but a file's own and those of `PRIVATE_OF_OTHERS`."""
+    found = []
+    for path in sorted(tests.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        packages = {name.partition(".")[0] for name in _modules_imported(tree)}
+        allowed = {name for package in packages & PRIVATE_OF_OTHERS.keys() for name in PRIVATE_OF_OTHERS[package]}
+        own = set(_bound_in(tree))
+        for line, name, is_of_self in sorted(_private_names(tree)):
+            if name not in allowed and not (is_of_self and name in own):
+                found.append(f"{path.relative_to(tests)}:{line} uses {name}")
+    return found
+
+
+def _modules_imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def _bound_in(tree: ast.AST) -> Iterator[str]:
+    """Names that a file itself gives to attributes, functions, classes and variables."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def _private_names(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
+    """Private names that a file uses: the line, the name, and whether it is an attribute of self or cls."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Attribute):
+            of_self = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            yield from ((node.lineno, name, of_self) for name in filter(_is_private, [node.attr]))
+        elif isinstance(node, ast.Import):
+            names = [part for alias in node.names for part in alias.name.split(".")]
+        elif isinstance(node, ast.ImportFrom):
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        elif isinstance(node, ast.Call):
+            names = [keyword.arg for keyword in node.keywords if keyword.arg]
+            if ast.unparse(node.func).rpartition(".")[2] in BY_NAME:
+                given = [each.value for each in node.args[:2] if isinstance(each, ast.Constant)]
+                names += [part for text in given if isinstance(text, str) for part in text.split(".")]
+        yield from ((node.lineno, name, False) for name in names if _is_private(name))
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("_") and name not in PUBLIC_ALL_THE_SAME
 
 
 def check_evaluation(package: Path) -> list[str]:

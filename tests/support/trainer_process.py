@@ -77,7 +77,7 @@ def make_samples(seed: int, count: int = 16) -> list[Sample]:
 def weights_of(trainer) -> dict[str, np.ndarray]:
     """Copies of the trainer's weights in float32, by name; a collective."""
     weights = trainer.weights()
-    weights._bucket_bytes = 1  # under ZeRO-3 each is gathered by itself, and must stay as it is meanwhile
+    weights.bucket_bytes = 1  # under ZeRO-3 each is gathered by itself, and must stay as it is meanwhile
     lent = list(weights)
     return {name: tensor.float().numpy().copy() for name, tensor in lent}
 

@@ -49,18 +49,27 @@ class Records(NamedTuple):
     """columns of the groups that were trained on: step, mean_reward, semantic_entropy, scale"""
 
 
+def read_run(run_directory: Path) -> Records:
+    """Reads the records of a run; those that are not there are empty.
+
+    Raises:
+        CheckpointError: a record was damaged from outside.
+    """
+    return Records(
+        read_records(run_directory / "metrics.jsonl"),
+        read_records(run_directory / "timings.jsonl"),
+        read_records(run_directory / "evaluations.jsonl"),
+        _read_ledger(run_directory / "ledger"),
+    )
+
+
 def write_plots(run_directory: Path) -> list[Path]:
     """Draws every picture for which there are records, and returns the files.
 
     Raises:
         CheckpointError: a record was damaged from outside.
     """
-    records = Records(
-        read_records(run_directory / "metrics.jsonl"),
-        read_records(run_directory / "timings.jsonl"),
-        read_records(run_directory / "evaluations.jsonl"),
-        _read_ledger(run_directory / "ledger"),
-    )
+    records = read_run(run_directory)
     return save_figures(run_directory / "plots", {name: partial(draw, records) for name, draw in PLOTS.items()})
 
 

@@ -51,6 +51,8 @@ class VllmEngine:
             receiving: this engine's end of the weight transport.
         """
         self._config = config
+        self.request_timeout = config.rollout.request_timeout
+        """seconds after which a request returns what it has"""
         self._name = name
         self._receiving = receiving
         self._requests = itertools.count()
@@ -113,7 +115,7 @@ class VllmEngine:
         if flat is None or output.outputs[0].finish_reason == "abort":
             raise RolloutError(
                 f"rollout worker {self._name}: scoring {len(token_ids_T)} tokens took more than "
-                f"{self._config.rollout.request_timeout:g} s (rollout.request_timeout); raise it"
+                f"{self.request_timeout:g} s (rollout.request_timeout); raise it"
             )
         return _sampled(flat)[1:]
 
@@ -188,7 +190,7 @@ class VllmEngine:
                 self._running.remove(request_id)
 
     async def _abort_at_deadline(self, request_id: str) -> None:
-        await asyncio.sleep(self._config.rollout.request_timeout)
+        await asyncio.sleep(self.request_timeout)
         await self._engine.abort(request_id)
 
     async def _pause(self, doing: str, clear_cache: bool) -> None:

@@ -30,6 +30,11 @@ class OwnReward:
         command = [sys.executable, "-m", main, config.use, json.dumps(config.settings), str(config.memory_mib)]
         self._process = AnsweringProcess(command, f"process of the reward {config.label}")
 
+    @property
+    def pid(self) -> int | None:
+        """Process id; None after `close`."""
+        return self._process.pid
+
     def wait_ready(self) -> None:
         """Waits until the reward is imported.
 

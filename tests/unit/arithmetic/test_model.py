@@ -143,7 +143,7 @@ def test_without_a_section_it_says_what_to_add(tmp_path, lines):
 def test_only_completion_tokens_and_the_end_are_learned():
     tokenizer = build_tokenizer()
     shown = [task.Demonstration("47+85=", r"7+5=12 \boxed{1}"), task.Demonstration("1+1=", "2")]
-    ids, labels = module._batch(shown, tokenizer)
+    ids, labels = module.collate(shown, tokenizer)
     end = tokenizer.eos_token
     learned = [tokenizer.decode(row[row != module.IGNORED]) for row in labels]
     assert learned == [r"7+5=12 \boxed{1}" + end, "2" + end]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seed_grpo.commands.answer import _draw
+from seed_grpo.commands.answer import draw
 from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError
 from seed_grpo.evaluate.metrics.early_stopping import Rule
@@ -47,7 +47,7 @@ class World:
         )
         console: Any = self
         verifier: Any = self
-        return _draw(config, PROMPTS, Rule(2, 2, 4, 0.0), self.pipeline, verifier, console)
+        return draw(config, PROMPTS, Rule(2, 2, 4, 0.0), self.pipeline, verifier, console)
 
 
 def test_a_problem_that_workers_fail_on_keeps_the_answers_it_has() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -105,7 +104,7 @@ class Set:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *problems: Problem) -> None:
         prompts = PromptSet([(each, (1, 2)) for each in problems], 0, 0, taken="read as plain")
         monkeypatch.setattr(mixture, "load_prompts", lambda data, tokenizer: prompts)
-        monkeypatch.setattr(doctor, "load_policy_tokenizer", lambda config: SimpleNamespace())
+        monkeypatch.setattr(doctor, "load_policy_tokenizer", lambda config: ["a", "b", "c"])
         monkeypatch.setattr(doctor, "check_model", lambda config, tokenizer: "")
         monkeypatch.setattr(doctor, "shown", lambda prompt_ids, tokenizer: ["the first prompt"])
         monkeypatch.setattr(doctor, "check_versions", lambda config: "")
@@ -118,10 +117,12 @@ def test_doctor_and_the_start_of_a_run_say_the_hints(monkeypatch: pytest.MonkeyP
     assert [note.partition(" problems ")[0] for note in notes] == ["mine.jsonl: 1 of 2"] * 2
     out = io.StringIO()
     page = Page(lambda line: print(line, file=out))
-    page.check("data", doctor._describe_data, config(), config().data, 1)
+    doctor.diagnose(config(), page)
     lines = out.getvalue().splitlines()
-    assert lines[0].startswith("  ok     data") and page.well
-    assert lines[1:4] == ["         read as plain", *(f"         note: {note}" for note in notes)]
+    (data,) = [number for number, line in enumerate(lines) if line.startswith("  ok     data")]
+    assert page.well
+    taken = ["         read as plain", *(f"         note: {note}" for note in notes)]
+    assert lines[data + 1 : data + 4] == taken
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "x" * 300], ids=["file", "below", "long"])

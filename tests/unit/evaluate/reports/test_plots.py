@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seed_grpo.evaluate.reports import plots
-from seed_grpo.evaluate.reports.plots import smooth, write_plots
+from seed_grpo.evaluate.reports.plots import read_run, smooth, write_plots
 from seed_grpo.records.files import JsonLines, write_table
 from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
 
@@ -68,7 +68,7 @@ def test_nothing_to_draw(tmp_path: Path) -> None:
 
 def test_the_ledger_gives_the_trained_groups_only(tmp_path: Path) -> None:
     record_steps(tmp_path, 2)
-    ledger = plots._read_ledger(tmp_path / "ledger")
+    ledger = read_run(tmp_path).ledger
     assert len(ledger["scale"]) == 2 * 9 and not np.isnan(ledger["scale"]).any()
     assert np.isnan(ledger["mean_reward"]).sum() == 2  # null became nan
 

@@ -149,7 +149,7 @@ def test_runs_are_started_a_few_at_a_time_and_failures_are_named(
         (directory / "policy").mkdir()
         (directory / "policy/config.json").touch()
 
-    monkeypatch.setattr(runner, "_Process", Fake)
+    monkeypatch.setattr(runner, "LocalRun", Fake)
     monkeypatch.setattr(runner, "POLL_SECONDS", 0.0)
     finish(experiment.run_directory("a", 0))
     with pytest.raises(SeedGrpoError, match="1 of 4 runs failed: b, seed 1"):
@@ -175,7 +175,7 @@ def test_what_is_at_work_is_stopped_with_the_experiment(tmp_path: Path, monkeypa
         def stop(self) -> None:
             stopped.append(self.run.name)
 
-    monkeypatch.setattr(runner, "_Process", Interrupted)
+    monkeypatch.setattr(runner, "LocalRun", Interrupted)
     monkeypatch.setattr(runner, "POLL_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
         runner.run_experiment(experiment, parallel=2, address=None)
@@ -184,13 +184,10 @@ def test_what_is_at_work_is_stopped_with_the_experiment(tmp_path: Path, monkeypa
         runner.run_experiment(experiment, parallel=0, address=None)
 
 
-def test_runs_of_other_settings_are_not_taken_for_those_of_the_experiment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "_work_off", lambda *_: [])
-    runner.run_experiment(load_experiment(write(tmp_path)), parallel=1, address=None)
+def test_runs_of_other_settings_are_not_taken_for_those_of_the_experiment(tmp_path: Path) -> None:
+    runner.plan_runs(load_experiment(write(tmp_path)))
     (tmp_path / "runs/a/seed-0").mkdir(parents=True)
-    runner.run_experiment(load_experiment(write(tmp_path)), parallel=1, address=None)
+    runner.plan_runs(load_experiment(write(tmp_path)))
     with pytest.raises(ConfigError, match="seed-0 was made with other settings"):
         runner.run_experiment(load_experiment(write(tmp_path, settings={"run.steps": 2})), parallel=1, address=None)
 

@@ -143,7 +143,7 @@ def test_large_groups_arrive_whole(make: Callable[..., OwnReward]) -> None:
 def test_state_is_kept_between_groups_and_begins_anew_after_a_death(make: Callable[..., OwnReward]) -> None:
     reward = make("counting")
     assert [reward(group("a"))[0] for _ in range(3)] == [1, 2, 3]
-    os.kill(int(reward._process.pid or 0), signal.SIGKILL)
+    os.kill(int(reward.pid or 0), signal.SIGKILL)
     with pytest.raises(RewardFaultError, match="status -9"):
         reward(group("a"))
     assert reward(group("a")) == [1]
@@ -193,7 +193,7 @@ def test_a_wrong_signature_is_told_as_it_starts(
     assert str(raised.value).count("support.own_rewards:") == 1
 
 
-def test_a_reward_that_cannot_be_imported_again_costs_groups_and_not_the_run(
+def test_a_reward_that_cannot_be_imported_again_costs_groups_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "once.py").write_text(

@@ -157,11 +157,15 @@ def folder(tmp_path_factory):
     os.chdir(before)
 
 
+NUMBERS = (12, 0.0)
+"""decimal digits and relative tolerance, which the oracle gets behind two texts; the defaults"""
+
+
 @pytest.fixture(scope="module")
 def judge(folder):
     judge = Judge(VerifierConfig(judge_timeout=JUDGE_TIMEOUT))
     serves(judge)  # libraries are loaded, and the bounded process is up
-    assert os.readlink(f"/proc/{judge._process._process.pid}/cwd") == str(folder)
+    assert os.readlink(f"/proc/{judge.process.pid}/cwd") == str(folder)
     yield judge
     judge.close()
 
@@ -170,8 +174,8 @@ def serves(judge):
     """Right and wrong are told apart, in this process and in the bounded one."""
     judgements = [judged.judgement.verdict for judged in judge.judge_answers(["0.5", "0.6"], [r"\frac12"])]
     assert judgements == [Verdict.CORRECT, Verdict.INCORRECT]
-    assert judge._process.same(r"\frac{1}{1+\sqrt2}", r"\sqrt2-1", 30.0)
-    assert not judge._process.same(r"\frac{1}{1+\sqrt2}", r"\sqrt2+1", 30.0)
+    assert judge.process.call(r"\frac{1}{1+\sqrt2}", r"\sqrt2-1", *NUMBERS, timeout=30.0)
+    assert not judge.process.call(r"\frac{1}{1+\sqrt2}", r"\sqrt2+1", *NUMBERS, timeout=30.0)
 
 
 def judged_everywhere(judge, text, gold):
@@ -183,7 +187,7 @@ def judged_everywhere(judge, text, gold):
         ([gold], [text], judge.judge_answers),
         ([text], [text], judge.judge_answers),
     ):
-        judge._forms.clear()
+        judge.parsed.clear()
         started = time.process_time()
         judgement = judge_them(texts, references)[0].judgement
         yield judgement, time.process_time() - started
@@ -290,8 +294,8 @@ def test_planted_code_is_not_executed(judge, folder, code):
         judge.judge_answers([r"\sqrt2-1"], [text])
     for text in texts[:6]:  # no judge would ask the oracle about them
         with contextlib.suppress(BoundReachedError):
-            judge._process.same(text, r"\sqrt2-1", 1.0)
-            judge._process.same(r"\sqrt2-1", text, 1.0)
+            judge.process.call(text, r"\sqrt2-1", *NUMBERS, timeout=1.0)
+            judge.process.call(r"\sqrt2-1", text, *NUMBERS, timeout=1.0)
     assert list(folder.iterdir()) == []
     assert list(Path("/").glob(PLANTED)) == []
 
@@ -335,9 +339,9 @@ def test_memory_stays_within_bounds_over_all_hostile_texts():
 
 def test_texts_beyond_all_bounds_are_not_remembered(judge):
     """A text is kept for its form; one that is too long has none, and a thousand of them would take a gigabyte."""
-    judge._forms.clear()
+    judge.parsed.clear()
     judge.judge_answers(["7" * 2**20, "5"], ["a" * 2**20, "5"])
-    assert list(judge._forms) == ["5"]
+    assert list(judge.parsed) == ["5"]
 
 
 # a short run of the fuzzer's answers: the same every time
@@ -349,7 +353,7 @@ def test_made_up_answers_get_verdicts_that_do_not_depend_on_the_order(judge):
         pair = maker.pair()
         verdicts = set()
         for one, other in ((pair.answer, pair.reference), (pair.reference, pair.answer)):
-            judge._decided.clear()
+            judge.decided.clear()
             judgement = judge.judge_answers([one], [other])[0].judgement
             if judgement.verdict is Verdict.VERIFIER_ERROR:
                 assert judgement.rule == "no reference answer can be parsed", pair
