@@ -65,6 +65,8 @@ def test_tests_are_marked_by_what_they_start() -> None:
 
 def test_names_of_tests_stay_short() -> None:
     hold(layout.check_names_of_tests(TESTS))
+
+
 def test_tests_use_no_private_name_but_their_own() -> None:
     hold(layout.check_private_names(TESTS))
 
@@ -143,6 +145,8 @@ def marks(package: Path) -> list[str]:
 
 def names(package: Path) -> list[str]:
     return layout.check_names_of_tests(package.parent / "tests")
+
+
 def private_names(package: Path) -> list[str]:
     return layout.check_private_names(package.parent / "tests")
 

@@ -270,6 +270,8 @@ def check_names_of_tests(tests: Path) -> list[str]:
         for node in _functions(ast.parse(path.read_text()))
         if node.name.startswith("test_") and len(node.name) > CHARACTERS_OF_A_TEST
     ]
+
+
 def check_private_names(tests: Path) -> list[str]:
     """House style: tests look from outside. No private name but a file's own and those of `PRIVATE_OF_OTHERS`."""
     found = []

@@ -97,7 +97,7 @@ def test_a_run_is_sampled_with_the_code_that_it_keeps_and_asks_no_reward(tmp_pat
 
     served = sampled_model.serving_config(str(run), 2, out, None, [])
     out.mkdir()
-    (out / "model.json").write_text(json.dumps(sampled_model._identity(served)))
+    (out / "model.json").write_text(json.dumps(sampled_model.identity(served)))
     sampled_model.check_same_sampling(served)
     kept.write_text("def form(answer):\n    return answer.lower()\n")
     with pytest.raises(ConfigError, match=r"before code/own_judging.py changed"):

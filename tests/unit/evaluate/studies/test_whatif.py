@@ -18,6 +18,7 @@ from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.studies.whatif import Outcome, variants_of, whatif
 from seed_grpo.evaluate.studies.whatif_page import markdown
+from seed_grpo.extensions import install
 from seed_grpo.messages import (
     Completion,
     FinishReason,
@@ -283,3 +284,21 @@ def test_the_page_and_the_record(run: Path) -> None:
     assert "| kind=linear alpha=0.5 | 0.8491 | 0.7500 | 1.0000 | 0.2246 | 0.7702 | 66.7% | 1.000 | 0 |" in page
     assert "| kind=linear alpha=0.5 | 44.4% (0.7972) | 55.6% (0.7500) | 0.0% (1.0000) |" in page
     assert "by data set" in page and "| kind=linear alpha=0.5 | 55.6% (0.7500) | 44.4% (0.8986) |" in page
+
+
+def test_a_run_of_own_functions_is_replayed_with_the_code_that_it_keeps(tmp_path: Path) -> None:
+    """Wherever `run.code` leads by now."""
+    algo = {"scale": {"kind": "own_kept_scale:half"}, "semantic_entropy": {"functional": "own_kept_scale:entropy"}}
+    made = config(algo=algo, run={"directory": "unused", "steps": 1, "code": ["gone/own_kept_scale.py"]})
+    (tmp_path / "code").mkdir()
+    text = "def half(x, config):\n    return 0.5\n\n\ndef entropy(log_mass):\n    return 0.25\n"
+    (tmp_path / "code/own_kept_scale.py").write_text(text)
+    install([tmp_path / "code/own_kept_scale.py"])
+    groups = [judged(0, [1, 0], [0, 1], [[-1.0]] * 2, made)]
+    install([])
+    recorded(tmp_path, made, groups, {0: Estimate(0.5, np.zeros(2), np.array([0.25, -0.25]))})
+    try:
+        found = whatif(tmp_path, variants_of(tmp_path, ["algo.scale.kind=none"]))
+    finally:
+        install([])
+    assert [each.scale_mean for each in found.outcomes] == [0.5, 1.0]
