@@ -1,4 +1,4 @@
-"""What-if studies as a page of tables.
+"""Page of a what-if study: tables in Markdown.
 
 Consumes a `WhatIf`; produces Markdown. It replays nothing.
 """
