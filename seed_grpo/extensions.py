@@ -29,7 +29,7 @@ T = TypeVar("T")
 IMPORT_PATH = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
 """an import path, such as `my_rewards:brevity` or `my_package.rewards:brevity`"""
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".gitignore", ".rayignore")
-"""what is no code; Ray would leave out on the way to a worker what the last two name"""
+"""files that are no code; the last two would make Ray leave out others on the way to a worker"""
 MOST_MIB = 100
 """size of a run's own code, which goes to every machine and into the run directory"""
 

@@ -101,7 +101,7 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
     if waiting and address is None:
         _warm_start(experiment)
     start = _local if address is None else _jobs(address)
-    failed = _work_off(waiting, parallel, start)
+    failed = work_off(waiting, parallel, start)
     directories: dict[str, dict[int, Path]] = {}
     for run in planned:
         if run.is_through():
@@ -176,7 +176,7 @@ def _warm_start(experiment: ExperimentConfig) -> None:
         warm_start(config, _log)
 
 
-def _work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planned], Started]) -> list[str]:
+def work_off(waiting: Sequence[Planned], parallel: int, start: Callable[[Planned], Started]) -> list[str]:
     """Makes the runs and returns the names of those that failed, whose causes it logs. No run is left at work if it
     ends early."""
     queue, working, failed = deque(waiting), dict[str, tuple[Planned, Started, float]](), []

@@ -30,7 +30,7 @@ NO_ANSWER = "no such answer"
 
 
 def check_own_code(config: Config, sets: Sequence[LoadedSet]) -> str:
-    """Calls each of the user's own functions and servers once, those of the verifier once for each data set, and checks
+    """Calls each of the user's own functions and servers once, those of the verifier once for each data set; and checks
     the settings of built-in rewards.
 
     Args:
@@ -99,8 +99,8 @@ def _check_verifier(config: Config, verifier: VerifierConfig, problem: Problem) 
     if failed:
         raise ConfigError(
             f"judging the answers {problem.answers[0]!r:.80}, of problem {problem.id}, and {NO_ANSWER!r} failed "
-            f"({failed[0]}); correct verifier.relation={verifier.relation} or verifier.extraction="
-            f"{verifier.extraction}, which have to take whatever a policy writes"
+            f"({failed[0]}); correct verifier.relation={verifier.relation} or "
+            f"verifier.extraction={verifier.extraction}, which have to take whatever a policy writes"
         )
 
 

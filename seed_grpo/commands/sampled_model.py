@@ -88,7 +88,7 @@ def served(config: Config, console: Console) -> Iterator[Pipeline]:
     console.log(f"{config.model.path}: {check_weights(config.model, trains=False) or 'not on this machine yet'}")
     path = config.run.directory
     write_atomically(path / "config.yaml", dump_config(config).encode())
-    write_atomically(path / "model.json", json.dumps(_identity(config), indent=1).encode())
+    write_atomically(path / "model.json", json.dumps(identity(config), indent=1).encode())
     plan = make_plan(config, trains=False)
     with connected(config) as cluster:
         check_cluster(config, plan, cluster)
@@ -116,7 +116,7 @@ def check_same_sampling(config: Config) -> None:
     """
     directory = config.run.directory
     check_same_run(directory, config, {*MAY_CHANGE, "data.limit", "rollout.max_concurrent_sequences"})
-    file, present = directory / "model.json", _identity(config)
+    file, present = directory / "model.json", identity(config)
     before = json.loads(file.read_text()) if file.is_file() else present
     changed = sorted(name for name in {*before, *present} if before.get(name) != present.get(name))
     if changed:
@@ -126,9 +126,9 @@ def check_same_sampling(config: Config) -> None:
         )
 
 
-def _identity(config: Config) -> dict[str, str]:
-    """Identity of a local model: sizes of its files and hashes of their ends, by name, with the digests of the user's
-    own code. Without files for a model on the hub."""
+def identity(config: Config) -> dict[str, str]:
+    """Identity of a local model and of the user's own code: sizes of the model's files and hashes of their ends, and
+    digests of the code, by name. A model on the hub has none."""
     model = {file.name: _mark(file) for file in sorted(Path(config.model.path).glob("*")) if file.is_file()}
     return {**model, **{f"code/{name}": digest for name, digest in digests(config.run.code).items()}}
 

@@ -27,7 +27,7 @@ MOST_PAUSE_SECONDS = 8.0
 
 TEMPLATE_NAMES = ("qwen_math", "r1", "none", "chat")
 JINJA_SUFFIXES = (".jinja", ".jinja2", ".j2")
-"""of files that `data.template` may name"""
+"""ends of the names of Jinja files, which `data.template` may be"""
 
 
 class OneOf:

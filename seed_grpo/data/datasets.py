@@ -154,7 +154,7 @@ def _expanded(source: str) -> list[str]:
         return [source]
     found = sorted(glob.glob(str(Path(source).expanduser()), recursive=True))
     if not found:
-        raise DataError(f"data.source={source} fits no file in {Path.cwd()}; mend the pattern")
+        raise DataError(f"data.source={source} fits no file in {Path.cwd()}; correct the pattern")
     return found
 
 

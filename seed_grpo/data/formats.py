@@ -48,13 +48,13 @@ class Layout(NamedTuple):
     """Places of a problem's parts in one set."""
 
     name: str
-    """of the format, or `data.columns`"""
+    """name of the format, or `data.columns says`"""
     columns: ColumnsConfig
     format: Format
     others: str = ""
-    """what other formats would take"""
+    """columns that other formats would take, as the end of a sentence"""
     unknown: str = ""
-    """what to do where a column is missing in a set that is of no known format"""
+    """advice where a column is missing in a set that is of no known format"""
 
     def check(self, record: Record) -> None:
         """Refuses a record of a format that cannot be trained on as it is; columns that the user named are as meant.
@@ -198,4 +198,4 @@ FORMATS: dict[str, Format] = {
         source="task_name",
     ),
 }
-"""by the names of `data.format`, those first that count where several fit"""
+"""formats by their names in `data.format`; where several fit, the first counts"""

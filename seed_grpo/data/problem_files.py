@@ -45,7 +45,7 @@ class ProblemSet(NamedTuple):
     taken: str = ""
     """format, and which column was taken for what"""
     remarks: tuple[str, ...] = ()
-    """what was done with records that the user may not expect"""
+    """changes made to the set that the user may not expect"""
 
 
 class Part(NamedTuple):
@@ -126,7 +126,7 @@ class _Found:
         self.problems: list[Problem] = []
         self.skipped: list[str] = []
         self._first: dict[str, tuple[Part, str, Problem]] = {}
-        """by id"""
+        """part, row and problem of each id, where it came first"""
         self._repeats: list[str] = []
         self._renamed: list[str] = []
         self._numbered = 0

@@ -95,9 +95,9 @@ class Renderer:
         self._config, self._tokenizer = config, tokenizer
         self._template = template_of(config.template)
         self.source = self._template.source if isinstance(self._template, JinjaFile) else ""
-        """of a Jinja file"""
+        """text of a Jinja file; empty for other templates"""
         self.opens_itself = config.template == "chat" or bool(self.source)
-        """whether it writes the beginning of a sequence, where there has to be one"""
+        """true if it writes the beginning of a sequence, where there has to be one"""
 
     def __call__(self, conversation: Conversation) -> str:
         """Renders a conversation.
@@ -123,7 +123,7 @@ class Renderer:
         if self._config.template == "chat":
             raise ModelError(
                 f"the chat template of {self._tokenizer.name_or_path!r} leaves out {missing}{of} (it gives "
-                f"{rendered[:200]!r}); set data.template to another, or mend the template"
+                f"{rendered[:200]!r}); set data.template to another, or correct the template"
             )
         raise ConfigError(
             f"data.template={self._config.template} leaves out {missing}{of} (it gives {rendered[:200]!r}); write it "
@@ -131,7 +131,7 @@ class Renderer:
         )
 
     def _given(self, plain: Conversation) -> Iterator[tuple[str, str]]:
-        yield "what the user says", plain.problem
+        yield "the user's message", plain.problem
         for role, text in plain.turns:
             yield f"the turn of {role}", text
         for problem, answer in plain.examples:

@@ -1,4 +1,4 @@
-"""Every scale, advantage, entropy and aggregation of tokens, and those of the examples: what all must hold."""
+"""Every scale, advantage, entropy and aggregation of tokens, and the examples: what all of a kind must hold."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_token_weights_without_tokens_are_zeros(aggregation):
 
 
 @pytest.mark.parametrize("functional", [*FUNCTIONALS, "own_scale:collision"])
-def test_entropies_are_nothing_for_one_class_and_the_most_for_equal_singletons(functional, examples):
+def test_entropies_run_from_one_class_to_equal_singletons(functional, examples):
     config = SemanticEntropyConfig(mass="counts", functional=functional)
     assert semantic_entropy(np.zeros(8, np.int32), np.zeros(8), config) == (0.0, math.log(8), False)
     assert semantic_entropy(np.arange(8), np.zeros(8), config).value == pytest.approx(math.log(8))

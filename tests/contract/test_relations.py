@@ -14,7 +14,7 @@ from support.judging import said, same
 from support.relation_settings import settings_of
 
 SPELLINGS = [text for equal, unequal in PAIRS.values() for pair in (*equal[:2], *unequal[:2]) for text in pair]
-FORMULAS = ["CH3COOH", "C2H4O2", "HO2C-CH3", "H2O", "Ca(OH)2", "CaO2H2", "Al2(SO4)3", "(", "2)", "", "no formula"]
+FORMULAS = ["CH3COOH", "C2H4O2", "HO2C-CH3", "H2O", "Ca(OH)2", "CaO2H2", "Al2(SO4)3", "(", "2)", "no formula"]
 PROGRAMS = ["print(1)", "print( 2 - 1 )", "print(2)", "print(1)\n1/0", "1/0", "not a program"]
 
 

@@ -17,7 +17,10 @@ import pytest
 from support.tiny_model import SMALL, make_digit_problems, make_tiny_model
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "jobs/examples").glob("*.yaml"))
+EXAMPLES = [
+    path if path.stem in ("own_reward", "own_data") else pytest.param(path, marks=pytest.mark.long)
+    for path in sorted((ROOT / "jobs/examples").glob("*.yaml"))
+]
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(500)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from seed_grpo.evaluate.studies import whatif
+from seed_grpo.evaluate.studies import whatif, whatif_page
 
 
 def print_whatif(run: Path, overrides: Sequence[str]) -> None:
@@ -14,4 +14,4 @@ def print_whatif(run: Path, overrides: Sequence[str]) -> None:
     Args:
         overrides: settings of `algo` with the values to try, such as `algo.scale.alpha=0.02,0.5`.
     """
-    print(whatif.markdown(whatif.whatif(run, whatif.variants_of(run, overrides))))
+    print(whatif_page.markdown(whatif.whatif(run, whatif.variants_of(run, overrides))))

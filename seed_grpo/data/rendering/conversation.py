@@ -16,7 +16,7 @@ from seed_grpo.messages import Problem
 PLAIN = "Compute {} plus 1"
 """a text without control tokens, which every template passes on as it is"""
 SYSTEM_ROLES = ("system", "developer")
-"""of the turn that may begin a conversation, in place of which `data.system_prompt` stands"""
+"""roles of the turn that may begin a conversation, in place of which `data.system_prompt` stands"""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Conversation:
     examples: tuple[tuple[str, str], ...] = ()
     """(problem, answer)"""
     is_given: bool = False
-    """whether the record holds the turns"""
+    """true if the record holds the turns"""
     problem_id: str = field(default="", compare=False)
     """for messages"""
 

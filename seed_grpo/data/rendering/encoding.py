@@ -24,7 +24,7 @@ SEEN = "\U00100000"
 """private character before a control token of the data that the template may see"""
 
 MARKS = "<think> <answer>"
-"""which models think and answer in, whatever their templates write"""
+"""marks in which models think and answer, whatever their templates write"""
 _BRACKETED = re.compile(r"<.+>|\[.+\]", re.S)
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 

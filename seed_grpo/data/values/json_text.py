@@ -33,7 +33,7 @@ def parse_json(text: str) -> Any:
     """Parses a JSON text.
 
     Raises:
-        BadRecordError: it is not JSON, has a field twice, or is beyond our bounds.
+        BadRecordError: it is not JSON, has a field twice, or is too deep or too long.
     """
     value = parse_records(text)
     check_fields(value)
@@ -49,7 +49,7 @@ def check_fields(value: Any) -> None:
     try:
         _check_fields(value)
     except RecursionError as error:
-        raise BadRecordError(f"is JSON beyond our bounds ({error})") from error
+        raise BadRecordError(f"is JSON that is too deep or too long to read ({error})") from error
 
 
 def _check_fields(value: Any) -> None:
@@ -65,7 +65,7 @@ def parse_records(text: str) -> Any:
     """Parses a JSON text, whose records are yet to be checked with `check_fields`.
 
     Raises:
-        BadRecordError: it is not JSON, or is beyond our bounds.
+        BadRecordError: it is not JSON, or is too deep or too long.
     """
     try:
         return json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
@@ -73,7 +73,7 @@ def parse_records(text: str) -> Any:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         raise BadRecordError(f"is not JSON ({error.msg}, {line}column {error.colno})") from error
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, nesting without end
-        raise BadRecordError(f"is JSON beyond our bounds ({error})") from error
+        raise BadRecordError(f"is JSON that is too deep or too long to read ({error})") from error
 
 
 def parse_written(text: str) -> Any:
@@ -101,7 +101,7 @@ def write_json(value: Any) -> str:
     try:
         return _written(value)
     except RecursionError as error:
-        raise BadRecordError(f"is nested beyond our bounds ({error})") from error
+        raise BadRecordError(f"is nested too deep ({error})") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

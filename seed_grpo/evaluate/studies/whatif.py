@@ -26,7 +26,6 @@ from seed_grpo.config.loading import load_config
 from seed_grpo.config.sections import AlgoConfig
 from seed_grpo.errors import ConfigError
 from seed_grpo.evaluate.metrics.intervals import rank_correlation
-from seed_grpo.evaluate.reports.formatting import table
 from seed_grpo.evaluate.studies.replay import RecordedStep, differences, recorded_step, replay
 from seed_grpo.extensions import install
 from seed_grpo.messages import Verdict
@@ -55,10 +54,10 @@ DEFAULTS = (
 
 
 @dataclass(frozen=True)
-class Difficulty:
-    """The trained groups of one of `DIFFICULTIES`."""
+class Part:
+    """Some of the trained groups: those of one of `DIFFICULTIES`, or of one data set."""
 
-    share_right: str
+    name: str
     groups: int
     scale_mean: float | None
     """mean scale of the groups; None without groups"""
@@ -86,7 +85,9 @@ class Outcome:
     vary"""
     clipped: int
     """trained groups whose entropy estimate exceeded its maximum"""
-    difficulties: tuple[Difficulty, ...]
+    difficulties: tuple[Part, ...]
+    datasets: tuple[Part, ...]
+    """groups by data set, for a run with several; else empty"""
     dropped_scale_mean: float | None
     """mean scale of the groups that were dropped, each computed by itself and without a control; None without such
     groups"""
@@ -160,75 +161,6 @@ def whatif(run_directory: Path, variants: Sequence[tuple[str, AlgoConfig]]) -> W
     return WhatIf(str(run_directory), len(files), trained, sums[0].dropped, by_scale, by_advantage, outcomes)
 
 
-def markdown(found: WhatIf) -> str:
-    """The outcomes as tables."""
-    columns = [
-        "settings", "scale mean", "min", "max", "step mean", "against none", "gradient", "rank correlation", "clipped",
-    ]  # fmt: skip
-    rows = [
-        [
-            each.name, f"{each.scale_mean:.4f}", f"{each.scale_min:.4f}", f"{each.scale_max:.4f}",
-            f"{each.step_mean:.4f}", _text(each.step_against_none, ".4f"), f"{each.gradient_share:.1%}",
-            _text(each.rank_correlation, ".3f"), str(each.clipped),
-        ]
-        for each in found.outcomes
-    ]  # fmt: skip
-    return "\n".join(
-        [
-            f"# What if: {found.run}",
-            "",
-            f"{found.trained} trained groups of {found.steps} steps, replayed. Under the run's own settings the replay "
-            f"gives back every recorded scale (largest difference {found.scale_difference:.1e}) and advantage "
-            f"({found.advantage_difference:.1e}).",
-            "",
-            *table(columns, rows),
-            "Step mean: the mean of abs(advantage x scale) over completions; against none: divided by what it is "
-            "without a scale. Gradient: groups with an advantage that is not 0. Rank correlation: of the scales with "
-            "those of the run, within a step; - where one of them does not vary. Clipped: groups whose entropy "
-            "estimate exceeded its maximum.",
-            "",
-            *_difficulty_lines(found),
-            *_dropped_lines(found),
-        ]
-    )
-
-
-def _difficulty_lines(found: WhatIf) -> list[str]:
-    bins = [d for d, each in enumerate(found.outcomes[0].difficulties) if each.groups]
-    first = [found.outcomes[0].difficulties[d] for d in bins]
-    rows = []
-    for outcome in found.outcomes:
-        chosen = [outcome.difficulties[d] for d in bins]
-        cells = [f"{_text(each.weight, '.1%')} ({_text(each.scale_mean, '.4f')})" for each in chosen]
-        rows.append([outcome.name, *cells])
-    return [
-        "## Weight in the gradient, by share right of the group",
-        "",
-        *table(["settings", *(f"{each.share_right}: {each.groups} groups" for each in first)], rows),
-        "Share of the sum of abs(advantage x scale); in brackets the mean scale.",
-        "",
-    ]
-
-
-def _dropped_lines(found: WhatIf) -> list[str]:
-    if not found.dropped:
-        return []
-    rows = [
-        [each.name, _text(each.dropped_scale_mean, ".4f"), _text(each.dropped_gradient_share, ".1%")]
-        for each in found.outcomes
-    ]
-    return [
-        f"## The {found.dropped} groups that were dropped",
-        "",
-        *table(["settings", "scale mean", "gradient"], rows),
-        "What they would have got, had they been trained; controls do not act on them.",
-    ]
-
-
-def _text(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
 def _grid(file: Path, overrides: Sequence[str]) -> list[tuple[str, AlgoConfig]]:
     axes = []
     for override in overrides:
@@ -273,6 +205,8 @@ class _Sums:
     groups_D: np.ndarray = field(default_factory=_zeros_D)
     scale_D: np.ndarray = field(default_factory=_zeros_D)
     weight_D: np.ndarray = field(default_factory=_zeros_D)
+    of_datasets: dict[str, np.ndarray] = field(default_factory=dict)
+    """[3] number of groups, sum of their scales, and of their weights, by data set"""
     unscaled: float = 0.0
     completions: int = 0
     with_gradient: int = 0
@@ -309,6 +243,9 @@ class _Sums:
         self.groups_D[d] += 1
         self.scale_D[d] += scale
         self.weight_D[d] += scale * unscaled
+        if group.dataset:
+            sums = self.of_datasets.setdefault(group.dataset, np.zeros(3))
+            sums += (1, scale, scale * unscaled)
         self.unscaled += unscaled
         self.completions += len(group.rewards_G)
         self.with_gradient += scale * unscaled > 0
@@ -327,7 +264,11 @@ class _Sums:
             step_against_none=_over(weight, self.unscaled),
             rank_correlation=_over(sum(self.correlations), len(self.correlations)),
             clipped=self.clipped,
-            difficulties=tuple(Difficulty(d, int(n), _over(s, n), _over(w, weight)) for d, n, s, w in columns),
+            difficulties=tuple(Part(d, int(n), _over(s, n), _over(w, weight)) for d, n, s, w in columns),
+            datasets=tuple(
+                Part(name, int(n), _over(s, n), _over(w, weight))
+                for name, (n, s, w) in sorted(self.of_datasets.items())
+            ),
             dropped_scale_mean=_over(self.dropped_scale, self.dropped),
             dropped_gradient_share=_over(self.dropped_with_gradient, self.dropped),
         )

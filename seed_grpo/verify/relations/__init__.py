@@ -39,7 +39,7 @@ class Relation:
     takes_rules: bool = True
     """true if the oracle gets the rules' numbers after the two texts"""
     is_symmetric: bool = True
-    """true if the order of the two texts is nothing to the oracle; else it is asked in both until it says yes"""
+    """true if the oracle says the same in either order; otherwise it is asked in both orders until it says yes"""
     close: Callable[[], None] = lambda: None
     """function that ends the processes of `parse`"""
 
@@ -77,7 +77,7 @@ def own_relation(config: VerifierConfig) -> Relation:
     """The relation of a user's own function, which runs in the bounded process.
 
     Of one text, without white space around it, it returns a text that is equal for answers that mean the same. Of two
-    texts it returns whether they mean the same; they do where it says so in either order.
+    texts it returns whether they mean the same, which they do where it says so in either order.
 
     Raises:
         ConfigError: it cannot be imported, or takes other than one or two texts.

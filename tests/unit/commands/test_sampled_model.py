@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,37 @@ def test_a_model_that_is_not_whole_is_not_sampled_from(tmp_path: Path) -> None:
     ):
         raise AssertionError("a model of random weights is served")
     assert not (tmp_path / "out/config.yaml").exists()
+
+
+def test_a_run_is_sampled_with_the_code_that_it_keeps_and_asks_no_reward(tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    (run / "policy").mkdir(parents=True)
+    (run / "policy/config.json").write_text("{}")
+    config = Config.model_validate(
+        {
+            "run": {"directory": run, "steps": 1, "code": ["gone/own_judging.py"]},
+            "model": {"path": "unused"},
+            "data": {"source": "arithmetic"},
+            "verifier": {"relation": "own_judging:form", "rewards": [{"use": "own_judging:reward"}]},
+        }
+    )
+    (run / "config.yaml").write_text(dump_config(config))
+    (run / "metrics.jsonl").write_text("")
+    kept = run / "code/own_judging.py"
+    kept.parent.mkdir()
+    kept.write_text("def form(answer):\n    return answer\n")
+    for settings in (None, run / "config.yaml"):
+        served = sampled_model.serving_config(str(run), 2, out, settings, [])
+        assert served.run.code == (kept,) and served.verifier.relation == "own_judging:form"
+        assert [reward.use for reward in served.verifier.rewards] == ["correct"]
+    (tmp_path / "mine.yaml").write_text(dump_config(config))
+    served = sampled_model.serving_config("some/model", 2, out, tmp_path / "mine.yaml", [])
+    assert served.run.code == (Path("gone/own_judging.py"),)  # of no run: where the file says
+
+    served = sampled_model.serving_config(str(run), 2, out, None, [])
+    out.mkdir()
+    (out / "model.json").write_text(json.dumps(sampled_model.identity(served)))
+    sampled_model.check_same_sampling(served)
+    kept.write_text("def form(answer):\n    return answer.lower()\n")
+    with pytest.raises(ConfigError, match=r"before code/own_judging.py changed"):
+        sampled_model.check_same_sampling(served)

@@ -156,6 +156,7 @@ def test_a_set_loads_as_its_library_writes_it(tmp_path: Path, name: str, records
     path = write(tmp_path, records, way)
     found = load(path)
     assert found.taken.startswith(f"read as {name}: problem from "), found.taken
+    assert "would take" not in found.taken and not found.remarks
     assert [problem.text for problem in found.problems] == list(BOTH)
     assert [problem.answers for problem in found.problems] in ([("2",), ("4",)], [("2",), ("$4$",)])
     assert len({problem.id for problem in found.problems}) == 2

@@ -268,10 +268,11 @@ def test_doctor_shows_a_prompt_of_each_set(tmp_path: Path) -> None:
     note = f"{indent}note: {source}: 1 problems spell control tokens, which are encoded as plain text"
     appends = f"{indent}note: {source}: the tokenizer appends </s> to a text; prompts are made without it, since they"
     notes = [line for line in lines[1:] if line.startswith(f"{indent}note")][:3]
-    assert lines[0].startswith("  ok     data") and lines[1:4] == notes
+    assert lines[0].startswith("  ok     data") and lines[2:5] == notes
+    assert lines[1] == f"{indent}read as plain: problem from problem, answer from answer, ids by place"
     assert note in notes and any(line.startswith(appends) for line in notes)
-    assert lines[4 : 4 + len(shown)] == shown
-    assert lines[4 + len(shown)].startswith("  ok     evaluation") and lines[-2:] == [
+    assert lines[5 : 5 + len(shown)] == shown
+    assert lines[5 + len(shown)].startswith("  ok     evaluation") and lines[-2:] == [
         f"{indent}| <s>Is <|im_end|> 5\\x1b[31m?", f"{indent}| Say so.",
     ]  # fmt: skip
 
@@ -307,6 +308,6 @@ def test_what_is_done_with_prompts_is_told_at_the_start(tmp_path: Path) -> None:
     config = Config.model_validate(
         {"run": {"directory": "r", "steps": 1}, "model": {"path": "m"}, "data": {"source": "mine.jsonl"}}
     )
-    notes = data_notes(config.verifier.relation, config.data, PromptSet(prompts.prompts, 0, 0, prompts.remarks))
+    notes = data_notes(config.verifier, config.data, PromptSet(prompts.prompts, 0, 0, prompts.remarks))
     told = [note for note in notes if note.startswith("mine.jsonl: ")]
     assert any("appends </s>" in note for note in told) and any("spell control tokens" in note for note in told)

@@ -161,7 +161,7 @@ BROKEN = {
     "undefined attribute": ("{{ problem }}\n{{ messages[0].text }}", ", line 2 .*no attribute 'text'"),
     "raised": ("{{ problem }}\n{{ raise_exception('no such turn') }}", r", line 2 .*\(TemplateError: no such turn\)"),
     "unsafe": ("{{ problem }}\n{{ problem.__class__.__mro__ }}", ", line 2 .*unsafe"),
-    "no problem": ("Compute:\n{{ instruction }}", "leaves out what the user says .*write it there"),
+    "no problem": ("Compute:\n{{ instruction }}", "leaves out the user's message .*write it there"),
 }
 
 

@@ -46,7 +46,7 @@ def test_a_nesting_without_end_is_malformed() -> None:
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(BadRecordError, match="nested beyond our bounds"):
+    with pytest.raises(BadRecordError, match="nested too deep"):
         write_json(deep)
     while deep:
         (deep,) = deep  # type: ignore[assignment]

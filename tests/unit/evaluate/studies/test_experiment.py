@@ -194,7 +194,7 @@ def test_runs_of_other_settings_are_not_taken_for_those_of_the_experiment(tmp_pa
 
 def test_all_runs_get_the_code_that_the_experiment_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy at an absolute path, which a job finds too; runs on record are not mixed with those of other code."""
-    monkeypatch.setattr(runner, "_work_off", lambda *_: [])
+    monkeypatch.setattr(runner, "work_off", lambda *_: [])
     monkeypatch.chdir(tmp_path)
     Path("own_reward_of_a.py").write_text("VALUE = 1\n")
     Path("own_package").mkdir()

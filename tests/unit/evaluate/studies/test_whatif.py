@@ -16,7 +16,9 @@ from seed_grpo.commands.console import Console
 from seed_grpo.config import Config
 from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError
-from seed_grpo.evaluate.studies.whatif import Outcome, markdown, variants_of, whatif
+from seed_grpo.evaluate.studies.whatif import Outcome, variants_of, whatif
+from seed_grpo.evaluate.studies.whatif_page import markdown
+from seed_grpo.extensions import install
 from seed_grpo.messages import (
     Completion,
     FinishReason,
@@ -45,6 +47,10 @@ def completion(logprobs: Sequence[float], version: int) -> Completion:
     return Completion("", ids_T, np.array(logprobs, np.float32), versions_T, FinishReason.STOP)
 
 
+DATASETS = {0: "sums", 1: "hard", 2: "sums"}
+"""names of data sets by group id"""
+
+
 def judged(
     group_id: int,
     rewards: Sequence[int],
@@ -58,7 +64,8 @@ def judged(
     kind = made.algo.semantic_entropy.likelihood
     likelihoods_G = np.array([log_likelihood(each.logprobs_T, kind) for each in completions])
     entropy = semantic_entropy(np.array(classes, np.int32), likelihoods_G, made.algo.semantic_entropy)
-    task = GroupTask(group_id, Problem(f"p{group_id}", "?", ("1",)), (1,), Sampling(len(rewards), 1.0, 1.0, 8, 0))
+    problem = Problem(f"p{group_id}", "?", ("1",), dataset=DATASETS.get(group_id, ""))
+    task = GroupTask(group_id, problem, (1,), Sampling(len(rewards), 1.0, 1.0, 8, 0))
     return JudgedGroup(
         group=Group(task, completions, "rollout-0", 0.1),
         judgements_G=tuple(Judgement(Verdict.CORRECT if r else Verdict.INCORRECT, "a") for r in rewards),
@@ -172,13 +179,21 @@ def test_weights_by_difficulty(run: Path) -> None:
     # alpha = 0.5: scales 1 - 0.202820 = 0.797180, 0.75, 1. Sums of |A|: 0.75 + 3/4 = 1.5, 4/2 = 2, 0.
     # Weights 1.195770, 1.5, 0 of 2.695770: 0.443573, 0.556427, 0. By groups instead of by |A| it would be a third each.
     found = only(run, "algo.scale.alpha=0.5")
-    assert [(d.share_right, d.groups) for d in found.difficulties if d.groups] == [
+    assert [(d.name, d.groups) for d in found.difficulties if d.groups] == [
         ("(0, 0.25]", 1), ("(0.25, 0.5]", 1), ("1", 1)
     ]  # fmt: skip
     filled = [d for d in found.difficulties if d.groups]
     assert [d.weight for d in filled] == pytest.approx([0.443573, 0.556427, 0.0], abs=1e-6)
     assert [d.scale_mean for d in filled] == pytest.approx([0.797180, 0.75, 1.0], abs=1e-6)
     assert [d.scale_mean for d in found.difficulties if not d.groups] == [None] * 3
+
+
+def test_weights_by_data_set(run: Path) -> None:
+    # groups 0 and 2 of the one, 1 of the other: weights 1.195770 + 0 and 1.5, scales (0.797180 + 1) / 2 and 0.75
+    found = only(run, "algo.scale.alpha=0.5")
+    assert [(part.name, part.groups) for part in found.datasets] == [("hard", 1), ("sums", 2)]
+    assert [part.weight for part in found.datasets] == pytest.approx([0.556427, 0.443573], abs=1e-6)
+    assert [part.scale_mean for part in found.datasets] == pytest.approx([0.75, 0.898590], abs=1e-6)
 
 
 def test_steps_scales_and_gradients(run: Path) -> None:
@@ -268,3 +283,22 @@ def test_the_page_and_the_record(run: Path) -> None:
     assert "3 trained groups of 1 steps" in page and "The 1 groups that were dropped" in page
     assert "| kind=linear alpha=0.5 | 0.8491 | 0.7500 | 1.0000 | 0.2246 | 0.7702 | 66.7% | 1.000 | 0 |" in page
     assert "| kind=linear alpha=0.5 | 44.4% (0.7972) | 55.6% (0.7500) | 0.0% (1.0000) |" in page
+    assert "by data set" in page and "| kind=linear alpha=0.5 | 55.6% (0.7500) | 44.4% (0.8986) |" in page
+
+
+def test_a_run_of_own_functions_is_replayed_with_the_code_that_it_keeps(tmp_path: Path) -> None:
+    """Wherever `run.code` leads by now."""
+    algo = {"scale": {"kind": "own_kept_scale:half"}, "semantic_entropy": {"functional": "own_kept_scale:entropy"}}
+    made = config(algo=algo, run={"directory": "unused", "steps": 1, "code": ["gone/own_kept_scale.py"]})
+    (tmp_path / "code").mkdir()
+    text = "def half(x, config):\n    return 0.5\n\n\ndef entropy(log_mass):\n    return 0.25\n"
+    (tmp_path / "code/own_kept_scale.py").write_text(text)
+    install([tmp_path / "code/own_kept_scale.py"])
+    groups = [judged(0, [1, 0], [0, 1], [[-1.0]] * 2, made)]
+    install([])
+    recorded(tmp_path, made, groups, {0: Estimate(0.5, np.zeros(2), np.array([0.25, -0.25]))})
+    try:
+        found = whatif(tmp_path, variants_of(tmp_path, ["algo.scale.kind=none"]))
+    finally:
+        install([])
+    assert [each.scale_mean for each in found.outcomes] == [0.5, 1.0]

@@ -193,7 +193,7 @@ def test_a_wrong_signature_is_told_as_it_starts(
     assert str(raised.value).count("support.own_rewards:") == 1
 
 
-def test_a_reward_that_cannot_be_imported_again_costs_groups_and_not_the_run(
+def test_a_reward_that_cannot_be_imported_again_costs_groups_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "once.py").write_text(

@@ -213,7 +213,7 @@ def test_only_time_leaves_a_text_undecided(judge, text, gold):
     if of_gold.verdict is not Verdict.CORRECT:
         assert judgement.verdict is Verdict.TIMED_OUT  # a reference beyond the bounds makes no answer wrong
     elif judgement.verdict is Verdict.TIMED_OUT:
-        assert judgement.rule.startswith("a comparison took over")
+        assert judgement.rule.startswith("a call took over")
     elif judgement.rule.startswith("out of proportion"):
         assert judgement.verdict is Verdict.INCORRECT and re.search(r"\d", judgement.rule)
 
