@@ -128,8 +128,7 @@ def _experiment(parsed: argparse.Namespace) -> int:
 
 
 def _whatif(parsed: argparse.Namespace) -> int:
-    from seed_grpo.evaluate.studies.whatif import variants_of, whatif
-    from seed_grpo.evaluate.studies.whatif_page import markdown
+    from seed_grpo.commands.studies.whatif import print_whatif
 
     print_whatif(parsed.run, parsed.overrides)
     return 0
