@@ -106,6 +106,7 @@ def address() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.long
 def test_rewards_that_fail_cost_their_groups_and_are_said_once_each(model: Path, tmp_path: Path, address: str) -> None:
     """Twelve problems in three steps of four; then the run goes on for two steps, where some fail again."""
     (tmp_path / "own_moods.py").write_text(MOODY)
