@@ -111,7 +111,7 @@ REFUSED_FOR = {
     r"is an encoder-decoder": """
         bart bigbird_pegasus blenderbot blenderbot-small marian mbart mvp pegasus plbart prophetnet
     """,
-    r"has layers of the kind .*, whose state would run on": """
+    r"has layers of the kind .*, whose state would leak": """
         bamba falcon_h1 falcon_mamba granitemoehybrid inkling_text jamba kimi_linear lfm2 lfm2_moe mamba mamba2
         minimax nemotron_h olmo_hybrid qwen3_5_moe_text qwen3_5_text qwen3_next qwen4_exp_text zamba zamba2 zaya
     """,
