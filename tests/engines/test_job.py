@@ -49,10 +49,7 @@ def states(directory: Path) -> dict[str, str]:
     return json.loads((directory / "workers.json").read_text())
 
 
-EXAMPLES = [
-    stem if stem == "own_reward" else pytest.param(stem, marks=pytest.mark.long)
-    for stem in sorted(path.stem for path in (ROOT / "jobs/examples").glob("*.yaml"))
-]
+EXAMPLES = sorted(path.stem for path in (ROOT / "jobs/examples").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -137,6 +134,7 @@ def test_submitted_watched_scaled_stopped_and_gone_on_with(
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_own_code_reaches_the_workers_of_a_job(
     head: RayHead, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str
