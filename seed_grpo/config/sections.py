@@ -622,7 +622,8 @@ class Sections(Section):
     def verifiers(self) -> dict[str, VerifierConfig]:
         """Settings of the verifier by data set, for the sets that have some of their own."""
         sets = [*self.data.sets, *(self.evaluation.data.sets if self.evaluation is not None else ())]
-        return {each.label: self.verifier_of(each) for each in sets if self.verifier_of(each) != self.verifier}
+        by_label = {each.label: self.verifier_of(each) for each in sets}
+        return {label: verifier for label, verifier in by_label.items() if verifier != self.verifier}
 
     @property
     def verifying_seconds(self) -> float:

@@ -82,21 +82,19 @@ class MixedSource:
             ratios: by name, each above 0.
         """
         self._sources, self._ratios = sources, ratios
-        self._taken = dict.fromkeys(sources, 0)
 
     def take(self, number: int) -> list[Prompt]:
         """The next prompts."""
         return [self._next() for _ in range(number)]
 
     def _next(self) -> Prompt:
-        name = min(self._sources, key=lambda name: (self._taken[name] + 0.5) / self._ratios[name])
-        self._taken[name] += 1
+        name = min(self._sources, key=lambda name: (self._sources[name].taken + 0.5) / self._ratios[name])
         (prompt,) = self._sources[name].take(1)
         return prompt
 
     def state(self) -> dict[str, Any]:
         """Position in each source, as JSON."""
-        return {name: {"taken": self._taken[name], **source.state()} for name, source in self._sources.items()}
+        return {name: source.state() for name, source in self._sources.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes to where `state` was taken.
@@ -111,4 +109,3 @@ class MixedSource:
             )
         for name, source in self._sources.items():
             source.restore(state[name])
-            self._taken[name] = state[name]["taken"]

@@ -54,6 +54,11 @@ class PromptSource:
             taken += [self._prompts[index] for index in indices]
         return taken
 
+    @property
+    def taken(self) -> int:
+        """Number of prompts handed out so far, over all epochs."""
+        return self._epoch * len(self._prompts) + self._position
+
     def state(self) -> dict[str, Any]:
         """Position in the data, as JSON."""
         return {
