@@ -35,4 +35,4 @@ def test_new_weights_arrive(family: str, tmp_path: Path, capfd: pytest.CaptureFi
     sender.close()
     running.shutdown()
     output = capfd.readouterr().err
-    assert ("new weights go through vLLM's reload" in output) == (family in OF_EXPERTS)
+    assert ("new weights are loaded by vLLM's reload" in output) == (family in OF_EXPERTS)
