@@ -1,14 +1,13 @@
 """Further arguments of vLLM's engine (`rollout.engine_args`), in a real one: speculation by n-grams.
 
-The prompt repeats itself, so that nearly every token has a draft. With drafts or without, what is sampled must be of the
-policy's own distribution: completions of three tokens are counted against the exact one.
+The prompt repeats itself, so that nearly every token has a draft. With drafts or without, what is sampled must be of
+the policy's own distribution: completions of three tokens are counted against the exact one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,5 +91,5 @@ def test_new_weights_arrive_and_the_proof_is_at_rounding(running: RunningEngine)
 
 
 def test_unknown_arguments_are_refused_with_their_neighbours() -> None:
-    with pytest.raises(ConfigError, match=r"rollout\.engine_args\.quantisation is no argument of vLLM 0\.32.*quantizat"):
+    with pytest.raises(ConfigError, match=r"engine_args\.quantisation is no argument of vLLM 0\.32.*quantization"):
         check_engine_args(["speculative_config", "quantisation"])

@@ -87,7 +87,7 @@ class Image:
             getattr(self, f"do_{word.lower()}", lambda rest: None)(rest)
 
     def here(self, path: str) -> Path:
-        """Where a path of the image lies."""
+        """Place of a path of the image."""
         return self.root / os.path.normpath(os.path.join(self.workdir, path)).lstrip("/")
 
     def local(self, text: str) -> str:

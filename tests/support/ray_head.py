@@ -57,7 +57,7 @@ class RayHead:
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
 
     def job(self, *command: str) -> str:
-        """What `ray job COMMAND` prints, which must succeed."""
+        """Output of `ray job COMMAND`, which must succeed."""
         done = self.run("ray", "job", *command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr

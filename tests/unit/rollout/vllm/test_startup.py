@@ -1,3 +1,5 @@
+"""Arguments that an engine is started with: those of the program, and further ones."""
+
 from typing import Any
 
 import pytest
