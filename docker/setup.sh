@@ -37,11 +37,11 @@ make_venv() {
       python=
     done
   fi
-  [ -n "$python" ] && "$python" -c "$fits" || {
+  if [ -z "$python" ] || ! "$python" -c "$fits"; then
     echo "setup: ${python:-PATH} has no Python 3.11 to 3.13; install one (uv python install 3.12; on Ubuntu 24.04" \
       "apt-get install python3.12-venv), or name it with PYTHON=/path/to/python3.12" >&2
     exit 2
-  }
+  fi
   new_venv "$python" || {
     rm -rf .venv
     echo "setup: $python makes no environment; on Debian and Ubuntu its package of that name with -venv is missing" >&2

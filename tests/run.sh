@@ -19,11 +19,10 @@ unit() { tests "not engine and not long" --numprocesses auto --maxprocesses 8 --
 engines() { tests "engine and not long" "$@"; }
 long() { tests "long" "$@"; }
 all() {
-  local failed=0
-  lint || failed=1
-  types || failed=1
-  unit || failed=1
-  engines || failed=1
+  local part failed=0
+  for part in lint types unit engines; do
+    "$part" || failed=1
+  done
   return "$failed"
 }
 
