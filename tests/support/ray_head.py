@@ -73,7 +73,8 @@ def ray_head() -> Iterator[RayHead]:
         process = subprocess.Popen(head.command(), env=without, stdout=stream, stderr=stream, start_new_session=True)
     try:
         began = time.monotonic()
-        while head.run("ray", "job", "list").returncode or not head.scraped.exists():
+        # a head takes jobs only once the agent of its machine is known to it, some seconds after it answers
+        while head.run("ray", "job", "submit", "--no-wait", "--", "true").returncode or not head.scraped.exists():
             assert process.poll() is None and time.monotonic() - began < DEADLINE, log.read_text()
             time.sleep(1)
         yield head
