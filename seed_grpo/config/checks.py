@@ -278,4 +278,12 @@ def _transport_faults(config: Sections) -> list[str]:
 def _engine_args_faults(config: Sections) -> list[str]:
     owned = {**OWNED, **(OWNED_ON_CPU if config.cluster.device == "cpu" else {})}
     given = [name for name in config.rollout.engine_args if name in owned]
-    return [f"rollout.engine_args.{name} is decided by {owned[name]}; leave it out" for name in given]
+    faults = [f"rollout.engine_args.{name} is decided by {owned[name]}; leave it out" for name in given]
+    rollout = config.rollout
+    if "speculative_config" in rollout.engine_args and (rollout.temperature, rollout.top_p) != (1, 1):
+        faults.append(
+            "rollout.engine_args.speculative_config needs rollout.temperature=1 and top_p=1, not "
+            f"{rollout.temperature:g} and {rollout.top_p:g}: with drafts, vLLM 0.32 knows the log-probabilities of "
+            "no other policy; set them, or take the drafts out"
+        )
+    return faults

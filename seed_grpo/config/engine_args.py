@@ -42,6 +42,7 @@ OWNED: Mapping[str, str] = {
     "logprobs_mode": "the program: log-probabilities are those of what is sampled",
     "generation_config": "rollout.temperature and rollout.top_p",
     "override_generation_config": "rollout.temperature and rollout.top_p",
+    **dict.fromkeys(("spec_method", "spec_model", "spec_tokens"), "rollout.engine_args.speculative_config"),
     "watermark_config": "the program: a watermark samples from another policy than the one trained",
     "diffusion_config": "the program, which samples one token after the other",
     "disable_log_stats": "the program, which has metrics of its own",

@@ -40,6 +40,10 @@ def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) 
             "rollout.engine_args={max_num_seqs: 4}",
             r"rollout\.engine_args\.max_num_seqs is decided by rollout\.max_concurrent_sequences; leave it out",
         ),
+        (
+            "rollout={temperature: 0.7, engine_args: {speculative_config: {method: ngram}}}",
+            r"speculative_config needs rollout\.temperature=1 and top_p=1, not 0\.7 and 1",
+        ),
         ("rollout.num_wrokers=4", r"unknown key 'rollout\.num_wrokers'"),
         ("nonsense.key=1", r"unknown key 'nonsense'"),
         ("rollout.num_workers=0", r"rollout\.num_workers: .*greater than or equal to 1 \(got 0\)"),

@@ -82,7 +82,8 @@ def engine_args(config: Config, receiving: ReceivingEnd) -> AsyncEngineArgs:
         # Where vLLM 0.32 splits a prompt over two steps, it takes back the request's seeded generator, which the
         # generators of a CPU cannot do: the engine dies. So no prompt is split.
         on_cpu = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(CPU_STEP_TOKENS, longest)}
-    check_engine_args(rollout.engine_args)
+    further: dict[str, Any] = dict(rollout.engine_args)
+    check_engine_args(further)
     return AsyncEngineArgs(
         model=config.model.path,
         dtype=config.model.dtype,
@@ -100,11 +101,12 @@ def engine_args(config: Config, receiving: ReceivingEnd) -> AsyncEngineArgs:
         # A cached prefix is computed in other batch shapes than a fresh one, so its values may differ in the last bit.
         enable_prefix_caching=rollout.prefix_caching and not config.run.deterministic,
         # Of the distribution that a token is drawn from. Prompts and greedy requests have those of temperature 1, also
-        # in a batch with others; at temperature 1 without top-p these are the raw ones to the bit.
-        logprobs_mode="processed_logprobs",
+        # in a batch with others; at temperature 1 without top-p these are the raw ones to the bit. With drafts, vLLM
+        # 0.32 gives numbers in place of the processed ones that belong to no policy (findings/draft_logprobs.sh).
+        logprobs_mode="raw_logprobs" if "speculative_config" in rollout.engine_args else "processed_logprobs",
         weight_transfer_config=WeightTransferConfig(backend=receiving.backend),
         worker_extension_cls=f"{EngineProcess.__module__}.{EngineProcess.__name__}",
         disable_log_stats=True,
         **on_cpu,
-        **rollout.engine_args,
+        **further,
     )
