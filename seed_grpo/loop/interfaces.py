@@ -205,6 +205,10 @@ class Recorder(Protocol):
         """Records an optimiser step: its groups, its metrics, and its wall-clock seconds by stage."""
         ...
 
+    def unrewarded(self, step: int, round_name: str, groups: Sequence[ReadyGroup]) -> None:
+        """Reports a round of a step in which rewards failed, and no group can be trained on."""
+        ...
+
     def truncate_after(self, step: int) -> None:
         """Removes the records of later steps."""
         ...

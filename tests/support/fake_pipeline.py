@@ -25,6 +25,8 @@ class FakeEngine:
         self.right: set[int] = set()
         self.wrong: set[int] = set()
         self.empty: set[int] = set()
+        self.faults: Callable[[int], str] = lambda group_id: ""
+        """failure of a reward on a group"""
         self.lengths_G = np.array([3, 4], dtype=np.int32)
 
     def judged(self, task: GroupTask, begun: int) -> JudgedGroup:
@@ -34,6 +36,7 @@ class FakeEngine:
         group_id = task.group_id
         right_G = np.array([group_id not in self.wrong, group_id in self.right])
         valid_G = np.array([True, group_id not in self.invalid]) & (group_id not in self.empty)
+        valid_G &= not self.faults(group_id)
         verdicts_G = [Verdict.CORRECT if right else Verdict.INCORRECT for right in right_G]
         return JudgedGroup(
             group=Group(task, self._completions(task, begun - (group_id in self.old)), "rollout-0", 0.1),
@@ -45,6 +48,7 @@ class FakeEngine:
             entropy_max=float(np.log(2)),
             entropy_clipped=False,
             seconds=0.1,
+            fault=self.faults(group_id),
         )
 
     def _completions(self, task: GroupTask, begun: int) -> tuple[Completion, ...]:

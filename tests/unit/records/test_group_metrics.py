@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seed_grpo.loop.batch import Batch, LostGroup, ReadyGroup
-from seed_grpo.loop.ledger import NOT_FINITE, REPLACED, TOO_FEW_VALID
+from seed_grpo.loop.ledger import LOST, NOT_FINITE, REPLACED, TOO_FEW_VALID, UNREWARDED
 from seed_grpo.messages import GroupSummary, Verdict
 from seed_grpo.records.group_metrics import METRICS, group_metrics
 from seed_grpo.records.unjudged import STEPS, Unjudged
@@ -69,7 +69,7 @@ def batch() -> Batch:
         rounds=2,
         groups=[MIXED, FILL],
         dropped=[(REPLACED_GROUP, REPLACED), (INVALID, TOO_FEW_VALID)],
-        lost=[LostGroup(4, "p4")],
+        lost=[LostGroup(4, "p4", LOST), LostGroup(9, "p9", UNREWARDED)],
         scale_P=np.array([0.98, 1.0]),
         overlong_PG=[np.array([0.0, -0.5, -1.0, -0.5]), np.zeros(4)],
         advantages_PG=[np.array([0.3, -0.6, 0.0, 0.3]), np.zeros(4)],
@@ -88,7 +88,7 @@ EXPECTED = {
     "reward": 6 / 12,
     "reward/correct": 6 / 11,  # 2 + 0 + 4 of the 3 + 4 + 4 that have it; the last group's failed
     "reward/brief": 0.25,  # (0.5 + 0.0) / 2, of the one group that has it, without its nan
-    "reward_failed_groups": 1,
+    "reward_failed_groups": 2,  # the last of the sampled, and the one that was given up for it
     "overlong_punishment": -1 / 7,  # -0.5 twice of 7 valid; with the timed-out one -2/8
     "no_gradient_share": 1 / 2,
     "semantic_entropy": 0.2,  # (0.6 + 0 + 0) / 3; the last has nothing to tell apart
