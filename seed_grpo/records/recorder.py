@@ -124,7 +124,7 @@ class Recorder:
         self.tokens += metrics["completion_tokens"]
 
     def unrewarded(self, step: int, round_name: str, groups: Sequence[ReadyGroup]) -> None:
-        """Reports a round in which rewards failed, and none of its groups can be trained on; see `Controller`."""
+        """Reports a round in which rewards failed, and no group can be trained on; see `interfaces.Recorder`."""
         for fault in self._faults.step(step, groups):
             self._screen.log(fault)
         self._screen.log(

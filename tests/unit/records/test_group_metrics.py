@@ -1,6 +1,7 @@
 """The metrics of a step, worked by hand: which are over all groups that were sampled, and which over the trained."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,11 +135,23 @@ def test_a_step_that_trained_nothing_still_tells_of_the_policy() -> None:
 
 def test_many_completions_without_a_verdict_name_their_prompts() -> None:
     # 3 + 1 time-outs and faults of 16 completions are 25%; the most are the last group's, of problem p3
-    message = Unjudged().step(batch())
+    judged = [(replace(group, summary=replace(group.summary, fault="")), why) for group, why in batch().dropped]
+    message = Unjudged().step(replace(batch(), dropped=judged))
     assert message is not None
     assert "step 6: 4 of 16 completions of the last 1 steps (25.0%, over 2%) have no verdict" in message
     assert "3 timed_out, 1 verifier_error; most are of the prompts p3 (3), p1 (1)." in message
     assert "verifier.judge_timeout" in message
+
+
+def test_groups_on_which_a_reward_failed_have_a_message_of_their_own() -> None:
+    # of the last group's verdicts, which its reward made invalid, nothing: 1 of 12 and not 4 of 16
+    message = Unjudged().step(batch())
+    assert message is not None and "step 6: 1 of 12 completions" in message and "p3" not in message
+
+
+def test_a_completion_whose_reward_is_none_has_a_verdict() -> None:
+    summary = replace(MIXED.summary, valid_G=np.zeros(4, bool))
+    assert summary.num_unjudged == 1  # the one that timed out, not all four
 
 
 def of_fifty(step: int, *others: Verdict) -> Batch:
