@@ -48,7 +48,7 @@ class Problem:
     text: str
     """the problem statement, before any template"""
     answers: tuple[str, ...]
-    """reference answers, at least one; any one counts"""
+    """reference answers, of which any one counts; none where nobody knows them"""
     source: str = ""
     level: str = ""
     subject: str = ""

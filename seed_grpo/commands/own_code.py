@@ -89,7 +89,7 @@ def _check_verifier(config: Config, verifier: VerifierConfig, problem: Problem) 
     worker = VerifierWorker(verifier, config.algo.semantic_entropy)
     try:
         _, judged = worker.judge(_trial_group(config, problem))
-        tried = worker.judge_answers([problem.answers[0], NO_ANSWER], problem.answers)
+        tried = worker.judge_answers([_answer_of(problem), NO_ANSWER], problem.answers)
     finally:
         worker.close()
     assert isinstance(judged, JudgedGroup)
@@ -98,15 +98,20 @@ def _check_verifier(config: Config, verifier: VerifierConfig, problem: Problem) 
     failed = [judgement.rule for judgement in (*judged.judgements_G, *tried) if not judgement.verdict.is_valid]
     if failed:
         raise ConfigError(
-            f"judging the answers {problem.answers[0]!r:.80}, of problem {problem.id}, and {NO_ANSWER!r} failed "
+            f"judging the answers {_answer_of(problem)!r:.80}, of problem {problem.id}, and {NO_ANSWER!r} failed "
             f"({failed[0]}); correct verifier.relation={verifier.relation} or "
             f"verifier.extraction={verifier.extraction}, which have to take whatever a policy writes"
         )
 
 
+def _answer_of(problem: Problem) -> str:
+    """An answer to the problem, the right one where it is known."""
+    return problem.answers[0] if problem.answers else "1"
+
+
 def _trial_group(config: Config, problem: Problem) -> Group:
     sampling = Sampling(2, 1.0, 1.0, config.rollout.max_completion_tokens, seed=0)
-    answer = problem.answers[0]
+    answer = _answer_of(problem)
     texts = (f"<think> </think> <answer>{answer}</answer> \\boxed{{{answer}}}\n```\n{answer}\n```", NO_ANSWER)
     return Group(GroupTask(0, problem, (1,), sampling), tuple(map(_completion, texts)), "trial", 0.0)
 

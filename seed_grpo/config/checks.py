@@ -62,7 +62,7 @@ def faults_between(config: Sections) -> list[str]:
     """All faults, none where the sections fit together."""
     checks = (
         _batch_faults, _length_faults, _staleness_faults, _schedule_faults, _transport_faults, _relation_faults,
-        _template_faults, _source_faults,
+        _template_faults, _source_faults, _answer_faults,
     )  # fmt: skip
     return [fault for check in checks for fault in check(config)]
 
@@ -252,6 +252,22 @@ def _source_faults(config: Sections) -> list[str]:
         for each in config.data.sources
         if each.max_prompt_tokens > most
     ]
+
+
+def _answer_faults(config: Sections) -> list[str]:
+    """Checks that sets without answers are used for what needs none."""
+    faults = []
+    for section, data in _sets(config).items():
+        if data.columns is None or data.columns.answer is not None:
+            continue
+        if section.startswith("evaluation"):
+            faults.append(f"{section}.columns.answer=null gives no answers to measure accuracy by; name a column")
+        elif any(reward.use == "correct" for reward in config.verifier_of(data).rewards):
+            faults.append(
+                f"{section}.columns.answer=null gives no answers, and the reward correct compares with them; name a "
+                "column, or set verifier.rewards to others, such as agreement or majority"
+            )
+    return faults
 
 
 def _transport_faults(config: Sections) -> list[str]:

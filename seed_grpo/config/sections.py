@@ -155,9 +155,9 @@ class ColumnsConfig(Section):
 
     problem: str = "problem"
     """column with a text, or a conversation of chat messages that ends in the problem"""
-    answer: str = "answer"
+    answer: str | None = "answer"
     """column with an answer, a list of which any one counts, or a solution that marks its answer; see
-    `data.references`"""
+    `data.references`. None: the set has no answers, and is trained on by rewards that need none, such as `agreement`"""
     id: str | None = "id"
     """column with the id; None, or one that a record lacks: the id is `<source>-<record number>`"""
     alternatives: str | None = "alt_answers"
@@ -172,10 +172,17 @@ class ExamplesConfig(Section):
 
     source: str
     """file of records, as `data.source`"""
-    columns: ColumnsConfig = ColumnsConfig()
-    """column names; the answer column's text is shown as it is written, be it an answer or a worked solution"""
+    columns: ColumnsConfig | None = None
+    """column names; None recognises them as those of `data.source`. The answer column's text is shown as it is written,
+    be it an answer or a worked solution"""
     limit: Positive | None = None
     """problems taken from the beginning of the file; None: all"""
+
+    @model_validator(mode="after")
+    def _they_have_answers(self) -> ExamplesConfig:
+        if self.columns is not None and self.columns.answer is None:
+            raise ValueError("columns.answer=null: examples are problems with their answers; name the answers' column")
+        return self
 
 
 class DataConfig(Section):

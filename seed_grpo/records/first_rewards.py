@@ -102,6 +102,6 @@ class FirstRewards:
         text = self._example.group.completions_G[0].text
         found = "no answer" if judgement.answer is None else f"the answer {judgement.answer[:SHOWN]!r}"
         return (
-            f"For example problem {problem.id}: the reference is {' or '.join(problem.answers)[:SHOWN]!r}, a "
+            f"For example problem {problem.id}: the reference is {' or '.join(problem.answers)[:SHOWN] or None!r}, a "
             f"completion has {found} and ends in {text[-SHOWN:]!r}"
         )

@@ -89,7 +89,7 @@ class Judge:
 
         Args:
             texts_G: [G] completions; the final answer is what `verifier.extraction` finds in them.
-            references: reference answers, at least one; any one counts.
+            references: reference answers, of which any one counts; where there is none, no answer is correct.
 
         Raises:
             VerifierError: the bounded process cannot be started.
@@ -178,6 +178,8 @@ class Judge:
 
     def _verdict(self, form: Parsed, targets: Sequence[Parsed | Unread]) -> tuple[Verdict, str]:
         """Verdict on one form: correct if any reference means the same, else the worst that happened."""
+        if not targets:
+            return Verdict.INCORRECT, "no reference"
         if form in targets:
             return Verdict.CORRECT, f"equal {form.kind}"
         deadline = time.monotonic() + self._config.judge_timeout

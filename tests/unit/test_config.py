@@ -220,3 +220,14 @@ def test_nothing_edits_a_configuration(minimal: Path) -> None:
     config = load_config(minimal)
     with pytest.raises(ValueError, match="frozen"):
         config.run.steps = 5  # type: ignore[misc]
+
+
+def test_sets_without_answers_are_for_rewards_that_need_none(minimal: Path) -> None:
+    none = "data.columns={problem: question, answer: null}"
+    with pytest.raises(ConfigError, match=r"data\.columns\.answer=null gives no answers, and the reward correct comp"):
+        load_config(minimal, [none])
+    made = load_config(minimal, [none, "verifier.rewards=[{use: agreement}]"])
+    assert made.data.sets[0].columns is not None and made.data.sets[0].columns.answer is None
+    held_out = "evaluation.data={source: x, columns: {answer: null}}"
+    with pytest.raises(ConfigError, match=r"evaluation\.data\.columns\.answer=null gives no answers to measure"):
+        load_config(minimal, ["verifier.rewards=[{use: agreement}]", held_out])

@@ -161,3 +161,11 @@ def test_a_server_that_is_down_is_refused() -> None:
     address = f"http://127.0.0.1:{free_port()}/score"
     with pytest.raises(ConfigError, match=rf"the reward score failed: no answer from {address} .*refused"):
         tried(rewards({"use": address, "retries": 0}))
+
+
+def test_a_problem_without_answers_is_tried_too(written: Any) -> None:
+    written(
+        "def mine(completion, problem):\n    return 1.0 * (problem.answers == () and completion.verdict == 'incorrect')\n"
+    )
+    made = config(data={"source": "s", "columns": {"answer": None}}, verifier={"rewards": [{"use": "own_tried:mine"}]})
+    assert "1 tried" in tried(made, Problem("p7", "1+1=", ()))
