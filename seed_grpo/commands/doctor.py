@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from seed_grpo import __version__
-from seed_grpo.commands.own_code import check_own_code, own_names
+from seed_grpo.commands.own_code import check_own_code
 from seed_grpo.config import Config
 from seed_grpo.config.checks import PLACES, check_sampling
-from seed_grpo.config.sections import DataConfig, MixtureConfig, VerifierConfig
+from seed_grpo.config.sections import DataConfig, VerifierConfig
 from seed_grpo.data.mixture import LoadedSet, all_prompts, load_sets
 from seed_grpo.data.prompts import PromptSet, shown
 from seed_grpo.data.source import Prompt
@@ -71,13 +72,12 @@ def prepare(config: Config) -> Prepared:
     check_model(config, tokenizer)
     train = load_sets(config.data, tokenizer)
     check_sets(train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
-    check_own_code(config, train)
-    notes = sets_notes(config, train)
+    evaluated = load_sets(config.evaluation.data, tokenizer) if config.evaluation is not None else []
+    check_own_code(config, train, evaluated)
+    notes = sets_notes(config, [*train, *evaluated])
     held_out = None
     if config.evaluation is not None:
-        evaluated = load_sets(config.evaluation.data, tokenizer)
         held_out = all_prompts(evaluated)[: config.evaluation.num_problems]
-        notes += sets_notes(config, evaluated)
     return Prepared(tokenizer, train, held_out, notes)
 
 
@@ -264,14 +264,19 @@ class Page:
         self._log = log
         self.well = True
 
-    def check(self, name: str, section: Callable[..., str], *arguments: Any) -> None:
-        """Prints the finding of a section, further lines indented below it; or its error, which is not raised."""
+    def check(self, name: str, section: Callable[..., str], *arguments: Any) -> bool:
+        """Prints the finding of a section, further lines indented below it; or its error, which is not raised.
+
+        Returns:
+            whether there was no error.
+        """
         try:
             text = section(*arguments)
         except SeedGrpoError as error:
             self.fault(name, error)
-        else:
-            self._log(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
+            return False
+        self._log(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
+        return True
 
     def fault(self, name: str, error: SeedGrpoError) -> None:
         """Prints a fault."""
@@ -279,8 +284,28 @@ class Page:
         self._log(f"  FAULT  {name:<12} {error}")
 
 
+class _Data:
+    """Tokenizer and data of a run, each read once."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        return load_policy_tokenizer(self._config)
+
+    @cached_property
+    def train(self) -> list[LoadedSet]:
+        return load_sets(self._config.data, self.tokenizer)
+
+    @cached_property
+    def held_out(self) -> list[LoadedSet]:
+        return [] if self._config.evaluation is None else load_sets(self._config.evaluation.data, self.tokenizer)
+
+
 def diagnose(config: Config, page: Page) -> None:
     """Checks without starting anything: the page of `seed-grpo doctor`."""
+    data, needed = _Data(config), config.rollout.prompts_per_step
     page.check("versions", check_versions, config)
     page.check("placement", check_machine, config)
     page.check("records", check_directory, config)
@@ -288,12 +313,12 @@ def diagnose(config: Config, page: Page) -> None:
     page.check("sampling", check_sampling, config)
     page.check("code", _describe_code, config)
     page.check("weights", _describe_sync, config)
-    page.check("model", _describe_model, config)
-    page.check("data", _describe_data, config, config.data, config.rollout.prompts_per_step)
-    if list(own_names(config)):
-        page.check("own code", _try_code, config)
+    page.check("model", lambda: _describe_model(config, data.tokenizer))
+    is_whole = page.check("data", lambda: _describe_data(config, data.train, data.tokenizer, needed))
     if config.evaluation is not None:
-        page.check("evaluation", _describe_data, config, config.evaluation.data, 1)
+        is_whole &= page.check("evaluation", lambda: _describe_data(config, data.held_out, data.tokenizer, 1))
+    if is_whole:
+        page.check("own code", lambda: check_own_code(config, data.train, data.held_out))
 
 
 def _describe_code(config: Config) -> str:
@@ -301,23 +326,16 @@ def _describe_code(config: Config) -> str:
     return f"run.code: {', '.join(path.name for path in copies)}" if copies else "none of your own (run.code)"
 
 
-def _try_code(config: Config) -> str:
-    return check_own_code(config, load_sets(config.data, load_policy_tokenizer(config)))
-
-
 def _describe_sync(config: Config) -> str:
     return f"over {config.transport}, canary within {config.canary_tolerance:g} nats"
 
 
-def _describe_model(config: Config) -> str:
-    tokenizer = load_policy_tokenizer(config)
+def _describe_model(config: Config, tokenizer: Any) -> str:
     found = check_model(config, tokenizer)
     return f"{config.model.path}, {config.model.dtype}, {len(tokenizer)} tokens in the vocabulary; {found}"
 
 
-def _describe_data(config: Config, data: MixtureConfig, needed: int) -> str:
-    tokenizer = load_policy_tokenizer(config)
-    sets = load_sets(data, tokenizer)
+def _describe_data(config: Config, sets: Sequence[LoadedSet], tokenizer: Any, needed: int) -> str:
     lines = []
     for each, facts in zip(sets, check_sets(sets, needed, "a step"), strict=True):
         prompts = each.loaded.prompts

@@ -14,7 +14,7 @@ import numpy as np
 from seed_grpo.algo.advantage import advantages_G
 from seed_grpo.algo.scale import scale
 from seed_grpo.config import Config
-from seed_grpo.config.sections import VerifierConfig
+from seed_grpo.config.sections import RewardConfig, VerifierConfig
 from seed_grpo.data.mixture import LoadedSet
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.extensions import is_import_path
@@ -29,12 +29,13 @@ NO_ANSWER = "no such answer"
 """a made-up answer that means nothing; a policy will write worse"""
 
 
-def check_own_code(config: Config, sets: Sequence[LoadedSet]) -> str:
+def check_own_code(config: Config, sets: Sequence[LoadedSet], held_out: Sequence[LoadedSet]) -> str:
     """Calls each of the user's own functions and servers once, those of the verifier once for each data set; and checks
     the settings of built-in rewards.
 
     Args:
-        sets: whose first problems, with their records, are those of the trial groups.
+        sets: those to train on, whose first problems, with their records, are those of the trial groups.
+        held_out: those to evaluate on, for which no reward is asked.
 
     Raises:
         ConfigError: one cannot be imported, fails, or returns what it must not; or settings do not fit.
@@ -59,6 +60,11 @@ def check_own_code(config: Config, sets: Sequence[LoadedSet]) -> str:
                 check_settings(reward.use, reward.settings)
         if list(_names_of(verifier)):
             _try("the trial of own functions", _check_verifier, config, verifier, problem)
+    for each in held_out:
+        verifier, (problem, _) = config.verifier_of(each.config), each.loaded.prompts[0]
+        unrewarded = verifier.model_copy(update={"rewards": (RewardConfig(use="correct"),)})
+        if list(_names_of(unrewarded)):
+            _try("the trial of own functions", _check_verifier, config, unrewarded, problem)
     return f"{len(names)} tried: {', '.join(names)}" if names else "none"
 
 

@@ -45,7 +45,7 @@ def written(tmp_path: Path) -> Iterator[Any]:
 def tried(made: Config, problem: Problem = PROBLEM) -> str:
     """The trial on one data set that begins with the problem."""
     (data,) = made.data.sets
-    return check_own_code(made, [LoadedSet(data, PromptSet([(problem, (1,))], 0, 0))])
+    return check_own_code(made, [LoadedSet(data, PromptSet([(problem, (1,))], 0, 0))], [])
 
 
 def config(**sections: Any) -> Config:
@@ -163,9 +163,25 @@ def test_a_server_that_is_down_is_refused() -> None:
         tried(rewards({"use": address, "retries": 0}))
 
 
+def test_relations_of_held_out_sets_are_tried_and_rewards_are_not(written: Any) -> None:
+    written("def form(answer):\n    raise KeyError\n\ndef mine(group):\n    raise KeyError\n")
+    own = {"source": "h", "name": "h", "relation": "own_tried:form"}
+    made = config(
+        evaluation={"data": {"sources": [own]}}, verifier={"rewards": [{"use": "own_tried:mine", "weight": 2}]}
+    )
+    assert made.evaluation is not None
+    sets = [LoadedSet(each, PromptSet([(PROBLEM, (1,))], 0, 0)) for each in made.evaluation.data.sets]
+    with pytest.raises(ConfigError, match=r"the answers '2', of problem p7, .* verifier\.relation=own_tried:form"):
+        check_own_code(made, [], sets)
+    written("def form(answer):\n    return answer\n\ndef mine(group):\n    raise KeyError\n")
+    check_own_code(made, [], sets)
+
+
 def test_a_problem_without_answers_is_tried_too(written: Any) -> None:
     written(
-        "def mine(completion, problem):\n    return 1.0 * (problem.answers == () and completion.verdict == 'incorrect')\n"
+        "def mine(completion, problem):\n"
+        "    assert problem.answers == () and completion.verdict in ('incorrect', 'no_answer')\n"
+        "    return 1.0\n"
     )
     made = config(data={"source": "s", "columns": {"answer": None}}, verifier={"rewards": [{"use": "own_tried:mine"}]})
     assert "1 tried" in tried(made, Problem("p7", "1+1=", ()))
