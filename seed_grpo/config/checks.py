@@ -237,13 +237,20 @@ def _extraction_faults(section: str, data: SourceConfig, config: Sections) -> li
 
 
 def _source_faults(config: Sections) -> list[str]:
-    """Checks that sets of one name are judged alike, and that the engines are made for the longest prompts."""
+    """Checks that sets of one name are judged alike, that evaluations are asked what they do, and that the engines are
+    made for the longest prompts."""
     held_out = config.evaluation.data.sets if config.evaluation is not None else ()
-    names = {each.label for each in config.data.sets} & {each.label for each in held_out}
+    trained = {each.label: _judged_by(config, each) for each in config.data.sets}
     faults = [
-        f"data and evaluation.data each have a set {name}, and they are judged differently; give one another name"
-        for name in sorted(names)
-        if len({repr(config.verifier_of(each)) for each in (*config.data.sets, *held_out) if each.label == name}) > 1
+        f"data and evaluation.data each have a set {each.label}, and they are judged differently; give one another name"
+        for each in held_out
+        if trained.get(each.label, _judged_by(config, each)) != _judged_by(config, each)
+    ]
+    faults += [
+        f"evaluation.data.sources.{each.label}.{name} has no effect: {why}; leave it out"
+        for each in held_out
+        for name, why in (("ratio", "every held-out problem is taken once"), ("rewards", "evaluations ask no reward"))
+        if getattr(each, name) is not None
     ]
     most = config.data.max_prompt_tokens
     return faults + [
@@ -252,6 +259,11 @@ def _source_faults(config: Sections) -> list[str]:
         for each in config.data.sources
         if each.max_prompt_tokens > most
     ]
+
+
+def _judged_by(config: Sections, source: SourceConfig) -> tuple[str, str]:
+    verifier = config.verifier_of(source)
+    return verifier.relation, verifier.extraction
 
 
 def _answer_faults(config: Sections) -> list[str]:

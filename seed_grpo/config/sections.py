@@ -117,6 +117,9 @@ class RewardConfig(Section):
     """seconds that a function of the user's own, or one request to a server, may take for a group"""
     memory_mib: Positive = 8192
     """memory that the process of a function of the user's own may allocate"""
+    token_variable: str | None = None
+    """environment variable of the verifiers' machines, and of this one, that holds a server's bearer token; records
+    have its name alone"""
     retries: NonNegative = 2
     """further requests for a group that a server did not answer"""
     concurrency: Positive = 8
@@ -135,14 +138,21 @@ class RewardConfig(Section):
     @property
     def seconds(self) -> float:
         """Seconds that it may take for a group, at most."""
-        if self.is_server:
-            return self.timeout + self.retries * (self.timeout + MOST_PAUSE_SECONDS)
+        if self.is_server:  # the beginning of an answer, after as many requests as may be, and then the rest of it
+            return (1 + self.retries) * self.timeout + self.retries * MOST_PAUSE_SECONDS + 2 * self.timeout
         return 0.0 if self.use in REWARD_NAMES.names else self.timeout
 
     @model_validator(mode="after")
     def _is_known(self) -> RewardConfig:
         if not self.is_server:
             REWARD_NAMES.check(self.use)
+        if self.is_server and "@" in self.use.split("/")[2]:
+            raise ValueError(
+                "the address of a reward server has a user in it, which records would show; give a token "
+                "by token_variable"
+            )
+        if self.token_variable is not None and not self.is_server:
+            raise ValueError(f"the reward {self.use} is no server, and has no use for token_variable; leave it out")
         if not re.fullmatch(r"\w[\w.-]*", self.label):
             raise ValueError(f"the reward {self.use} needs a name of letters, digits, _, - and ., not {self.label!r}")
         if self.weight == 0:
@@ -628,7 +638,7 @@ class Sections(Section):
     @property
     def verifiers(self) -> dict[str, VerifierConfig]:
         """Settings of the verifier by data set, for the sets that have some of their own."""
-        sets = [*self.data.sets, *(self.evaluation.data.sets if self.evaluation is not None else ())]
+        sets = [*(self.evaluation.data.sets if self.evaluation is not None else ()), *self.data.sets]
         by_label = {each.label: self.verifier_of(each) for each in sets}
         return {label: verifier for label, verifier in by_label.items() if verifier != self.verifier}
 
