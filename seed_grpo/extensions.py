@@ -42,12 +42,27 @@ def is_import_path(name: str) -> bool:
 
 
 def entry(table: Mapping[str, T], name: str) -> T:
-    """The entry of a table, or the user's own function where the name is an import path.
+    """The entry of a table, or the user's own function where the name is an import path. What that one raises becomes a
+    `ConfigError`.
 
     Raises:
-        ConfigError: nothing can be imported under the path.
+        ConfigError: nothing can be imported under the path, or no function.
     """
-    return table[name] if name in table else load(name)
+    return table[name] if name in table else _named(name, load(name))
+
+
+def _named(path: str, function: Any) -> Any:
+    """The function of an import path, whose errors name it."""
+    if not callable(function):
+        raise ConfigError(f"{path} is {function!r:.100}, which is no function; name a function")
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Exception as error:  # whatever the user's code raises
+            raise ConfigError(f"{path} failed with {type(error).__name__}: {_said(error)}; correct it") from error
+
+    return call
 
 
 def load(path: str) -> Any:

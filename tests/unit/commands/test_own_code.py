@@ -88,7 +88,8 @@ FAULTS = {
     "scale that is none": ({"algo": {"scale": {"kind": "absent_module:f"}}}, "no module 'absent_module'"),
     "advantage": ({"algo": {"advantage": f"{OWN}:too_few"}}, "for 4 rewards; return as many finite numbers"),
     "advantage that raises": (
-        {"algo": {"advantage": f"{OWN}:fault_of_advantage"}}, "failed in its trial with KeyError: 'own fault'; correct",
+        {"algo": {"advantage": f"{OWN}:fault_of_advantage"}},
+        r"fault_of_advantage failed with KeyError: 'own fault' \(own_functions\.py, line \d+\); correct it",
     ),
     "entropy": (
         {"algo": {"semantic_entropy": {"functional": f"{OWN}:no_entropy"}}}, "functional=.*no_entropy gives no number",
