@@ -241,7 +241,10 @@ def sets_notes(config: Config, sets: Sequence[LoadedSet]) -> list[str]:
 
 
 def _notes_of(config: Config, each: LoadedSet) -> list[str]:
-    return data_notes(config.verifier_of(each.config), each.config, each.loaded)
+    template, trained = each.config.template, {own.template for own in config.data.sets}
+    other = f"{each.config.source_name}: data.template={template} is that of no set to train on ({', '.join(trained)})"
+    notes = data_notes(config.verifier_of(each.config), each.config, each.loaded)
+    return notes if template in trained else [*notes, other]
 
 
 def check_batch(config: Config) -> str:
@@ -265,11 +268,8 @@ class Page:
         self.well = True
 
     def check(self, name: str, section: Callable[..., str], *arguments: Any) -> bool:
-        """Prints the finding of a section, further lines indented below it; or its error, which is not raised.
-
-        Returns:
-            whether there was no error.
-        """
+        """Prints the finding of a section, further lines indented below it; or its error, which is not raised. Returns
+        whether there was none."""
         try:
             text = section(*arguments)
         except SeedGrpoError as error:

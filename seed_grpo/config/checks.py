@@ -256,7 +256,7 @@ def _source_faults(config: Sections) -> list[str]:
     return faults + [
         f"max_prompt_tokens={each.max_prompt_tokens} of the data set {each.label} exceeds data.max_prompt_tokens="
         f"{most}, which the engines are made for; lower the one or raise the other"
-        for each in config.data.sources
+        for each in (*config.data.sources, *(held_out if config.evaluation and config.evaluation.data.sources else ()))
         if each.max_prompt_tokens > most
     ]
 

@@ -130,6 +130,12 @@ def test_impossible_mixtures_are_refused(data: dict[str, object], said: str) -> 
         config(data=data)
 
 
+def test_held_out_sets_fit_the_engines_too() -> None:
+    long = {"sources": [{"source": "b.jsonl", "max_prompt_tokens": 2000}]}
+    with pytest.raises(ValueError, match=r"max_prompt_tokens=2000 of the data set b exceeds data\.max"):
+        config(data={"source": "a.jsonl"}, evaluation={"data": long})
+
+
 def test_sets_of_one_name_are_judged_alike() -> None:
     data = {"sources": [{"source": "a.jsonl", "relation": "exact"}]}
     with pytest.raises(ValueError, match="each have a set a, and they are judged differently"):

@@ -287,6 +287,7 @@ def test_doctor_shows_a_prompt_of_each_set(tmp_path: Path) -> None:
     assert lines[1] == f"{indent}read as plain: problem from problem, answer from answer, ids by place"
     assert note in notes and any(line.startswith(appends) for line in notes)
     assert lines[5 : 5 + len(shown)] == shown
+    assert sum("data.template=none is that of no set to train on (qwen_math)" in line for line in lines) == 1
     assert lines[5 + len(shown)].startswith("  ok     evaluation") and lines[-2:] == [
         f"{indent}| <s>Is <|im_end|> 5\\x1b[31m?", f"{indent}| Say so.",
     ]  # fmt: skip
