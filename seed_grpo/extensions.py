@@ -92,8 +92,10 @@ def _said(error: BaseException) -> str:
     """Words and place of an error, in the user's own file where it came from a call there."""
     if isinstance(error, SyntaxError):
         return f"{error.msg} ({Path(error.filename or '').name}, line {error.lineno})"
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename != __file__]
     own = [each for each in frames if not each.filename.startswith(("<frozen", sys.prefix, sys.base_prefix))]
+    if not frames:  # the call itself failed
+        return str(error)
     place = (own or frames)[-1]
     return f"{error} ({Path(place.filename).name}, line {place.lineno})"
 

@@ -226,7 +226,10 @@ class Judge:
         orders = [(first, second)] if self._relation.is_symmetric else [(first, second), (second, first)]
         for texts in orders:
             timeout = max(0.0, deadline - time.monotonic())
-            if self.process.call(*texts, *self._numbers, timeout=timeout, deadline=self._deadline):
+            same = self.process.call(*texts, *self._numbers, timeout=timeout, deadline=self._deadline)
+            if not isinstance(same, bool):
+                raise JudgeFaultError(f"the relation returned {same!r:.80} for two answers, not True or False")
+            if same:
                 return True
         return False
 

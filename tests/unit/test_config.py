@@ -65,6 +65,8 @@ def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) 
             "evaluation.data={sources: [{source: a, rewards: [{use: agreement}]}]}",
             r"evaluation\.data\.sources\.a\.rewards has no effect: evaluations ask no reward; leave it out",
         ),
+        ("verifier.rewards=[{use: correct, weight: 0}]", r"the reward correct has weight 0; .* another weight$"),
+        ("run.code=my.py", r"run\.code is to be a list, such as \[my\.py\] \(got 'my\.py'\)$"),
         ("rollout", r"not of the form section\.key=value"),
         ("run.steps.more=1", r"goes into 'steps', which is a value"),
     ],

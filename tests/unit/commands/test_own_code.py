@@ -102,6 +102,13 @@ FAULTS = {
     "relation of two that fails": (
         {"verifier": {"relation": f"{OWN}:strict"}}, "'no such answer' failed .*ValueError.*whatever a policy writes",
     ),
+    "relation of two that gives no truth": (
+        {"verifier": {"relation": f"{OWN}:likeness"}}, "failed .*the relation returned 0.25 for two answers, not True",
+    ),
+    "scale of one parameter": ({"algo": {"scale": {"kind": f"{OWN}:lower"}}}, r"but 2 were given; correct it"),
+    "settings of another type": (
+        {"verifier": {"rewards": [{"use": "length", "settings": {"target": "9"}}]}}, "target='9' .* whole number",
+    ),
     "extraction": ({"verifier": {"extraction": "absent_module:f"}}, "there is no module 'absent_module'; add"),
     "reward": ({"verifier": {"rewards": [{"use": "support.own_rewards:few"}]}}, "own_rewards has no 'few'"),
     "signature": (
