@@ -258,7 +258,7 @@ class SourceConfig(DataConfig):
     name: str | None = None
     """name in ids, metrics and tables; None takes that of the file or set"""
     ratio: Annotated[float, Field(gt=0)] | None = None
-    """share of the prompts, in proportion to those of the other sets; None: the number of its problems"""
+    """share of the prompts, in proportion to those of the other sets; None, for all sets: the number of its problems"""
     relation: Annotated[str, OneOf(*RELATION_NAMES)] | None = None
     """relation of its answers; None, as for the next two: that of `verifier`"""
     extraction: Annotated[str, OneOf(*EXTRACTION_NAMES)] | None = None
@@ -303,6 +303,12 @@ class MixtureConfig(DataConfig):
                 raise ValueError(f"the data set {label!r} needs a `name` of letters, digits, _, - and .")
             if labels.count(label) > 1:
                 raise ValueError(f"{labels.count(label)} data sets are named {label}; give all but one another `name`")
+        without = [each.label for each in self.sources if each.ratio is None]
+        if 0 < len(without) < len(self.sources):
+            raise ValueError(
+                f"{len(without)} of {len(self.sources)} data sets ({', '.join(without)}) have no ratio, and would count "
+                "by their problems beside the ratios of the others; give a ratio to all sets, or to none"
+            )
         return self
 
 

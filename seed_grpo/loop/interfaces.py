@@ -100,8 +100,8 @@ class Queue(Protocol):
         """Adds a group; one id enters once, and no more groups than the capacity."""
         ...
 
-    def first(self, count: int) -> list[ReadyGroup]:
-        """The next up to `count` groups, the most urgent first; they stay in the queue."""
+    def all(self) -> list[ReadyGroup]:
+        """The ready groups, the most urgent first; they stay in the queue."""
         ...
 
     def remove(self, group_ids: Iterable[int]) -> None:
