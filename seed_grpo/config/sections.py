@@ -306,7 +306,7 @@ class MixtureConfig(DataConfig):
         without = [each.label for each in self.sources if each.ratio is None]
         if 0 < len(without) < len(self.sources):
             raise ValueError(
-                f"{len(without)} of {len(self.sources)} data sets ({', '.join(without)}) have no ratio, and would count "
+                f"{len(without)} of {len(self.sources)} data sets ({', '.join(without)}) have no ratio and would count "
                 "by their problems beside the ratios of the others; give a ratio to all sets, or to none"
             )
         return self

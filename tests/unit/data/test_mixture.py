@@ -122,7 +122,7 @@ def test_a_set_has_what_is_said_of_all_unless_it_says_otherwise() -> None:
         ({"sources": [{"source": "a.jsonl", "ratio": 0}]}, "ratio"),
         (  # 1 to 10,000, perhaps
             {"sources": [{"source": "a.jsonl", "ratio": 1}, {"source": "b.jsonl"}]},
-            r"1 of 2 data sets \(b\) have no ratio, .* give a ratio to all sets, or to none",
+            r"1 of 2 data sets \(b\) have no ratio .* give a ratio to all sets, or to none",
         ),
         ({"sources": [{"source": "a.jsonl", "relation": "mth"}]}, "is none of math, exact, code, text"),
         ({"sources": [{"source": "a.jsonl", "max_prompt_tokens": 2000}]}, "exceeds data.max_prompt_tokens=1024"),
