@@ -266,7 +266,10 @@ def _answers(value: Any, field: str, verbatim: bool) -> list[str]:
     found = [reference for text in texts for reference in references(text)]
     for text in texts:
         if text.strip() in NOTHING:
-            raise BadRecordError(f"field {field!r} is the text {text.strip()!r}, which stands for no answer")
+            raise BadRecordError(
+                f"field {field!r} is the text {text.strip()!r}, which stands for no answer, unless "
+                "data.columns.verbatim takes it as it is"
+            )
     for reference in found:
         if not reference.strip():
             raise BadRecordError(f"field {field!r} holds an empty answer in {value!r:.80}")

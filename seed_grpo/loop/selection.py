@@ -55,10 +55,19 @@ def can_wait(left: Sequence[ReadyGroup], unfinished: Sequence[int], version: int
 
 
 def failed_reward(sampled: Sequence[ReadyGroup], version: int, config: Config) -> str:
-    """Failure of a reward, where there is one and none of the groups can be trained on; otherwise empty."""
-    if any(_reason_to_drop(group.summary, version, config) is None for group in sampled):
+    """Failure of a reward, where there is one and none of the groups can be trained on; otherwise empty. A reward that
+    is None for judged completions, and leaves fewer than two, is one."""
+    summaries = [group.summary for group in sampled]
+    if any(_reason_to_drop(summary, version, config) is None for summary in summaries):
         return ""
-    return next((group.summary.fault.partition("\n")[0] for group in sampled if group.summary.fault), "")
+    for summary in summaries:
+        if summary.fault:
+            return summary.fault.partition("\n")[0]
+    for summary in summaries:
+        judged = sum(verdict.is_valid for verdict in summary.verdicts_G)
+        if judged >= 2 > summary.valid_G.sum():
+            return f"rewards are None for {judged - summary.valid_G.sum()} of {judged} judged completions of a group"
+    return ""
 
 
 def select(sampled: Sequence[ReadyGroup], version: int, config: Config) -> Selection:

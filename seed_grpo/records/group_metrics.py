@@ -31,7 +31,7 @@ METRICS = {
     "lost_groups": "number of groups given up before they were judged, since workers failed on them",
     "replaced_groups": "number of those that dynamic sampling replaced, whose rewards did not differ",
     "reward": "mean reward of the valid completions, without punishment, whatever became of their groups",
-    "reward_failed_groups": "number of groups on which a reward failed, also those given up for it before the step",
+    "reward_failed_groups": "number of groups on which a reward failed, also those given up for want of rewards",
     "overlong_punishment": "mean over the trained groups' valid completions of what length adds to the reward",
     "semantic_entropy": "nats, mean over the groups with at least two answers in the partition",
     "semantic_entropy_zero_share": "share of those groups in which all answers mean the same",

@@ -128,8 +128,8 @@ class Recorder:
         for fault in self._faults.step(step, groups):
             self._screen.log(fault)
         self._screen.log(
-            f"step {step}: rewards failed and none of {len(groups)} groups can be trained on; others are sampled in "
-            f"their place ({round_name})"
+            f"step {step}: rewards failed, or are None, and none of {len(groups)} groups can be trained on; others are "
+            f"sampled in their place ({round_name})"
         )
 
     def evaluations(self) -> dict[int, dict[str, float]]:

@@ -25,6 +25,8 @@ class FakeEngine:
         self.right: set[int] = set()
         self.wrong: set[int] = set()
         self.empty: set[int] = set()
+        self.none: set[int] = set()
+        """groups for which a reward is None"""
         self.faults: Callable[[int], str] = lambda group_id: ""
         """failure of a reward on a group"""
         self.lengths_G = np.array([3, 4], dtype=np.int32)
@@ -38,6 +40,8 @@ class FakeEngine:
         valid_G = np.array([True, group_id not in self.invalid]) & (group_id not in self.empty)
         valid_G &= not self.faults(group_id)
         verdicts_G = [Verdict.CORRECT if right else Verdict.INCORRECT for right in right_G]
+        verdicts_G = [v if valid else Verdict.TIMED_OUT for v, valid in zip(verdicts_G, valid_G, strict=True)]
+        valid_G &= group_id not in self.none
         return JudgedGroup(
             group=Group(task, self._completions(task, begun - (group_id in self.old)), "rollout-0", 0.1),
             judgements_G=tuple(Judgement(verdict, None) for verdict in verdicts_G),

@@ -30,6 +30,18 @@ def test_a_step_whose_rewards_all_fail_samples_others() -> None:
     assert all(not batch.lost for batch in world.recorder.batches[1:])
 
 
+def test_rewards_that_are_none_for_a_whole_step_are_sampled_anew_too() -> None:
+    world = World()
+    world.engine.none, world.engine.invalid = {0, 1}, {2}
+    world.run()
+    assert world.trainer.trained == list(range(3, 3 + STEPS * P))
+    assert world.controller.ledger.dropped == {UNREWARDED: 3}
+    world = World()
+    world.engine.none = {*range(100)}
+    with pytest.raises(VerifierError, match=r"since rewards are None for 2 of 2 judged completions of a group"):
+        world.run()
+
+
 def test_one_group_that_can_be_trained_on_makes_a_step() -> None:
     world = failing(0, 1)
     world.run()
