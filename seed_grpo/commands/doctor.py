@@ -7,7 +7,7 @@ are looked at; no device is touched, no worker started.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -17,6 +17,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from seed_grpo import __version__
+from seed_grpo.commands.console import Page
 from seed_grpo.commands.own_code import check_own_code
 from seed_grpo.config import Config
 from seed_grpo.config.checks import PLACES, check_sampling
@@ -25,7 +26,7 @@ from seed_grpo.data.mixture import LoadedSet, all_prompts, load_sets
 from seed_grpo.data.prompts import PromptSet, shown
 from seed_grpo.data.source import Prompt
 from seed_grpo.data.survey import survey
-from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
+from seed_grpo.errors import ConfigError, ModelError
 from seed_grpo.extensions import install
 from seed_grpo.runtime.cluster.placement import (
     KINDS,
@@ -38,9 +39,6 @@ from seed_grpo.runtime.cluster.placement import (
 
 UPLOADS = "runtime_resources"
 """Ray's folder of the working directories that jobs brought with them"""
-
-INDENT = " " * 9
-"""indent of a check's further lines"""
 
 
 @dataclass(frozen=True)
@@ -274,30 +272,6 @@ def check_batch(config: Config) -> str:
         f"{trainer.epochs * trainer.mini_batches} updates of {rows // trainer.mini_batches} rows; a row has at most "
         f"{longest} tokens, a micro-batch of {trainer.tokens_per_micro_batch} tokens holds at least {least}"
     )
-
-
-class Page:
-    """Page of findings, printed line by line as they are found."""
-
-    def __init__(self, log: Callable[[str], None]) -> None:
-        self._log = log
-        self.well = True
-
-    def check(self, name: str, section: Callable[..., str], *arguments: Any) -> bool:
-        """Prints the finding of a section, further lines indented below it; or its error, which is not raised. Returns
-        whether there was none."""
-        try:
-            text = section(*arguments)
-        except SeedGrpoError as error:
-            self.fault(name, error)
-            return False
-        self._log(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
-        return True
-
-    def fault(self, name: str, error: SeedGrpoError) -> None:
-        """Prints a fault."""
-        self.well = False
-        self._log(f"  FAULT  {name:<12} {error}")
 
 
 class _Data:

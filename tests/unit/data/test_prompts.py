@@ -13,7 +13,8 @@ import pytest
 from tokenizers import AddedToken, normalizers, processors
 from transformers import MistralConfig
 
-from seed_grpo.commands.doctor import Page, data_notes, diagnose
+from seed_grpo.commands.console import Page
+from seed_grpo.commands.doctor import data_notes, diagnose
 from seed_grpo.config import Config
 from seed_grpo.config.loading import parse_config
 from seed_grpo.config.sections import DataConfig, ModelConfig

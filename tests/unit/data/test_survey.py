@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from seed_grpo.commands import doctor
-from seed_grpo.commands.doctor import Page
+from seed_grpo.commands.console import Page
 from seed_grpo.commands.train import check_unchanged
 from seed_grpo.config import Config
 from seed_grpo.data import mixture
