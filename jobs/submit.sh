@@ -36,6 +36,8 @@ upload, config, *overrides = sys.argv[1:]
 given = [each.partition("=")[2] for each in overrides if each.startswith("run.code=")]
 tree = yaml.safe_load(pathlib.Path(config).read_text(encoding="utf-8"))
 code = yaml.safe_load(given[-1]) if given else ((tree or {}).get("run") or {}).get("code")
+if isinstance(code, str):
+    sys.exit(f"submit: run.code is the text {code!r}; write a list of paths: [{code}]")
 folder = pathlib.Path(upload, "code")
 for path in map(pathlib.Path, code or []):
     target = folder / path.resolve().name

@@ -64,7 +64,8 @@ def _warm_start(parsed: argparse.Namespace) -> int:
 
 def _doctor(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
-    from seed_grpo.commands.doctor import Page, diagnose
+    from seed_grpo.commands.console import Page
+    from seed_grpo.commands.doctor import diagnose
 
     print(parsed.config)
     page = Page(print)

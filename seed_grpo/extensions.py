@@ -42,12 +42,27 @@ def is_import_path(name: str) -> bool:
 
 
 def entry(table: Mapping[str, T], name: str) -> T:
-    """The entry of a table, or the user's own function where the name is an import path.
+    """The entry of a table, or the user's own function where the name is an import path. What that one raises becomes a
+    `ConfigError`.
 
     Raises:
-        ConfigError: nothing can be imported under the path.
+        ConfigError: nothing can be imported under the path, or no function.
     """
-    return table[name] if name in table else load(name)
+    return table[name] if name in table else _named(name, load(name))
+
+
+def _named(path: str, function: Any) -> Any:
+    """The function of an import path, whose errors name it."""
+    if not callable(function):
+        raise ConfigError(f"{path} is {function!r:.100}, which is no function; name a function")
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Exception as error:  # whatever the user's code raises
+            raise ConfigError(f"{path} failed with {type(error).__name__}: {_said(error)}; correct it") from error
+
+    return call
 
 
 def load(path: str) -> Any:
@@ -77,8 +92,10 @@ def _said(error: BaseException) -> str:
     """Words and place of an error, in the user's own file where it came from a call there."""
     if isinstance(error, SyntaxError):
         return f"{error.msg} ({Path(error.filename or '').name}, line {error.lineno})"
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename != __file__]
     own = [each for each in frames if not each.filename.startswith(("<frozen", sys.prefix, sys.base_prefix))]
+    if not frames:  # the call itself failed
+        return str(error)
     place = (own or frames)[-1]
     return f"{error} ({Path(place.filename).name}, line {place.lineno})"
 

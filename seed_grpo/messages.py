@@ -48,7 +48,7 @@ class Problem:
     text: str
     """the problem statement, before any template"""
     answers: tuple[str, ...]
-    """reference answers, at least one; any one counts"""
+    """reference answers, of which any one counts; none where nobody knows them"""
     source: str = ""
     level: str = ""
     subject: str = ""
@@ -233,8 +233,8 @@ class GroupSummary:
 
     @property
     def num_unjudged(self) -> int:
-        """Number of completions whose judgement timed out or failed."""
-        return int((~self.valid_G).sum())
+        """Number of completions without a verdict; one whose reward is None has a verdict."""
+        return sum(not verdict.is_valid for verdict in self.verdicts_G)
 
     @property
     def num_classes(self) -> int:

@@ -1,4 +1,4 @@
-"""A graded reward: right answers earn 1, and up to 0.3 more where they are brief and well formed."""
+"""A graded reward: 1 for a right answer, up to 0.2 more for a brief one, and 0.1 for the form, right or wrong."""
 
 
 def graded(group, *, target=24, brevity=0.2, form=0.1):

@@ -31,9 +31,6 @@ from seed_grpo.records.rollout_table import RecordedGroup, recorded, rollout_row
 from seed_grpo.seeds import Use, derive_seed
 from seed_grpo.verify.worker import VerifierWorker
 
-NO_REFERENCE = ("",)
-"""references of a problem without a known answer"""
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -118,7 +115,7 @@ def _prompts(config: Config, texts: Sequence[str], sets: Sequence[str]) -> tuple
     prompts: list[Prompt] = []
     notes: list[str] = []
     if texts:
-        given = [Problem(f"problem-{number}", text, NO_REFERENCE) for number, text in enumerate(texts, 1)]
+        given = [Problem(f"problem-{number}", text, ()) for number, text in enumerate(texts, 1)]
         prompts, too_long, told, _ = encode_prompts(given, config.data, tokenizer)
         notes += told
         if too_long:
@@ -184,7 +181,7 @@ def _answer(group: RecordedGroup, least: float) -> Answer:
     classified = zip(group.answers_G, group.class_ids_G, strict=True)
     written = [text for text, class_id in classified if text is not None and class_id == best]
     num_valid = int(np.sum(group.valid_G))
-    is_known = group.references != NO_REFERENCE and num_valid > 0
+    is_known = bool(group.references) and num_valid > 0
     return Answer(
         group.problem_id,
         group.prompt,

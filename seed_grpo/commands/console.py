@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich import box
 from rich import console as rich_console
@@ -24,6 +24,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from seed_grpo.errors import SeedGrpoError
 from seed_grpo.evaluate.metrics.intervals import EvaluationResult
 from seed_grpo.evaluate.reports.formatting import printable
 
@@ -215,3 +216,31 @@ def _entropy(result: EvaluationResult | None) -> str:
 
 def _number(result: EvaluationResult | None, field: str) -> str:
     return "-" if result is None else f"{getattr(result, field):g}"
+
+
+INDENT = " " * 9
+"""indent of a check's further lines"""
+
+
+class Page:
+    """Page of findings, printed line by line as they are found."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self.well = True
+
+    def check(self, name: str, section: Callable[..., str], *arguments: Any) -> bool:
+        """Prints the finding of a section, further lines indented below it; or its error, which is not raised. Returns
+        whether there was none."""
+        try:
+            text = section(*arguments)
+        except SeedGrpoError as error:
+            self.fault(name, error)
+            return False
+        self._log(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
+        return True
+
+    def fault(self, name: str, error: SeedGrpoError) -> None:
+        """Prints a fault."""
+        self.well = False
+        self._log(f"  FAULT  {name:<12} {error}")

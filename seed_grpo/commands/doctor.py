@@ -7,8 +7,9 @@ are looked at; no device is touched, no worker started.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,16 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from seed_grpo import __version__
-from seed_grpo.commands.own_code import check_own_code, own_names
+from seed_grpo.commands.console import Page
+from seed_grpo.commands.own_code import check_own_code
 from seed_grpo.config import Config
 from seed_grpo.config.checks import PLACES, check_sampling
-from seed_grpo.config.sections import DataConfig, MixtureConfig, VerifierConfig
+from seed_grpo.config.sections import DataConfig, VerifierConfig
 from seed_grpo.data.mixture import LoadedSet, all_prompts, load_sets
 from seed_grpo.data.prompts import PromptSet, shown
 from seed_grpo.data.source import Prompt
 from seed_grpo.data.survey import survey
-from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
+from seed_grpo.errors import ConfigError, ModelError
 from seed_grpo.extensions import install
 from seed_grpo.runtime.cluster.placement import (
     KINDS,
@@ -37,9 +39,6 @@ from seed_grpo.runtime.cluster.placement import (
 
 UPLOADS = "runtime_resources"
 """Ray's folder of the working directories that jobs brought with them"""
-
-INDENT = " " * 9
-"""indent of a check's further lines"""
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,12 @@ def prepare(config: Config) -> Prepared:
     check_model(config, tokenizer)
     train = load_sets(config.data, tokenizer)
     check_sets(train, config.rollout.prompts_per_step, "rollout.prompts_per_step")
-    check_own_code(config, train)
-    notes = sets_notes(config, train)
+    evaluated = load_sets(config.evaluation.data, tokenizer) if config.evaluation is not None else []
+    check_own_code(config, train, evaluated)
+    notes = sets_notes(config, [*train, *evaluated])
     held_out = None
     if config.evaluation is not None:
-        evaluated = load_sets(config.evaluation.data, tokenizer)
         held_out = all_prompts(evaluated)[: config.evaluation.num_problems]
-        notes += sets_notes(config, evaluated)
     return Prepared(tokenizer, train, held_out, notes)
 
 
@@ -257,7 +255,10 @@ def sets_notes(config: Config, sets: Sequence[LoadedSet]) -> list[str]:
 
 
 def _notes_of(config: Config, each: LoadedSet) -> list[str]:
-    return data_notes(config.verifier_of(each.config), each.config, each.loaded)
+    template, trained = each.config.template, {own.template for own in config.data.sets}
+    other = f"{each.config.source_name}: data.template={template} is that of no set to train on ({', '.join(trained)})"
+    notes = data_notes(config.verifier_of(each.config), each.config, each.loaded)
+    return notes if template in trained else [*notes, other]
 
 
 def check_batch(config: Config) -> str:
@@ -273,30 +274,28 @@ def check_batch(config: Config) -> str:
     )
 
 
-class Page:
-    """Page of findings, printed line by line as they are found."""
+class _Data:
+    """Tokenizer and data of a run, each read once."""
 
-    def __init__(self, log: Callable[[str], None]) -> None:
-        self._log = log
-        self.well = True
+    def __init__(self, config: Config) -> None:
+        self._config = config
 
-    def check(self, name: str, section: Callable[..., str], *arguments: Any) -> None:
-        """Prints the finding of a section, further lines indented below it; or its error, which is not raised."""
-        try:
-            text = section(*arguments)
-        except SeedGrpoError as error:
-            self.fault(name, error)
-        else:
-            self._log(f"  ok     {name:<12} {text}".replace("\n", f"\n{INDENT}"))
+    @cached_property
+    def tokenizer(self) -> Any:
+        return load_policy_tokenizer(self._config)
 
-    def fault(self, name: str, error: SeedGrpoError) -> None:
-        """Prints a fault."""
-        self.well = False
-        self._log(f"  FAULT  {name:<12} {error}")
+    @cached_property
+    def train(self) -> list[LoadedSet]:
+        return load_sets(self._config.data, self.tokenizer)
+
+    @cached_property
+    def held_out(self) -> list[LoadedSet]:
+        return [] if self._config.evaluation is None else load_sets(self._config.evaluation.data, self.tokenizer)
 
 
 def diagnose(config: Config, page: Page) -> None:
     """Checks without starting anything: the page of `seed-grpo doctor`."""
+    data, needed = _Data(config), config.rollout.prompts_per_step
     page.check("versions", check_versions, config)
     page.check("placement", check_machine, config)
     page.check("records", check_directory, config)
@@ -305,12 +304,12 @@ def diagnose(config: Config, page: Page) -> None:
     page.check("engine", check_engine, config)
     page.check("code", _describe_code, config)
     page.check("weights", _describe_sync, config)
-    page.check("model", _describe_model, config)
-    page.check("data", _describe_data, config, config.data, config.rollout.prompts_per_step)
-    if list(own_names(config)):
-        page.check("own code", _try_code, config)
+    page.check("model", lambda: _describe_model(config, data.tokenizer))
+    is_whole = page.check("data", lambda: _describe_data(config, data.train, data.tokenizer, needed))
     if config.evaluation is not None:
-        page.check("evaluation", _describe_data, config, config.evaluation.data, 1)
+        is_whole &= page.check("evaluation", lambda: _describe_data(config, data.held_out, data.tokenizer, 1))
+    if is_whole:
+        page.check("own code", lambda: check_own_code(config, data.train, data.held_out))
 
 
 def _describe_code(config: Config) -> str:
@@ -318,23 +317,16 @@ def _describe_code(config: Config) -> str:
     return f"run.code: {', '.join(path.name for path in copies)}" if copies else "none of your own (run.code)"
 
 
-def _try_code(config: Config) -> str:
-    return check_own_code(config, load_sets(config.data, load_policy_tokenizer(config)))
-
-
 def _describe_sync(config: Config) -> str:
     return f"over {config.transport}, canary within {config.canary_tolerance:g} nats"
 
 
-def _describe_model(config: Config) -> str:
-    tokenizer = load_policy_tokenizer(config)
+def _describe_model(config: Config, tokenizer: Any) -> str:
     found = check_model(config, tokenizer)
     return f"{config.model.path}, {config.model.dtype}, {len(tokenizer)} tokens in the vocabulary; {found}"
 
 
-def _describe_data(config: Config, data: MixtureConfig, needed: int) -> str:
-    tokenizer = load_policy_tokenizer(config)
-    sets = load_sets(data, tokenizer)
+def _describe_data(config: Config, sets: Sequence[LoadedSet], tokenizer: Any, needed: int) -> str:
     lines = []
     for each, facts in zip(sets, check_sets(sets, needed, "a step"), strict=True):
         prompts = each.loaded.prompts

@@ -132,18 +132,18 @@ def _recorded(question: Question) -> Iterator[RecordedGroup]:
     """Recorded groups of the set's problems, under the name by which the user named the set.
 
     Raises:
-        ConfigError: a problem is not the one that was answered.
+        ConfigError: a prompt is not the one that was answered.
     """
     prompts = question.prompts.prompts
     for group in read_groups(tables(question.folder), texts=False):
         if group.group_id >= len(prompts):
             continue  # of a larger data.limit
-        problem = prompts[group.group_id][0]
-        if not group.is_of(problem):
+        prompt = prompts[group.group_id]
+        if not group.is_of(prompt):
             raise ConfigError(
-                f"the set {question.name} has changed: {question.folder} has answers to {group.problem_id} at place "
-                f"{group.group_id}, and now the problem there is {problem.id}, or has another text; write into "
-                "another folder (--out), or delete this one"
+                f"the set {question.name} or its template has changed: {question.folder} has answers to "
+                f"{group.problem_id} at place {group.group_id}, and now the problem there is {prompt[0].id}, or has "
+                "another text or prompt; write into another folder (--out), or delete this one"
             )
         yield replace(group, source=question.name)
 

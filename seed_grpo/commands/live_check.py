@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from seed_grpo.commands.console import Console
-from seed_grpo.commands.doctor import Page, prepare
+from seed_grpo.commands.console import Console, Page
+from seed_grpo.commands.doctor import prepare
 from seed_grpo.commands.train import start_workers
 from seed_grpo.config import Config
 from seed_grpo.errors import PlacementError, SeedGrpoError, TrainerLostError, WeightSyncError

@@ -14,7 +14,7 @@ import numpy as np
 from seed_grpo.algo.advantage import advantages_G
 from seed_grpo.algo.scale import scale
 from seed_grpo.config import Config
-from seed_grpo.config.sections import VerifierConfig
+from seed_grpo.config.sections import RewardConfig, VerifierConfig
 from seed_grpo.data.mixture import LoadedSet
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.extensions import is_import_path
@@ -29,12 +29,13 @@ NO_ANSWER = "no such answer"
 """a made-up answer that means nothing; a policy will write worse"""
 
 
-def check_own_code(config: Config, sets: Sequence[LoadedSet]) -> str:
+def check_own_code(config: Config, sets: Sequence[LoadedSet], held_out: Sequence[LoadedSet]) -> str:
     """Calls each of the user's own functions and servers once, those of the verifier once for each data set; and checks
     the settings of built-in rewards.
 
     Args:
-        sets: whose first problems, with their records, are those of the trial groups.
+        sets: those to train on, whose first problems, with their records, are those of the trial groups.
+        held_out: those to evaluate on, for which no reward is asked.
 
     Raises:
         ConfigError: one cannot be imported, fails, or returns what it must not; or settings do not fit.
@@ -59,6 +60,11 @@ def check_own_code(config: Config, sets: Sequence[LoadedSet]) -> str:
                 check_settings(reward.use, reward.settings)
         if list(_names_of(verifier)):
             _try("the trial of own functions", _check_verifier, config, verifier, problem)
+    for each in held_out:
+        verifier, (problem, _) = config.verifier_of(each.config), each.loaded.prompts[0]
+        unrewarded = verifier.model_copy(update={"rewards": (RewardConfig(use="correct"),)})
+        if list(_names_of(unrewarded)):
+            _try("the trial of own functions", _check_verifier, config, unrewarded, problem)
     return f"{len(names)} tried: {', '.join(names)}" if names else "none"
 
 
@@ -89,7 +95,7 @@ def _check_verifier(config: Config, verifier: VerifierConfig, problem: Problem) 
     worker = VerifierWorker(verifier, config.algo.semantic_entropy)
     try:
         _, judged = worker.judge(_trial_group(config, problem))
-        tried = worker.judge_answers([problem.answers[0], NO_ANSWER], problem.answers)
+        tried = worker.judge_answers([_answer_of(problem), NO_ANSWER], problem.answers)
     finally:
         worker.close()
     assert isinstance(judged, JudgedGroup)
@@ -98,15 +104,20 @@ def _check_verifier(config: Config, verifier: VerifierConfig, problem: Problem) 
     failed = [judgement.rule for judgement in (*judged.judgements_G, *tried) if not judgement.verdict.is_valid]
     if failed:
         raise ConfigError(
-            f"judging the answers {problem.answers[0]!r:.80}, of problem {problem.id}, and {NO_ANSWER!r} failed "
+            f"judging the answers {_answer_of(problem)!r:.80}, of problem {problem.id}, and {NO_ANSWER!r} failed "
             f"({failed[0]}); correct verifier.relation={verifier.relation} or "
             f"verifier.extraction={verifier.extraction}, which have to take whatever a policy writes"
         )
 
 
+def _answer_of(problem: Problem) -> str:
+    """An answer to the problem, the right one where it is known."""
+    return problem.answers[0] if problem.answers else "1"
+
+
 def _trial_group(config: Config, problem: Problem) -> Group:
     sampling = Sampling(2, 1.0, 1.0, config.rollout.max_completion_tokens, seed=0)
-    answer = problem.answers[0]
+    answer = _answer_of(problem)
     texts = (f"<think> </think> <answer>{answer}</answer> \\boxed{{{answer}}}\n```\n{answer}\n```", NO_ANSWER)
     return Group(GroupTask(0, problem, (1,), sampling), tuple(map(_completion, texts)), "trial", 0.0)
 

@@ -64,7 +64,7 @@ def serving_config(
     tree["trainer"] = dict(WHOLE)
     tree["algo"] = {"semantic_entropy": tree.get("algo", {}).get("semantic_entropy", {})}
     tree.setdefault("model", {})["path"] = model
-    tree.setdefault("data", {}).update(source="-", sources=(), split="test", columns=None, limit=None)
+    tree.setdefault("data", {}).update(source="-", sources=(), split="test", format="auto", columns=None, limit=None)
     tree.setdefault("verifier", {}).pop("rewards", None)  # none is asked
     tree.setdefault("rollout", {})["completions_per_prompt"] = completions
     config = parse_config(tree, f"the settings for {model}", list(overrides))

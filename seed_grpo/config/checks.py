@@ -63,7 +63,7 @@ def faults_between(config: Sections) -> list[str]:
     """All faults, none where the sections fit together."""
     checks = (
         _batch_faults, _length_faults, _staleness_faults, _schedule_faults, _transport_faults, _relation_faults,
-        _template_faults, _source_faults, _engine_args_faults,
+        _template_faults, _source_faults, _answer_faults, _engine_args_faults,
     )  # fmt: skip
     return [fault for check in checks for fault in check(config)]
 
@@ -238,21 +238,49 @@ def _extraction_faults(section: str, data: SourceConfig, config: Sections) -> li
 
 
 def _source_faults(config: Sections) -> list[str]:
-    """Checks that sets of one name are judged alike, and that the engines are made for the longest prompts."""
+    """Checks that sets of one name are judged alike, that evaluations are asked what they do, and that the engines are
+    made for the longest prompts."""
     held_out = config.evaluation.data.sets if config.evaluation is not None else ()
-    names = {each.label for each in config.data.sets} & {each.label for each in held_out}
+    trained = {each.label: _judged_by(config, each) for each in config.data.sets}
     faults = [
-        f"data and evaluation.data each have a set {name}, and they are judged differently; give one another name"
-        for name in sorted(names)
-        if len({repr(config.verifier_of(each)) for each in (*config.data.sets, *held_out) if each.label == name}) > 1
+        f"data and evaluation.data each have a set {each.label}, and they are judged differently; give one another name"
+        for each in held_out
+        if trained.get(each.label, _judged_by(config, each)) != _judged_by(config, each)
+    ]
+    faults += [
+        f"evaluation.data.sources.{each.label}.{name} has no effect: {why}; leave it out"
+        for each in held_out
+        for name, why in (("ratio", "every held-out problem is taken once"), ("rewards", "evaluations ask no reward"))
+        if getattr(each, name) is not None
     ]
     most = config.data.max_prompt_tokens
     return faults + [
         f"max_prompt_tokens={each.max_prompt_tokens} of the data set {each.label} exceeds data.max_prompt_tokens="
         f"{most}, which the engines are made for; lower the one or raise the other"
-        for each in config.data.sources
+        for each in (*config.data.sources, *(held_out if config.evaluation and config.evaluation.data.sources else ()))
         if each.max_prompt_tokens > most
     ]
+
+
+def _judged_by(config: Sections, source: SourceConfig) -> tuple[str, str]:
+    verifier = config.verifier_of(source)
+    return verifier.relation, verifier.extraction
+
+
+def _answer_faults(config: Sections) -> list[str]:
+    """Checks that sets without answers are used for what needs none."""
+    faults = []
+    for section, data in _sets(config).items():
+        if data.columns is None or data.columns.answer is not None:
+            continue
+        if section.startswith("evaluation"):
+            faults.append(f"{section}.columns.answer=null gives no answers to measure accuracy by; name a column")
+        elif any(reward.use == "correct" for reward in config.verifier_of(data).rewards):
+            faults.append(
+                f"{section}.columns.answer=null gives no answers, and the reward correct compares with them; name a "
+                "column, or set verifier.rewards to others, such as agreement or majority"
+            )
+    return faults
 
 
 def _transport_faults(config: Sections) -> list[str]:

@@ -90,7 +90,7 @@ def load_experiment(path: Path) -> ExperimentConfig:
     try:
         experiment = ExperimentConfig.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {'; '.join(describe(fault) for fault in error.errors())}") from error
+        raise ConfigError(f"{path}: {describe(error)}") from error
     names = list(experiment.all_configurations())
     if not names:
         raise ConfigError(f"{path} has no configurations; give some under configurations or grid")

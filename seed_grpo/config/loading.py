@@ -55,8 +55,7 @@ def parse_config(tree: dict[str, Any], name: str, overrides: list[str] | tuple[s
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        faults = "; ".join(describe(fault) for fault in error.errors())
-        raise ConfigError(f"{name}: {faults}") from error
+        raise ConfigError(f"{name}: {describe(error)}") from error
 
 
 def dump_config(config: Config) -> str:
@@ -83,12 +82,23 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
         raise ConfigError(f"the value of the override {override!r} is not YAML") from error
 
 
-def describe(fault: Any) -> str:
-    """One of pydantic's faults, for people."""
+def describe(error: ValidationError) -> str:
+    """Pydantic's faults, for people."""
+    return "; ".join(_described(fault) for fault in error.errors() if not _is_consequence(fault))
+
+
+def _is_consequence(fault: Any) -> bool:
+    """Tells the fault of a list that is too short only since its items have faults of their own."""
+    return fault["type"] == "too_short" and fault["ctx"]["actual_length"] < len(fault["input"])
+
+
+def _described(fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         return f"unknown key {key!r}"
     if fault["type"] == "missing":
         return f"{key} is missing"
+    if fault["type"] == "tuple_type":
+        return f"{key} is to be a list, such as [{fault['input']}] (got {fault['input']!r})"
     return f"{key}: {message} (got {fault['input']!r})" if key and fault["type"] != "value_error" else message

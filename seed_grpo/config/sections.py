@@ -117,6 +117,9 @@ class RewardConfig(Section):
     """seconds that a function of the user's own, or one request to a server, may take for a group"""
     memory_mib: Positive = 8192
     """memory that the process of a function of the user's own may allocate"""
+    token_variable: str | None = None
+    """environment variable of the verifiers' machines, and of this one, that holds a server's bearer token; records
+    have its name alone"""
     retries: NonNegative = 2
     """further requests for a group that a server did not answer"""
     concurrency: Positive = 8
@@ -135,14 +138,21 @@ class RewardConfig(Section):
     @property
     def seconds(self) -> float:
         """Seconds that it may take for a group, at most."""
-        if self.is_server:
-            return self.timeout + self.retries * (self.timeout + MOST_PAUSE_SECONDS)
+        if self.is_server:  # the beginning of an answer, after as many requests as may be, and then the rest of it
+            return (1 + self.retries) * self.timeout + self.retries * MOST_PAUSE_SECONDS + 2 * self.timeout
         return 0.0 if self.use in REWARD_NAMES.names else self.timeout
 
     @model_validator(mode="after")
     def _is_known(self) -> RewardConfig:
         if not self.is_server:
             REWARD_NAMES.check(self.use)
+        if self.is_server and "@" in self.use.split("/")[2]:
+            raise ValueError(
+                "the address of a reward server has a user in it, which records would show; give a token "
+                "by token_variable"
+            )
+        if self.token_variable is not None and not self.is_server:
+            raise ValueError(f"the reward {self.use} is no server, and has no use for token_variable; leave it out")
         if not re.fullmatch(r"\w[\w.-]*", self.label):
             raise ValueError(f"the reward {self.use} needs a name of letters, digits, _, - and ., not {self.label!r}")
         if self.weight == 0:
@@ -155,9 +165,9 @@ class ColumnsConfig(Section):
 
     problem: str = "problem"
     """column with a text, or a conversation of chat messages that ends in the problem"""
-    answer: str = "answer"
+    answer: str | None = "answer"
     """column with an answer, a list of which any one counts, or a solution that marks its answer; see
-    `data.references`"""
+    `data.references`. None: the set has no answers, and is trained on by rewards that need none, such as `agreement`"""
     id: str | None = "id"
     """column with the id; None, or one that a record lacks: the id is `<source>-<record number>`"""
     alternatives: str | None = "alt_answers"
@@ -172,10 +182,17 @@ class ExamplesConfig(Section):
 
     source: str
     """file of records, as `data.source`"""
-    columns: ColumnsConfig = ColumnsConfig()
-    """column names; the answer column's text is shown as it is written, be it an answer or a worked solution"""
+    columns: ColumnsConfig | None = None
+    """column names; None recognises them as those of `data.source`. The answer column's text is shown as it is written,
+    be it an answer or a worked solution"""
     limit: Positive | None = None
     """problems taken from the beginning of the file; None: all"""
+
+    @model_validator(mode="after")
+    def _they_have_answers(self) -> ExamplesConfig:
+        if self.columns is not None and self.columns.answer is None:
+            raise ValueError("columns.answer=null: examples are problems with their answers; name the answers' column")
+        return self
 
 
 class DataConfig(Section):
@@ -241,7 +258,7 @@ class SourceConfig(DataConfig):
     name: str | None = None
     """name in ids, metrics and tables; None takes that of the file or set"""
     ratio: Annotated[float, Field(gt=0)] | None = None
-    """share of the prompts, in proportion to those of the other sets; None: the number of its problems"""
+    """share of the prompts, in proportion to those of the other sets; None, for all sets: the number of its problems"""
     relation: Annotated[str, OneOf(*RELATION_NAMES)] | None = None
     """relation of its answers; None, as for the next two: that of `verifier`"""
     extraction: Annotated[str, OneOf(*EXTRACTION_NAMES)] | None = None
@@ -286,6 +303,12 @@ class MixtureConfig(DataConfig):
                 raise ValueError(f"the data set {label!r} needs a `name` of letters, digits, _, - and .")
             if labels.count(label) > 1:
                 raise ValueError(f"{labels.count(label)} data sets are named {label}; give all but one another `name`")
+        without = [each.label for each in self.sources if each.ratio is None]
+        if 0 < len(without) < len(self.sources):
+            raise ValueError(
+                f"{len(without)} of {len(self.sources)} data sets ({', '.join(without)}) have no ratio and would count "
+                "by their problems beside the ratios of the others; give a ratio to all sets, or to none"
+            )
         return self
 
 
@@ -624,7 +647,7 @@ class Sections(Section):
     @property
     def verifiers(self) -> dict[str, VerifierConfig]:
         """Settings of the verifier by data set, for the sets that have some of their own."""
-        sets = [*self.data.sets, *(self.evaluation.data.sets if self.evaluation is not None else ())]
+        sets = [*(self.evaluation.data.sets if self.evaluation is not None else ()), *self.data.sets]
         by_label = {each.label: self.verifier_of(each) for each in sets}
         return {label: verifier for label, verifier in by_label.items() if verifier != self.verifier}
 

@@ -93,17 +93,32 @@ NAMED_SETS: dict[str, NamedSet] = {
 """named sets; there is also the generated task, `arithmetic`"""
 
 
-def load_problems(config: DataConfig) -> ProblemSet:
+def load_problems(config: DataConfig, as_written: bool = False) -> ProblemSet:
     """Loads the problems that `config.source` names, in the order of the source.
+
+    Args:
+        as_written: whether an answer is the text of its column, as with `columns.verbatim`, and the only one.
 
     Raises:
         DataError: nothing is found (says where it was looked for), or a record is malformed.
     """
     if config.source == task.NAME:
         return ProblemSet(task.problems(config.split)[: config.limit], skipped=0)
+    known = None
     if config.source in NAMED_SETS:
-        return _load_named(config, NAMED_SETS[config.source])
-    return _read(config, _parts(config))
+        part, known = _named_part(config, NAMED_SETS[config.source])
+        parts = [part]
+    else:
+        parts = _parts(config)
+    columns = config.columns or (known if config.format == "auto" else None)
+    if columns is not None or config.format == "plain":
+        layout = plain_layout(columns)
+    else:
+        layout, parts[0] = recognised(parts[0], config.format)
+    if as_written:
+        columns = layout.columns.model_copy(update={"verbatim": True, "alternatives": None})
+        layout = layout._replace(columns=columns)
+    return read_problems(parts, Reading(layout, config.on_bad_record == "skip", config.limit))
 
 
 def find_file(config: DataConfig, stem: str) -> Path | None:
@@ -115,28 +130,15 @@ def find_file(config: DataConfig, stem: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _load_named(config: DataConfig, named: NamedSet) -> ProblemSet:
+def _named_part(config: DataConfig, named: NamedSet) -> tuple[Part, ColumnsConfig]:
+    """The file or hub data set of a named set, and its columns."""
     path, name = find_file(config, named.stem), config.source_name
     if path is not None:
-        return _read(config, [Part(name, str(path), read_rows(path))], ColumnsConfig())
+        return Part(name, str(path), read_rows(path)), ColumnsConfig()
     directory = _directory(config)
     looked = f"no {named.stem}.jsonl or the like in {directory}" if directory else "no local folder of sets is given"
     rows = _hub_rows(named.hub, named.split, f"{name} ({looked})")
-    return _read(config, [Part(name, f"{named.hub} ({named.split})", rows)], named.columns)
-
-
-def _read(config: DataConfig, parts: list[Part], known: ColumnsConfig | None = None) -> ProblemSet:
-    """Reads problems.
-
-    Args:
-        known: columns of a set that has a name, unless the user says otherwise.
-    """
-    columns = config.columns or (known if config.format == "auto" else None)
-    if columns is not None or config.format == "plain":
-        layout = plain_layout(columns)
-    else:
-        layout, parts[0] = recognised(parts[0], config.format)
-    return read_problems(parts, Reading(layout, config.on_bad_record == "skip", config.limit))
+    return Part(name, f"{named.hub} ({named.split})", rows), named.columns
 
 
 def _parts(config: DataConfig) -> list[Part]:

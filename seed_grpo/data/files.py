@@ -32,6 +32,8 @@ from seed_grpo.errors import DataError
 
 ARROW_FILE = b"ARROW1"
 """beginning of an Arrow file; a stream has none"""
+MAX_CELL_CHARS = 2**30
+"""characters of a cell of CSV; Python's own limit of 131,072 is below that of a long solution"""
 _NARROW = re.compile(r"\b(?:half)?float\b")
 """in the name of a type that has floats narrower than Python's somewhere"""
 
@@ -63,7 +65,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     except _BadFileError as error:
         raise DataError(f"{path} {error}; correct it") from error
     except (OSError, EOFError, zlib.error, csv.Error, UnicodeDecodeError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path} cannot be read past {place}: {error}; copy or download it again") from error
+        raise DataError(f"{path} cannot be read past {place}: {error}; correct it, or copy it again") from error
 
 
 def arrow_rows(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[Row]:
@@ -127,6 +129,7 @@ def _decoded(text: bytes) -> str:
 
 def _separated(separator: str, file: IO[bytes]) -> Iterator[Row]:
     """Rows under a header, all as text; an empty cell is no value."""
+    csv.field_size_limit(MAX_CELL_CHARS)
     reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), delimiter=separator, strict=True)
     header = next(reader, [])
     if len(set(header)) < len(header):

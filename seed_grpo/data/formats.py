@@ -73,7 +73,7 @@ class Layout(NamedTuple):
     def answer_in_problem(self) -> bool:
         """Tells whether the answer is a turn of the conversation that holds the problem."""
         turn = re.escape(self.columns.problem) + r"\.-?\d+\.(?:content|value)"
-        return re.fullmatch(turn, self.columns.answer) is not None
+        return re.fullmatch(turn, self.columns.answer or "") is not None
 
 
 def layout_of(record: Record, name: str) -> Layout | None:
@@ -105,7 +105,10 @@ def unknown_layout(records: Sequence[Record], name: str) -> Layout:
         DataError: the user named a format, and no record is of it.
     """
     if name == "auto":
-        unknown = f"the set is of no known format ({', '.join(FORMATS)}): name its columns in data.columns"
+        unknown = (
+            f"the set is of no known format ({', '.join(FORMATS)}): name its columns in data.columns, "
+            "with answer: null if it has no answers"
+        )
         return plain_layout(None)._replace(unknown=unknown)
     there = ", ".join(map(str, records[0])) if records else "nothing that can be read"
     pairs = " or ".join(" and ".join(pair) for pair in FORMATS[name].pairs)

@@ -32,6 +32,8 @@ from seed_grpo.messages import Problem
 
 MAX_DIGITS = 400
 """digits that a number may have before or after its decimal point"""
+NOTHING = ("[]", "nan", "NaN", "null", "NULL", "<NA>")
+"""texts that tables hold where an answer was missing, or was a list without any"""
 LOOKED_AT = 20
 """number of rows from which a format is recognised"""
 
@@ -179,9 +181,10 @@ class _Found:
         if 0 < self._numbered < total:
             ids += f" ({self._numbered} have none, and one by their place)"
         turns = sum(bool(problem.turns) for problem in self.problems)
+        answers = f"answer from {columns.answer}" if columns.answer else "no answers"
         return (
             f"read as {self._layout.name}: problem from {columns.problem}"
-            f"{f' ({turns} of {total} are conversations)' if turns else ''}, answer from {columns.answer}, {ids}"
+            f"{f' ({turns} of {total} are conversations)' if turns else ''}, {answers}, {ids}"
             f"{self._layout.others}"
         )
 
@@ -205,8 +208,10 @@ def _to_problem(record: Any, layout: Layout, source: str) -> Problem:
     columns, known = layout.columns, layout.format
     layout.check(record)
     text, turns = _problem(value_at(record, columns.problem), layout)
-    answers = _answers(value_at(record, columns.answer), columns.answer, columns.verbatim)
-    further = value_or_none(record, columns.alternatives)
+    answers, further = [], None
+    if columns.answer is not None:
+        answers = _answers(value_at(record, columns.answer), columns.answer, columns.verbatim)
+        further = value_or_none(record, columns.alternatives)
     if further is not None:
         answers += _answers(further, str(columns.alternatives), columns.verbatim)
     identity = value_or_none(record, columns.id)
@@ -259,6 +264,12 @@ def _answers(value: Any, field: str, verbatim: bool) -> list[str]:
     if verbatim:
         return texts
     found = [reference for text in texts for reference in references(text)]
+    for text in texts:
+        if text.strip() in NOTHING:
+            raise BadRecordError(
+                f"field {field!r} is the text {text.strip()!r}, which stands for no answer, unless "
+                "data.columns.verbatim takes it as it is"
+            )
     for reference in found:
         if not reference.strip():
             raise BadRecordError(f"field {field!r} holds an empty answer in {value!r:.80}")

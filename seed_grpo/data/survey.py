@@ -52,7 +52,7 @@ def _prompt(problem: Problem) -> tuple[str, ...]:
 
 
 def _bare_words(problems: Sequence[Problem], total: int) -> str:
-    found = [problem for problem in problems if not any(map(_is_mathematics, problem.answers))]
+    found = [each for each in problems if each.answers and not any(map(_is_mathematics, each.answers))]
     if not found:
         return ""
     of = f"{total}" if total == len(problems) else f"the first {len(problems)}"

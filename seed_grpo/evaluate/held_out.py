@@ -98,22 +98,23 @@ class Evaluator:
 
 
 def check_recorded(folder: Path, prompts: Sequence[Prompt]) -> None:
-    """Checks that the evaluations on record, if any, are of these problems.
+    """Checks that the evaluations on record, if any, are of these prompts.
 
     Args:
         folder: of the tables.
 
     Raises:
-        ConfigError: the set has changed; names the first problem that did.
+        ConfigError: the set or its template has changed; names the first problem that did.
     """
     for group in read_groups(tables(folder)[-1:], texts=False):
-        problem = prompts[group.group_id][0] if group.group_id < len(prompts) else None
-        if problem is None or not group.is_of(problem):
-            now = "nothing is now" if problem is None else f"{problem.id} is now, or another form of it"
+        prompt = prompts[group.group_id] if group.group_id < len(prompts) else None
+        if prompt is None or not group.is_of(prompt):
+            now = "nothing is now" if prompt is None else f"{prompt[0].id} is now, or another text or prompt of it"
             raise ConfigError(
                 f"{folder} has an evaluation on {group.problem_id} at place {group.group_id} of evaluation.data, where "
-                f"{now}: a data file has changed under its name, and accuracies could not be compared. Put back the "
-                "one that the run was started with, or choose another run.directory"
+                f"{now}: a data file, the file of data.template or data.examples, or the model's chat template has "
+                "changed under its name, and accuracies could not be compared. Put back the one that the run was "
+                "started with, or choose another run.directory"
             )
 
 

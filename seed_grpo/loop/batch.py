@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seed_grpo.algo.estimate import GroupOutcome
+from seed_grpo.algo.estimate import GroupOutcome, estimate
+from seed_grpo.config import Config
 from seed_grpo.messages import GroupSummary, GroupTask, JudgedGroup
+from seed_grpo.seeds import Use, derive_seed
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ class OpenGroups:
 
 
 class LostGroup(NamedTuple):
-    """A group that workers failed on, again and again."""
+    """A group that was given up before a step could choose among groups."""
 
     group_id: int
     problem_id: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,45 @@ class Batch:
     dropped: list[tuple[ReadyGroup, str]]
     """groups that were sampled for the step but are not trained, each with its reason"""
     lost: list[LostGroup]
-    """groups given up without judgement since the last step"""
+    """groups given up since the last step"""
     scale_P: np.ndarray
     """[P] scales in [0, 1]"""
     overlong_PG: list[np.ndarray]
     """[P] arrays [G] in [-1, 0], which a completion's length adds to its reward"""
     advantages_PG: list[np.ndarray]
     """[P] arrays [G], scaled advantages"""
+
+    @classmethod
+    def estimated(
+        cls,
+        groups: list[ReadyGroup],
+        dropped: list[tuple[ReadyGroup, str]],
+        lost: list[LostGroup],
+        rounds: int,
+        version: int,
+        config: Config,
+    ) -> Batch:
+        """The batch of a step, with scales and advantages.
+
+        Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346.
+        """
+        estimated = estimate(
+            [group.outcome for group in groups],
+            config.algo,
+            config.rollout.max_completion_tokens,
+            np.random.default_rng(derive_seed(config.run.seed, Use.CONTROL, version)),
+        )
+        return cls(
+            step=version + 1,
+            version=version,
+            rounds=rounds,
+            groups=groups,
+            dropped=dropped,
+            lost=lost,
+            scale_P=estimated.scale_P,
+            overlong_PG=estimated.overlong_PG,
+            advantages_PG=estimated.advantages_PG,
+        )
 
     @property
     def sampled(self) -> list[ReadyGroup]:

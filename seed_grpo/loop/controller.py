@@ -21,7 +21,7 @@ With `run.max_staleness` k = 0 the groups of a step are sampled by the weights t
 groups of k further steps are open at any time, and their generation continues under the new weights after each sync.
 No group gets older than k versions. Three things see to it: (k + 1) P groups are open, which k + 1 steps can train;
 steps take the oldest first; and a step waits until the groups that it leaves are young enough for the steps after it
-(`_can_wait`).
+(`selection.can_wait`).
 
 State changes only between steps. A checkpoint is therefore a step number, the state of each part, and the open groups.
 If the trainer is lost, the run continues from the last checkpoint in the same process. A step is recorded while others
@@ -34,20 +34,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from seed_grpo.algo.estimate import estimate
 from seed_grpo.config import Config
-from seed_grpo.errors import ConfigError, RolloutError, SeedGrpoError, TrainerLostError
+from seed_grpo.errors import ConfigError, RolloutError, SeedGrpoError, TrainerLostError, VerifierError
 from seed_grpo.loop.batch import Batch, LostGroup, OpenGroups, ReadyGroup
 from seed_grpo.loop.clock import Clock
 from seed_grpo.loop.interfaces import Parts
-from seed_grpo.loop.ledger import LOST, NOT_FINITE, Ledger
-from seed_grpo.loop.selection import Selection, count_informative, select
+from seed_grpo.loop.ledger import LOST, NOT_FINITE, UNREWARDED, Ledger
+from seed_grpo.loop.selection import Selection, can_wait, count_informative, divide, failed_reward, select
 from seed_grpo.messages import GroupTask, Sampling
 from seed_grpo.seeds import Use, derive_seed
 
 PUMP_SECONDS = 1.0
+MOST_UNREWARDED = 10
+"""rounds in a row in which rewards may fail on all groups, such as while their server is started anew"""
 
 
 class Controller:
@@ -192,14 +191,19 @@ class Controller:
         groups are missing, until none is, or the rounds are used up.
         """
         per_step = wanted = self._config.rollout.prompts_per_step
-        rounds = 0
+        rounds = unrewarded = 0
         sampled: list[ReadyGroup] = []
         while self._await(wanted, sampled):
-            sampled, _ = self._divide(sampled, wanted)
+            sampled, _ = divide(self._parts.queue.all(), sampled, wanted)
             missing = per_step - count_informative(sampled, self.step, self._config)
             if missing and rounds < self._config.algo.dynamic_sampling_rounds:
                 wanted += missing
                 rounds += 1
+                continue
+            if failure := failed_reward(sampled, self.step, self._config):
+                unrewarded += 1
+                self._drop_unrewarded(sampled, unrewarded, failure)
+                wanted, rounds, sampled = per_step, 0, []
                 continue
             selection = select(sampled, self.step, self._config)
             gone = self._parts.trainer.fetch(selection.groups)
@@ -215,7 +219,10 @@ class Controller:
         step; False if a stop was requested."""
         while not self._stop:
             self._issue(count)
-            if len(self._parts.queue) >= count and self._can_wait(self._divide(sampled, count)[1]):
+            ready = self._parts.queue.all()
+            if len(ready) >= count and can_wait(
+                divide(ready, sampled, count)[1], self.ledger.unfinished_versions(), self.step, self._config
+            ):
                 return True
             self._pump(PUMP_SECONDS)
             self._attend()
@@ -228,23 +235,27 @@ class Controller:
             self._parts.sync.publish(self.step)
         return self._stop
 
-    def _divide(self, sampled: Sequence[ReadyGroup], count: int) -> tuple[list[ReadyGroup], list[ReadyGroup]]:
-        """The `count` ready groups that a step takes, and those that it leaves. Groups sampled in earlier rounds keep
-        their places, as the rounds counted on their outcomes; the oldest other groups fill the rest."""
-        ids = {group.summary.group_id for group in sampled}
-        ready = self._parts.queue.first(len(self._parts.queue))
-        others = [group for group in ready if group.summary.group_id not in ids]
-        places = count - len(sampled)
-        return [*sampled, *others[:places]], others[places:]
+    def _drop_unrewarded(self, sampled: Sequence[ReadyGroup], rounds: int, failure: str) -> None:
+        """Drops the groups of a round in which no group can be trained on, since rewards failed; others are sampled.
 
-    def _can_wait(self, left: Sequence[ReadyGroup]) -> bool:
-        """Tells whether later steps can train all groups that a step leaves, and all unfinished ones, before they are
-        too old. Each step takes the oldest groups first."""
-        unfinished = self.ledger.unfinished_versions()
-        versions = [group.summary.version_min for group in left if group.summary.version_min >= 0]
-        oldest, per_step = self.step + 1 - self._config.run.max_staleness, self._config.rollout.prompts_per_step
-        in_time = all(v >= oldest + i // per_step for i, v in enumerate(sorted(unfinished + versions)))
-        return in_time or not unfinished  # where all are ready, nothing is left to wait for
+        Args:
+            rounds: number of such rounds in a row, this one included.
+
+        Raises:
+            VerifierError: there were too many of them; a checkpoint is made first.
+        """
+        self._parts.queue.remove(group.summary.group_id for group in sampled)
+        for summary in (group.summary for group in sampled):
+            self.ledger.drop(summary.group_id, UNREWARDED)
+            self._lost.append(LostGroup(summary.group_id, summary.problem_id, UNREWARDED))
+        self._parts.recorder.unrewarded(self.step + 1, f"round {rounds} of at most {MOST_UNREWARDED}", sampled)
+        if rounds == MOST_UNREWARDED:
+            if self._saved != self.step:
+                self._checkpoint()
+            raise VerifierError(
+                f"step {self.step + 1}: {rounds} times in a row no group could be trained on, the last time since "
+                f"{failure}; correct the reward, or start its server, and the same command goes on from here"
+            )
 
     def _issue(self, wanted: int) -> None:
         """Dispatches prompts until enough groups are open: those that the next step needs, and one step's worth for
@@ -285,31 +296,14 @@ class Controller:
     def lost(self, task: GroupTask, cause: str) -> None:
         """Drops a group that workers failed on; another prompt takes its place. See `interfaces.Sink`."""
         self.ledger.drop(task.group_id, LOST)
-        self._lost.append(LostGroup(task.group_id, task.problem.id))
+        self._lost.append(LostGroup(task.group_id, task.problem.id, LOST))
         self._lost_in_a_row += 1
         if self._lost_in_a_row >= self._config.rollout.prompts_per_step:
             raise RolloutError(f"{self._lost_in_a_row} groups in a row failed, the last one with: {cause}")
 
     def _estimate(self, selection: Selection, rounds: int) -> Batch:
-        """Advantage times scale: A_i = (r_i - mean r) * scale(SE(q)); sections 3.1 and 3.2 of arXiv 2505.12346."""
-        estimated = estimate(
-            [group.outcome for group in selection.groups],
-            self._config.algo,
-            self._config.rollout.max_completion_tokens,
-            np.random.default_rng(derive_seed(self._config.run.seed, Use.CONTROL, self.step)),
-        )
         lost, self._lost = self._lost, []
-        return Batch(
-            step=self.step + 1,
-            version=self.step,
-            rounds=rounds,
-            groups=selection.groups,
-            dropped=selection.dropped,
-            lost=lost,
-            scale_P=estimated.scale_P,
-            overlong_PG=estimated.overlong_PG,
-            advantages_PG=estimated.advantages_PG,
-        )
+        return Batch.estimated(selection.groups, selection.dropped, lost, rounds, self.step, self._config)
 
     def _close(self, batch: Batch) -> None:
         for group in batch.groups:
@@ -321,7 +315,7 @@ class Controller:
 
     def _checkpoint(self) -> None:
         self._record()
-        ready = self._parts.queue.first(len(self._parts.queue))
+        ready = self._parts.queue.all()
         judged = {group.summary.group_id: self._parts.pipeline.fetch(group.payload) for group in ready}
         self._sample_anew([group_id for group_id, payload in judged.items() if payload is None])
         groups = OpenGroups(self.ledger.unfinished(), [payload for payload in judged.values() if payload is not None])

@@ -100,8 +100,8 @@ class Queue(Protocol):
         """Adds a group; one id enters once, and no more groups than the capacity."""
         ...
 
-    def first(self, count: int) -> list[ReadyGroup]:
-        """The next up to `count` groups, the most urgent first; they stay in the queue."""
+    def all(self) -> list[ReadyGroup]:
+        """The ready groups, the most urgent first; they stay in the queue."""
         ...
 
     def remove(self, group_ids: Iterable[int]) -> None:
@@ -203,6 +203,10 @@ class Recorder(Protocol):
 
     def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
         """Records an optimiser step: its groups, its metrics, and its wall-clock seconds by stage."""
+        ...
+
+    def unrewarded(self, step: int, round_name: str, groups: Sequence[ReadyGroup]) -> None:
+        """Reports a round of a step in which rewards failed, and no group can be trained on."""
         ...
 
     def truncate_after(self, step: int) -> None:

@@ -18,6 +18,7 @@ STALE = "sampled by older weights"
 REPLACED = "all right or all wrong, and replaced by dynamic sampling"
 NOT_FINITE = "the update's loss or gradient was not finite"
 LOST = "workers failed on it again and again"
+UNREWARDED = "for want of rewards no group of its round could be trained on"
 
 
 class GroupState(StrEnum):

@@ -45,10 +45,10 @@ class GroupQueue:
         assert len(self._ready) < self.capacity, f"the queue is over its capacity of {self.capacity} groups"
         self._ready[group_id] = group
 
-    def first(self, count: int) -> list[ReadyGroup]:
-        """The next up to `count` groups, the most urgent first; see `urgency`."""
+    def all(self) -> list[ReadyGroup]:
+        """The ready groups, the most urgent first; see `urgency`."""
         ready = self._ready.values()
-        return sorted(ready, key=lambda group: urgency(group.summary.version_min, group.summary.group_id))[:count]
+        return sorted(ready, key=lambda group: urgency(group.summary.version_min, group.summary.group_id))
 
     def remove(self, group_ids: Iterable[int]) -> None:
         """Takes groups out."""

@@ -1,4 +1,4 @@
-"""Selection of the groups that a step trains on, with the reasons why it drops the others.
+"""Selection of the groups that a step takes and of those that it trains on, with the reasons why it drops the others.
 
 Consumes summaries of groups; produces a choice. It changes nothing and waits for nothing: that is the controller's.
 """
@@ -23,6 +23,51 @@ class Selection(NamedTuple):
     """[P] groups to train on"""
     dropped: list[tuple[ReadyGroup, str]]
     """the other groups, with their reasons"""
+
+
+def divide(
+    ready: Sequence[ReadyGroup], sampled: Sequence[ReadyGroup], count: int
+) -> tuple[list[ReadyGroup], list[ReadyGroup]]:
+    """The `count` ready groups that a step takes, and those that it leaves. Groups sampled in earlier rounds keep
+    their places, as the rounds counted on their outcomes; the oldest other groups fill the rest.
+
+    Args:
+        ready: all ready groups, the most urgent first.
+    """
+    ids = {group.summary.group_id for group in sampled}
+    others = [group for group in ready if group.summary.group_id not in ids]
+    places = count - len(sampled)
+    return [*sampled, *others[:places]], others[places:]
+
+
+def can_wait(left: Sequence[ReadyGroup], unfinished: Sequence[int], version: int, config: Config) -> bool:
+    """Tells whether later steps can train all groups that a step leaves, and all unfinished ones, before they are too
+    old. Each step takes the oldest groups first.
+
+    Args:
+        unfinished: oldest weight versions of the groups that are not ready.
+        version: of the weights that the step updates.
+    """
+    versions = [group.summary.version_min for group in left if group.summary.version_min >= 0]
+    oldest, per_step = version + 1 - config.run.max_staleness, config.rollout.prompts_per_step
+    in_time = all(v >= oldest + i // per_step for i, v in enumerate(sorted([*unfinished, *versions])))
+    return in_time or not unfinished  # where all are ready, nothing is left to wait for
+
+
+def failed_reward(sampled: Sequence[ReadyGroup], version: int, config: Config) -> str:
+    """Failure of a reward, where there is one and none of the groups can be trained on; otherwise empty. A reward that
+    is None for judged completions, and leaves fewer than two, is one."""
+    summaries = [group.summary for group in sampled]
+    if any(_reason_to_drop(summary, version, config) is None for summary in summaries):
+        return ""
+    for summary in summaries:
+        if summary.fault:
+            return summary.fault.partition("\n")[0]
+    for summary in summaries:
+        judged = sum(verdict.is_valid for verdict in summary.verdicts_G)
+        if judged >= 2 > summary.valid_G.sum():
+            return f"rewards are None for {judged - summary.valid_G.sum()} of {judged} judged completions of a group"
+    return ""
 
 
 def select(sampled: Sequence[ReadyGroup], version: int, config: Config) -> Selection:

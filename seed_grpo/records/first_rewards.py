@@ -31,6 +31,7 @@ class FirstRewards:
         self._rewards: set[float] = set()
         self._verdicts: Counter[Verdict] = Counter()
         self._ends: Counter[FinishReason] = Counter()
+        self._groups = self._failed = 0
         self._example: JudgedGroup | None = None
 
     def step(self, groups: Sequence[JudgedGroup]) -> str | None:
@@ -46,6 +47,8 @@ class FirstRewards:
         for judged in groups:
             self._verdicts.update(judgement.verdict for judgement in judged.judgements_G)
             self._ends.update(completion.finish_reason for completion in judged.group.completions_G)
+            self._groups += 1
+            self._failed += bool(judged.fault)
             self._example = judged
             self._rewards.update(judged.rewards_G[judged.valid_G].tolist())
         if self._steps < self._due:
@@ -77,8 +80,14 @@ class FirstRewards:
                 f"answers do not stand where verifier.extraction={config.verifier.extraction} looks: try `auto`, or "
                 f"the style that data.template={config.data.template} asks for"
             )
-        if 2 * (self._verdicts[Verdict.TIMED_OUT] + self._verdicts[Verdict.VERIFIER_ERROR]) > total:
+        if 2 * self._failed > self._groups:
+            causes.append(f"rewards fail, on {self._failed} of {self._groups} groups: see their messages above")
+        elif 2 * (self._verdicts[Verdict.TIMED_OUT] + self._verdicts[Verdict.VERIFIER_ERROR]) > total:
             causes.append("judging fails: try `seed-grpo judge` on the answer below")
+        rewards = [reward for each in (config.verifier, *config.verifiers.values()) for reward in each.rewards]
+        if not any(reward.use == "correct" for reward in rewards):
+            labels = ", ".join(dict.fromkeys(reward.label for reward in rewards))
+            return [*causes, f"{labels} reward all completions of a problem alike: try them on texts of rollouts/"]
         if 2 * self._verdicts[Verdict.CORRECT] > total:
             causes.append("the problems are too easy for this policy: choose harder ones")
         return causes or [
@@ -93,6 +102,6 @@ class FirstRewards:
         text = self._example.group.completions_G[0].text
         found = "no answer" if judgement.answer is None else f"the answer {judgement.answer[:SHOWN]!r}"
         return (
-            f"For example problem {problem.id}: the reference is {' or '.join(problem.answers)[:SHOWN]!r}, a "
+            f"For example problem {problem.id}: the reference is {' or '.join(problem.answers)[:SHOWN] or None!r}, a "
             f"completion has {found} and ends in {text[-SHOWN:]!r}"
         )

@@ -20,7 +20,7 @@ import numpy as np
 
 from seed_grpo.algo.dynamic_sampling import is_informative
 from seed_grpo.loop.batch import Batch
-from seed_grpo.loop.ledger import REPLACED
+from seed_grpo.loop.ledger import LOST, REPLACED, UNREWARDED
 from seed_grpo.messages import GroupSummary, Verdict
 
 METRICS = {
@@ -31,7 +31,7 @@ METRICS = {
     "lost_groups": "number of groups given up before they were judged, since workers failed on them",
     "replaced_groups": "number of those that dynamic sampling replaced, whose rewards did not differ",
     "reward": "mean reward of the valid completions, without punishment, whatever became of their groups",
-    "reward_failed_groups": "number of groups on which a reward failed; none of their completions is valid",
+    "reward_failed_groups": "number of groups on which a reward failed, also those given up for want of rewards",
     "overlong_punishment": "mean over the trained groups' valid completions of what length adds to the reward",
     "semantic_entropy": "nats, mean over the groups with at least two answers in the partition",
     "semantic_entropy_zero_share": "share of those groups in which all answers mean the same",
@@ -77,6 +77,7 @@ def group_metrics(batch: Batch) -> dict[str, float]:
         **_sampling_metrics(batch, sampled),
         "reward": _mean(np.concatenate([summary.rewards_G[summary.valid_G] for summary in sampled])),
         **_reward_metrics(sampled),
+        "reward_failed_groups": float(sum(bool(s.fault) for s in sampled) + _count_lost(batch, UNREWARDED)),
         **_entropy_metrics(sampled),
         **_verdict_metrics(sampled),
         "completion_tokens": float(lengths.sum()),
@@ -111,7 +112,7 @@ def _sampling_metrics(batch: Batch, sampled: Sequence[GroupSummary]) -> dict[str
         "sampled_completions": float(sum(len(summary.verdicts_G) for summary in sampled)),
         "informative_share": _mean([is_informative(summary.rewards_G, summary.valid_G) for summary in sampled]),
         "dropped_groups": float(len(batch.dropped)),
-        "lost_groups": float(len(batch.lost)),
+        "lost_groups": float(_count_lost(batch, LOST)),
         "replaced_groups": float(sum(reason == REPLACED for _, reason in batch.dropped)),
     }
 
@@ -136,8 +137,11 @@ def _reward_metrics(summaries_P: Sequence[GroupSummary]) -> dict[str, float]:
     """Means of each reward, in the order of the configuration; a reward that failed on a group is not in them."""
     names = dict.fromkeys(name for summary in summaries_P for name in summary.reward_parts_G)
     parts = {name: [s.reward_parts_G[name] for s in summaries_P if name in s.reward_parts_G] for name in names}
-    means = {f"reward/{name}": _mean(_finite(np.concatenate(part_PG))) for name, part_PG in parts.items()}
-    return {**means, "reward_failed_groups": float(sum(bool(summary.fault) for summary in summaries_P))}
+    return {f"reward/{name}": _mean(_finite(np.concatenate(part_PG))) for name, part_PG in parts.items()}
+
+
+def _count_lost(batch: Batch, reason: str) -> int:
+    return sum(lost.reason == reason for lost in batch.lost)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

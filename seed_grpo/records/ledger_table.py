@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from seed_grpo.loop.ledger import LOST
 from seed_grpo.messages import GroupSummary
 
 if TYPE_CHECKING:
@@ -60,9 +59,9 @@ class LedgerRow:
         return cls._judged(step, summary, "dropped", reason, None)
 
     @classmethod
-    def lost(cls, step: int, group_id: int, problem_id: str) -> LedgerRow:
-        """The row of a group that was never judged."""
-        return cls(step, group_id, problem_id, "dropped", LOST)
+    def lost(cls, step: int, group_id: int, problem_id: str, reason: str) -> LedgerRow:
+        """The row of a group that was given up before a step could choose it."""
+        return cls(step, group_id, problem_id, "dropped", reason)
 
     @classmethod
     def _judged(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from seed_grpo.loop.batch import Batch
+from seed_grpo.loop.batch import Batch, ReadyGroup
 from seed_grpo.loop.ledger import NOT_FINITE
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.records.first_rewards import FirstRewards
@@ -108,7 +108,7 @@ class Recorder:
         lost = sum(reason == NOT_FINITE for _, reason in batch.dropped)
         if lost:
             self._screen.log(f"step {batch.step}: {lost} groups were not trained: {NOT_FINITE}")
-        for fault in self._faults.step(batch):
+        for fault in self._faults.step(batch.step, batch.sampled):
             self._screen.log(fault)
         warning = self._unjudged.step(batch)
         if warning is not None:
@@ -122,6 +122,15 @@ class Recorder:
         self.steps += 1
         self.samples += int(metrics["sampled_completions"])
         self.tokens += metrics["completion_tokens"]
+
+    def unrewarded(self, step: int, round_name: str, groups: Sequence[ReadyGroup]) -> None:
+        """Reports a round in which rewards failed, and no group can be trained on; see `interfaces.Recorder`."""
+        for fault in self._faults.step(step, groups):
+            self._screen.log(fault)
+        self._screen.log(
+            f"step {step}: rewards failed, or are None, and none of {len(groups)} groups can be trained on; others are "
+            f"sampled in their place ({round_name})"
+        )
 
     def evaluations(self) -> dict[int, dict[str, float]]:
         """The metrics of the evaluations so far, by step."""

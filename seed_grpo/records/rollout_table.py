@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seed_grpo.data.source import Prompt, prompts_fingerprint
 from seed_grpo.errors import CheckpointError
-from seed_grpo.messages import Completion, JudgedGroup, Problem, Verdict
+from seed_grpo.messages import Completion, JudgedGroup, Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +33,7 @@ COLUMNS = {
     "completion": "int32",  # index in the group
     "prompt": "string",  # the problem statement, before the template
     "references": "list<string>",
+    "prompt_sha256": "string",  # of the prompt's token ids, template included
     "temperature": "float64",  # 0: greedy
     "text": "string",
     "token_ids": "list<int32>",
@@ -83,6 +85,8 @@ class RecordedGroup:
     dataset: str
     prompt: str
     references: tuple[str, ...]
+    prompt_sha256: str
+    """fingerprint of the prompt's token ids"""
     temperature: float
     """sampling temperature; 0 is greedy"""
     semantic_entropy: float
@@ -124,9 +128,11 @@ class RecordedGroup:
         """Number of meaning classes, C."""
         return int(self.class_ids_G.max(initial=-1)) + 1
 
-    def is_of(self, problem: Problem) -> bool:
-        """Tells whether the completions answer exactly this problem, text and references included."""
-        return (self.problem_id, self.prompt, self.references) == (problem.id, problem.text, problem.answers)
+    def is_of(self, prompt: Prompt) -> bool:
+        """Tells whether the completions answer exactly this prompt, references and template included."""
+        problem, prompt_ids = prompt
+        now = (problem.id, problem.text, problem.answers, prompts_fingerprint([prompt_ids]))
+        return (self.problem_id, self.prompt, self.references, self.prompt_sha256) == now
 
 
 @cache
@@ -243,6 +249,7 @@ def _group_columns(step: int, judged: JudgedGroup) -> dict[str, Any]:
         "dataset": problem.dataset,
         "prompt": problem.text,
         "references": problem.answers,
+        "prompt_sha256": prompts_fingerprint([judged.group.task.prompt_ids]),
         "temperature": judged.group.task.sampling.temperature,
         "semantic_entropy": float(judged.semantic_entropy),
         "rollout_worker": judged.group.worker,
@@ -288,7 +295,7 @@ def _recorded_group(rows: Sequence[Mapping[str, Any]]) -> RecordedGroup:
 
     return RecordedGroup(
         **{name: first[name] for name in ("step", "group_id", "problem_id", "source", "level", "subject")},
-        **{name: first[name] for name in ("dataset", "prompt")},
+        **{name: first[name] for name in ("dataset", "prompt", "prompt_sha256")},
         references=tuple(first["references"]),
         **{name: first[name] for name in ("temperature", "semantic_entropy", "scale", "rollout_worker")},
         texts_G=column("text") if "text" in first else ("",) * len(rows),

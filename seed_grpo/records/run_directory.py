@@ -57,7 +57,9 @@ MAY_CHANGE = (
     "run.keep_checkpoints",
     "run.wandb_project",
     "data.directory",
+    "data.sources.directory",
     "evaluation.data.directory",
+    "evaluation.data.sources.directory",
     "rollout.num_workers",
     "rollout.autoscale",
     "rollout.autoscale.min_workers",
@@ -74,10 +76,11 @@ MAY_CHANGE = (
     "verifier.cpus_per_worker",
     "verifier.judge_timeout",
     "verifier.group_timeout",
-    "verifier.rewards.timeout",
-    "verifier.rewards.memory_mib",
-    "verifier.rewards.retries",
-    "verifier.rewards.concurrency",
+    *(
+        f"{section}.rewards.{limit}"
+        for section in ("verifier", "data.sources")
+        for limit in ("timeout", "memory_mib", "token_variable", "retries", "concurrency")
+    ),
     "trainer.cpus_per_worker",
     "trainer.start_timeout",
     "trainer.step_timeout",
@@ -233,13 +236,19 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
     differing = [
         f"{key} was {old.get(key, absent)!r} and is {new.get(key, absent)!r}"
         for key in sorted(fixed)
-        if old.get(key, absent) != new.get(key, absent)
+        if old.get(key, absent) != new.get(key, absent) and not _is_moved_server(key, old, new)
     ]
     if differing:
         raise ConfigError(
             f"{path} belongs to a run with other settings: {'; '.join(differing)}. Set them back to go on with that "
             "run, or choose another run.directory"
         )
+
+
+def _is_moved_server(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Tells the address of a reward server, which a new job may have started elsewhere, from other settings."""
+    uses = [str(tree.get(key)) for tree in (old, new)]
+    return re.search(r"\brewards\.\d+\.use$", key) is not None and all("://" in use for use in uses)
 
 
 def keep_code(folder: Path, is_begun: bool) -> None:

@@ -29,7 +29,7 @@ class Unjudged:
 
     def step(self, batch: Batch) -> str | None:
         """Counts a step's groups, trained or dropped; returns a warning if one is due."""
-        sampled = [group.summary for group in batch.sampled]
+        sampled = [group.summary for group in batch.sampled if not group.summary.fault]  # of which `RewardFaults` tells
         self._verdicts.append(Counter(verdict for summary in sampled for verdict in summary.verdicts_G))
         prompts = Counter[str]()
         for summary in sampled:

@@ -1,6 +1,7 @@
-"""Verdicts, meaning classes, semantic entropy and rewards of groups, by one choice of settings.
+"""Verdicts, meaning classes and semantic entropy of groups, by one choice of settings.
 
-Consumes `Group`s, produces `JudgedGroup`s. It knows no data sets: a worker has one `GroupJudge` for each choice.
+Consumes `Group`s, produces `JudgedGroup`s that are rewarded by correctness alone. It knows no data sets: a worker has
+one `GroupJudge` for each choice.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from seed_grpo.semantics.partition import partition
 from seed_grpo.semantics.steps import step_entropy
 from seed_grpo.verify.judge import Judge, Judged
 from seed_grpo.verify.math.steps import intermediate_results
-from seed_grpo.verify.rewarder import Rewarder
 
 REQUEST_TIMED_OUT = Judged(Judgement(Verdict.TIMED_OUT, None, rule="request_timeout"), None)
 """result of a completion that was aborted at its request's deadline: its text is not judged, whatever it is"""
@@ -27,19 +27,18 @@ let a policy raise its entropy, and so lower its scale, by texts that differ in 
 
 
 class GroupJudge:
-    """Judges groups, and rewards them."""
+    """Judges groups."""
 
     def __init__(self, verifier: VerifierConfig, entropy: SemanticEntropyConfig) -> None:
-        """Starts the judge, and the processes that its relation and rewards of the user's own need.
+        """Starts the judge, and the processes that its relation needs.
 
         Raises:
-            VerifierError: this machine cannot run the relation or a reward.
+            VerifierError: this machine cannot run the relation.
             ConfigError: a function of the user's own cannot be imported.
         """
         self._config = verifier
         self._entropy = entropy
         self._judge = Judge(verifier)
-        self._rewarder = Rewarder(verifier.rewards)
 
     def judge(self, group: Group) -> JudgedGroup:
         """Verdicts, meaning classes and semantic entropy of one group, rewarded by correctness alone.
@@ -72,14 +71,6 @@ class GroupJudge:
             seconds=time.monotonic() - started,
         )
 
-    def reward(self, judged: Sequence[JudgedGroup]) -> list[JudgedGroup]:
-        """Judged groups with the rewards of `verifier.rewards`; a server is asked for several of them at once.
-
-        Raises:
-            VerifierError: the process of a reward cannot be started anew.
-        """
-        return self._rewarder(judged)
-
     def judge_answers(self, answers: Sequence[str], references: Sequence[str]) -> list[Judgement]:
         """The judgements on extracted answers."""
         return [judged.judgement for judged in self._judge.judge_answers(answers, references)]
@@ -87,7 +78,6 @@ class GroupJudge:
     def close(self) -> None:
         """Ends the processes."""
         self._judge.close()
-        self._rewarder.close()
 
     def _judge_completions(self, completions_G: Sequence[Completion], references: Sequence[str]) -> list[Judged]:
         finished = [c.text for c in completions_G if c.finish_reason is not FinishReason.TIMEOUT]

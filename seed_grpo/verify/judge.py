@@ -89,7 +89,7 @@ class Judge:
 
         Args:
             texts_G: [G] completions; the final answer is what `verifier.extraction` finds in them.
-            references: reference answers, at least one; any one counts.
+            references: reference answers, of which any one counts; where there is none, no answer is correct.
 
         Raises:
             VerifierError: the bounded process cannot be started.
@@ -178,6 +178,8 @@ class Judge:
 
     def _verdict(self, form: Parsed, targets: Sequence[Parsed | Unread]) -> tuple[Verdict, str]:
         """Verdict on one form: correct if any reference means the same, else the worst that happened."""
+        if not targets:
+            return Verdict.INCORRECT, "no reference"
         if form in targets:
             return Verdict.CORRECT, f"equal {form.kind}"
         deadline = time.monotonic() + self._config.judge_timeout
@@ -224,7 +226,10 @@ class Judge:
         orders = [(first, second)] if self._relation.is_symmetric else [(first, second), (second, first)]
         for texts in orders:
             timeout = max(0.0, deadline - time.monotonic())
-            if self.process.call(*texts, *self._numbers, timeout=timeout, deadline=self._deadline):
+            same = self.process.call(*texts, *self._numbers, timeout=timeout, deadline=self._deadline)
+            if not isinstance(same, bool):
+                raise JudgeFaultError(f"the relation returned {same!r:.80} for two answers, not True or False")
+            if same:
                 return True
         return False
 

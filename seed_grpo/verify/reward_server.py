@@ -5,12 +5,14 @@
 
 Consumes groups; produces their rewards, or a `RewardFaultError`: a server that fails says nothing of a completion, so
 it earns no 0. Answers of 429 and 5xx, and connections that break, are tried again with growing pauses. Redirections are
-not followed: they are a fault.
+not followed: they are a fault. Where a server asks for a token, it is read from the environment, and sent as
+`Authorization: Bearer`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import urllib3
 
 from seed_grpo.config.sections import MOST_PAUSE_SECONDS, RewardConfig
+from seed_grpo.errors import VerifierError
 from seed_grpo.verify.rewards import RewardFaultError, RewardGroup, numbers_of
 
 RETRIED = (429, 500, 502, 503, 504)
@@ -36,7 +39,13 @@ class RewardServer:
     """Client of one reward server; usable from `concurrency` threads at a time."""
 
     def __init__(self, config: RewardConfig) -> None:
+        """Connects to nothing yet.
+
+        Raises:
+            VerifierError: this machine has no token for it.
+        """
         self._config = config
+        self._headers = {**HEADERS, **_authorization(config)}
         retries = urllib3.Retry(
             total=config.retries,
             status_forcelist=RETRIED,
@@ -59,7 +68,7 @@ class RewardServer:
         body = json.dumps({**group.as_json(), "settings": self._config.settings})  # in ASCII, whatever the texts are
         try:
             reply = self._pool.request(
-                "POST", self._config.use, body=body, headers=HEADERS, redirect=False, preload_content=False
+                "POST", self._config.use, body=body, headers=self._headers, redirect=False, preload_content=False
             )
             try:
                 text = self._read(reply)
@@ -73,7 +82,7 @@ class RewardServer:
         return _rewards(text, len(group.completions))
 
     def _read(self, reply: urllib3.BaseHTTPResponse) -> bytes:
-        """The body, or a little more of it than it may have."""
+        """The body, or a little more of it than it may have; it takes two timeouts at most."""
         deadline = time.monotonic() + self._config.timeout
         text = b""
         while len(text) <= MAX_REPLY_BYTES and (piece := reply.read1(PIECE_BYTES, decode_content=True)):
@@ -97,6 +106,19 @@ def _rewards(text: bytes, count: int) -> list[float | None]:
         raise RewardFaultError(
             f'answered {text[:SHOWN_CHARS]!r} ({type(error).__name__}: {error}), not {{"rewards": [{count} numbers]}}'
         ) from error
+
+
+def _authorization(config: RewardConfig) -> dict[str, str]:
+    """The header with the token of a server; none where it asks for none."""
+    if config.token_variable is None:
+        return {}
+    token = os.environ.get(config.token_variable, "").strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise VerifierError(
+            f"the reward {config.label} needs a token in the environment variable {config.token_variable}, which is "
+            "empty here or no line of ASCII; set it where the program and its verifier workers run"
+        )
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _said(error: Exception) -> str:

@@ -39,7 +39,7 @@ class Rewarder:
         """Starts the processes, and waits until the user's own rewards are imported.
 
         Raises:
-            VerifierError: one cannot be.
+            VerifierError: one cannot be, or a server's token is missing here.
         """
         self._configs = configs
         self._processes = {config.label: OwnReward(config) for config in configs if _is_own(config)}
@@ -48,11 +48,7 @@ class Rewarder:
             process.wait_ready()
 
     def __call__(self, judged: Sequence[JudgedGroup]) -> list[JudgedGroup]:
-        """The groups with their rewards.
-
-        Raises:
-            VerifierError: the process of a reward cannot be started anew.
-        """
+        """The groups with their rewards; a server is asked for several of them at once."""
         views = [view_of(group) for group in judged]
         by_reward = {config.label: self._rewards(config, views) for config in self._configs}
         return [

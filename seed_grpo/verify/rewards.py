@@ -187,8 +187,10 @@ def length(group: RewardGroup, target: int) -> Rewarded:
     Args:
         target: tokens at which the reward is 1; it falls to 0 at none, and at twice as many.
     """
-    if target < 1:
-        raise ValueError(f"settings.target={target} of the reward length is to be 1 or more tokens")
+    if not isinstance(target, int) or target < 1:
+        raise ValueError(
+            f"settings.target={target!r} of the reward length is to be a whole number of tokens, 1 or more"
+        )
     return [max(0.0, 1.0 - abs(len(completion.token_ids) - target) / target) for completion in group.completions]
 
 

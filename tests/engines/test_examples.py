@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import math
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from seed_grpo.loop.ledger import UNREWARDED
 from support.tiny_model import SMALL, make_digit_problems, make_tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -88,9 +90,14 @@ SAID = {
 
 
 class Served(http.server.BaseHTTPRequestHandler):
+    answered = math.inf
+    """requests that get an answer before four do not"""
+
     def do_POST(self) -> None:
         group = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(503 if group["problem"]["text"].startswith("question 5") else 200)
+        Served.answered -= 1
+        is_down = -4 <= Served.answered < 0 or group["problem"]["text"].startswith("question 5")
+        self.send_response(503 if is_down else 200)
         self.end_headers()
         self.wfile.write(json.dumps({"rewards": [0.5] * len(group["completions"])}).encode())
 
@@ -144,3 +151,30 @@ def test_rewards_that_fail_cost_their_groups_and_are_said_once_each(model: Path,
     (tmp_path / "own_moods.py").write_text(MOODY + "# edited\n")
     changed = command("train", str(ROOT / "jobs/quickstart.yaml"), *settings, "run.steps=4")
     assert changed.returncode == 1 and "own_moods.py differ from those in" in changed.stderr, changed.stderr
+
+
+@pytest.mark.long
+def test_a_run_waits_for_a_server_that_is_down_for_a_while(
+    model: Path, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trial gets its answer, and the four groups of step 1 none; those in their place are trained."""
+    monkeypatch.setattr(Served, "answered", 1)
+    problems = make_digit_problems(tmp_path / "digits.jsonl")
+    run = tmp_path / "run"
+    rewards = [{"use": "correct"}, {"use": address, "name": "served", "retries": 0}]
+    settings = [
+        *SMALL, f"model.path={model}", f"data.source={problems}", f"evaluation.data.source={problems}",
+        f"run.directory={run}", "run.steps=2", f"verifier.rewards={json.dumps(rewards)}",
+    ]  # fmt: skip
+    done = command("train", str(ROOT / "jobs/quickstart.yaml"), *settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = " ".join(done.stdout.split())
+    assert (
+        "step 1: rewards failed, or are None, and none of 4 groups can be trained on; others are sampled in their"
+        in printed
+    )
+    assert [each["step"] for each in metrics_of(run)] == [1, 2]
+    assert metrics_of(run)[0]["reward_failed_groups"] >= 4
+    ledger = rows_of(run, "ledger", "step", "group_id", "reason")
+    assert sorted(row["group_id"] for row in ledger) == list(range(len(ledger)))  # each exactly once
+    assert [row["group_id"] for row in ledger if row["reason"] == UNREWARDED] == [0, 1, 2, 3]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import ray
 
-from seed_grpo.commands.doctor import Page
+from seed_grpo.commands.console import Page
 from seed_grpo.commands.live_check import check_engine, check_storage, check_worker
 from seed_grpo.errors import PlacementError, SeedGrpoError, TrainerLostError, WeightSyncError
 from seed_grpo.runtime.cluster.connection import spawn

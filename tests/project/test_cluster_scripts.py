@@ -228,6 +228,7 @@ def test_a_job_brings_the_users_own_code(tmp_path: Path, place: str) -> None:
     ("code", "message"),
     [
         ("[absent.py]", "run.code has absent.py, which is not here"),
+        ("absent.py", "run.code is the text 'absent.py'; write a list of paths: [absent.py]"),
         ("[a/x.py, b/x.py]", "b/x.py, and another of its name"),
     ],
 )

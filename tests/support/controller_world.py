@@ -177,6 +177,8 @@ class FakeRecorder:
         self.batches: list[Batch] = []
         self.metrics: list[dict[str, float]] = []
         self.truncated: list[int] = []
+        self.unrewarded_rounds: list[tuple[int, list[int]]] = []
+        """step and groups of each"""
         self.evaluated: list[int] = []
         self.best: set[int] = set()
 
@@ -184,6 +186,9 @@ class FakeRecorder:
         assert {"rollout", "train", "weight_sync", "train/optimizer", "weight_sync/send", "total"} <= set(seconds)
         self.batches.append(batch)
         self.metrics.append(metrics)
+
+    def unrewarded(self, step: int, round_name: str, groups: Sequence[ReadyGroup]) -> None:
+        self.unrewarded_rounds.append((step, [group.payload for group in groups]))
 
     def truncate_after(self, step: int) -> None:
         self.truncated.append(step)

@@ -61,7 +61,7 @@ def audit(world: World, batches: Sequence[Batch], staleness: int, steps: int) ->
     trained = [group_id for batch in batches for group_id in ids(batch.groups)]
     assert trained == world.trainer.trained  # the weights' own record
     dropped = [(group.summary.group_id, reason) for batch in batches for group, reason in batch.dropped]
-    lost = [group_id for batch in batches for group_id, _ in batch.lost]
+    lost = [group_id for batch in batches for group_id, *_ in batch.lost]
     ledger = world.controller.ledger
     fates = Counter(chain(trained, (group_id for group_id, _ in dropped), lost))
     assert fates == Counter(range(ledger.next_group_id))  # each group issued, once

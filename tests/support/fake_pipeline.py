@@ -25,6 +25,10 @@ class FakeEngine:
         self.right: set[int] = set()
         self.wrong: set[int] = set()
         self.empty: set[int] = set()
+        self.none: set[int] = set()
+        """groups for which a reward is None"""
+        self.faults: Callable[[int], str] = lambda group_id: ""
+        """failure of a reward on a group"""
         self.lengths_G = np.array([3, 4], dtype=np.int32)
 
     def judged(self, task: GroupTask, begun: int) -> JudgedGroup:
@@ -36,7 +40,10 @@ class FakeEngine:
         group_id = task.group_id
         right_G = np.array([group_id not in self.wrong, group_id in self.right])
         valid_G = np.array([True, group_id not in self.invalid]) & (group_id not in self.empty)
+        valid_G &= not self.faults(group_id)
         verdicts_G = [Verdict.CORRECT if right else Verdict.INCORRECT for right in right_G]
+        verdicts_G = [v if valid else Verdict.TIMED_OUT for v, valid in zip(verdicts_G, valid_G, strict=True)]
+        valid_G &= group_id not in self.none
         return JudgedGroup(
             group=Group(task, self._completions(task, begun - (group_id in self.old)), "rollout-0", 0.1),
             judgements_G=tuple(Judgement(verdict, None) for verdict in verdicts_G),
@@ -47,6 +54,7 @@ class FakeEngine:
             entropy_max=float(np.log(2)),
             entropy_clipped=False,
             seconds=0.1,
+            fault=self.faults(group_id),
         )
 
     def _completions(self, task: GroupTask, begun: int) -> tuple[Completion, ...]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from seed_grpo.loop.batch import Batch, LostGroup, ReadyGroup
-from seed_grpo.loop.ledger import NOT_FINITE, REPLACED
+from seed_grpo.loop.ledger import LOST, NOT_FINITE, REPLACED
 from support.judged_group import judged_group
 
 
@@ -19,7 +19,7 @@ def batch_of_three() -> Batch:
         rounds=1,
         groups=[ready(7)],
         dropped=[(ready(6), REPLACED), (ready(8), NOT_FINITE)],
-        lost=[LostGroup(5, "p5")],
+        lost=[LostGroup(5, "p5", LOST)],
         scale_P=np.array([0.99]),
         overlong_PG=[np.array([-0.25, 0.0, 0.0])],
         advantages_PG=[np.array([0.5, -0.5, 0.0])],

@@ -44,6 +44,7 @@ def recorded_group(
         dataset="",
         prompt="1+1=?",
         references=("2",),
+        prompt_sha256="",
         temperature=0.0 if greedy else 1.0,
         semantic_entropy=0.0,
         scale=None,

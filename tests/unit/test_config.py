@@ -63,6 +63,18 @@ def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) 
         ("rollout.temperature=0.001", r"rollout\.temperature: .*greater than or equal to 0\.01"),
         ("rollout.temperature=2.5", r"rollout\.temperature: .*less than or equal to 2"),
         ("rollout.stop=['']", r"rollout\.stop\.0: .*at least 1 character"),
+        ("verifier.rewards=[{use: 'http://me:pw@judge/x'}]", r"has a user in it, .* by token_variable"),
+        (
+            "verifier.rewards=[{use: correct, token_variable: X}]",
+            r"the reward correct is no server, and has no use for",
+        ),
+        ("evaluation.data={sources: [{source: a, ratio: 2}]}", r"evaluation\.data\.sources\.a\.ratio has no effect"),
+        (
+            "evaluation.data={sources: [{source: a, rewards: [{use: agreement}]}]}",
+            r"evaluation\.data\.sources\.a\.rewards has no effect: evaluations ask no reward; leave it out",
+        ),
+        ("verifier.rewards=[{use: correct, weight: 0}]", r"the reward correct has weight 0; .* another weight$"),
+        ("run.code=my.py", r"run\.code is to be a list, such as \[my\.py\] \(got 'my\.py'\)$"),
         ("rollout", r"not of the form section\.key=value"),
         ("run.steps.more=1", r"goes into 'steps', which is a value"),
     ],
@@ -228,3 +240,20 @@ def test_nothing_edits_a_configuration(minimal: Path) -> None:
     config = load_config(minimal)
     with pytest.raises(ValueError, match="frozen"):
         config.run.steps = 5  # type: ignore[misc]
+
+
+def test_sets_without_answers_are_for_rewards_that_need_none(minimal: Path) -> None:
+    none = "data.columns={problem: question, answer: null}"
+    with pytest.raises(ConfigError, match=r"data\.columns\.answer=null gives no answers, and the reward correct comp"):
+        load_config(minimal, [none])
+    made = load_config(minimal, [none, "verifier.rewards=[{use: agreement}]"])
+    assert made.data.sets[0].columns is not None and made.data.sets[0].columns.answer is None
+    held_out = "evaluation.data={source: x, columns: {answer: null}}"
+    with pytest.raises(ConfigError, match=r"evaluation\.data\.columns\.answer=null gives no answers to measure"):
+        load_config(minimal, ["verifier.rewards=[{use: agreement}]", held_out])
+
+
+def test_a_held_out_set_of_a_training_sets_name_leaves_its_rewards(minimal: Path) -> None:
+    sets = ["data={sources: [{source: a, rewards: [{use: agreement}]}]}", "evaluation.data={sources: [{source: a}]}"]
+    made = load_config(minimal, sets)
+    assert [reward.use for reward in made.verifiers["a"].rewards] == ["agreement"]

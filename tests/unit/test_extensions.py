@@ -57,9 +57,11 @@ def test_an_import_path_is_a_module_and_a_name(name: str, is_path: bool) -> None
 
 
 def test_a_built_in_name_goes_before_an_import(tmp_path: Path) -> None:
-    install([write(tmp_path / "own_one.py", "def f():\n    return 7\n")])
+    install([write(tmp_path / "own_one.py", "def f():\n    return 7\n\nNUMBER = 3\n")])
     assert entry({"mean": 3}, "mean") == 3
     assert entry({"mean": len}, "own_one:f")() == 7
+    with pytest.raises(ConfigError, match="own_one:NUMBER is 3, which is no function"):
+        entry({"mean": len}, "own_one:NUMBER")
 
 
 FAILING = {

@@ -23,11 +23,8 @@ def load_examples(config: DataConfig) -> list[Problem]:
     """
     if config.examples is None:
         return []
-    columns = config.examples.columns.model_copy(update={"verbatim": True, "alternatives": None})
-    source = DataConfig(
-        source=config.examples.source, columns=columns, limit=config.examples.limit, directory=config.directory
-    )
-    examples = load_problems(source).problems
+    source = DataConfig(**dict(config.examples), directory=config.directory)
+    examples = load_problems(source, as_written=True).problems
     for example in examples:
         if len(example.turns) > 1:
             raise DataError(

@@ -161,7 +161,7 @@ def audit(run_directory: Path, limit: int = 20) -> Audit:
     prompts: dict[tuple[str, str, str], _Prompt] = {}
     completions = left_out = 0
     for name, file in files:
-        groups = list(read_groups([file]))
+        groups = [group for group in read_groups([file]) if group.references]  # else no answer is right
         median_tokens = float(np.median(np.concatenate([group.num_tokens_G for group in groups]))) if groups else 0.0
         for group in groups:
             key = (_shown(group.source), _shown(group.problem_id), _shown(group.prompt))

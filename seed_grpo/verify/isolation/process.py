@@ -76,7 +76,8 @@ class AnsweringProcess:
                 ) from None
             status = self._kill(ENDING_SECONDS)
             raise VerifierError(
-                f"the {self._name} did not start within {START_SECONDS:g} s, status {status}; see its message above"
+                f"the {self._name} did not start within {START_SECONDS:g} s, status {status}; see its message above. "
+                "What takes long to load is to be loaded in its first call"
             ) from None
         if "said" in first:
             self._kill(ENDING_SECONDS)

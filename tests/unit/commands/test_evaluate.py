@@ -116,5 +116,5 @@ def test_what_is_not_what_was_asked_before_is_refused(world: World) -> None:
     with pytest.raises(ConfigError, match=r"rollout.temperature was 1.0 and is 0.5"):
         world.evaluate("a", temperature=0.5)
     world.prefix = "another question"
-    with pytest.raises(ConfigError, match="the set a has changed"):
+    with pytest.raises(ConfigError, match="the set a or its template has changed"):
         world.evaluate("a")

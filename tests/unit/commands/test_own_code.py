@@ -45,7 +45,7 @@ def written(tmp_path: Path) -> Iterator[Any]:
 def tried(made: Config, problem: Problem = PROBLEM) -> str:
     """The trial on one data set that begins with the problem."""
     (data,) = made.data.sets
-    return check_own_code(made, [LoadedSet(data, PromptSet([(problem, (1,))], 0, 0))])
+    return check_own_code(made, [LoadedSet(data, PromptSet([(problem, (1,))], 0, 0))], [])
 
 
 def config(**sections: Any) -> Config:
@@ -88,7 +88,8 @@ FAULTS = {
     "scale that is none": ({"algo": {"scale": {"kind": "absent_module:f"}}}, "no module 'absent_module'"),
     "advantage": ({"algo": {"advantage": f"{OWN}:too_few"}}, "for 4 rewards; return as many finite numbers"),
     "advantage that raises": (
-        {"algo": {"advantage": f"{OWN}:fault_of_advantage"}}, "failed in its trial with KeyError: 'own fault'; correct",
+        {"algo": {"advantage": f"{OWN}:fault_of_advantage"}},
+        r"fault_of_advantage failed with KeyError: 'own fault' \(own_functions\.py, line \d+\); correct it",
     ),
     "entropy": (
         {"algo": {"semantic_entropy": {"functional": f"{OWN}:no_entropy"}}}, "functional=.*no_entropy gives no number",
@@ -100,6 +101,13 @@ FAULTS = {
     "relation": ({"verifier": {"relation": f"{OWN}:three"}}, "takes 3 positional arguments"),
     "relation of two that fails": (
         {"verifier": {"relation": f"{OWN}:strict"}}, "'no such answer' failed .*ValueError.*whatever a policy writes",
+    ),
+    "relation of two that gives no truth": (
+        {"verifier": {"relation": f"{OWN}:likeness"}}, "failed .*the relation returned 0.25 for two answers, not True",
+    ),
+    "scale of one parameter": ({"algo": {"scale": {"kind": f"{OWN}:lower"}}}, r"but 2 were given; correct it"),
+    "settings of another type": (
+        {"verifier": {"rewards": [{"use": "length", "settings": {"target": "9"}}]}}, "target='9' .* whole number",
     ),
     "extraction": ({"verifier": {"extraction": "absent_module:f"}}, "there is no module 'absent_module'; add"),
     "reward": ({"verifier": {"rewards": [{"use": "support.own_rewards:few"}]}}, "own_rewards has no 'few'"),
@@ -161,3 +169,27 @@ def test_a_server_that_is_down_is_refused() -> None:
     address = f"http://127.0.0.1:{free_port()}/score"
     with pytest.raises(ConfigError, match=rf"the reward score failed: no answer from {address} .*refused"):
         tried(rewards({"use": address, "retries": 0}))
+
+
+def test_relations_of_held_out_sets_are_tried_and_rewards_are_not(written: Any) -> None:
+    written("def form(answer):\n    raise KeyError\n\ndef mine(group):\n    raise KeyError\n")
+    own = {"source": "h", "name": "h", "relation": "own_tried:form"}
+    made = config(
+        evaluation={"data": {"sources": [own]}}, verifier={"rewards": [{"use": "own_tried:mine", "weight": 2}]}
+    )
+    assert made.evaluation is not None
+    sets = [LoadedSet(each, PromptSet([(PROBLEM, (1,))], 0, 0)) for each in made.evaluation.data.sets]
+    with pytest.raises(ConfigError, match=r"the answers '2', of problem p7, .* verifier\.relation=own_tried:form"):
+        check_own_code(made, [], sets)
+    written("def form(answer):\n    return answer\n\ndef mine(group):\n    raise KeyError\n")
+    check_own_code(made, [], sets)
+
+
+def test_a_problem_without_answers_is_tried_too(written: Any) -> None:
+    written(
+        "def mine(completion, problem):\n"
+        "    assert problem.answers == () and completion.verdict in ('incorrect', 'no_answer')\n"
+        "    return 1.0\n"
+    )
+    made = config(data={"source": "s", "columns": {"answer": None}}, verifier={"rewards": [{"use": "own_tried:mine"}]})
+    assert "1 tried" in tried(made, Problem("p7", "1+1=", ()))

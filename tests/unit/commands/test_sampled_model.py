@@ -78,7 +78,7 @@ def test_a_run_is_sampled_with_the_code_that_it_keeps_and_asks_no_reward(tmp_pat
         {
             "run": {"directory": run, "steps": 1, "code": ["gone/own_judging.py"]},
             "model": {"path": "unused"},
-            "data": {"source": "arithmetic"},
+            "data": {"source": "trained_on.parquet", "format": "verl"},
             "verifier": {"relation": "own_judging:form", "rewards": [{"use": "own_judging:reward"}]},
         }
     )
@@ -91,6 +91,7 @@ def test_a_run_is_sampled_with_the_code_that_it_keeps_and_asks_no_reward(tmp_pat
         served = sampled_model.serving_config(str(run), 2, out, settings, [])
         assert served.run.code == (kept,) and served.verifier.relation == "own_judging:form"
         assert [reward.use for reward in served.verifier.rewards] == ["correct"]
+        assert served.data.format == "auto"  # a set that is asked need not have the form of the one trained on
     (tmp_path / "mine.yaml").write_text(dump_config(config))
     served = sampled_model.serving_config("some/model", 2, out, tmp_path / "mine.yaml", [])
     assert served.run.code == (Path("gone/own_judging.py"),)  # of no run: where the file says

@@ -318,3 +318,8 @@ def test_verbatim_answers_stay_what_their_columns_hold(tmp_path):
 def test_an_empty_text_in_a_list_is_malformed(tmp_path):
     path = write(tmp_path / "l.jsonl", json.dumps({"problem": "p", "answer": '["28", ""]'}))
     assert "field 'answer' holds an empty answer" in refused(path)
+
+
+def test_a_long_cell_of_csv_is_read(tmp_path):
+    (problem,) = load(write(tmp_path / "long.csv", f"problem,answer\n{'1' * 200_000},2\n")).problems
+    assert len(problem.text) == 200_000

@@ -275,3 +275,11 @@ def test_a_set_of_no_known_format_is_said(tmp_path: Path) -> None:
 def test_columns_are_said_once() -> None:
     with pytest.raises(ValueError, match="set one of the two"):
         DataConfig(source="x.jsonl", format="verl", columns=ColumnsConfig())
+
+
+def test_a_set_without_answers_loads_where_the_user_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path, [{"question": "1+1=", "answer": None}, {"question": "2+2=", "answer": "4"}], "json")
+    assert "with answer: null if it has no answers" in refused(path)
+    found = load(path, columns={"problem": "question", "answer": None})
+    assert [(problem.text, problem.answers) for problem in found.problems] == [("1+1=", ()), ("2+2=", ())]
+    assert found.taken == "read as data.columns says: problem from question, no answers, ids by place"

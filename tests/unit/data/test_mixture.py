@@ -120,6 +120,10 @@ def test_a_set_has_what_is_said_of_all_unless_it_says_otherwise() -> None:
         ({"sources": [{"source": "a.jsonl"}, {"source": "b/a.json"}]}, "2 data sets are named a"),
         ({"sources": [{"source": "data/*.jsonl"}]}, r"the data set '\*' needs a `name`"),
         ({"sources": [{"source": "a.jsonl", "ratio": 0}]}, "ratio"),
+        (  # 1 to 10,000, perhaps
+            {"sources": [{"source": "a.jsonl", "ratio": 1}, {"source": "b.jsonl"}]},
+            r"1 of 2 data sets \(b\) have no ratio .* give a ratio to all sets, or to none",
+        ),
         ({"sources": [{"source": "a.jsonl", "relation": "mth"}]}, "is none of math, exact, code, text"),
         ({"sources": [{"source": "a.jsonl", "max_prompt_tokens": 2000}]}, "exceeds data.max_prompt_tokens=1024"),
         ({"sources": [{"source": "a.jsonl", "extraction": "answer_tag"}]}, "data.sources.a.template=qwen_math asks"),
@@ -128,6 +132,12 @@ def test_a_set_has_what_is_said_of_all_unless_it_says_otherwise() -> None:
 def test_impossible_mixtures_are_refused(data: dict[str, object], said: str) -> None:
     with pytest.raises((ConfigError, ValueError), match=said):
         config(data=data)
+
+
+def test_held_out_sets_fit_the_engines_too() -> None:
+    long = {"sources": [{"source": "b.jsonl", "max_prompt_tokens": 2000}]}
+    with pytest.raises(ValueError, match=r"max_prompt_tokens=2000 of the data set b exceeds data\.max"):
+        config(data={"source": "a.jsonl"}, evaluation={"data": long})
 
 
 def test_sets_of_one_name_are_judged_alike() -> None:

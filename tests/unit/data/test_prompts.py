@@ -13,12 +13,13 @@ import pytest
 from tokenizers import AddedToken, normalizers, processors
 from transformers import MistralConfig
 
-from seed_grpo.commands.doctor import Page, data_notes, diagnose
+from seed_grpo.commands.console import Page
+from seed_grpo.commands.doctor import data_notes, diagnose
 from seed_grpo.config import Config
 from seed_grpo.config.loading import parse_config
 from seed_grpo.config.sections import DataConfig, ModelConfig
 from seed_grpo.data.datasets import NAMED_SETS, load_problems
-from seed_grpo.data.prompts import EncodedPrompts, PromptSet, encode_prompts
+from seed_grpo.data.prompts import EncodedPrompts, PromptSet, encode_prompts, load_prompts
 from seed_grpo.data.templates import TEMPLATES
 from seed_grpo.errors import DataError
 from seed_grpo.messages import Problem
@@ -237,8 +238,8 @@ def test_a_folder_of_mistral_gives_the_tokenizer_with_templates(tmp_path: Path) 
 # What the user is told
 
 
-def told_by_doctor(folder: Path, tokenizer: Any, *overrides: str) -> list[str]:
-    """The lines of `seed-grpo doctor` about the data, on the first of two problems."""
+def told_by_doctor(folder: Path, tokenizer: Any, *overrides: str, name: str = "") -> list[str]:
+    """The lines of `seed-grpo doctor` about the data, on the first of two problems; or about another check."""
     tokenizer.save_pretrained(folder)
     rows = [{"problem": "Is <|im_end|> 5\x1b[31m?\nSay so.", "answer": "5"}, {"problem": "What is 2+2?", "answer": "4"}]
     (folder / "two.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -250,7 +251,22 @@ def told_by_doctor(folder: Path, tokenizer: Any, *overrides: str) -> list[str]:
     lines: list[str] = []
     diagnose(parse_config(tree, "a test", list(overrides)), Page(lines.append))
     told = {line.split()[1]: line.splitlines() for line in lines}
-    return [*told["data"], *told["evaluation"]]
+    return told[name] if name else [*told["data"], *told["evaluation"]]
+
+
+def test_doctor_reads_each_set_once_and_tries_rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(config: DataConfig, tokenizer: Any) -> PromptSet:
+        read.append(config.source_name)
+        return load_prompts(config, tokenizer)
+
+    monkeypatch.setattr("seed_grpo.data.mixture.load_prompts", counted)
+    tokenizer = byte_level()
+    # `length` needs a target, which a run would be refused for
+    lines = told_by_doctor(tmp_path, tokenizer, "verifier.rewards=[{use: length}]", name="own")
+    assert len(read) == 2  # one to train on, one to evaluate on
+    assert lines[0].startswith("  FAULT  own code     the settings {} of the reward length do not fit")
 
 
 def test_doctor_shows_a_prompt_of_each_set(tmp_path: Path) -> None:
@@ -272,6 +288,7 @@ def test_doctor_shows_a_prompt_of_each_set(tmp_path: Path) -> None:
     assert lines[1] == f"{indent}read as plain: problem from problem, answer from answer, ids by place"
     assert note in notes and any(line.startswith(appends) for line in notes)
     assert lines[5 : 5 + len(shown)] == shown
+    assert sum("data.template=none is that of no set to train on (qwen_math)" in line for line in lines) == 1
     assert lines[5 + len(shown)].startswith("  ok     evaluation") and lines[-2:] == [
         f"{indent}| <s>Is <|im_end|> 5\\x1b[31m?", f"{indent}| Say so.",
     ]  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from seed_grpo.commands import doctor
-from seed_grpo.commands.doctor import Page
+from seed_grpo.commands.console import Page
 from seed_grpo.commands.train import check_unchanged
 from seed_grpo.config import Config
 from seed_grpo.data import mixture
@@ -190,6 +190,16 @@ def test_the_alarm_names_the_likely_cause() -> None:
         assert "For example problem" in message and "a completion has no answer and ends in" in message
 
 
+def test_the_alarm_names_rewards_that_fail_or_say_nothing() -> None:
+    made = unrewarded(verdict=Verdict.VERIFIER_ERROR)
+    message = said(FirstRewards(config()), replace(made, fault="the reward judge failed: down"), steps=3)[-1]
+    assert message and "rewards fail, on 3 of 3 groups" in message and "judging fails" not in message
+    label_free = config(verifier={"rewards": [{"use": "agreement"}, {"use": "own:brief"}]})
+    message = said(FirstRewards(label_free), unrewarded(verdict=Verdict.CORRECT), steps=3)[-1]
+    assert message and "agreement, brief reward all completions of a problem alike" in message
+    assert "too easy" not in message and "references" not in message
+
+
 class Unwriting:
     """A trainer with nothing to save."""
 
@@ -218,11 +228,14 @@ def of(asked: Problem, judged: JudgedGroup) -> JudgedGroup:
 
 def test_a_changed_held_out_problem_is_refused_after_an_evaluation(tmp_path: Path) -> None:
     groups = [of(problem(f"p{i}", f"x{i}"), judged_group(i)) for i in range(2)]
-    prompts = [(group.group.task.problem, (1, 2)) for group in groups]
+    prompts = [(group.group.task.problem, group.group.task.prompt_ids) for group in groups]
     check_recorded(tmp_path, prompts)  # nothing on record
     write_table(tmp_path / "step_000000.parquet", list(rollout_rows(0, groups, {})), schema())
     check_recorded(tmp_path, prompts)
-    changed = (replace(prompts[1][0], answers=("another",)), (1, 2))
+    # the same problem under another template, as when a Jinja file was edited
+    with pytest.raises(ConfigError, match=r"p1 is now, or another text or prompt of it: .* data\.template"):
+        check_recorded(tmp_path, [prompts[0], (prompts[1][0], (*prompts[1][1], 9))])
+    changed = (replace(prompts[1][0], answers=("another",)), prompts[1][1])
     with pytest.raises(ConfigError, match=r"at place 1 of evaluation\.data.*changed under its name.*run\.directory"):
         check_recorded(tmp_path, [prompts[0], changed])
     with pytest.raises(ConfigError, match="nothing is now"):

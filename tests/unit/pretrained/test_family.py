@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
-from seed_grpo.commands.doctor import Page, diagnose
+from seed_grpo.commands.console import Page
+from seed_grpo.commands.doctor import diagnose
 from seed_grpo.errors import ModelError
 from seed_grpo.pretrained.family import check_config
 from seed_grpo.pretrained.fit import check_weights

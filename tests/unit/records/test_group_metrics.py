@@ -1,12 +1,13 @@
 """The metrics of a step, worked by hand: which are over all groups that were sampled, and which over the trained."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from seed_grpo.loop.batch import Batch, LostGroup, ReadyGroup
-from seed_grpo.loop.ledger import NOT_FINITE, REPLACED, TOO_FEW_VALID
+from seed_grpo.loop.ledger import LOST, NOT_FINITE, REPLACED, TOO_FEW_VALID, UNREWARDED
 from seed_grpo.messages import GroupSummary, Verdict
 from seed_grpo.records.group_metrics import METRICS, group_metrics
 from seed_grpo.records.unjudged import STEPS, Unjudged
@@ -70,7 +71,7 @@ def batch() -> Batch:
         rounds=2,
         groups=[MIXED, FILL],
         dropped=[(REPLACED_GROUP, REPLACED), (INVALID, TOO_FEW_VALID)],
-        lost=[LostGroup(4, "p4")],
+        lost=[LostGroup(4, "p4", LOST), LostGroup(9, "p9", UNREWARDED)],
         scale_P=np.array([0.98, 1.0]),
         overlong_PG=[np.array([0.0, -0.5, -1.0, -0.5]), np.zeros(4)],
         advantages_PG=[np.array([0.3, -0.6, 0.0, 0.3]), np.zeros(4)],
@@ -89,7 +90,7 @@ EXPECTED = {
     "reward": 6 / 12,
     "reward/correct": 6 / 11,  # 2 + 0 + 4 of the 3 + 4 + 4 that have it; the last group's failed
     "reward/brief": 0.25,  # (0.5 + 0.0) / 2, of the one group that has it, without its nan
-    "reward_failed_groups": 1,
+    "reward_failed_groups": 2,  # the last of the sampled, and the one that was given up for it
     "overlong_punishment": -1 / 7,  # -0.5 twice of 7 valid; with the timed-out one -2/8
     "no_gradient_share": 1 / 2,
     "semantic_entropy": 0.2,  # (0.6 + 0 + 0) / 3; the last has nothing to tell apart
@@ -135,11 +136,23 @@ def test_a_step_that_trained_nothing_still_tells_of_the_policy() -> None:
 
 def test_many_completions_without_a_verdict_name_their_prompts() -> None:
     # 3 + 1 time-outs and faults of 16 completions are 25%; the most are the last group's, of problem p3
-    message = Unjudged().step(batch())
+    judged = [(replace(group, summary=replace(group.summary, fault="")), why) for group, why in batch().dropped]
+    message = Unjudged().step(replace(batch(), dropped=judged))
     assert message is not None
     assert "step 6: 4 of 16 completions of the last 1 steps (25.0%, over 2%) have no verdict" in message
     assert "3 timed_out, 1 verifier_error; most are of the prompts p3 (3), p1 (1)." in message
     assert "verifier.judge_timeout" in message
+
+
+def test_groups_on_which_a_reward_failed_have_a_message_of_their_own() -> None:
+    # of the last group's verdicts, which its reward made invalid, nothing: 1 of 12 and not 4 of 16
+    message = Unjudged().step(batch())
+    assert message is not None and "step 6: 1 of 12 completions" in message and "p3" not in message
+
+
+def test_a_completion_whose_reward_is_none_has_a_verdict() -> None:
+    summary = replace(MIXED.summary, valid_G=np.zeros(4, bool))
+    assert summary.num_unjudged == 1  # the one that timed out, not all four
 
 
 def of_fifty(step: int, *others: Verdict) -> Batch:

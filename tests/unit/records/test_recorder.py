@@ -14,6 +14,7 @@ import pytest
 from seed_grpo.commands.console import Console
 from seed_grpo.config import Config
 from seed_grpo.errors import TrainerError
+from seed_grpo.loop.batch import ReadyGroup
 from seed_grpo.loop.ledger import LOST, NOT_FINITE, REPLACED
 from seed_grpo.messages import JudgedGroup
 from seed_grpo.records.first_rewards import FirstRewards
@@ -118,3 +119,18 @@ def steps_on_record(path: Path) -> list[int]:
     for folder in ("ledger", "rollouts"):
         assert sorted(int(file.stem.removeprefix("step_")) for file in (path / folder).glob("*.parquet")) == steps
     return steps
+
+
+def test_a_round_without_any_reward_is_told_with_its_kinds_of_failure(tmp_path: Path) -> None:
+    out = io.StringIO()
+    kept = recorder(tmp_path, out)
+    failed = [
+        ReadyGroup(replace(judged_group(number).summary, fault="the reward judge failed: down"), number)
+        for number in (1, 2)
+    ]
+    for number in (1, 2):
+        kept.unrewarded(7, f"round {number} of at most 10", failed)
+    said = " ".join(out.getvalue().split())
+    assert said.count("step 7: the reward judge failed: down, on group 1 of problem p1") == 1
+    for number in (1, 2):
+        assert f"none of 2 groups can be trained on; others are sampled in their place (round {number} of at" in said

@@ -229,7 +229,12 @@ def test_a_linear_schedule_forbids_other_steps(tmp_path: Path) -> None:
 def test_every_setting_that_may_change_exists(tmp_path: Path) -> None:
     without = config_of(tmp_path, evaluation={"data": {"source": "arithmetic"}})
     scaled = config_of(tmp_path, rollout={"autoscale": {"max_workers": 2}})
-    names = [name for config in (without, scaled) for name in settings_by_name(config.model_dump(mode="json"))]
+    mixed = {"sources": [{"source": "arithmetic", "rewards": [{"use": "truncated"}]}]}
+    held_out = {"data": {"sources": [{"source": "arithmetic"}]}}
+    mixed_twice = config_of(tmp_path, data=mixed, evaluation=held_out)
+    names = [
+        name for config in (without, scaled, mixed_twice) for name in settings_by_name(config.model_dump(mode="json"))
+    ]
     assert set(MAY_CHANGE) <= {re.sub(r"\.\d+", "", name) for name in names}
 
 

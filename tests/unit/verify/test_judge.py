@@ -320,3 +320,14 @@ def test_any_thread_may_judge(judge):
     thread.start()
     thread.join(timeout=30)
     assert told[0] is Verdict.CORRECT and told[1] is not Verdict.CORRECT
+
+
+@pytest.mark.parametrize("relation", ["math", "exact"])
+def test_without_a_reference_no_answer_is_correct(relation):
+    judge = Judge(VerifierConfig(relation=relation))
+    try:
+        judged = judge.judge([r"\boxed{2}", "none", r"\boxed{" + "(" * 5000 + "}"], ())
+    finally:
+        judge.close()
+    assert [each.judgement.verdict for each in judged] == [Verdict.INCORRECT, Verdict.NO_ANSWER, Verdict.INCORRECT]
+    assert judged[0].judgement.rule == "no reference" and judged[0].form is not None

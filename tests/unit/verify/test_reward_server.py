@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from seed_grpo.config.sections import RewardConfig
+from seed_grpo.errors import VerifierError
 from seed_grpo.verify import reward_server
 from seed_grpo.verify.reward_server import MAX_REPLY_BYTES, RewardServer
 from seed_grpo.verify.rewards import RewardCompletion, RewardFaultError, RewardGroup, RewardProblem
@@ -38,6 +39,7 @@ class Server(ThreadingHTTPServer):
         self.answers = list(answers)
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
+        self.tokens: list[str | None] = []
         self.lock = threading.Lock()
         self.busy = self.most_busy = 0
 
@@ -56,6 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         with server.lock:
             server.requests.append(json.loads(body))
             server.paths.append(self.path)
+            server.tokens.append(self.headers["Authorization"])
             answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
             server.busy += 1
             server.most_busy = max(server.most_busy, server.busy)
@@ -138,6 +141,20 @@ def test_the_group_is_posted_and_its_rewards_come_back(serve: Callable[..., Serv
     assert request["problem"]["record"] == {"level": 3, "absent": None} and request["problem"]["answers"] == ["2"]
     assert [each["text"] for each in request["completions"]] == ["two", "\ud800", "2"]
     assert request["completions"][0]["token_ids"] == [1, 2] and request["completions"][0]["verdict"] == "correct"
+
+
+def test_a_token_of_the_environment_goes_with_each_request(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(says(GOOD))
+    for value in ("", " ", "two\nlines", "köder"):
+        monkeypatch.setenv("JUDGE_TOKEN", value)
+        with pytest.raises(VerifierError, match=r"needs a token in the environment variable JUDGE_TOKEN.* set it"):
+            client(server, token_variable="JUDGE_TOKEN", name="judge")
+    monkeypatch.setenv("JUDGE_TOKEN", " secret\n")
+    client(server, token_variable="JUDGE_TOKEN", name="judge")(GROUP)
+    client(server, name="judge")(GROUP)
+    assert server.tokens == ["Bearer secret", None]
 
 
 @pytest.mark.parametrize("first", [says(b"later", 500), says(b"", 429), says(b"", 503), breaks_off])

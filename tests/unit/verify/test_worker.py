@@ -4,11 +4,12 @@ import dataclasses
 import os
 import random
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from seed_grpo.config.sections import SemanticEntropyConfig, VerifierConfig
+from seed_grpo.config.sections import RewardConfig, SemanticEntropyConfig, VerifierConfig
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Problem, Sampling, Verdict
 from seed_grpo.verify.relations import RELATIONS
 from seed_grpo.verify.worker import VerifierWorker
@@ -191,3 +192,38 @@ def test_a_closed_worker_leaves_no_process():
     assert len(set(children.read_text().split()) - before) == 1  # it comes up before the first group does
     verifier.close()
     assert set(children.read_text().split()) <= before
+
+
+class NumberedRewarder:
+    """Rewards every completion with its own number among those that were made."""
+
+    made: ClassVar[list[tuple[RewardConfig, ...]]] = []
+
+    def __init__(self, rewards):
+        self.made.append(rewards)
+        self.number = len(self.made)
+
+    def __call__(self, judged):
+        return [dataclasses.replace(each, rewards_G=np.full(1, self.number, np.float32)) for each in judged]
+
+    def close(self):
+        pass
+
+
+def of_dataset(name):
+    made = group(r"\boxed{2}")
+    problem = dataclasses.replace(made.task.problem, dataset=name)
+    return dataclasses.replace(made, task=dataclasses.replace(made.task, problem=problem))
+
+
+def test_data_sets_of_the_same_rewards_share_their_processes(monkeypatch):
+    monkeypatch.setattr("seed_grpo.verify.worker.Rewarder", NumberedRewarder)
+    default, brief = VerifierConfig(), VerifierConfig(rewards=(RewardConfig(use="length", settings={"target": 3}),))
+    by_dataset = {"a": default.model_copy(update={"extraction": "last_number"}), "b": brief, "c": brief}
+    worker = VerifierWorker(default, SemanticEntropyConfig(), by_dataset)
+    try:
+        assert NumberedRewarder.made == [default.rewards, brief.rewards]  # not one for each of the four
+        _, *judged = worker.judge(*map(of_dataset, ("", "b", "a", "c", "nowhere")))
+        assert [each.rewards_G[0] for each in judged] == [1, 2, 1, 2, 1]
+    finally:
+        worker.close()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from seed_grpo.config.sections import DataConfig
+from seed_grpo.config.sections import ColumnsConfig, DataConfig, ExamplesConfig
 from seed_grpo.data.prompts import load_prompts
+from seed_grpo.data.rendering.examples import as_pairs, load_examples
 from seed_grpo.errors import DataError, ModelError
 from support.chat_templates import GEMMA, QWEN_3
 from support.many_tokenizers import byte_level, characters
@@ -94,3 +95,13 @@ def test_a_template_that_does_not_take_examples_is_named(examples: dict[str, Any
     chat_with(tokenizer, GEMMA.replace("loop.index0 % 2 == 0", "loop.first"))
     with pytest.raises(ModelError, match=r"must alternate.*leave out data.examples, set data.template"):
         encoded(SUM, tokenizer, template="chat", examples=examples)
+
+
+def test_columns_of_examples_are_recognised_and_answers_shown_as_written(tmp_path: Path) -> None:
+    truth = {"style": "rule", "ground_truth": "It is 7."}
+    row = {"prompt": [{"role": "user", "content": "3+4="}], "reward_model": truth}
+    (tmp_path / "verl.jsonl").write_text(json.dumps(row) + "\n")
+    found = load_examples(DataConfig(source="unused", examples={"source": str(tmp_path / "verl.jsonl")}))  # type: ignore[arg-type]
+    assert as_pairs(found) == (("3+4=", "It is 7."),)
+    with pytest.raises(ValueError, match=r"examples are problems with their answers"):
+        ExamplesConfig(source="s", columns=ColumnsConfig(answer=None))

@@ -178,8 +178,8 @@ def test_a_lost_group_is_replaced_by_another_prompt_and_recorded() -> None:
     audit(world, world.recorder.batches, 1, 4)
     assert world.controller.ledger.dropped == {LOST: 2}
     lost = [batch.lost for batch in world.recorder.batches]
-    assert lost[0] == [(1, "p1")]  # it came before the first step
-    assert [group for batch_lost in lost for group in batch_lost] == [(1, "p1"), (7, "p7")]
+    assert lost[0] == [(1, "p1", LOST)]  # it came before the first step
+    assert [group for batch_lost in lost for group in batch_lost] == [(1, "p1", LOST), (7, "p7", LOST)]
     assert world.controller.ledger.next_group_id == 4 * P + 2
 
 

@@ -61,7 +61,7 @@ def assert_taken_up(resumed: World, before: World) -> None:
     saved = resumed.checkpoints.saved[-1]
     judged = [group.group.task.group_id for group in saved.open.judged]
     assert sorted([*judged, *saved.unfinished]) == sorted(resumed.controller.ledger.open)
-    assert ids(resumed.queue.first(999)) == ids(sorted(saved.open.judged, key=lambda g: g.summary.version_min))
+    assert ids(resumed.queue.all()) == ids(sorted(saved.open.judged, key=lambda g: g.summary.version_min))
     given = {task.group_id: task for task in before.pipeline.tasks}
     assert resumed.pipeline.tasks == [given[group_id] for group_id in saved.unfinished]
 
@@ -253,7 +253,7 @@ def test_groups_whose_payloads_are_gone_are_sampled_anew(staleness: int) -> None
 
         def lose(rng: random.Random = rng, world: World = world) -> None:
             if rng.random() < 0.05:
-                world.pipeline.gone |= {i for i in ids(world.queue.first(999)) if rng.random() < 0.5}
+                world.pipeline.gone |= {i for i in ids(world.queue.all()) if rng.random() < 0.5}
 
         world.pipeline.on_pump = lose
         world.run()
@@ -273,7 +273,7 @@ def test_a_checkpoint_keeps_the_task_of_a_group_without_its_payload() -> None:
     def lose(batch: Batch, *arguments: Any) -> None:
         record(batch, *arguments)
         if batch.step == 3:  # the checkpoint comes next
-            world.pipeline.gone = {ids(world.queue.first(1))[0]}
+            world.pipeline.gone = {ids(world.queue.all())[0]}
             lost.append(*world.pipeline.gone)
 
     lost: list[int] = []
@@ -303,6 +303,6 @@ def test_a_loss_since_the_last_step_outlives_a_stop() -> None:
     assert [batch.lost for batch in world.recorder.batches] == [[]] and world.controller.step == 1
     resumed = world_of(1, FakeCheckpoints(world.checkpoints.saved))
     resumed.run()
-    assert resumed.recorder.batches[0].lost == [(4, "p4")]
+    assert resumed.recorder.batches[0].lost == [(4, "p4", LOST)]
     audit(resumed, [*world.recorder.batches, *resumed.recorder.batches], 1, STEPS)
     assert resumed.controller.ledger.dropped == {LOST: 1}

@@ -97,3 +97,19 @@ def test_rewards_go_through_their_column(tmp_path: Path) -> None:
     assert [list(part) for part in first.reward_parts_G] == [["correct", "brief"]] * 3
     for g, part in enumerate(first.reward_parts_G):
         assert [part["correct"], part["brief"]] == pytest.approx([parts["correct"][g], parts["brief"][g]], nan_ok=True)
+
+
+def test_limits_of_every_sets_rewards_and_a_moved_server_may_change(tmp_path: Path) -> None:
+    def made(host: str, path: str = "score", **limits: object) -> Config:
+        reward = {"use": f"http://{host}/{path}", "name": "judge", **limits}
+        sets = [{"source": "a", "rewards": [{"use": "correct"}, reward]}, {"source": "b", "directory": f"/{host}"}]
+        return config_of(tmp_path, data={"sources": sets}, verifier={"rewards": [reward]})
+
+    RunDirectory(tmp_path, made("one:80"))
+    moved = made("two:81", timeout=9, retries=0, concurrency=1, memory_mib=7, token_variable="TOKEN")
+    RunDirectory(tmp_path, moved)
+    with pytest.raises(ConfigError, match=r"data\.sources\.0\.rewards\.1\.weight was 1\.0 and is 2\.0"):
+        RunDirectory(tmp_path, made("two:81", weight=2.0))
+    own = config_of(tmp_path, data={"sources": moved.data.sources}, verifier={"rewards": [{"use": "my:judge"}]})
+    with pytest.raises(ConfigError, match=r"verifier\.rewards\.0\.use was 'http://two:81/score' and is 'my:judge'"):
+        RunDirectory(tmp_path, own)
