@@ -78,7 +78,7 @@ def _doctor(parsed: argparse.Namespace) -> int:
 
 def _plan(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
-    from seed_grpo.commands.plan_page import plan_page
+    from seed_grpo.commands.plan.page import plan_page
 
     print(plan_page(config, parsed.gpus, parsed.gpu_memory, parsed.gpus_per_node, parsed.link))
     return 0
