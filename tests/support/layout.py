@@ -17,7 +17,7 @@ FLOORS = (
     ("records",),
     ("train", "weight_sync", "loop", "verify", "data", "arithmetic"),
     ("rollout",),
-    ("pretrained",),
+    ("pretrained", "importing"),
     ("algo", "semantics"),
     ("config",),
     ("messages", "errors", "seeds", "rendezvous", "extensions"),
