@@ -53,8 +53,8 @@ def steps(most: int | None, passes: float, prompts: int, problems: int | None) -
         return max(1, int(passes * problems / prompts))
     return Differs(
         STEPS,
-        f"SET IT: the file counts {passes:g} passes over the data, which are {passes:g} x problems / {prompts} steps; "
-        f"{STEPS} stands for them. `--problems N` computes it",
+        f"SET run.steps: the file counts passes over the data, and {passes:g} x problems / {prompts} are the steps; "
+        f"{STEPS} stand for them. `--problems N` computes them",
     )
 
 
@@ -149,7 +149,9 @@ def warmup(count: float, share: float, most: int | None, passes: float, prompts:
         return 0
     whole = steps(most, passes, prompts, problems)
     if isinstance(whole, Differs):
-        return Differs(int(share * whole.value), f"SET IT: {share:g} of the steps, of which {whole.value} are written")
+        return Differs(
+            int(share * whole.value), f"SET trainer.warmup_steps: {share:g} of the steps, for which {whole.value} stand"
+        )
     return int(share * whole)
 
 

@@ -47,7 +47,9 @@ class Rule:
     make: Callable[..., Any] = same
     """function of their values to the value of ours, a `Differs`, or None where there is nothing to write"""
     note: str = ""
-    """remark behind the written setting"""
+    """remark behind the written setting, in place of the settings that it comes from"""
+    shows: int | None = None
+    """settings read, the first ones, that the written one comes from; None: all. The others only help to compute it"""
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,13 @@ def bring_over(peer: Peer, given: Mapping[str, Any], said: Mapping[str, Any]) ->
     values = {**peer.defaults, **known, **said}
     reasons: dict[str, list[str]] = {}
     for rule in peer.rules:
-        outcome = _outcome(peer, rule, values)
+        outcome, differs = _outcome(peer, rule, values), ""
         if isinstance(outcome, Differs):
             reasons.setdefault(outcome.about or rule.reads[0], []).append(outcome.why)
             outcome = outcome.value
+            differs = " (differs, see below)"
         if rule.to and outcome is not None:
-            imported.written.append(Written(rule.to, outcome, _origin(peer, rule, values, given)))
+            imported.written.append(Written(rule.to, outcome, _origin(peer, rule, values, given) + differs))
     for name, why in unresolved.items():
         reasons.setdefault(name, []).insert(0, why)
     _sort_out(imported, given, reasons, values)
@@ -176,10 +179,9 @@ def _outcome(peer: Peer, rule: Rule, values: Mapping[str, Any]) -> Any:
 
 def _origin(peer: Peer, rule: Rule, values: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     """The remark behind a written setting: the settings of the file that it comes from, or the peer's default."""
-    read = [name for name in rule.reads if name in given]
     if rule.note or not rule.reads:
         return rule.note
-    if read:
+    if read := [name for name in rule.reads[: rule.shows] if name in given]:
         return ", ".join(shown(name, values[name]) for name in read)
     return f"{peer.name}'s default: {shown(rule.reads[0], values[rule.reads[0]])}"
 

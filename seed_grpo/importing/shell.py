@@ -3,8 +3,8 @@
 Consumes the text of a script; produces its simple commands in order. It knows what training scripts are written with:
 comments, quotes, continued lines, assignments, arrays, `${NAME:-value}`, sums in `$((...))`, redirections and
 here-documents. A variable counts with the last value that the text gave it. What only a shell could know stays as it
-is written: `$1`, `$(hostname)` and variables of the environment, but for `$HOME`, which is `~`. Branches and loops are read
-through as if each line ran once. The words themselves are split by `shlex`.
+is written: `$1`, `$(hostname)` and variables of the environment, but for `$HOME`, which is `~`. Branches and loops are
+read through as if each line ran once. The words themselves are split by `shlex`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ast
 import operator
 import re
 import shlex
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ MOST_CHARACTERS = 1_000_000
 LARGEST_NUMBER = 2**63
 BEFORE_A_COMMAND = {"then", "do", "else", "{", "!", "time", "exec", "nohup", "export", "declare", "local", "readonly"}
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.S)
+_ARRAY = re.compile(r"(\w+)(\+?)=")
+_PLAIN = re.compile(r"""[^\s"'\\$`#<>();|&]+""")
 _NAME = re.compile(r"\w+|[@*#?$!-]")
 _WITH_DEFAULT = re.compile(r"([A-Za-z_]\w*|\d+|[@*])(?:\[[@*]\])?(?::?[-=](.*))?", re.S)
 _WHOLE_ARRAY = re.compile(r'"\$\{(\w+)\[[@*]\]\}"|"\$[@*]"')
@@ -59,131 +62,148 @@ def read_commands(text: str, name: str) -> list[Command]:
 
 
 class _Reader:
-    """A script that is read from its beginning to its end; what was read of the present command is `raw`."""
+    """A script that is read once, from its beginning to its end, into pieces of the present command."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text, self.name = text, name
+        self.newlines = [at for at, character in enumerate(text) if character == "\n"]
         self.at = self.begin = 0
-        self.raw = ""
         self.array: str | None = None
         self.variables: dict[str, str] = {"HOME": "~"}
         self.arrays: dict[str, list[str]] = {}
         self.here_document: str | None = None
-        self.continued = False
-        self.cut_at: int | None = None
+        self._begin_command()
 
     def commands(self) -> Iterator[Command]:
         while self.at < len(self.text):
             character = self.text[self.at]
-            if character in "\n;|&()" and self.array is None and not self._begins_an_array():
-                yield from self._end_of_command(character)
-            else:
+            if self.array is not None or character not in "\n;|&()":
                 self._read(character)
+            elif not self._begins_an_array(character):
+                yield from self._end_of_command(character)
         if self.array is not None:
             raise self._fault("the bracket of an array is not closed", self.begin)
         yield from self._end_of_command("\n")
 
-    def _read(self, character: str) -> None:
-        at_word = not self.raw or self.raw[-1].isspace()
-        if not self.raw.strip():
+    def _begin_command(self) -> None:
+        self.pieces: list[str] = []
+        self.length = 0
+        self.continued = False
+        self.cut_at: int | None = None
+
+    def _add(self, piece: str) -> None:
+        if not self.pieces:
             self.begin = self.at
-        if character == "#" and at_word:
+        if piece and (self.pieces or not piece.isspace()):
+            self.pieces.append(piece)
+            self.length += len(piece)
+            self._bounded(self.length)
+
+    def _read(self, character: str) -> None:
+        if character == "#" and (not self.pieces or self.pieces[-1].isspace()):
             self._skip_comment()
         elif character == "'":
-            self._emit(self._until("'", self.at + 1), quoted=False, split=False)
+            self._add(shlex.quote(self._until("'", self.at + 1)))
         elif character == '"':
             self._double_quoted()
         elif character == "\\":
             self._escaped()
         elif character in "$`":
-            self._emit(*self._expanded(), quoted=False)
+            value, split = self._expanded()
+            split = split and not re.search(r"[$`]", value)  # what is not known is one word
+            self._add(" ".join(map(shlex.quote, value.split())) if split else shlex.quote(value))
         elif character in "<>":
             self._redirected()
-        elif character == "(":
-            self.at += 1
         elif character == ")":
             self._end_of_array()
         else:
-            self.raw += " " if character == "\n" else character
-            self.at += 1
+            plain = _PLAIN.match(self.text, self.at)
+            self._add(plain[0] if plain else " " if character.isspace() else character)
+            self.at = plain.end() if plain else self.at + 1
 
     def _end_of_command(self, character: str) -> Iterator[Command]:
-        words, line = self._words(), self._line(self.begin)
-        self.raw, self.continued, cut_at, self.cut_at = "", False, self.cut_at, None
+        words, line, cut_at = self._words(), self._line(self.begin), self.cut_at
+        self._begin_command()
         self.at += 1
         if character == "\n" and self.here_document is not None:
-            end = re.compile(rf"^\s*{self.here_document}\s*$", re.M).search(self.text, self.at)
+            end = re.compile(rf"^[ \t]*{self.here_document}[ \t]*$", re.M).search(self.text, self.at)
             self.at, self.here_document = end.end() if end else len(self.text), None
         while words and words[0] in BEFORE_A_COMMAND:
             words = words[1:]
         assigned = 0
         while assigned < len(words) and (found := _ASSIGNMENT.fullmatch(words[assigned])):
             before = self.variables.get(found[1], "") if found[2] else ""
-            self.variables[found[1]] = self._bounded(before + found[3])
+            self.variables[found[1]] = before + found[3]
+            self._bounded(len(before + found[3]))
             assigned += 1
         if words[assigned:]:
             yield Command(line, tuple(words[assigned:]), cut_at)
 
     def _words(self) -> list[str]:
-        return shlex.split(self.raw, comments=False, posix=True)
+        return shlex.split("".join(self.pieces), comments=False, posix=True)
 
-    def _begins_an_array(self) -> bool:
-        found = re.search(r"(?:^|\s)(\w+)(\+?)=$", self.raw) if self.text[self.at] == "(" else None
+    def _begins_an_array(self, character: str) -> bool:
+        """Whether `(` stands behind `NAME=`; then the reader is in the array."""
+        found = _ARRAY.fullmatch(self.pieces[-1]) if character == "(" and self.pieces else None
         if found is None:
             return False
         self.array = found[1]
         if not found[2]:
             self.arrays[found[1]] = []
-        self.raw = ""
+        self._begin_command()
+        self.begin = self.at
+        self.at += 1
         return True
 
     def _end_of_array(self) -> None:
-        assert self.array is not None
-        self.arrays.setdefault(self.array, []).extend(self._words())
-        self.raw, self.array = "", None
+        if self.array is not None:
+            self.arrays.setdefault(self.array, []).extend(self._words())
+            self.array = None
+        self._begin_command()
         self.at += 1
 
     def _skip_comment(self) -> None:
-        if self.continued and self.array is None and self.raw.strip():
+        if self.continued and self.array is None and self.pieces:
             self.cut_at = self._line(self.at)
         end = self.text.find("\n", self.at)
         self.at = len(self.text) if end < 0 else end
 
     def _escaped(self) -> None:
         following = self.text[self.at + 1 : self.at + 2]
-        self.at += 2
         if following == "\n":
             self.continued = True
         elif following:
-            self.raw += shlex.quote(following)
+            self._add(shlex.quote(following))
+        self.at += 2
 
     def _double_quoted(self) -> None:
         if found := _WHOLE_ARRAY.match(self.text, self.at):
-            self.raw += " ".join(shlex.quote(word) for word in self.arrays.get(found[1] or "", []))
+            self._add(" ".join(map(shlex.quote, self.arrays.get(found[1] or "", []))))
             self.at = found.end()
             return
-        opened, self.at = self.at, self.at + 1
-        self.raw += '"'
+        opened, inner = self.at, []
+        self.at += 1
         while self.at < len(self.text) and self.text[self.at] != '"':
             character, following = self.text[self.at], self.text[self.at + 1 : self.at + 2]
             if character == "\\" and following and following in '$`"\\\n':
-                self._emit("" if following == "\n" else following, quoted=True)
+                inner.append(following.strip("\n"))
                 self.at += 2
             elif character in "$`":
-                self._emit(*self._expanded(), quoted=True)
+                inner.append(self._expanded()[0])
             else:
-                self._emit(character, quoted=True)
+                inner.append(character)
                 self.at += 1
-        if self.at == len(self.text):
+        if self.at >= len(self.text):
             raise self._fault('a quote " is not closed', opened)
-        self.raw += '"'
+        self._add(shlex.quote("".join(inner)))
         self.at += 1
 
     def _redirected(self) -> None:
         if found := _HERE_DOCUMENT.match(self.text, self.at):
             self.here_document, self.at = found[2], found.end()
             return
-        self.raw = re.sub(r"(^|\s)\d$", r"\1", self.raw)
+        if self.pieces and re.fullmatch(r"\d", self.pieces[-1]):  # the number of a stream, as in 2>&1
+            self.pieces.pop()
         found = _REDIRECTION.match(self.text, self.at)
         assert found is not None
         self.at = found.end()
@@ -194,12 +214,12 @@ class _Reader:
         if self.text[begin] == "`":
             return f"`{self._until('`', begin + 1)}`", False
         if self.text.startswith("$((", begin):
-            inner = self._bracketed(begin + 1)
-            return str(self._sum(inner[1:-1], f"$({inner})")), False
+            inner = self._bracketed(begin + 1, "()")
+            return self._sum(inner[1:-1], f"$({inner})"), False
         if self.text.startswith("$(", begin):
-            return f"$({self._bracketed(begin + 1)})", False
+            return f"$({self._bracketed(begin + 1, '()')})", False
         if self.text.startswith("${", begin):
-            inner = self._until("}", begin + 2)
+            inner = self._bracketed(begin + 1, "{}")
             found = _WITH_DEFAULT.fullmatch(inner)
             return (self._value(found[1], found[2], f"${{{inner}}}"), True) if found else (f"${{{inner}}}", False)
         self.at += 1
@@ -217,54 +237,43 @@ class _Reader:
             return " ".join(self.arrays[name])
         if name in self.variables:
             return self.variables[name]
-        return written if default is None else self._filled(default)
+        return written if default is None else self._filled(default.strip("\"'"))
 
     def _filled(self, text: str) -> str:
         """A text whose variables have their values."""
-        return re.sub(r"\$\{?(\w+)\}?", lambda found: self.variables.get(found[1], found[0]), text.strip("\"'"))
+        return re.sub(r"\$\{?(\w+)\}?", lambda found: self.variables.get(found[1], found[0]), text)
 
-    def _sum(self, inner: str, written: str) -> int | str:
-        names = re.sub(r"\$\{?(\w+)\}?", r"\1", inner)
+    def _sum(self, inner: str, written: str) -> str:
+        names = re.sub(r"\$\{?([A-Za-z_]\w*)\}?", r"\1", inner)
         filled = re.sub(r"[A-Za-z_]\w*", lambda found: self.variables.get(found[0], found[0]), names)
         try:
-            return _number(ast.parse(filled.replace("/", "//").strip(), mode="eval").body)
+            return str(_number(ast.parse(filled.replace("/", "//").strip(), mode="eval").body))
         except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
             return written
 
-    def _emit(self, value: str, split: bool = True, *, quoted: bool) -> None:
-        value = self._bounded(value)
-        if quoted:
-            self.raw += re.sub(r'(["\\])', r"\\\1", value)
-        elif split:
-            self.raw += " ".join(shlex.quote(word) for word in value.split())
-        else:
-            self.raw += shlex.quote(value)
-        self._bounded(self.raw)
-
-    def _bounded(self, value: str) -> str:
-        if len(value) > MOST_CHARACTERS:
+    def _bounded(self, length: int) -> None:
+        if length > MOST_CHARACTERS:
             raise self._fault(f"its variables grow beyond {MOST_CHARACTERS:,} characters", self.at)
-        return value
 
     def _until(self, closing: str, begin: int) -> str:
         end = self.text.find(closing, begin)
         if end < 0:
-            raise self._fault(f"a quote or bracket is not closed by {closing}", begin - 1)
+            raise self._fault(f"a quote {closing} is not closed", begin - 1)
         self.at = end + 1
         return self.text[begin:end]
 
-    def _bracketed(self, begin: int) -> str:
+    def _bracketed(self, begin: int, pair: str) -> str:
         """The text between the bracket at `begin` and the one that closes it."""
         depth = 0
         for at in range(begin, len(self.text)):
-            depth += {"(": 1, ")": -1}.get(self.text[at], 0)
+            depth += {pair[0]: 1, pair[1]: -1}.get(self.text[at], 0)
             if depth == 0:
                 self.at = at + 1
                 return self.text[begin + 1 : at]
-        raise self._fault("a bracket $( is not closed", begin - 1)
+        raise self._fault(f"a bracket ${pair[0]} is not closed", begin - 1)
 
     def _line(self, at: int) -> int:
-        return self.text.count("\n", 0, at) + 1
+        return bisect_left(self.newlines, at) + 1
 
     def _fault(self, what: str, at: int) -> ConfigError:
         return ConfigError(f"{self.name}, line {self._line(at)}: {what}; correct the script")

@@ -16,6 +16,8 @@ from seed_grpo.errors import ConfigError
 from seed_grpo.importing.rules import Imported, Written
 
 SAID = "as you said"
+TO_DO = ("SET ", "CHECK ")
+"""beginnings of reasons that ask for something, which stand at the head too"""
 Tree = dict[str, Any]
 """sections and settings by name; its leaves are `Written`"""
 
@@ -110,15 +112,30 @@ def _lines(tree: Tree, indent: str) -> Iterator[str]:
             yield from _lines(child, indent + "  ")
 
 
+class _OneLine(yaml.SafeDumper):
+    """YAML in which a text with line breaks is quoted, with escapes, in one line."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_OneLine.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, '"' if "\n" in text else None),
+)
+
+
 def _flow(value: Any) -> str:
     """A value in one line of YAML."""
-    return yaml.safe_dump([value], default_flow_style=True, width=10**9, allow_unicode=False).strip()[1:-1]
+    return yaml.dump([value], Dumper=_OneLine, default_flow_style=True, width=10**9, sort_keys=False).strip()[1:-1]
 
 
 def _head(imported: Imported, name: str) -> Iterator[str]:
     yield f"# {_one_line(name)}, brought over by `seed-grpo import`."
     yield f"# {summary(imported)}."
     yield "# Behind each setting stands where it comes from; below them, what differs and what has no counterpart."
+    for reasons in (*imported.differing.values(), *imported.of_defaults.values()):
+        yield from (f"# {_one_line(why)}" for why in reasons if why.startswith(TO_DO))
 
 
 def _foot(imported: Imported) -> Iterator[str]:

@@ -58,9 +58,11 @@ def _steps(passes: int, prompts: int, most: int, problems: int | None) -> Any:
     return makers.steps(None, passes, prompts, problems and min(problems, most))
 
 
-def _warmup(share: float, name: str, passes: int, prompts: int, problems: int | None) -> Any:
+def _warmup(share: float, name: str, passes: int, prompts: int, most: int, problems: int | None) -> Any:
     """Steps of warm-up; Transformers' constant schedule has none, whatever the share."""
-    return 0 if name == "constant" else makers.warmup(0, share, None, passes, prompts, problems)
+    if name == "constant":
+        return 0
+    return makers.warmup(0, share, None, passes, prompts, problems and min(problems, most))
 
 
 def _schedule(name: str) -> Any:
@@ -129,7 +131,7 @@ def _gpus(gpus: int, nodes: int, said: int | None) -> int:
     return said or gpus * nodes
 
 
-RUN = ("num_prompt_epoch", "rollout_batch_size", PROBLEMS)
+RUN = ("num_prompt_epoch", "rollout_batch_size", "max_train", PROBLEMS)
 MACHINE = ("gpus", "num_groups", GPUS)
 
 OAT = Peer(
@@ -208,7 +210,7 @@ OAT = Peer(
     rules=(
         Rule("run.directory", ("wb_run_name", "save_path"), makers.directory),
         Rule("run.seed", ("rnd_seed", "seed"), _seed),
-        Rule("run.steps", ("num_prompt_epoch", "rollout_batch_size", "max_train", PROBLEMS), _steps),
+        Rule("run.steps", RUN, _steps, shows=1),
         Rule("run.max_staleness", ("asynchronous",), _staleness),
         Rule("run.checkpoint_every", ("save_steps",), lambda n: makers.every(n, "run.checkpoint_every")),
         Rule("run.wandb_project", ("wb_project", "use_wb"), lambda project, on: project if on else None),
@@ -267,7 +269,7 @@ OAT = Peer(
         Rule("trainer.zero_stage", ("zero_stage",)),
         Rule("trainer.learning_rate", ("learning_rate",)),
         Rule("trainer.schedule", ("lr_scheduler",), _schedule),
-        Rule("trainer.warmup_steps", ("lr_warmup_ratio", "lr_scheduler", *RUN), _warmup),
+        Rule("trainer.warmup_steps", ("lr_warmup_ratio", "lr_scheduler", *RUN), _warmup, shows=2),
         Rule("trainer.adam_betas", ("adam_beta_1", "adam_beta_2"), lambda first, second: [first, second]),
         Rule("trainer.weight_decay", ("l2",)),
         Rule("trainer.max_grad_norm", ("max_norm",)),

@@ -271,6 +271,14 @@ def _overlong(length: float | None, factor: float) -> Any:
     )
 
 
+def _steps(passes: int, prompts: int, most: int, problems: int | None) -> Any:
+    return makers.steps(None, passes, prompts, problems and min(problems, most))
+
+
+def _warmup(share: float, passes: int, prompts: int, most: int, problems: int | None) -> Any:
+    return makers.warmup(0, share, None, passes, prompts, problems and min(problems, most))
+
+
 def _updates(batch: int, prompts: int, size: int) -> Any:
     return makers.updates(prompts * size, batch, prompts, "train.batch_size")
 
@@ -281,7 +289,7 @@ def _tokens(dynamic: bool, most: int, sequences: int, own: int | None, completio
 
 
 BATCH = "rollout.batch_size"
-RUN = ("train.num_episodes", BATCH, PROBLEMS)
+RUN = ("train.num_episodes", BATCH, "data.max_samples", PROBLEMS)
 PLACED = ("actor.num_nodes", "actor.num_gpus_per_node", "train.colocate_all", "train.async_enable", GPUS)
 
 OPENRLHF = Peer(
@@ -377,7 +385,7 @@ OPENRLHF = Peer(
     rules=(
         Rule("run.directory", ("ckpt.output_dir",), makers.directory),
         Rule("run.seed", ("train.seed",)),
-        Rule("run.steps", RUN, lambda passes, prompts, problems: makers.steps(None, passes, prompts, problems)),
+        Rule("run.steps", RUN, _steps, shows=1),
         Rule("run.max_staleness", ("train.async_enable", "train.async_queue_size"), _staleness),
         Rule("run.deterministic", ("train.full_determinism_enable",)),
         Rule("run.checkpoint_every", ("ckpt.save_steps",), lambda n: makers.every(n, "run.checkpoint_every")),
@@ -459,7 +467,8 @@ OPENRLHF = Peer(
         Rule(
             "trainer.warmup_steps",
             ("actor.lr_warmup_ratio", *RUN),
-            lambda share, passes, prompts, problems: makers.warmup(0, share, None, passes, prompts, problems),
+            _warmup,
+            shows=1,
         ),
         Rule("trainer.adam_betas", ("actor.adam.betas",)),
         Rule("trainer.adam_eps", ("actor.adam.eps",)),

@@ -80,9 +80,8 @@ def _prompts(*counts: Any) -> Any:
         return batch.prompts
     return Differs(
         batch.prompts,
-        f"CHECK IT: {batch.completions} completions with {PROCESSES} processes, which the file does not say and "
-        "`--gpus N` would, in groups of "
-        f"{batch.group}; TRL's sizes count completions, ours prompts",
+        f"CHECK rollout.prompts_per_step: {batch.completions} completions in groups of {batch.group}, with {PROCESSES} "
+        "processes, which the file does not say and `--gpus N` would",
     )
 
 
@@ -222,7 +221,9 @@ def _saving(strategy: Any, count: float) -> Any:
     if strategy in ("steps", None):
         return makers.every(count, "run.checkpoint_every")
     return (
-        None if strategy in (False, "no") else Differs(None, f"{strategy}; run.checkpoint_every is a number of steps")
+        None
+        if strategy in (False, "no")
+        else Differs(None, "checkpoints are made every so many steps: run.checkpoint_every")
     )
 
 
@@ -331,7 +332,7 @@ TRL = Peer(
     rules=(
         Rule("run.directory", ("output_dir", "run_name"), makers.directory),
         Rule("run.seed", ("seed",)),
-        Rule("run.steps", ("max_steps", "num_train_epochs", "num_iterations", PROBLEMS, *BATCH), _steps),
+        Rule("run.steps", ("max_steps", "num_train_epochs", "num_iterations", PROBLEMS, *BATCH), _steps, shows=2),
         Rule("run.checkpoint_every", ("save_strategy", "save_steps"), _saving),
         Rule("run.wandb_project", ("wandb_project",)),
         Rule("run.deterministic", ("full_determinism",)),
@@ -361,7 +362,7 @@ TRL = Peer(
         Rule("data.chat_template_kwargs", ("chat_template_kwargs",)),
         Rule("data.max_prompt_tokens", ("max_prompt_length",), _prompt_tokens),
         Rule("data.shuffle", ("shuffle_dataset",)),
-        Rule("rollout.num_workers", ("vllm_tensor_parallel_size", GPUS), _engines),
+        Rule("rollout.num_workers", ("vllm_tensor_parallel_size", GPUS), _engines, "half of the GPUs"),
         Rule("rollout.tensor_parallel_size", ("vllm_tensor_parallel_size",)),
         Rule("rollout.prompts_per_step", BATCH, _prompts),
         Rule("rollout.completions_per_prompt", ("num_generations",), makers.group),
@@ -425,6 +426,7 @@ TRL = Peer(
             "trainer.warmup_steps",
             ("warmup_steps", "max_steps", "num_train_epochs", "num_iterations", PROBLEMS, *BATCH),
             _warmup,
+            shows=1,
         ),
         Rule(
             "",
@@ -491,7 +493,8 @@ TRL = Peer(
     always=(
         "Standardised advantages divide by the deviation plus 1e-4 there, plus 1e-6 here.",
         "TRL's mini-batches are completions in shuffled order; here a mini-batch is of whole groups.",
-        "Defaults are TRL 1.16's. Earlier ones had loss_type grpo and bnpo, and no correction for vLLM.",
+        "Defaults are TRL 1.16's: before 0.19 beta was 0.04, before 0.22 loss_type was bnpo, before 0.23 nothing corrected "
+        "for vLLM's log-probabilities.",
         "Answers are judged by meaning here, by Math-Verify there; an answer that it cannot read is skipped there.",
     ),
 )

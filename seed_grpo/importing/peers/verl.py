@@ -270,7 +270,7 @@ VERL = Peer(
     rules=(
         Rule("run.directory", ("trainer.experiment_name",), makers.directory),
         Rule("run.seed", ("data.seed",)),
-        Rule("run.steps", RUN, _steps),
+        Rule("run.steps", RUN, _steps, shows=2),
         Rule("run.checkpoint_every", ("trainer.save_freq",), lambda n: makers.every(n, "run.checkpoint_every")),
         Rule("run.wandb_project", ("trainer.project_name", "trainer.logger"), _project),
         Rule("model.path", (MODEL + "path",)),
@@ -350,6 +350,7 @@ VERL = Peer(
             "trainer.warmup_steps",
             (ACTOR + "optim.lr_warmup_steps", ACTOR + "optim.lr_warmup_steps_ratio", *RUN),
             makers.warmup,
+            shows=2,
         ),
         Rule("trainer.adam_betas", (ACTOR + "optim.betas",)),
         Rule("trainer.weight_decay", (ACTOR + "optim.weight_decay",)),
@@ -415,7 +416,6 @@ VERL = Peer(
         "global_profiler.*": "no profiler here",
     },
     always=(
-        "Standardised advantages divide by the deviation over n - 1 plus 1e-6, there as here.",
         "A completion that could not be judged leaves baseline and loss here; there it has reward 0.",
         "Held-out accuracy is that of the first 500 problems here (evaluation.num_problems); there of all.",
     ),
