@@ -17,6 +17,18 @@ _WORDS = {"true": True, "false": False, "null": None, "none": None, "~": None}
 _OVERRIDE = re.compile(r"(?:\+{0,2})([\w.@/-]+)=(.*)", re.S)
 
 
+MOST_DEPTH = 50
+
+
+def is_deep(text: str) -> bool:
+    """Tells whether more brackets stand open at once than settings have; PyYAML's time grows with their square."""
+    depth = most = 0
+    for character in text:
+        depth = max(0, depth + {"[": 1, "{": 1, "]": -1, "}": -1}.get(character, 0))
+        most = max(most, depth)
+    return most > MOST_DEPTH
+
+
 def scalar(text: str) -> Any:
     """The value that a text means: a number, a boolean, None, or the text itself.
 
@@ -70,7 +82,7 @@ def overrides(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
 
 def _of_hydra(text: str) -> Any:
     """A value in Hydra's grammar, which is close to YAML's in what scripts use."""
-    if text[:1] in ("[", "{", "'", '"'):
+    if text[:1] in ("[", "{", "'", '"') and not is_deep(text):
         try:
             return refined(yaml.safe_load(text))
         except (yaml.YAMLError, RecursionError, ValueError):

@@ -14,16 +14,16 @@ from typing import Any
 import yaml
 
 from seed_grpo.errors import ConfigError
-from seed_grpo.importing.arguments import refined
+from seed_grpo.importing.arguments import MOST_DEPTH, is_deep, refined
 from seed_grpo.importing.peers.oat import OAT
 from seed_grpo.importing.peers.openrlhf import OPENRLHF
-from seed_grpo.importing.peers.trl import RECOGNISED_BY, TRL, renamed
+from seed_grpo.importing.peers.trl import GONE, RECOGNISED_BY, TRL, renamed
 from seed_grpo.importing.peers.verl import VERL
 from seed_grpo.importing.rules import Peer
 from seed_grpo.importing.shell import Command, read_commands
 
 PEERS = (VERL, OPENRLHF, OAT, TRL)
-MOST_BYTES = 262_144
+MOST_BYTES = 100_000
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
 KINDS = (
     "a YAML file of TRL, or a script that starts `python -m verl.trainer.main_ppo`, "
@@ -84,12 +84,14 @@ def _text(path: Path) -> str:
 
 def _is_mapping(text: str) -> bool:
     try:
-        return isinstance(yaml.safe_load(text), dict)
+        return not is_deep(text) and isinstance(yaml.safe_load(text), dict)
     except (yaml.YAMLError, RecursionError, ValueError):
         return False
 
 
 def _from_yaml(text: str, path: Path) -> Found:
+    if is_deep(text):
+        raise ConfigError(f"{path} has brackets more than {MOST_DEPTH} deep; TRL's settings are flat")
     try:
         aliased = any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
         tree = None if aliased else yaml.safe_load(text)
@@ -106,7 +108,9 @@ def _from_yaml(text: str, path: Path) -> Found:
         raise ConfigError(f"{path} is a tree of verl's settings; name the script that starts verl with them")
     if len(RECOGNISED_BY & names) < 2:
         raise ConfigError(f"{path} is of no kind that can be imported: {KINDS}")
-    return Found(TRL, renamed(refined(tree)), [], [])
+    earlier = ", ".join(name for name in GONE if name in names)
+    remark = f"CHECK algo.loss: {earlier} tell a file for a TRL before {TRL.version}, whose defaults differ; see below."
+    return Found(TRL, renamed(refined(tree)), [], [remark] if earlier else [])
 
 
 def _started(command: Command) -> Iterator[tuple[Peer, Command, Sequence[str]]]:

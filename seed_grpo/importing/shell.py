@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from seed_grpo.errors import ConfigError
 
-MOST_CHARACTERS = 1_000_000
+MOST_CHARACTERS = 100_000
 """length that a command may reach once its variables have their values"""
 LARGEST_NUMBER = 2**63
 BEFORE_A_COMMAND = {"then", "do", "else", "{", "!", "time", "exec", "nohup", "export", "declare", "local", "readonly"}
@@ -253,7 +253,7 @@ class _Reader:
 
     def _bounded(self, length: int) -> None:
         if length > MOST_CHARACTERS:
-            raise self._fault(f"its variables grow beyond {MOST_CHARACTERS:,} characters", self.at)
+            raise self._fault(f"with its variables, a command has more than {MOST_CHARACTERS:,} characters", self.at)
 
     def _until(self, closing: str, begin: int) -> str:
         end = self.text.find(closing, begin)

@@ -54,15 +54,26 @@ def _aggregation(kind: str, without_lengths: bool) -> str:
     return "constant" if kind == "drgrpo" or without_lengths else "per_completion"
 
 
-def _steps(passes: int, prompts: int, most: int, problems: int | None) -> Any:
-    return makers.steps(None, passes, prompts, problems and min(problems, most))
+def _most(count: int | str) -> int | None:
+    """Problems taken from a set; None: all, or a number for each of several sets."""
+    return count if isinstance(count, int) and count < 999_999 else None
 
 
-def _warmup(share: float, name: str, passes: int, prompts: int, most: int, problems: int | None) -> Any:
+def _limit(count: int | str) -> Any:
+    if isinstance(count, str):
+        return Differs(None, "a number for each set: name them in data.sources, each with its limit")
+    return _most(count)
+
+
+def _steps(passes: int, prompts: int, most: int | str, problems: int | None) -> Any:
+    return makers.steps(None, passes, prompts, problems and min(problems, _most(most) or problems))
+
+
+def _warmup(share: float, name: str, passes: int, prompts: int, most: int | str, problems: int | None) -> Any:
     """Steps of warm-up; Transformers' constant schedule has none, whatever the share."""
     if name == "constant":
         return 0
-    return makers.warmup(0, share, None, passes, prompts, problems and min(problems, most))
+    return makers.warmup(0, share, None, passes, prompts, problems and min(problems, _most(most) or problems))
 
 
 def _schedule(name: str) -> Any:
@@ -149,6 +160,12 @@ OAT = Peer(
         "num_prompt_epoch": 1,
         "save_steps": -1,
         "asynchronous": False,
+        "ref_pretrain": None,
+        "load_in_4bit": False,
+        "sync_params_every": 1,
+        "reward_scale": 1.0,
+        "whiten_rewards": False,
+        "non_stop_fixed_reward": None,
         "pretrain": "trl-lib/pythia-1b-deduped-tldr-sft",
         "bf16": True,
         "fp16": False,
@@ -160,7 +177,7 @@ OAT = Peer(
         "train_split": "train",
         "input_key": "prompt",
         "output_key": "output",
-        "max_train": 999_999,
+        "max_train": "999999",
         "prompt_template": "qwen_math",
         "apply_chat_template": False,
         "prompt_max_length": 1024,
@@ -217,6 +234,8 @@ OAT = Peer(
         Rule("model.path", ("pretrain",)),
         Rule("model.dtype", ("bf16", "fp16"), _dtype),
         Rule("model.lora", ("lora_rank", "lora_alpha", "target_modules"), makers.lora),
+        Rule("", ("ref_pretrain",), unless(None, "the reference is the first policy here")),
+        Rule("", ("load_in_4bit",), unless(False, "the policy is not quantised here")),
         Rule("", ("lora_dropout",), unless(0, "adapters have no dropout here")),
         Rule("data.source", ("prompt_data",), lambda data: data.split(",") if "," in data else data),
         Rule("data.split", ("train_split",)),
@@ -225,7 +244,7 @@ OAT = Peer(
             ("input_key", "output_key"),
             lambda key, answer: {"problem": key, "answer": answer, "id": None},
         ),
-        Rule("data.limit", ("max_train",), lambda most: most if most < 999_999 else None),
+        Rule("data.limit", ("max_train",), _limit),
         Rule("data.template", ("prompt_template", "apply_chat_template"), _template),
         Rule("data.instruction", ("prompt_template", "apply_chat_template"), _instruction),
         Rule("data.max_prompt_tokens", ("prompt_max_length",)),
@@ -259,6 +278,10 @@ OAT = Peer(
         Rule("", ("kl_penalty_coef",), _kl_in_reward),
         Rule("algo.loss.importance_correction", ("tis_c",), _correction),
         Rule("algo.loss.importance_cap", ("tis_c",)),
+        Rule("", ("sync_params_every",), unless(1, "weights go to the engines behind every step here")),
+        Rule("", ("reward_scale",), unless(1, "give the rewards of verifier.rewards a weight")),
+        Rule("", ("whiten_rewards",), unless(False, "rewards are not whitened here")),
+        Rule("", ("non_stop_fixed_reward",), unless(None, "add the reward `truncated`, of negative weight")),
         Rule("", ("ignore_no_eos",), unless(False, "completions that were cut off stay in the loss here")),
         Rule("", ("non_stop_penalty",), unless(0, "add the reward `truncated`, of negative weight")),
         Rule(
@@ -329,6 +352,44 @@ OAT = Peer(
         "zpg": "how DeepSpeed runs; no results depend on it",
         "grad_accum_dtype": "how DeepSpeed runs",
         "gradient_checkpointing_use_reentrant": "how checkpointing runs; no results depend on it",
+        "group_rank": "workers are placed by Ray",
+        "master_*": "workers are placed by Ray",
+        "local_rank": "ranks are placed by Ray",
+        "tokenizer": "a model has its own",
+        "disable_fast_tokenizer": "a model has its own",
+        "dry_run*": "`seed-grpo plan` estimates memory",
+        "max_queries": "data.limit bounds the problems",
+        "max_eval": "evaluation.num_problems bounds the problems",
+        "online_evaluation": "held-out answers are judged as those of training",
+        "best_of_n_eval": "`seed-grpo evaluate` measures pass@k",
+        "num_bon": "`seed-grpo evaluate` measures pass@k",
+        "bon_temperature": "`seed-grpo evaluate` measures pass@k",
+        "resume_*": "a run goes on by itself",
+        "max_sgd_steps": "a step trains on all of its groups",
+        "*buffer_*": "groups wait in one queue, cluster.queue_capacity",
+        "dump_*": "every completion is in the run directory",
+        "model_offload": "an engine keeps its GPU",
+        "activation_offloading": "trainer.gradient_checkpointing saves memory",
+        "disable_trace_cache": "how DeepSpeed runs; no results depend on it",
+        "lora_sync_only": "engines get adapters merged",
+        "sft_*": "no supervised loss here",
+        "label_smoothing": "of preferences, which are not learned from here",
+        "gamma_beta_ratio": "of preferences, which are not learned from here",
+        "dpo_*": "of preferences, which are not learned from here",
+        "len_reg_alpha": "of preferences, which are not learned from here",
+        "bt_sample": "of preferences, which are not learned from here",
+        "preference_*": "of preferences, which are not learned from here",
+        "rm_*": "no reward model here",
+        "learn_rm*": "no reward model here",
+        "num_ensemble": "no reward model here",
+        "enn_*": "no reward model here",
+        "encoding_dim": "no reward model here",
+        "exp_*": "no reward model here",
+        "model_rollout": "no reward model here",
+        "max_model_data_ratio": "no reward model here",
+        "burn_in_period": "no reward model here",
+        "pure_model_based": "no reward model here",
+        "model_data_strategy": "no reward model here",
         "shm_size_mb": "Ray's object store: cluster.object_store_mib",
     },
     always=(
