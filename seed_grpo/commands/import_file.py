@@ -8,7 +8,7 @@ from pathlib import Path
 from seed_grpo.errors import ConfigError
 from seed_grpo.importing.reading import read
 from seed_grpo.importing.rules import GPUS, PROBLEMS, bring_over
-from seed_grpo.importing.writing import as_yaml, make_room, set_by_hand, summary
+from seed_grpo.importing.writing import as_yaml, set_by_hand, summary
 
 
 def import_file(
@@ -40,7 +40,6 @@ def import_file(
     imported = bring_over(found.peer, found.given, {GPUS: gpus, PROBLEMS: problems})
     imported.unknown += found.strays
     set_by_hand(imported, overrides)
-    make_room(imported)
     text = as_yaml(imported, file.name, found.remarks)
     if out is None:
         print(text, end="")

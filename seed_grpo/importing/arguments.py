@@ -14,7 +14,7 @@ import yaml
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _WORDS = {"true": True, "false": False, "null": None, "none": None, "~": None}
-_OVERRIDE = re.compile(r"(?:\+{0,2})([\w.@/-]+)=(.*)", re.S)
+_OVERRIDE = re.compile(r"\+{0,2}([A-Za-z_][\w.@/-]*)=(.*)", re.S)
 
 
 MOST_DEPTH = 50

@@ -38,6 +38,16 @@ def directory(*names: Any) -> str:
     return "runs/imported"
 
 
+def sources(text: str | None) -> str | list[str] | None:
+    """One data set, or several with commas between."""
+    return text.split(",") if text is not None and "," in text else text
+
+
+def transport(gpus: int) -> str | None:
+    """Transport of weights where sampling and training have one GPU between them; None leaves the choice to a run."""
+    return "ipc" if gpus == 1 else None
+
+
 def steps(most: int | None, passes: float, prompts: int, problems: int | None) -> Any:
     """Steps of a run.
 

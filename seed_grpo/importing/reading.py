@@ -126,11 +126,12 @@ def _started(command: Command) -> Iterator[tuple[Peer, Command, Sequence[str]]]:
 
 def _chosen(started: list[tuple[Peer, Command, Sequence[str]]], path: Path, number: int | None) -> Found:
     if number is None and len(started) > 1:
-        places = ", ".join(f"{place}: line {command.line}" for place, (_, command, _) in enumerate(started, 1))
+        places = ", ".join(f"{order}: line {command.line}" for order, (_, command, _) in enumerate(started, 1))
         raise ConfigError(f"{path} starts {len(started)} trainings ({places}); choose one with --command N")
-    if not 1 <= (number or 1) <= len(started):
+    place = 1 if number is None else number
+    if not 1 <= place <= len(started):
         raise ConfigError(f"{path} starts {len(started)} trainings, and --command is {number}; choose another")
-    peer, command, words = started[(number or 1) - 1]
+    peer, command, words = started[place - 1]
     given, strays = peer.parse(words)
     if peer is TRL and "config" in given:
         raise ConfigError(f"{path} starts TRL with the settings of {given['config']}; name that file")

@@ -43,14 +43,15 @@ def set_by_hand(imported: Imported, overrides: Sequence[str]) -> None:
         imported.written.append(Written(to, value, SAID))
 
 
-def make_room(imported: Imported) -> None:
-    """Adds a queue that holds all groups of a step, where our own is shorter."""
-    values = {each.to: each.value for each in imported.written}
+def _with_room(written: Sequence[Written]) -> Sequence[Written]:
+    """The settings, with a queue that holds all groups of a step, where our own is shorter."""
+    values = {each.to: each.value for each in written}
     waves = 1 + values.get("run.max_staleness", 0) + values.get("algo.dynamic_sampling_rounds", 0)
     groups = values.get("rollout.prompts_per_step", 0) * waves
     usual = Config.model_fields["cluster"].default.queue_capacity
-    if groups > usual and "cluster.queue_capacity" not in values:
-        imported.written.append(Written("cluster.queue_capacity", groups, "all groups that may be ready at once"))
+    if groups <= usual or "cluster.queue_capacity" in values:
+        return written
+    return [*written, Written("cluster.queue_capacity", groups, "all groups that may be ready at once")]
 
 
 def as_yaml(imported: Imported, name: str, remarks: Sequence[str]) -> str:
@@ -64,7 +65,7 @@ def as_yaml(imported: Imported, name: str, remarks: Sequence[str]) -> str:
         ConfigError: a value does not fit, or one that a run needs is missing.
     """
     tree: Tree = {}
-    for written in imported.written:
+    for written in _with_room(imported.written):
         _put(tree, written.to.split("."), written)
     order = [*Config.model_fields, *tree]
     sections = {section: tree[section] for section in sorted(tree, key=order.index)}

@@ -237,7 +237,7 @@ OAT = Peer(
         Rule("", ("ref_pretrain",), unless(None, "the reference is the first policy here")),
         Rule("", ("load_in_4bit",), unless(False, "the policy is not quantised here")),
         Rule("", ("lora_dropout",), unless(0, "adapters have no dropout here")),
-        Rule("data.source", ("prompt_data",), lambda data: data.split(",") if "," in data else data),
+        Rule("data.source", ("prompt_data",), makers.sources),
         Rule("data.split", ("train_split",)),
         Rule(
             "data.columns",
@@ -308,7 +308,7 @@ OAT = Peer(
         Rule(
             "weight_sync.transport",
             MACHINE,
-            lambda gpus, nodes, said: "ipc" if _gpus(gpus, nodes, said) == 1 else None,
+            lambda gpus, nodes, said: makers.transport(_gpus(gpus, nodes, said)),
         ),
         Rule("evaluation.data.source", ("eval_data",), _evaluation),
         Rule(

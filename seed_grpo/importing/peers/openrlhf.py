@@ -185,6 +185,10 @@ def _ranks(nodes: int, per_node: int, colocated: bool, asynchronous: bool, said:
     return nodes * per_node
 
 
+def _transport(nodes: int, per_node: int, colocated: bool, asynchronous: bool, said: int | None) -> str | None:
+    return makers.transport(said or nodes * per_node) if colocated and not asynchronous else None
+
+
 def _engines(
     engines: int | None, size: int, nodes: int, per_node: int, colocated: bool, asynchronous: bool, said: int | None
 ) -> int:
@@ -420,11 +424,7 @@ OPENRLHF = Peer(
         Rule("model.dtype", ("ds.param_dtype",), _dtype),
         Rule("model.lora", ("ds.lora.rank", "ds.lora.alpha", "ds.lora.target_modules"), makers.lora),
         Rule("", ("ds.lora.dropout",), unless(0, "adapters have no dropout here")),
-        Rule(
-            "data.source",
-            ("data.prompt_dataset",),
-            lambda sources: sources.split(",") if "," in sources else sources,
-        ),
+        Rule("data.source", ("data.prompt_dataset",), makers.sources),
         Rule("", ("data.prompt_probs",), unless(None, "set data.sources with a ratio each")),
         Rule("data.split", ("data.prompt_split",)),
         Rule("data.columns", ("data.input_key", "data.label_key"), _columns),
@@ -513,6 +513,7 @@ OPENRLHF = Peer(
         Rule("trainer.gradient_checkpointing", ("actor.gradient_checkpointing_enable",)),
         Rule("trainer.offload", ("ds.adam_offload",), lambda on: "optimizer" if on else None),
         Rule("trainer.sequence_parallel_size", ("ds.ring_attn_size",)),
+        Rule("weight_sync.transport", PLACED, _transport),
         Rule("evaluation.data.source", ("eval.dataset",)),
         Rule("evaluation.data.split", ("eval.split", "eval.dataset"), lambda split, data: split if data else None),
         Rule(

@@ -42,7 +42,7 @@ def _ranks(per_node: int, nodes: int, said: int | None) -> Any:
 
 
 def _transport(per_node: int, nodes: int, said: int | None) -> str | None:
-    return "ipc" if _gpus(per_node, nodes, said) == 1 else None
+    return makers.transport(_gpus(per_node, nodes, said))
 
 
 def _steps(most: int | None, passes: int, prompts: int, problems: int | None) -> Any:
@@ -74,7 +74,9 @@ def _columns(key: str) -> dict[str, str] | None:
 def _prompt_tokens(most: int, filtered: bool, truncation: str) -> Any:
     if filtered or truncation == "error":
         return most
-    return Differs(most, f"verl cuts longer prompts ({truncation}); here they are left out and counted")
+    return Differs(
+        most, f"verl cuts longer prompts ({truncation}); here they are left out and counted", "data.truncation"
+    )
 
 
 def _reward(own: Any, model: Any) -> Any:
