@@ -143,7 +143,7 @@ class _Reader:
         return shlex.split("".join(self.pieces), comments=False, posix=True)
 
     def _begins_an_array(self, character: str) -> bool:
-        """Whether `(` stands behind `NAME=`; then the reader is in the array."""
+        """Enters an array where `(` stands behind `NAME=`. Returns false where it does not."""
         found = _ARRAY.fullmatch(self.pieces[-1]) if character == "(" and self.pieces else None
         if found is None:
             return False
