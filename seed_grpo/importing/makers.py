@@ -94,12 +94,16 @@ def engines(gpus: int, tensor_parallel: int) -> int:
     return max(1, (gpus - gpus // 2) // tensor_parallel)
 
 
-def halved(gpus: int, about: str | None = None) -> Any:
-    """Trainer ranks on the other half."""
+def halved(gpus: int, about: str | None = None, size: int = 1) -> Any:
+    """Trainer ranks on the other half.
+
+    Args:
+        size: ranks that share each sequence.
+    """
     if gpus <= 1:
         return 1
     return Differs(
-        gpus // 2,
+        max(size, gpus // 2 - gpus // 2 % size),
         f"sampling and training share the {gpus} GPUs there; here each has its own, and half of them is written for "
         "either. `seed-grpo plan` finds the best split",
         about,

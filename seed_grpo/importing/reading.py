@@ -135,9 +135,11 @@ def _chosen(started: list[tuple[Peer, Command, Sequence[str]]], path: Path, numb
     given, strays = peer.parse(words)
     if peer is TRL and "config" in given:
         raise ConfigError(f"{path} starts TRL with the settings of {given['config']}; name that file")
-    remarks = []
+    elsewhere = [word for word in strays if word.startswith("--config")]
+    remarks = [f"CHECK all of it: {word} names a file of further settings, which is not read." for word in elsewhere]
     if command.cut_at is not None:
         remarks.append(
-            f"The comment in line {command.cut_at} ends the command, as in a shell: what follows is no part of it."
+            f"CHECK all of it: line {command.cut_at} ends the command, as in a shell, by a comment or by a blank behind "
+            "its backslash; what follows is no part of it."
         )
-    return Found(peer, given, strays, remarks)
+    return Found(peer, given, [word for word in strays if word not in elsewhere], remarks)

@@ -27,8 +27,9 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.S)
 _ARRAY = re.compile(r"(\w+)(\+?)=")
 _PLAIN = re.compile(r"""[^\s"'\\$`#<>();|&]+""")
 _NAME = re.compile(r"\w+|[@*#?$!-]")
-_WITH_DEFAULT = re.compile(r"([A-Za-z_]\w*|\d+|[@*])(?:\[[@*]\])?(?::?[-=](.*))?", re.S)
-_WHOLE_ARRAY = re.compile(r'"\$\{(\w+)\[[@*]\]\}"|"\$[@*]"')
+_WITH_DEFAULT = re.compile(r"([A-Za-z_]\w*|\d+)(?:\[[@*]\])?(?::?[-=](.*))?", re.S)
+_WHOLE_ARRAY = re.compile(r'("?)\$\{(\w+)\[[@*]\]\}\1|"\$[@*]"')
+_BLANK_BEHIND = re.compile(r"\\[ \t]+(?:\n|$)")
 _HERE_DOCUMENT = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 _REDIRECTION = re.compile(r"[<>]{1,3}&?[ \t]*[^\s;|&()]*")
 _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
@@ -46,7 +47,8 @@ class Command(NamedTuple):
     line: int
     words: tuple[str, ...]
     cut_at: int | None
-    """line of a comment that ended the command, although the line before it was continued"""
+    """line that ended the command where its writer meant it to go on: a comment behind a continued line, or a blank
+    behind the backslash"""
 
 
 def read_commands(text: str, name: str) -> list[Command]:
@@ -102,6 +104,10 @@ class _Reader:
     def _read(self, character: str) -> None:
         if character == "#" and (not self.pieces or self.pieces[-1].isspace()):
             self._skip_comment()
+        elif whole := _WHOLE_ARRAY.match(self.text, self.at):
+            words = self.arrays.get(whole[2] or "", [])
+            self._add(" ".join(map(shlex.quote, words)) if whole[1] else " ".join(map(_split, words)))
+            self.at = whole.end()
         elif character == "'":
             self._add(shlex.quote(self._until("'", self.at + 1)))
         elif character == '"':
@@ -110,8 +116,7 @@ class _Reader:
             self._escaped()
         elif character in "$`":
             value, split = self._expanded()
-            split = split and not re.search(r"[$`]", value)  # what is not known is one word
-            self._add(" ".join(map(shlex.quote, value.split())) if split else shlex.quote(value))
+            self._add(_split(value) if split else shlex.quote(value))
         elif character in "<>":
             self._redirected()
         elif character == ")":
@@ -173,14 +178,12 @@ class _Reader:
         if following == "\n":
             self.continued = True
         elif following:
+            if _BLANK_BEHIND.match(self.text, self.at):
+                self.cut_at = self._line(self.at)
             self._add(shlex.quote(following))
         self.at += 2
 
     def _double_quoted(self) -> None:
-        if found := _WHOLE_ARRAY.match(self.text, self.at):
-            self._add(" ".join(map(shlex.quote, self.arrays.get(found[1] or "", []))))
-            self.at = found.end()
-            return
         opened, inner = self.at, []
         self.at += 1
         while self.at < len(self.text) and self.text[self.at] != '"':
@@ -220,6 +223,8 @@ class _Reader:
             return f"$({self._bracketed(begin + 1, '()')})", False
         if self.text.startswith("${", begin):
             inner = self._bracketed(begin + 1, "{}")
+            if inner[:1] in ("@", "*"):
+                return "", True  # a script that is only read has no arguments
             found = _WITH_DEFAULT.fullmatch(inner)
             return (self._value(found[1], found[2], f"${{{inner}}}"), True) if found else (f"${{{inner}}}", False)
         self.at += 1
@@ -234,7 +239,7 @@ class _Reader:
         if name in ("@", "*"):
             return ""  # a script that is only read has no arguments
         if name in self.arrays:
-            return " ".join(self.arrays[name])
+            return self.arrays[name][0] if self.arrays[name] else ""
         if name in self.variables:
             return self.variables[name]
         return written if default is None else self._filled(default.strip("\"'"))
@@ -277,6 +282,11 @@ class _Reader:
 
     def _fault(self, what: str, at: int) -> ConfigError:
         return ConfigError(f"{self.name}, line {self._line(at)}: {what}; correct the script")
+
+
+def _split(value: str) -> str:
+    """The words of a value that stands without quotes, for `shlex`; one that is not known is one word."""
+    return shlex.quote(value) if re.search(r"[$`]", value) else " ".join(map(shlex.quote, value.split()))
 
 
 def _number(node: ast.expr) -> int:

@@ -179,9 +179,9 @@ def _prompt_tokens(own: int | None, total: int, most: int | None) -> int:
     return total - most if most is not None and most < total else total // 2
 
 
-def _ranks(nodes: int, per_node: int, colocated: bool, asynchronous: bool, said: int | None) -> Any:
+def _ranks(nodes: int, per_node: int, colocated: bool, asynchronous: bool, said: int | None, size: int) -> Any:
     if colocated and not asynchronous:
-        return makers.halved(said or nodes * per_node, "train.colocate_all")
+        return makers.halved(said or nodes * per_node, "train.colocate_all", size)
     return nodes * per_node
 
 
@@ -481,7 +481,7 @@ OPENRLHF = Peer(
             ("algo.dynamic_filtering_enable", "algo.dynamic_filtering_range"),
             _rounds,
         ),
-        Rule("trainer.num_workers", PLACED, _ranks),
+        Rule("trainer.num_workers", (*PLACED, "ds.ring_attn_size"), _ranks, shows=3),
         Rule("trainer.zero_stage", ("ds.zero_stage",)),
         Rule("trainer.learning_rate", ("actor.adam.lr",)),
         Rule("", ("actor.optim",), unless("adam", "the optimiser is AdamW here")),

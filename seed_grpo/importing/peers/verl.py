@@ -37,8 +37,8 @@ def _engines(per_node: int, nodes: int, said: int | None, tensor_parallel: int) 
     return makers.engines(_gpus(per_node, nodes, said), tensor_parallel)
 
 
-def _ranks(per_node: int, nodes: int, said: int | None) -> Any:
-    return makers.halved(_gpus(per_node, nodes, said))
+def _ranks(per_node: int, nodes: int, said: int | None, size: int) -> Any:
+    return makers.halved(_gpus(per_node, nodes, said), size=size)
 
 
 def _transport(per_node: int, nodes: int, said: int | None) -> str | None:
@@ -128,6 +128,13 @@ def _clip(value: float | None, common: float) -> Any:
         why = f"verl's clip_ratio_low and _high, {value:g} each unless set, win over it: it has no effect"
         return Differs(value, why, ACTOR + "clip_ratio") if common != 0.2 else value
     return value
+
+
+def _clip_low(value: float | None, common: float) -> Any:
+    outcome = _clip(value, common)
+    if isinstance(outcome, Differs) or outcome < 1:
+        return outcome
+    return Differs(0.999, f"{outcome:g} clips nothing, as a ratio is never below 0; the bound here is below 1")
 
 
 def _kl(in_loss: bool, weight: float, kind: str, in_reward: bool, weight_in_reward: float) -> Any:
@@ -312,7 +319,7 @@ VERL = Peer(
             _aggregation,
         ),
         Rule("algo.loss.ratio", (ACTOR + "policy_loss.loss_mode",), _ratio),
-        Rule("algo.loss.clip_low", (ACTOR + "clip_ratio_low", ACTOR + "clip_ratio"), _clip),
+        Rule("algo.loss.clip_low", (ACTOR + "clip_ratio_low", ACTOR + "clip_ratio"), _clip_low),
         Rule("algo.loss.clip_high", (ACTOR + "clip_ratio_high", ACTOR + "clip_ratio"), _clip),
         Rule(
             "",
@@ -344,7 +351,7 @@ VERL = Peer(
         Rule("", (CORRECTION + "rollout_rs",), unless(None, "no rejection beside the correction here")),
         Rule("algo.overlong_tokens", (OVERLONG + "enable", OVERLONG + "len", OVERLONG + "penalty_factor"), _overlong),
         Rule("algo.dynamic_sampling_rounds", (FILTER + "enable", FILTER + "max_num_gen_batches"), _rounds),
-        Rule("trainer.num_workers", MACHINE, _ranks),
+        Rule("trainer.num_workers", (*MACHINE, ACTOR + "ulysses_sequence_parallel_size"), _ranks, shows=2),
         Rule("trainer.zero_stage", (ACTOR + "strategy",), always(3), "verl shards parameters, as ZeRO-3"),
         Rule("trainer.learning_rate", (ACTOR + "optim.lr",)),
         Rule("trainer.schedule", (ACTOR + "optim.lr_scheduler_type",), makers.schedule),

@@ -61,7 +61,7 @@ def test_one_of_several_trainings_is_chosen(tmp_path: Path) -> None:
 def test_a_comment_that_ends_a_command_is_remarked_on(tmp_path: Path) -> None:
     found = read(written(tmp_path, "run.sh", f"{VERL} \\\n  # trainer.nnodes=4 \\\n  trainer.nnodes=5\n"), None)
     assert found.given == {"trainer.nnodes": 2}
-    assert "line 2 ends the command" in found.remarks[0]
+    assert "line 2 ends the command, as in a shell" in found.remarks[0]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ SCRIPTS = {
     "comments": "# print x\nprint a#b c # d\nprint 'e # f' g",
     "a comment in a continued command": "print a \\\n# print b \\\nprint c",
     "arrays": 'A=(x "y z" # none\n  w\n)\nA+=(v)\nprint ${A[@]}\nprint "${A[@]}" u',
-    "no arguments": 'print a $@ "$@" b $*',
+    "one of an array": 'A=(x y)\nprint $A ${A} "$A"',
+    "a blank behind a backslash": "print a \\ \nprint b",
+    "no arguments": 'print a $@ "$@" b $* ${@:2}',
     "several on a line": "A=1 && print $A; print b | print c >/dev/null 2>&1",
     "here-document": "A=$(cat <<EOF\nit's\nEOF\n); print a",
     "two lines of a text": "A='x\ny'\nprint \"$A\"",
@@ -49,6 +51,7 @@ def test_words_are_those_that_bash_gives_a_command(script: str, tmp_path: Path) 
 
 def test_what_only_a_shell_could_know_stays_as_it_is_written() -> None:
     script = 'A=$(basename "$B" .sh)\nrun $A $B "${C}/x" $1 `date +%s` $((D * 2)) ${E%.sh} "$(cat f)"'
+    assert read('A=($(pwd)/x "y z")\nrun ${A[@]} b') == [("run", "$(pwd)/x", "y", "z", "b")]
     assert read(script)[-1] == (
         "run", '$(basename "$B" .sh)', "$B", "${C}/x", "$1", "`date +%s`", "$((D * 2))", "${E%.sh}", "$(cat f)",
     )  # fmt: skip
@@ -62,6 +65,12 @@ def test_a_comment_that_cuts_a_command_is_told() -> None:
     first, second = read_commands("\nrun --a 1 \\\n  # --b 2 \\\n  --c 3\n", "s.sh")
     assert (first.line, first.words, first.cut_at) == (2, ("run", "--a", "1"), 3)
     assert second.words == ("--c", "3") and second.cut_at is None
+
+
+def test_a_blank_behind_a_backslash_cuts_a_command_and_is_told() -> None:
+    first, second = read_commands("run --a 1 \\ \n  --b 2\n", "s.sh")
+    assert (first.words, first.cut_at) == (("run", "--a", "1", " "), 1)
+    assert second.words == ("--b", "2")
 
 
 def test_nothing_runs(tmp_path: Path) -> None:
