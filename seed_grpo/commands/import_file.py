@@ -37,7 +37,7 @@ def import_file(
     if out is not None and out.exists():
         raise ConfigError(f"{out} is there already; name another file, or remove it")
     found = read(file, command)
-    imported = bring_over(found.peer, found.given, {GPUS: gpus, PROBLEMS: problems})
+    imported = bring_over(found.peer, found.given, {GPUS: gpus, PROBLEMS: problems}, found.unresolved)
     imported.unknown += found.strays
     set_by_hand(imported, overrides)
     text = as_yaml(imported, file.name, found.remarks)

@@ -6,6 +6,7 @@ part of a file is run, and its size is bounded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,8 @@ class Found:
     strays: list[str]
     """words of the command that are no settings"""
     remarks: list[str]
+    unresolved: frozenset[str] = frozenset()
+    """settings whose values only a shell could know"""
 
 
 def read(path: Path, number: int | None) -> Found:
@@ -139,7 +142,14 @@ def _chosen(started: list[tuple[Peer, Command, Sequence[str]]], path: Path, numb
     remarks = [f"CHECK all of it: {word} names a file of further settings, which is not read." for word in elsewhere]
     if command.cut_at is not None:
         remarks.append(
-            f"CHECK all of it: line {command.cut_at} ends the command, as in a shell, by a comment or by a blank behind "
+            f"CHECK all of it: line {command.cut_at} ends the command, as in a shell, by a comment or a blank behind "
             "its backslash; what follows is no part of it."
         )
-    return Found(peer, given, [word for word in strays if word not in elsewhere], remarks)
+    unresolved = frozenset(name for name, value in given.items() if _is_unresolved(value))
+    return Found(peer, given, [word for word in strays if word not in elsewhere], remarks, unresolved)
+
+
+def _is_unresolved(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_is_unresolved(each) for each in value)
+    return isinstance(value, str) and re.search(r"\$[\w{(]|`", value) is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,20 +115,23 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def bring_over(peer: Peer, given: Mapping[str, Any], said: Mapping[str, Any]) -> Imported:
+def bring_over(
+    peer: Peer, given: Mapping[str, Any], said: Mapping[str, Any], unresolved: Collection[str] = ()
+) -> Imported:
     """Applies the table of a peer.
 
     Args:
         given: the settings of a file.
         said: values for `PROBLEMS` and `GPUS`; None where the user said nothing.
+        unresolved: settings of the file whose values only a shell could know.
 
     Raises:
         ConfigError: a setting's value is not of the kind that the peer takes.
     """
     imported = Imported(peer)
-    known, unresolved = _checked(peer, given)
+    known = _checked(peer, given, unresolved)
     values = {**peer.defaults, **known, **said}
-    reasons: dict[str, list[str]] = {}
+    reasons = {name: [_why_unresolved(peer, name, name in known)] for name in unresolved}
     for rule in peer.rules:
         outcome, differs = _outcome(peer, rule, values), ""
         if isinstance(outcome, Differs):
@@ -137,32 +140,31 @@ def bring_over(peer: Peer, given: Mapping[str, Any], said: Mapping[str, Any]) ->
             differs = " (differs, see below)"
         if rule.to and outcome is not None:
             imported.written.append(Written(rule.to, outcome, _origin(peer, rule, values, given) + differs))
-    for name, why in unresolved.items():
-        reasons.setdefault(name, []).insert(0, why)
     _sort_out(imported, given, reasons, values)
     return imported
 
 
-def _checked(peer: Peer, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The settings of a file whose values are known, and reasons by name for those that only a shell could know."""
-    known, unresolved = {}, {}
+def _checked(peer: Peer, given: Mapping[str, Any], unresolved: Collection[str]) -> dict[str, Any]:
+    """The settings of a file whose values can be taken: all but numbers that only a shell could know."""
+    known = {}
     for name, value in given.items():
         default = peer.defaults.get(name)
         is_number = isinstance(default, int | float)
-        if isinstance(value, str) and re.search(r"[$`]", value):
-            if is_number:
-                unresolved[name] = (
-                    f"only a shell could know it; {peer.name}'s default {default} is taken, so correct it"
-                )
-                continue
-            unresolved[name] = "only a shell could know it; correct it where it stands in this file"
-        elif is_number and value is not None and (isinstance(default, bool), is_number) != _kind(value):
+        if is_number and name in unresolved:
+            continue
+        if is_number and value is not None and (isinstance(default, bool), is_number) != _kind(value):
             raise ConfigError(
                 f"{peer.name} takes {'true or false' if isinstance(default, bool) else 'a number'} for {name}, not "
                 f"{shown(name, value).partition('=')[2]!r}; correct it there"
             )
         known[name] = value
-    return known, unresolved
+    return known
+
+
+def _why_unresolved(peer: Peer, name: str, kept: bool) -> str:
+    if kept:
+        return "only a shell could know it; correct it where it stands in this file"
+    return f"only a shell could know it; {peer.name}'s default {peer.defaults[name]} is taken, so correct it"
 
 
 def _kind(value: Any) -> tuple[bool, bool]:
@@ -174,7 +176,9 @@ def _outcome(peer: Peer, rule: Rule, values: Mapping[str, Any]) -> Any:
         return rule.make(*(values[name] for name in rule.reads))
     except (TypeError, ValueError, ArithmeticError, AttributeError, IndexError) as error:
         told = ", ".join(shown(name, values[name]) for name in rule.reads)
-        raise ConfigError(f"{peer.name}'s {told} cannot become {rule.to}: {error}; correct it there") from error
+        raise ConfigError(
+            f"{peer.name}'s {told} cannot become {rule.to or 'a setting'}: {error}; correct it there"
+        ) from error
 
 
 def _origin(peer: Peer, rule: Rule, values: Mapping[str, Any], given: Mapping[str, Any]) -> str:

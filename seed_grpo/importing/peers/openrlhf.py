@@ -568,8 +568,9 @@ OPENRLHF = Peer(
         "ptx_coef": "no pretraining loss here",
     },
     always=(
-        "Completions of a group stay in one update here; there they are shuffled over the updates of a step.",
-        "Longer prompts are left out and counted here; there they are cut or left out, by version.",
+        "Completions of a group stay in one update here; there they are shuffled over the updates of a step, but with "
+        "dynamic batches or ring attention.",
+        "Longer prompts are left out and counted here; there they are cut.",
         "A completion that could not be judged leaves baseline and loss here.",
     ),
 )

@@ -48,6 +48,15 @@ def test_a_file_for_an_earlier_trl_is_told(tmp_path: Path) -> None:
     assert {"dtype": "auto", "warmup_steps": 0.1}.items() <= found.given.items()
 
 
+def test_a_value_that_only_a_shell_could_know_is_told(tmp_path: Path) -> None:
+    script = f"{VERL} a=$A b='x $ y' c=$((D * 2)) d=\"['$E/f', 'g']\" e=`date` f=$HOME/g g=1"
+    found = read(written(tmp_path, "run.sh", script), None)
+    assert found.unresolved == {"a", "c", "d", "e"}
+    assert found.given["f"] == "~/g"
+    text = 'system_prompt: "Put $x$ in `<answer>`, ${LIKE} this."\n'  # no shell reads a YAML file
+    assert read(written(tmp_path, "a.yaml", TRL + text), None).unresolved == frozenset()
+
+
 def test_one_of_several_trainings_is_chosen(tmp_path: Path) -> None:
     file = written(tmp_path, "run.sh", f"{VERL}\n\necho\n{VERL} trainer.nnodes=3\n")
     with pytest.raises(ConfigError, match=r"starts 2 trainings \(1: line 1, 2: line 4\); choose one with --command N"):

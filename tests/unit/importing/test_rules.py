@@ -68,10 +68,13 @@ def test_the_user_knows_better_than_the_file() -> None:
 
 
 def test_a_variable_without_a_value_is_told() -> None:
-    imported = of({"size": "$SIZE", "kind": "$KIND"})
+    given = {"size": "$SIZE", "kind": "$KIND", "what": "$(pwd)", "log_all": "$1"}
+    imported = bring_over(PEER, given, SAID, unresolved=set(given))
     assert {each.to: each.value for each in imported.written}["rollout.prompts_per_step"] == 6  # 24 / the default, 4
     assert imported.differing["size=$SIZE"] == ["only a shell could know it; there's default 4 is taken, so correct it"]
-    assert imported.differing["kind=$KIND"][1:] == ["no $KIND"]
+    kept = "only a shell could know it; correct it where it stands in this file"
+    assert imported.differing["kind=$KIND"] == [kept, "no $KIND"]
+    assert imported.differing["what=$(pwd)"] == imported.differing["log_all=$1"] == [kept]
 
 
 @pytest.mark.parametrize(
