@@ -49,7 +49,6 @@ def test_without_a_file_to_write_the_configuration_is_printed(
         ([str(EXAMPLES / "verl.sh"), "run.steps=0"], "run.steps: Input should be greater than or equal to 1"),
         (["nowhere.sh"], "cannot read nowhere.sh: No such file or directory; name a YAML file of TRL"),
         ([str(EXAMPLES / "verl.sh"), "-o", "nowhere/a.yaml"], "cannot write nowhere/a.yaml"),
-        ([str(EXAMPLES / "verl.sh"), "-o", str(EXAMPLES / "verl.sh")], "is there already; name another file"),
     ],
 )
 def test_what_cannot_be_imported_is_one_line(
@@ -59,3 +58,11 @@ def test_what_cannot_be_imported_is_one_line(
     told = capsys.readouterr()
     assert told.err.startswith("seed-grpo: ConfigError: ") and message in told.err and told.err.count("\n") == 1
     assert told.out == ""
+
+
+def test_a_file_that_is_there_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "mine.yaml"
+    out.write_text("mine")
+    assert main(["import", str(EXAMPLES / "verl.sh"), "-o", str(out)]) == 1
+    assert f"{out} is there already; name another file, or remove it" in capsys.readouterr().err
+    assert out.read_text() == "mine"

@@ -11,7 +11,7 @@ from seed_grpo.importing.shell import read_commands
 SCRIPTS = {
     "quotes": """print 'a b' "c d" e\\ f g"h 'i'"j k'l "m"'n "o\\"p" 'q\\r' """,
     "variables": """A=1; B='two words'; print $A ${A}x "$A $B" $B '$A' "\\$A" a${A}b""",
-    "unset with a value": """print ${SIZE:-8} ${NAME:-none} "${X:-a b}" """,
+    "unset with a value": """A=1; print ${SIZE:-8} ${NAME:-none} "${X:-a b}" ${Y:-$A} ${Z:-${A}0} ${A:-2}""",
     "sums": """N=8; K=128; print $((K / N)) $(( $K * ${N} - 1 )) "$((K % 3))" a$((2+3*4))b""",
     "continued": "print a \\\n  b \\\n  c",
     "comments": "# print x\nprint a#b c # d\nprint 'e # f' g",
