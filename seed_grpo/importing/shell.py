@@ -22,6 +22,8 @@ from seed_grpo.errors import ConfigError
 MOST_CHARACTERS = 100_000
 """length that a command may reach once its variables have their values"""
 LARGEST_NUMBER = 2**63
+LONGEST_SUM = 100
+"""characters of a sum, and of a variable in it"""
 BEFORE_A_COMMAND = {"then", "do", "else", "{", "!", "time", "exec", "nohup", "export", "declare", "local", "readonly"}
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.S)
 _ARRAY = re.compile(r"(\w+)(\+?)=")
@@ -163,6 +165,7 @@ class _Reader:
     def _end_of_array(self) -> None:
         if self.array is not None:
             self.arrays.setdefault(self.array, []).extend(self._words())
+            self._bounded(sum(map(len, self.arrays[self.array])))
             self.array = None
         self._begin_command()
         self.at += 1
@@ -184,9 +187,11 @@ class _Reader:
         self.at += 2
 
     def _double_quoted(self) -> None:
-        opened, inner = self.at, []
+        opened, inner, length = self.at, [""], 0
         self.at += 1
         while self.at < len(self.text) and self.text[self.at] != '"':
+            length += len(inner[-1])
+            self._bounded(length)
             character, following = self.text[self.at], self.text[self.at + 1 : self.at + 2]
             if character == "\\" and following and following in '$`"\\\n':
                 inner.append(following.strip("\n"))
@@ -246,11 +251,15 @@ class _Reader:
 
     def _filled(self, text: str) -> str:
         """A text whose variables have their values."""
+        names = re.findall(r"\$\{?(\w+)\}?", text)
+        self._bounded(sum(len(self.variables.get(name, "")) for name in names))
         return re.sub(r"\$\{?(\w+)\}?", lambda found: self.variables.get(found[1], found[0]), text)
 
     def _sum(self, inner: str, written: str) -> str:
+        if len(inner) > LONGEST_SUM:
+            return written
         names = re.sub(r"\$\{?([A-Za-z_]\w*)\}?", r"\1", inner)
-        filled = re.sub(r"[A-Za-z_]\w*", lambda found: self.variables.get(found[0], found[0]), names)
+        filled = re.sub(r"[A-Za-z_]\w*", lambda found: self.variables.get(found[0], found[0])[:LONGEST_SUM], names)
         try:
             return str(_number(ast.parse(filled.replace("/", "//").strip(), mode="eval").body))
         except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):

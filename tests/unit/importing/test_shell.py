@@ -28,6 +28,8 @@ SCRIPTS = {
     "appended": "A=x; A+=y; print $A",
     "a branch": "if true; then A=3; fi; print $A",
 }
+GROWN = "A=aaaaaaaaaa\n" + "A=$A$A\n" * 12
+"""assignments that make a variable of 10 x 2^12 = 40,960 characters"""
 PRINT = "print() { printf '[%s]' \"$@\"; echo; }\n"
 
 
@@ -88,7 +90,11 @@ def test_nothing_runs(tmp_path: Path) -> None:
         ("run $(a", r"a bracket \$\( is not closed"),
         ("run ${a", r"a bracket \$\{ is not closed"),
         ("\n\nA=(a b", r"line 3: the bracket of an array is not closed"),
-        ("A=aaaaaaaaaa\n" + "A=$A$A\n" * 40 + "run $A", r"with its variables, a command has more than 100,000 char"),
+        (GROWN + "A=$A$A\n" * 9, "with its variables, a command has more than 100,000 characters"),
+        (GROWN + 'B="' + "$A" * 20_000 + '"', "with its variables, a command has more than"),
+        (GROWN + "B=${C:-" + "$A" * 20_000 + "}", "with its variables, a command has more than"),
+        (GROWN + "B=()\n" + 'B+=("$A")\n' * 9, "with its variables, a command has more than"),
+        (GROWN + "B=x\n" + "B+=$A\n" * 9, "with its variables, a command has more than"),
     ],
 )
 def test_a_broken_script_is_told_by_its_line(script: str, message: str) -> None:
@@ -101,6 +107,11 @@ def test_a_broken_script_is_told_by_its_line(script: str, message: str) -> None:
 )
 def test_a_sum_of_anything_but_whole_numbers_stays_as_it_is(inner: str) -> None:
     assert read(f"run $(({inner}))") == [("run", f"$(({inner}))")]
+
+
+@pytest.mark.parametrize("inner", ["1" + "+1" * 20_000, "(" * 49 + "1" + ")" * 49 + "+1", "A" + "+A" * 20_000, "A + A"])
+def test_a_long_sum_is_not_computed(inner: str) -> None:
+    assert read(f"{GROWN}run $(({inner}))")[-1] == ("run", f"$(({inner}))")
 
 
 def test_a_sum_that_leaves_a_shells_numbers_stays_as_it_is() -> None:
