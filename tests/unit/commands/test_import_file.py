@@ -8,6 +8,7 @@ from seed_grpo.cli import main
 from seed_grpo.config.loading import load_config
 
 EXAMPLES = Path(__file__).parents[2] / "support/imported"
+README = Path(__file__).parents[3] / "seed_grpo/importing/README.md"
 OF_EXAMPLE = {
     # settings, over, differ, without counterpart; with --problems, and for TRL with --gpus
     "verl.sh": ([], (37, 29, 1, 7)),
@@ -27,6 +28,7 @@ def test_an_example_becomes_a_file_that_loads(example: str, tmp_path: Path, caps
     assert f"{settings} settings of " in told
     assert f": {over} came over, {differ} differ, {without} have no counterpart, 0 are not known;" in told
     assert f"{out} has all of it" in told
+    assert f" | {settings} | {over} | {differ} | {without} | " in README.read_text()  # the table of the examples
     config = load_config(out)
     assert (config.algo.scale.kind, config.run.directory.parts[0]) == ("linear", "runs")
     assert "SET run.steps" not in out.read_text()  # with the number of problems it is known
