@@ -79,7 +79,7 @@ def _doctor(parsed: argparse.Namespace) -> int:
 
 def _plan(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
-    from seed_grpo.commands.plan_page import plan_page
+    from seed_grpo.commands.plan.page import plan_page
 
     print(plan_page(config, parsed.gpus, parsed.gpu_memory, parsed.gpus_per_node, parsed.link))
     return 0
@@ -149,6 +149,13 @@ def _report(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _import(parsed: argparse.Namespace) -> int:
+    from seed_grpo.commands.import_file import import_file
+
+    import_file(parsed.file, parsed.out, parsed.number, parsed.gpus, parsed.problems, parsed.overrides)
+    return 0
+
+
 def _judge(parsed: argparse.Namespace) -> int:
     config = VerifierConfig(
         relation=parsed.relation,
@@ -177,6 +184,13 @@ def _parser() -> argparse.ArgumentParser:
     experiment.add_argument("file", type=Path, help="YAML file, such as those in jobs/experiments/")
     experiment.add_argument("--parallel", type=int, default=1, metavar="N", help="runs at a time (1)")
     experiment.add_argument("--address", help="of a Ray dashboard: each run becomes a job of that cluster")
+    imported = add("import", _import, "write the settings of a TRL, OpenRLHF, oat or verl file as ours")
+    imported.add_argument("file", type=Path, help="YAML file of TRL, or a script that starts a training")
+    imported.add_argument("overrides", nargs="*", help="settings to change: section.key=value")
+    imported.add_argument("-o", "--out", type=Path, metavar="FILE", help="file to write; printed if not given")
+    imported.add_argument("--command", type=int, dest="number", metavar="N", help="of several trainings of a script")
+    imported.add_argument("--gpus", type=int, metavar="N", help="GPUs of the run there, if its file does not say")
+    imported.add_argument("--problems", type=int, metavar="N", help="of its data set, to turn passes into steps")
     judge = add("judge", _judge, "say whether two answers mean the same, and why")
     judge.add_argument("prediction", help="an answer as a model writes it, such as '\\frac12'")
     judge.add_argument("reference", help="the answer to compare with")

@@ -16,6 +16,7 @@ TOP_LEVEL = {"seed_grpo", "cluster", "jobs", "tests", "docker", "findings", "LIC
 HEAVY = ("torch", "vllm", "ray", "deepspeed", "transformers", "sympy", "matplotlib")
 LIGHT: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("seed_grpo", "seed_grpo.errors", "seed_grpo.messages", "seed_grpo.config.loading", "seed_grpo.cli"): HEAVY,
+    ("seed_grpo.importing.reading", "seed_grpo.commands.import_file"): HEAVY,
     ("seed_grpo.semantics.entropy", "seed_grpo.semantics.partition"): HEAVY,
     ("seed_grpo.algo.scale", "seed_grpo.algo.advantage", "seed_grpo.loop.controller"): ("vllm", "ray", "deepspeed"),
     ("seed_grpo.rollout.engine", "seed_grpo.train.engine", "seed_grpo.weight_sync.base"): HEAVY,

@@ -17,7 +17,7 @@ FLOORS = (
     ("records",),
     ("train", "weight_sync", "loop", "verify", "data", "arithmetic"),
     ("rollout",),
-    ("pretrained",),
+    ("pretrained", "importing"),
     ("algo", "semantics"),
     ("config",),
     ("messages", "errors", "seeds", "rendezvous", "extensions"),
@@ -40,7 +40,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
 }
 """third-party package -> the folders and modules that may import it"""
 
-WITHOUT_TORCH = ("config", "messages", "records", "loop", "verify.math", "commands.plan", "commands.plan_page")
+WITHOUT_TORCH = ("config", "messages", "records", "loop", "verify.math", "commands.plan")
 
 FILES_OF_A_FOLDER = 14
 LINES_OF_A_FILE = 350

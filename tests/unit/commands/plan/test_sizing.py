@@ -12,8 +12,8 @@ import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from seed_grpo.commands.plan import GIB, LOGITS_AT_ONCE, Shape, Sizing, read_shape
-from seed_grpo.commands.plan_page import plan_page
+from seed_grpo.commands.plan.page import plan_page
+from seed_grpo.commands.plan.sizing import GIB, LOGITS_AT_ONCE, Shape, Sizing, read_shape
 from seed_grpo.config import Config
 from seed_grpo.config.loading import parse_config
 from seed_grpo.config.sections import LoraConfig, ModelConfig
@@ -341,7 +341,7 @@ def test_models_without_known_sizes_are_refused(tmp_path: Path) -> None:
 
 def test_the_page_needs_neither_torch_nor_ray(model_7b: Path) -> None:
     code = (
-        "import sys; from seed_grpo.config import Config; from seed_grpo.commands.plan_page import plan_page; "
+        "import sys; from seed_grpo.config import Config; from seed_grpo.commands.plan.page import plan_page; "
         "plan_page(Config.model_validate_json(sys.argv[1]), 8); "
         "print([m for m in ('torch', 'transformers', 'ray', 'vllm', 'deepspeed') if m in sys.modules])"
     )

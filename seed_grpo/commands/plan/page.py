@@ -1,4 +1,4 @@
-"""The page of `seed-grpo plan`: what `plan` finds, and all that it assumes.
+"""The page of `seed-grpo plan`: what `sizing` finds, and all that it assumes.
 
 Consumes the configuration and a number of GPUs; produces text. It computes nothing of its own.
 """
@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from seed_grpo.commands.plan import (
+from seed_grpo.commands.plan.sizing import (
     ALL_REDUCE,
     COMPLETION_SHARE,
     ENGINE_WORKING,

@@ -1,7 +1,7 @@
 """Number of GPUs that a run needs and their split, by arithmetic that a reader can repeat.
 
 Consumes the configuration, the model's config.json and a number of GPUs; produces bytes, seconds and the best splits;
-`plan_page` shows them. It measures and starts nothing, and loads neither torch nor Ray.
+`page` shows them. It measures and starts nothing, and loads neither torch nor Ray.
 What DeepSpeed (0.19) holds is told for `train.deepspeed_engine`'s settings.
 
     bytes of a rank     weights, gradients, Adam by ZeRO stage (arXiv 1910.02054), and what a micro-batch needs

@@ -1,0 +1,1 @@
+"""Settings of other libraries, read from their files and written as a configuration of this one."""

@@ -1,0 +1,1 @@
+"""Tables of the libraries whose settings can be brought over, one module each."""
