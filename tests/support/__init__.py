@@ -1,1 +1,1 @@
-"""What tests share: fakes, small models, recorded runs, real engines in processes of their own."""
+"""What tests share: small models, recorded runs, real engines in processes of their own."""
