@@ -100,11 +100,11 @@ def evaluate_sets(config: Config, sets: Sequence[str], trained_on: DataConfig | 
     Raises:
         SeedGrpoError: as `evaluate`.
     """
-    check_same_sampling(config)
-    if not sets or len(set(sets)) < len(sets) or "" in sets:
-        raise ConfigError(f"the sets {','.join(sets)!r}: name one set or more, each once")
     with ExitStack() as stack:
         stack.enter_context(installing(config.run.code))
+        check_same_sampling(config)
+        if not sets or len(set(sets)) < len(sets) or "" in sets:
+            raise ConfigError(f"the sets {','.join(sets)!r}: name one set or more, each once")
         questions = [_question(config, name) for name in sets]
         seen, trouble = _seen(trained_on)
         stack.enter_context(claimed(config.run.directory))

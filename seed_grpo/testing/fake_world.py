@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,12 +180,12 @@ class FakeCheckpoints:
     def __init__(self, saved: Sequence[Saved] = ()) -> None:
         self.saved = list(saved)
 
-    def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: FakeTrainer) -> None:
+    def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: Any) -> None:
         """Keeps a checkpoint, as text and bytes."""
         trainer.save(Path("unused"))
         self.saved.append(Saved(step, json.dumps(state), pickle.dumps(groups), tuple(trainer.trained)))
 
-    def load(self, trainer: FakeTrainer) -> tuple[dict[str, Any], OpenGroups] | None:
+    def load(self, trainer: Any) -> tuple[dict[str, Any], OpenGroups] | None:
         """Brings the trainer to the last checkpoint."""
         if not self.saved:
             return None
@@ -204,11 +204,11 @@ class FakeRecorder:
         self.evaluated: list[int] = []
         self.best: set[int] = set()
 
-    def step(self, batch: Batch, metrics: dict[str, float], seconds: dict[str, float]) -> None:
+    def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
         """Keeps a step."""
         assert {"rollout", "train", "weight_sync", "train/optimizer", "weight_sync/send", "total"} <= set(seconds)
         self.batches.append(batch)
-        self.metrics.append(metrics)
+        self.metrics.append(dict(metrics))
 
     def truncate_after(self, step: int) -> None:
         """Forgets later steps."""

@@ -18,7 +18,7 @@ class Telling(FakeRecorder):
         super().__init__()
         self.callbacks = callbacks
 
-    def step(self, batch: Batch, metrics: dict[str, float], seconds: dict[str, float]) -> None:
+    def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
         super().step(batch, metrics, seconds)
         self.callbacks.step(batch.step, metrics)
 
