@@ -47,7 +47,7 @@ class FakePrompts:
     def __init__(self) -> None:
         self.position = 0
 
-    def take(self, count: int) -> list[tuple[Problem, tuple[int, ...]]]:
+    def take(self, count: int) -> Sequence[tuple[Problem, tuple[int, ...]]]:
         """The next `count` problems, with two tokens each."""
         taken = [(Problem(f"p{self.position + i}", "?", ("1",)), (1, 2)) for i in range(count)]
         self.position += count

@@ -26,7 +26,7 @@ def fresh(code: str) -> str:
 
 def for_type_checkers() -> set[str]:
     """Names that are imported under TYPE_CHECKING."""
-    (block,) = [node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If)]
+    block = next(node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If))
     return {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
 
 
