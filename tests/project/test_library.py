@@ -18,7 +18,7 @@ ASKED = {"train", "evaluate", "load_config", "judge", "partition", "semantic_ent
 
 
 def fresh(code: str) -> str:
-    """What a new interpreter prints."""
+    """Output of a new interpreter."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
