@@ -51,7 +51,7 @@ def _train(parsed: argparse.Namespace) -> int:
     config = _config(parsed)  # before what follows takes its seconds to load, as in the other commands
     from seed_grpo.commands.train import train
 
-    return 0 if train(config) else INTERRUPTED
+    return 0 if train(config).is_complete else INTERRUPTED
 
 
 def _warm_start(parsed: argparse.Namespace) -> int:
@@ -101,11 +101,9 @@ def _scale(parsed: argparse.Namespace) -> int:
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:
-    from seed_grpo.commands.evaluate import evaluate_model
+    from seed_grpo.commands.evaluate import evaluate
 
-    directory = parsed.out or Path("runs/evaluations") / f"{Path(parsed.model).name}-k{parsed.samples}"
-    sets = parsed.sets.split(",")
-    evaluate_model(parsed.model, sets, parsed.samples, directory, parsed.settings, parsed.overrides)
+    evaluate(parsed.model, parsed.sets.split(","), parsed.samples, parsed.out, parsed.settings, parsed.overrides)
     return 0
 
 

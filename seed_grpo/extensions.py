@@ -17,7 +17,8 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -146,6 +147,16 @@ def install(code: Sequence[Path]) -> list[Path]:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_installed.name, os.environ.get("PYTHONPATH")]))
     importlib.invalidate_caches()
     return copies
+
+
+@contextmanager
+def installing(code: Sequence[Path]) -> Iterator[None]:
+    """Makes code importable as `install` does, until the block ends. Raises as `install`."""
+    install(code)
+    try:
+        yield
+    finally:
+        install([])
 
 
 def installed() -> list[Path]:

@@ -1,4 +1,4 @@
-"""`seed-grpo evaluate`: a model on named sets of problems, sampled on the rollout pool.
+"""`seed-grpo evaluate` and `seed_grpo.evaluate`: a model on named sets of problems, sampled on the rollout pool.
 
 Consumes a configuration and names of sets; produces `responses/<set>/*.parquet`, every completion with its verdict, and
 from them `results.json`, `results.md` and figures. Recorded completions are not sampled again: a command that was
@@ -11,6 +11,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,10 +25,10 @@ from seed_grpo.data.datasets import load_problems
 from seed_grpo.data.prompts import PromptSet, load_prompts
 from seed_grpo.data.survey import normal_text
 from seed_grpo.errors import ConfigError, DataError
-from seed_grpo.evaluate.reports.results import Note, measure
+from seed_grpo.evaluate.reports.results import Note, Results, measure
 from seed_grpo.evaluate.reports.results_page import write_results
 from seed_grpo.evaluate.sampling import ask, greedy_tasks, sampled_tasks
-from seed_grpo.extensions import install
+from seed_grpo.extensions import installing
 from seed_grpo.loop.interfaces import Sampler
 from seed_grpo.messages import GroupTask, JudgedGroup
 from seed_grpo.records.files import claimed, write_table
@@ -48,23 +49,47 @@ class Question:
     """folder of the set's tables"""
 
 
-def evaluate_model(
-    model: str, sets: Sequence[str], samples: int, directory: Path, settings: Path | None, overrides: Sequence[str]
-) -> Path:
-    """Evaluates a model, or that of a run, with the settings of `serving_config`.
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation as it is on disk."""
+
+    directory: Path
+    """folder with `results.json`, `results.md`, figures, and `responses/<set>/*.parquet`, every completion"""
+    results: Results
+    """accuracy, avg@G, pass@k and maj@k with 95% intervals, how well uncertainty tells wrong answers, and remarks"""
+
+
+def evaluate(
+    model: str | Path,
+    sets: str | Sequence[str],
+    samples: int = 16,
+    directory: str | Path | None = None,
+    settings: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Evaluation:
+    """Evaluates a model: one greedy completion of each problem, and some sampled ones.
+
+    Completions that are on record in the directory are not sampled again.
 
     Args:
-        sets: as `data.source`.
-        samples: completions of each problem.
+        model: folder or hub id of a Hugging Face model, or the directory of a run, whose settings it then has.
+        sets: one or more named sets, files or hub data sets, as `data.source`.
+        samples: completions of each problem, at least 2.
+        directory: folder to write into; None for `runs/evaluations/MODEL-kSAMPLES`.
+        settings: YAML file of a run, to take the settings from.
+        overrides: strings `section.key=value`.
 
-    Returns, Raises: as `evaluate`.
+    Raises:
+        SeedGrpoError: with what to change; a directory that holds what was sampled with other settings is refused.
     """
-    config = serving_config(model, samples, directory, settings, overrides)
+    model = str(model)
+    folder = Path(directory or Path("runs/evaluations") / f"{Path(model).name}-k{samples}")
+    config = serving_config(model, samples, folder, settings, overrides)
     trained_on = load_config(Path(model) / "config.yaml").data if is_run(model) else None
-    return evaluate(config, sets, trained_on)
+    return evaluate_sets(config, [sets] if isinstance(sets, str) else sets, trained_on)
 
 
-def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None) -> Path:
+def evaluate_sets(config: Config, sets: Sequence[str], trained_on: DataConfig | None) -> Evaluation:
     """Samples what is missing, and writes the results.
 
     Args:
@@ -72,19 +97,18 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
         sets: as `data.source`.
         trained_on: problems that the model has seen, which the results name.
 
-    Returns:
-        the file `results.md`.
-
     Raises:
-        SeedGrpoError: with what to change; a directory that holds what was sampled with other settings is refused.
+        SeedGrpoError: as `evaluate`.
     """
-    install(config.run.code)
-    check_same_sampling(config)
-    if not sets or len(set(sets)) < len(sets) or "" in sets:
-        raise ConfigError(f"--sets {','.join(sets)}: name one set or more, each once")
-    questions = [_question(config, name) for name in sets]
-    seen, trouble = _seen(trained_on)
-    with claimed(config.run.directory), Console(total_steps=1) as console:
+    with ExitStack() as stack:
+        stack.enter_context(installing(config.run.code))
+        check_same_sampling(config)
+        if not sets or len(set(sets)) < len(sets) or "" in sets:
+            raise ConfigError(f"the sets {','.join(sets)!r}: name one set or more, each once")
+        questions = [_question(config, name) for name in sets]
+        seen, trouble = _seen(trained_on)
+        stack.enter_context(claimed(config.run.directory))
+        console = stack.enter_context(Console(total_steps=1))
         for question in questions:
             for note in data_notes(config.verifier, _data(config, question.name), question.prompts):
                 console.log(f"note: {note}")
@@ -99,10 +123,9 @@ def evaluate(config: Config, sets: Sequence[str], trained_on: DataConfig | None)
         notes = [_note(config, *each, seen) for each in zip(questions, recorded, strict=True)]
         groups = [group for each in recorded for group in each]
         results = measure(groups, notes, config.algo.semantic_entropy, config.run.seed)
-        written = write_results(config.run.directory, results)
-        console.log(written.read_text())
+        console.log(write_results(config.run.directory, results).read_text())
         console.log(f"results, figures and responses: {config.run.directory}")
-    return written
+    return Evaluation(config.run.directory, results)
 
 
 def _question(config: Config, name: str) -> Question:

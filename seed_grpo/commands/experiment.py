@@ -24,7 +24,7 @@ from seed_grpo.config.loading import dump_config
 from seed_grpo.errors import ConfigError, SeedGrpoError
 from seed_grpo.evaluate.reports.formatting import printable
 from seed_grpo.evaluate.studies.experiment import Runs, write_report
-from seed_grpo.extensions import install
+from seed_grpo.extensions import installing
 from seed_grpo.records.files import claimed, read_records, write_atomically
 from seed_grpo.records.run_directory import CODE, keep_code
 from seed_grpo.runtime.cluster.jobs import RayJobs
@@ -121,12 +121,9 @@ def run_experiment(experiment: ExperimentConfig, parallel: int, address: str | N
 def _keep_code(experiment: ExperimentConfig) -> None:
     """Copies the user's own code of all runs beside them, where a job finds it; each of them gets the same."""
     configs = [experiment.config(name, experiment.seeds[0]) for name in experiment.all_configurations()]
-    install(list(dict.fromkeys(path for config in configs for path in config.run.code)))
-    try:
+    with installing(list(dict.fromkeys(path for config in configs for path in config.run.code))):
         records = (file for name in RECORDS for file in experiment.directory.glob(f"*/seed-*/{name}"))
         keep_code(experiment.directory / CODE, any(file.stat().st_size for file in records))
-    finally:
-        install([])  # each run installs its own
 
 
 def plan_runs(experiment: ExperimentConfig) -> list[Planned]:

@@ -6,6 +6,7 @@ the tree in `seed_grpo.config` does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from seed_grpo.config import Config
 from seed_grpo.errors import ConfigError
 
 
-def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Reads a YAML file, applies dotted overrides, and checks the whole.
 
     Args:
@@ -28,6 +29,13 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
             names every fault.
     """
     return parse_config(read_tree(path), str(path), overrides)
+
+
+def resolve_config(config: Config | str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a file or of the caller, with dotted overrides applied. Raises as `load_config`."""
+    if not isinstance(config, Config):
+        return load_config(config, overrides)
+    return parse_config(config.model_dump(mode="json"), "the configuration", overrides) if overrides else config
 
 
 def read_tree(path: str | Path) -> dict[str, Any]:
@@ -44,7 +52,7 @@ def read_tree(path: str | Path) -> dict[str, Any]:
     return tree
 
 
-def parse_config(tree: dict[str, Any], name: str, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+def parse_config(tree: dict[str, Any], name: str, overrides: Sequence[str] = ()) -> Config:
     """The configuration of sections of settings, which the overrides change in place. Raises as `load_config`.
 
     Args:

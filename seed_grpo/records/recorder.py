@@ -1,8 +1,9 @@
-"""The recorder: every step and evaluation of a run goes through it, to the run directory, the console and the
-dashboard.
+"""The recorder: every step and evaluation of a run goes through it, to the run directory, the console, the dashboard
+and the caller's own functions.
 
-Consumes the loop's batches and the evaluator's groups; produces the run's files, and calls on a `Screen` and a
-`Dashboard`. It reads the payloads of a step's groups from the object store, once, for the rollout table.
+Consumes the loop's batches and the evaluator's groups; produces the run's files, and calls on a `Screen`, a `Dashboard`
+and, once all is on record, on `Callbacks`. It reads the payloads of a step's groups from the object store, once, for
+the rollout table.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from seed_grpo.loop.batch import Batch, ReadyGroup
 from seed_grpo.loop.ledger import NOT_FINITE
 from seed_grpo.messages import JudgedGroup
+from seed_grpo.records.callbacks import Callbacks
 from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.group_metrics import group_metrics
 from seed_grpo.records.ledger_table import LedgerRow
@@ -61,6 +63,7 @@ class Recorder:
         gauges: Callable[[], Mapping[str, float]],
         dashboard: Dashboard,
         first_rewards: FirstRewards,
+        callbacks: Callbacks,
     ) -> None:
         """Records nothing yet.
 
@@ -69,6 +72,7 @@ class Recorder:
             gauges: numbers of healthy workers and of groups by where they are.
         """
         self._first_rewards = first_rewards
+        self._callbacks = callbacks
         self._gauges = gauges
         self._dashboard = dashboard
         self._directory = directory
@@ -122,6 +126,7 @@ class Recorder:
         self.steps += 1
         self.samples += int(metrics["sampled_completions"])
         self.tokens += metrics["completion_tokens"]
+        self._callbacks.step(batch.step, metrics)
 
     def unrewarded(self, step: int, round_name: str, groups: Sequence[ReadyGroup]) -> None:
         """Reports a round in which rewards failed, and no group can be trained on; see `interfaces.Recorder`."""
@@ -142,6 +147,7 @@ class Recorder:
         """Records an evaluation; see `RunDirectory.write_evaluation`."""
         self._directory.write_evaluation(step, metrics, seconds, groups)
         self._dashboard.evaluation(metrics["accuracy"])
+        self._callbacks.evaluation(step, metrics)
 
 
 def _ledger_rows(batch: Batch) -> list[LedgerRow]:

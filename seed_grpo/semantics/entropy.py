@@ -74,6 +74,9 @@ def class_log_mass(class_ids_G: np.ndarray, log_likelihoods_G: np.ndarray, mass:
     return log_mass_C - np.logaddexp.reduce(weights_n)
 
 
+_DEFAULT = SemanticEntropyConfig()
+
+
 def paper(log_mass_C: np.ndarray) -> float:
     return -float(np.mean(log_mass_C))
 
@@ -87,18 +90,24 @@ FUNCTIONALS: dict[str, Callable[[np.ndarray], float]] = {"paper": paper, "shanno
 
 
 def semantic_entropy(
-    class_ids_G: np.ndarray, log_likelihoods_G: np.ndarray, config: SemanticEntropyConfig
+    class_ids_G: np.ndarray,
+    log_likelihoods_G: np.ndarray | None = None,
+    config: SemanticEntropyConfig = _DEFAULT,
 ) -> SemanticEntropy:
     """Semantic entropy of one prompt.
 
     Args:
         class_ids_G: [G] meaning classes 0..C-1; -1 takes no part.
-        log_likelihoods_G: [G] by `log_likelihood`, in nats.
-        config: which mass and which functional.
+        log_likelihoods_G: [G] by `log_likelihood`, in nats. None: the completions are equally likely, so a class has
+            the mass |C_k| / n of its counts.
+        config: which mass and which functional; Eq. 5 of the paper over likelihoods by default.
 
     Raises:
+        ValueError: the two are not of one length.
         ConfigError: a function of the user's own cannot be imported, or gives no number.
     """
+    if log_likelihoods_G is None:
+        log_likelihoods_G = np.zeros(class_ids_G.shape)
     log_mass_C = class_log_mass(class_ids_G, log_likelihoods_G, config.mass)
     num_inside = int(np.sum(class_ids_G >= 0))
     maximum = math.log(num_inside) if num_inside > 1 else 0.0

@@ -18,6 +18,7 @@ LIGHT: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("seed_grpo", "seed_grpo.errors", "seed_grpo.messages", "seed_grpo.config.loading", "seed_grpo.cli"): HEAVY,
     ("seed_grpo.importing.reading", "seed_grpo.commands.import_file"): HEAVY,
     ("seed_grpo.semantics.entropy", "seed_grpo.semantics.partition"): HEAVY,
+    ("seed_grpo.testing",): ("torch", "vllm", "ray", "deepspeed", "transformers", "pytest"),
     ("seed_grpo.algo.scale", "seed_grpo.algo.advantage", "seed_grpo.loop.controller"): ("vllm", "ray", "deepspeed"),
     ("seed_grpo.rollout.engine", "seed_grpo.train.engine", "seed_grpo.weight_sync.base"): HEAVY,
     ("seed_grpo.runtime.cluster.placement", "seed_grpo.loop.queue"): HEAVY,
@@ -181,6 +182,15 @@ BROKEN: Mapping[str, tuple[Callable[[Path], list[str]], Mapping[str, str], str]]
         {"house/loop/ledger.py": DOC + "from house import __version__\n"},
         "loop.ledger imports the package, upwards",
     ),
+    "a fake in the program": (
+        FLOORS,
+        {
+            "house/testing/__init__.py": DOC,
+            "house/cli.py": DOC,
+            "house/loop/ledger.py": DOC + LATE + "import house.testing\n",
+        },
+        "loop.ledger imports testing, upwards",
+    ),
     "past the commands": (FLOORS, {"house/cli.py": DOC + LATE + QUEUE}, "cli imports loop.queue, past the commands"),
     "no floor": (FLOORS, {"house/utils.py": DOC}, "utils has no floor"),
     "circle of three": (
@@ -199,6 +209,7 @@ BROKEN: Mapping[str, tuple[Callable[[Path], list[str]], Mapping[str, str], str]]
         {"house/loop/queue.py": DOC + LATE + "from vllm.outputs import Output\n"},
         "loop.queue imports vllm",
     ),
+    "pytest in the checks": (OWNERS, {"house/testing/__init__.py": DOC + "import pytest\n"}, "testing imports pytest"),
     "torch in the loop": (OWNERS, {"house/loop/queue.py": DOC + "import torch\n"}, "loop.queue imports torch"),
     "folder": (
         layout.check_folders,

@@ -1,1 +1,1 @@
-"""Parts that tests share: fakes, small models, recorded runs, real engines in processes of their own."""
+"""Parts that tests share: small models, recorded runs, real engines in processes of their own."""

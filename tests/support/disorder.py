@@ -7,8 +7,8 @@ from itertools import chain
 
 from seed_grpo.loop.batch import Batch
 from seed_grpo.loop.ledger import LOST
-from support.controller_world import P, World
-from support.fake_pipeline import FakePipeline, Job
+from seed_grpo.testing.fake_pipeline import FakePipeline, Job
+from seed_grpo.testing.fake_world import P, World
 
 
 def disordered(world: World, rng: random.Random) -> World:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 FLOORS = (
-    ("", "cli"),  # the package itself is its public API, which reaches everything
+    ("", "cli", "testing"),  # the package itself is its public API; it and the checks of own parts reach everything
     ("commands",),
     ("runtime", "evaluate"),
     ("records",),
@@ -22,21 +22,21 @@ FLOORS = (
     ("config",),
     ("messages", "errors", "seeds", "rendezvous", "extensions"),
 )
-"""floors from the top; a module may import from its own floor and from those below"""
+"""floors from the top; a module may import from its own and those below; nothing in the program needs `testing`"""
 
 ASKED_BY_CLI = ("commands", "config", "errors")
 """parts that the command line may import; it reaches the others through the commands"""
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "ray": ("runtime",),
-    "vllm": ("rollout.vllm", "weight_sync"),
+    "vllm": ("rollout.vllm", "weight_sync", "testing.transports"),
     "deepspeed": ("train.deepspeed_engine", "train.sequence_parallel"),
     "sympy": ("verify",),
     "pylatexenc": ("verify",),
     "peft": ("train.lora",),
     "pydantic": ("config",),
-    "trl": (),  # the trainer is measured against it, in tests only
-    "math_verify": (),  # so is the judge
+    **dict.fromkeys(("trl", "math_verify"), ()),  # the trainer and the judge are measured against them, in tests only
+    "pytest": (),  # `testing` is for tests of any framework
 }
 """third-party package -> the folders and modules that may import it"""
 

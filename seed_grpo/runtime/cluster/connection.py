@@ -43,17 +43,38 @@ def connected(config: Config) -> Iterator[Cluster]:
     this process runs in, or one that is started here and ended with the block.
 
     Raises:
-        PlacementError: no cluster answers at the address, or it refuses this process.
+        PlacementError: no cluster answers at the address, or it refuses this process; or this process has a connection
+            already, which is left as it is.
     """
+    if ray.is_initialized():
+        raise PlacementError(
+            f"this process is connected to the Ray cluster at {ray.get_runtime_context().gcs_address} already, and a "
+            "run has a connection of its own, for its code and its settings: call ray.shutdown() before, and name a "
+            "cluster that goes on without this process in cluster.address"
+        )
     address = cluster_address(config)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Else Ray prints the errors of calls that were given up with their worker, each with its traceback.
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    with _listening_on_loopback() if address is None else contextlib.nullcontext():
+        context = _init(config, address)
+        try:
+            url = context.dashboard_url
+            yield Cluster(
+                dashboard=f"http://{url}" if url else None,
+                machines=tuple(node["Resources"] for node in ray.nodes() if node["Alive"]),
+                name="the Ray cluster" if address else "this machine",
+            )
+        finally:
+            ray.shutdown()
+
+
+def _init(config: Config, address: str | None) -> Any:
+    """Ray's context of the cluster at the address, or of one that is started here. Raises as `connected`."""
     if address is None:
-        _stay_on_loopback()
         _hide_token()
     try:
-        context = ray.init(**({"address": address} if address else _own_cluster(config)), **_own_code(), **_quiet())
+        return ray.init(**({"address": address} if address else _own_cluster(config)), **_own_code(), **_quiet())
     except ConnectionError as error:
         raise PlacementError(
             f"no Ray cluster answers at {address}: {error}; start one, or leave cluster.address out to start one here"
@@ -64,23 +85,24 @@ def connected(config: Config) -> Iterator[Cluster]:
             f"the Ray cluster at {address} wants a token ({reason}); give it in RAY_AUTH_TOKEN, or its file in "
             "RAY_AUTH_TOKEN_PATH"
         ) from error
+
+
+@contextlib.contextmanager
+def _listening_on_loopback() -> Iterator[None]:
+    """Makes Ray listen on the loopback address alone, until the block ends. Its servers listen on every network of a
+    machine that can be part of a cluster, so Ray is told that this one cannot. The variable is meant for operating
+    systems without Ray clusters, and is read when Ray is imported."""
+    name = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before = os.environ.get(name), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
     try:
-        url = context.dashboard_url
-        yield Cluster(
-            dashboard=f"http://{url}" if url else None,
-            machines=tuple(node["Resources"] for node in ray.nodes() if node["Alive"]),
-            name="the Ray cluster" if address else "this machine",
-        )
+        yield
     finally:
-        ray.shutdown()
-
-
-def _stay_on_loopback() -> None:
-    """Makes Ray listen on the loopback address alone. Its servers listen on every network of a machine that can be part
-    of a cluster, so Ray is told that this one cannot. The variable is meant for operating systems without Ray clusters,
-    and is read when Ray is imported."""
-    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
-    ray_constants.ENABLE_RAY_CLUSTER = False
+        ray_constants.ENABLE_RAY_CLUSTER = before[1]
+        if before[0] is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before[0]
 
 
 def _hide_token() -> None:

@@ -11,7 +11,7 @@ from seed_grpo.data.source import PromptSource
 from seed_grpo.errors import TrainerError
 from seed_grpo.loop.ledger import REPLACED, STALE, TOO_FEW_VALID
 from seed_grpo.messages import Problem, Verdict
-from support.controller_world import STEPS, FakeCheckpoints, P, World
+from seed_grpo.testing.fake_world import STEPS, FakeCheckpoints, P, World
 
 R, W, N, T = Verdict.CORRECT, Verdict.INCORRECT, Verdict.NO_ANSWER, Verdict.TIMED_OUT
 

@@ -13,7 +13,7 @@ from seed_grpo.config import Config
 from seed_grpo.errors import RolloutError
 from seed_grpo.evaluate.metrics.early_stopping import Rule
 from seed_grpo.messages import Group, JudgedGroup, Problem
-from support.fake_pipeline import FakeEngine, FakePipeline
+from seed_grpo.testing.fake_pipeline import FakeEngine, FakePipeline
 
 PROMPTS = [(Problem(f"p{i}", "?", ("1",)), (1, 2)) for i in range(3)]
 

@@ -13,7 +13,7 @@ from seed_grpo.config.loading import dump_config, parse_config
 from seed_grpo.data.prompts import PromptSet
 from seed_grpo.errors import ConfigError
 from seed_grpo.messages import GroupTask, Problem
-from support.fake_pipeline import FakePipeline, OneOrTwo
+from seed_grpo.testing.fake_pipeline import FakePipeline, OneOrTwo
 
 PROBLEMS = 100
 
@@ -59,7 +59,8 @@ class World:
             "run": {"directory": self.path, "steps": 1}, "model": {"path": "m"}, "data": {"source": "-"},
             "rollout": {"completions_per_prompt": 2, "max_completion_tokens": 9, "temperature": temperature},
         }  # fmt: skip
-        return evaluate.evaluate(parse_config(tree, "a test"), sets, None).read_text()
+        made = evaluate.evaluate_sets(parse_config(tree, "a test"), sets, None)
+        return (made.directory / "results.md").read_text()
 
     def rows(self) -> int:
         return sum(pq.read_metadata(file).num_rows for file in self.path.glob("responses/*/*.parquet"))

@@ -8,7 +8,7 @@ import pytest
 from seed_grpo.config import Config
 from seed_grpo.evaluate.held_out import Evaluator, sampled_accuracy
 from seed_grpo.messages import GroupTask, JudgedGroup, Problem, Sampling
-from support.fake_pipeline import FakeEngine, FakePipeline, OneOrTwo
+from seed_grpo.testing.fake_pipeline import FakeEngine, FakePipeline, OneOrTwo
 
 PROBLEMS, SAMPLED = 3, 2
 

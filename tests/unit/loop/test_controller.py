@@ -1,5 +1,6 @@
 """The loop on fakes that record what was asked of them, without Ray, torch engines or vLLM."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from seed_grpo.errors import ConfigError, TrainerError
 from seed_grpo.loop.ledger import NOT_FINITE, STALE, TOO_FEW_VALID
 from seed_grpo.messages import StepResult
-from support.controller_world import RUN, STEPS, P, World
+from seed_grpo.testing.fake_world import STEPS, P, World
 
 
 def test_every_group_is_trained_once_in_the_order_of_issue() -> None:
@@ -191,4 +192,4 @@ def test_the_policy_that_evaluates_best_so_far_is_exported() -> None:
     world.recorder.best = {0, 3}
     world.run()
     assert world.recorder.evaluated == [0, 3, 4]
-    assert world.trainer.exported == [RUN / "best", RUN / "policy"]
+    assert world.trainer.exported == [Path("unused/best").resolve(), Path("unused/policy").resolve()]

@@ -3,7 +3,7 @@ error of the trainer goes on from its checkpoint as if it had not."""
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from seed_grpo.errors import TrainerError
 from seed_grpo.loop.batch import ReadyGroup
 from seed_grpo.loop.ledger import LOST, NOT_FINITE, REPLACED
 from seed_grpo.messages import JudgedGroup
+from seed_grpo.records.callbacks import Callback, Callbacks
 from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
 from seed_grpo.runtime.supervision.prometheus import Monitor
-from support.controller_world import FakeCheckpoints, World
+from seed_grpo.testing.fake_world import FakeCheckpoints, World
 from support.judged_group import judged_group
 from support.recorded_batch import batch_of_three
 
@@ -35,15 +36,18 @@ def two_completions(group_id: int) -> JudgedGroup:
 
 
 def recorder(
-    path: Path, out: io.StringIO | None = None, fetch: Callable[[Any], JudgedGroup | None] = judged_group
+    path: Path,
+    out: io.StringIO | None = None,
+    fetch: Callable[[Any], JudgedGroup | None] = judged_group,
+    told: Callback | None = None,
 ) -> Recorder:
     """Whose payloads are group ids."""
     tree: dict[str, Any] = {"run": {"directory": path, "steps": 4}, "model": {"path": "m"}, "data": {"source": "s"}}
     made = Config.model_validate(tree)
     console = Console(4, out or io.StringIO())
     gauges = {"rollout_workers": 2.0}
-    watch = FirstRewards(made)
-    return Recorder(RunDirectory(path, made), console, fetch, lambda: gauges, Monitor("test"), watch)
+    watch, callbacks = FirstRewards(made), Callbacks(told, told, print)
+    return Recorder(RunDirectory(path, made), console, fetch, lambda: gauges, Monitor("test"), watch, callbacks)
 
 
 def test_dropped_groups_are_recorded_with_a_reason_and_no_estimate(tmp_path: Path) -> None:
@@ -111,6 +115,21 @@ def test_the_trainers_error_leaves_records_that_a_resumed_run_continues(tmp_path
     rows = pq.read_table(tmp_path / "failed/ledger").to_pylist()
     assert sorted(row["group_id"] for row in rows) == list(range(12))  # each issued group once
     assert [row["group_id"] for row in rows if row["reason"] == NOT_FINITE] == [4]
+
+
+def test_callbacks_find_what_they_are_told_on_record(tmp_path: Path) -> None:
+    told: list[tuple[int, list[str], float]] = []
+
+    def on_record(step: int, metrics: Mapping[str, float]) -> None:
+        lines = (tmp_path / f"{'metrics' if 'loss' in metrics else 'evaluations'}.jsonl").read_text().splitlines()
+        told.append((step, lines, metrics["reward" if "loss" in metrics else "accuracy"]))
+
+    kept = recorder(tmp_path, told=on_record)
+    kept.truncate_after(0)
+    kept.write_evaluation(0, {"accuracy": 0.25}, 1.0, [])
+    kept.step(batch_of_three(), {"loss": 0.5, "tokens": 9.0}, SECONDS)
+    assert [(step, len(lines)) for step, lines, _ in told] == [(0, 1), (3, 1)]
+    assert [value for *_, value in told] == [0.25, json.loads(told[1][1][0])["reward"]]
 
 
 def steps_on_record(path: Path) -> list[int]:

@@ -30,6 +30,7 @@ from seed_grpo.messages import (
     Sampling,
     Verdict,
 )
+from seed_grpo.records.callbacks import Callbacks
 from seed_grpo.records.files import write_table
 from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
@@ -38,8 +39,8 @@ from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
 from seed_grpo.records.run_directory import RunDirectory
 from seed_grpo.runtime.supervision.prometheus import Monitor
 from seed_grpo.semantics.entropy import log_likelihood, semantic_entropy
-from support.controller_world import World, config
-from support.fake_pipeline import FakeEngine
+from seed_grpo.testing.fake_pipeline import FakeEngine
+from seed_grpo.testing.fake_world import World, fake_config
 
 
 def completion(logprobs: Sequence[float], version: int) -> Completion:
@@ -120,9 +121,15 @@ def test_a_run_is_given_back(algo: dict[str, Any], tmp_path: Path) -> None:
         "run": {"directory": "unused", "steps": 4, "max_staleness": 1},
         "rollout": {"prompts_per_step": 5, "completions_per_prompt": 4, "max_completion_tokens": 8},
     }
-    made = config(**changes)
+    made = fake_config(**changes)
     directory, console = RunDirectory(tmp_path, made), Console(4, io.StringIO())
-    parts = (lambda payload: world.pipeline.fetch(payload)), (lambda: {}), Monitor("test"), FirstRewards(made)
+    parts = (
+        (lambda payload: world.pipeline.fetch(payload)),
+        (lambda: {}),
+        Monitor("test"),
+        FirstRewards(made),
+        Callbacks(None, None, print),
+    )
     recorder = Recorder(directory, console, *parts)
     world = World(recorder=recorder, **changes)
     world.engine = world.pipeline.engine = world.sync.engine = VariedEngine(made)
@@ -150,7 +157,7 @@ def run(tmp_path: Path) -> Path:
     1: 2 of 4 right, classes of 2 and 2: SE = ln 2, half of SE_max
     2: all right, one class: SE = 0
     """
-    made = config(algo={"semantic_entropy": {"mass": "counts", "functional": "shannon"}})
+    made = fake_config(algo={"semantic_entropy": {"mass": "counts", "functional": "shannon"}})
     one = [[-1.0]] * 4
     groups = [
         judged(0, [1, 0, 0, 0], [0, 1, 1, 1], [[0.0], [-10.0], [-10.0], [-10.0]], made),
@@ -289,7 +296,7 @@ def test_the_page_and_the_record(run: Path) -> None:
 def test_a_run_of_own_functions_is_replayed_with_the_code_that_it_keeps(tmp_path: Path) -> None:
     """Wherever `run.code` leads by now."""
     algo = {"scale": {"kind": "own_kept_scale:half"}, "semantic_entropy": {"functional": "own_kept_scale:entropy"}}
-    made = config(algo=algo, run={"directory": "unused", "steps": 1, "code": ["gone/own_kept_scale.py"]})
+    made = fake_config(algo=algo, run={"directory": "unused", "steps": 1, "code": ["gone/own_kept_scale.py"]})
     (tmp_path / "code").mkdir()
     text = "def half(x, config):\n    return 0.5\n\n\ndef entropy(log_mass):\n    return 0.25\n"
     (tmp_path / "code/own_kept_scale.py").write_text(text)

@@ -9,9 +9,9 @@ import pytest
 
 from seed_grpo.errors import RolloutError, TrainerError
 from seed_grpo.loop.ledger import LOST, REPLACED, TOO_FEW_VALID
-from support.controller_world import P, World
+from seed_grpo.testing.fake_pipeline import Job
+from seed_grpo.testing.fake_world import P, World
 from support.disorder import ages, audit, disordered, ids, watch_bounds
-from support.fake_pipeline import Job
 
 STEPS, SEEDS = 8, 30
 

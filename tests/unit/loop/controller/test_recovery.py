@@ -8,9 +8,9 @@ import pytest
 from seed_grpo.loop.batch import Batch
 from seed_grpo.loop.ledger import LOST, REPLACED
 from seed_grpo.messages import GroupTask
-from support.controller_world import FakeCheckpoints, P, World
+from seed_grpo.testing.fake_pipeline import Job
+from seed_grpo.testing.fake_world import FakeCheckpoints, P, World
 from support.disorder import audit, disordered, ids, times_submitted
-from support.fake_pipeline import Job
 
 STEPS, SEEDS = 8, 25
 

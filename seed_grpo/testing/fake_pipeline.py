@@ -1,4 +1,8 @@
-"""A fake pipeline over a fake engine: what it judges, when, and what is lost, the test decides."""
+"""A fake pipeline over a fake engine: the test decides what it judges, when, and what is lost.
+
+Consumes tasks; produces judged groups of two completions, without a model, a process or a wait. For tests of whatever
+drives a `loop.interfaces.Pipeline` or `Sampler`.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,16 +14,17 @@ from seed_grpo.loop.interfaces import Sink
 from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, JudgedGroup, Judgement, Verdict
 
 IDLE_PUMPS = 5_000
-"""in a row that brought nothing: the controller waits for what never comes"""
+"""pumps in a row that brought nothing, after which the controller waits for what never comes"""
 
 
 class FakeEngine:
-    """The version that the last sync brought. Groups named in `invalid` have one valid completion, those in `old` are
-    of the version before, those in `right` and `wrong` have two right or two wrong ones, and those in `empty` no token
-    at all."""
+    """Samples two completions a group, the first right and the second wrong, 3 and 4 tokens long. Groups named in
+    `invalid` have one valid completion, those in `old` are of the version before, those in `right` and `wrong` have two
+    right or two wrong ones, and those in `empty` no token at all."""
 
     def __init__(self) -> None:
         self.version = -1
+        """version that the last sync brought"""
         self.invalid: set[int] = set()
         self.old: set[int] = set()
         self.right: set[int] = set()
@@ -32,7 +37,7 @@ class FakeEngine:
         self.lengths_G = np.array([3, 4], dtype=np.int32)
 
     def judged(self, task: GroupTask, begun: int) -> JudgedGroup:
-        """A judged group of two completions.
+        """The task's group, sampled and judged.
 
         Args:
             begun: version that sampled the first token; the present one samples the last.
@@ -91,6 +96,7 @@ class Job:
 
     @property
     def group_id(self) -> int:
+        """Id of its group."""
         return self.task.group_id
 
 
@@ -119,9 +125,11 @@ class FakePipeline:
 
     @property
     def running(self) -> list[Job]:
+        """Jobs that a worker has, in the order of submission."""
         return [job for job in self.jobs if job.begun is not None]
 
     def submit(self, tasks: Sequence[GroupTask], sink: Sink) -> None:
+        """Takes tasks; see `interfaces.Sampler`."""
         if tasks:
             self.rounds.append(len(tasks))
             self.on_submit()
@@ -130,6 +138,7 @@ class FakePipeline:
         self._dispatch()
 
     def pump(self, timeout: float = 0.0) -> None:
+        """Brings groups back; see the class."""
         self.on_pump()
         finished = list(self.finish(self.running))
         self._idle = 0 if finished else self._idle + 1
@@ -146,18 +155,21 @@ class FakePipeline:
         self._dispatch()
 
     def reset(self) -> None:
+        """Discards all groups on their way."""
         self.jobs.clear()
         self.resets += 1
 
     def fetch(self, payload: int) -> JudgedGroup | None:
+        """The judged group of that id; None where it is in `gone`."""
         return None if payload in self.gone else self._judged[payload]
 
     def keep(self, judged: JudgedGroup) -> ReadyGroup:
+        """Stores a group that was judged before."""
         self._judged[judged.group.task.group_id] = judged
         return ReadyGroup(judged.summary, payload=judged.group.task.group_id)
 
     def start_anew(self, job: Job) -> None:
-        """The job's worker was lost, and another has it."""
+        """Gives the job to a worker, the first or, as that was lost, another."""
         job.begun = self.engine.version
         job.sink.running(job.group_id)
 

@@ -1,8 +1,15 @@
-"""Fakes of everything that the controller drives, which record what was asked of them, and a world of them."""
+"""Fakes of everything that the controller drives, which record what was asked of them, and a world of them.
+
+`World().run()` makes the four steps of a whole run in milliseconds: the real loop, ledger and queue, on fakes. A part
+of your own takes the place of one of them, as `World(recorder=mine)`. What is passed on is real (`messages`), what is
+computed is not.
+"""
+
+from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +23,14 @@ from seed_grpo.loop.controller import Controller
 from seed_grpo.loop.interfaces import Parts, Prompts, Recorder, Synced
 from seed_grpo.loop.queue import GroupQueue
 from seed_grpo.messages import Problem, StepResult
-from support.fake_pipeline import FakeEngine, FakePipeline
+from seed_grpo.testing.fake_pipeline import FakeEngine, FakePipeline
 
 STEPS, P, G = 4, 3, 2
-RUN = Path("unused").resolve()
-"""the run directory"""
+"""steps of the run, prompts of a step, completions of a prompt"""
 
 
-def config(**changes: Any) -> Config:
+def fake_config(**changes: Any) -> Config:
+    """Settings of the world's run, with sections changed: `fake_config(algo={"dynamic_sampling_rounds": 1})`."""
     tree: dict[str, Any] = {
         "run": {"directory": "unused", "steps": STEPS, "checkpoint_every": 2},
         "model": {"path": "unused"},
@@ -35,25 +42,32 @@ def config(**changes: Any) -> Config:
 
 
 class FakePrompts:
+    """An endless source of the problems p0, p1, ...; see `interfaces.Prompts`."""
+
     def __init__(self) -> None:
         self.position = 0
 
-    def take(self, count: int) -> list[tuple[Problem, tuple[int, ...]]]:
+    def take(self, count: int) -> Sequence[tuple[Problem, tuple[int, ...]]]:
+        """The next `count` problems, with two tokens each."""
         taken = [(Problem(f"p{self.position + i}", "?", ("1",)), (1, 2)) for i in range(count)]
         self.position += count
         return taken
 
     def state(self) -> dict[str, Any]:
+        """The position, for a checkpoint."""
         return {"position": self.position}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Continues from a position."""
         self.position = state["position"]
 
 
 class FakeTrainer:
-    """Its weights are the list of groups that it was trained on. `skips` gives, by the number of the call, the places
-    of the groups whose update it skips, and `fails` the call that fails. Where `dies` says so of a method, its ranks
-    are lost, until they are restarted."""
+    """All trainer ranks, whose weights are the list of groups that they were trained on.
+
+    `skips` gives, by the number of the call, the places of the groups whose update it skips, and `fails` the call that
+    fails. Where `dies` says so of a method, the ranks are lost, until they are restarted.
+    """
 
     def __init__(self, pipeline: FakePipeline) -> None:
         self.pipeline = pipeline
@@ -73,13 +87,14 @@ class FakeTrainer:
         self._fetched: set[int] = set()
 
     def reach(self, method: str) -> None:
-        """Notes that a method was reached, or raises what a lost trainer would."""
+        """Begins each method: raises where the ranks are lost, or are lost in it."""
         if self.lost is None and self.dies(method):
             self.lost = TrainerLostError(f"trainer-0 died in {method}")
         if self.lost is not None:
             raise self.lost
 
     def fetch(self, groups: Sequence[ReadyGroup]) -> list[int]:
+        """Notes what a step may train; returns the ids of lost payloads."""
         self.reach("fetch")
         self._fetched = {group.payload for group in groups} - self.pipeline.gone
         return [group.payload for group in groups if group.payload in self.pipeline.gone]
@@ -87,6 +102,7 @@ class FakeTrainer:
     def step(
         self, groups: Sequence[ReadyGroup], advantages_PG: Sequence[np.ndarray], meanwhile: Callable[[], None]
     ) -> StepResult:
+        """Trains on groups that were fetched."""
         assert {group.payload for group in groups} <= self._fetched
         self.begun += 1
         for _ in range(self.pumps):
@@ -101,23 +117,27 @@ class FakeTrainer:
         return StepResult({"loss": 0.5, "tokens": 40.0}, {"optimizer": 0.1}, skipped)
 
     def save(self, folder: Path) -> None:
+        """Writes nothing: `FakeCheckpoints` keeps what was trained."""
         self.reach("save")
 
     def load(self, folder: Path) -> None:
+        """Reads nothing, as `save` wrote nothing."""
         self.reach("load")
 
     def export(self, folder: Path) -> None:
+        """Keeps the folder."""
         self.reach("export")
         self.exported.append(folder)
 
     def restart(self, cause: Exception) -> None:
+        """Brings the ranks back, untrained."""
         assert cause is self.lost
         self.lost, self.trained, self._fetched = None, [], set()
         self.restarts += 1
 
 
 class FakeSync:
-    """`awaited` is whether a worker waits for weights, to join."""
+    """Keeps the versions that were published; `is_awaited` says that a worker waits for weights, to join."""
 
     def __init__(self, engine: FakeEngine, trainer: FakeTrainer) -> None:
         self.engine = engine
@@ -126,6 +146,7 @@ class FakeSync:
         self.is_awaited = False
 
     def publish(self, version: int) -> Synced:
+        """Keeps the version, and gives it to the engine."""
         self.trainer.reach("publish")
         self.versions.append(version)
         self.engine.version = version
@@ -144,6 +165,7 @@ class Saved:
 
     @property
     def open(self) -> OpenGroups:
+        """Groups that had been issued and not trained."""
         return pickle.loads(self.groups)
 
     @property
@@ -158,11 +180,13 @@ class FakeCheckpoints:
     def __init__(self, saved: Sequence[Saved] = ()) -> None:
         self.saved = list(saved)
 
-    def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: FakeTrainer) -> None:
+    def save(self, step: int, state: dict[str, Any], groups: OpenGroups, trainer: Any) -> None:
+        """Keeps a checkpoint, as text and bytes."""
         trainer.save(Path("unused"))
         self.saved.append(Saved(step, json.dumps(state), pickle.dumps(groups), tuple(trainer.trained)))
 
-    def load(self, trainer: FakeTrainer) -> tuple[dict[str, Any], OpenGroups] | None:
+    def load(self, trainer: Any) -> tuple[dict[str, Any], OpenGroups] | None:
+        """Brings the trainer to the last checkpoint."""
         if not self.saved:
             return None
         trainer.load(Path("unused"))
@@ -171,7 +195,7 @@ class FakeCheckpoints:
 
 
 class FakeRecorder:
-    """Also the evaluator."""
+    """Recorder and evaluator, which keep what they are given; the policies of the steps in `best` are the best."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
@@ -182,20 +206,23 @@ class FakeRecorder:
         self.evaluated: list[int] = []
         self.best: set[int] = set()
 
-    def step(self, batch: Batch, metrics: dict[str, float], seconds: dict[str, float]) -> None:
+    def step(self, batch: Batch, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
+        """Keeps a step."""
         assert {"rollout", "train", "weight_sync", "train/optimizer", "weight_sync/send", "total"} <= set(seconds)
         self.batches.append(batch)
-        self.metrics.append(metrics)
+        self.metrics.append(dict(metrics))
 
     def unrewarded(self, step: int, round_name: str, groups: Sequence[ReadyGroup]) -> None:
         self.unrewarded_rounds.append((step, [group.payload for group in groups]))
 
     def truncate_after(self, step: int) -> None:
+        """Forgets later steps."""
         self.truncated.append(step)
         kept = sum(batch.step <= step for batch in self.batches)
         del self.batches[kept:], self.metrics[kept:]
 
     def evaluate(self, step: int, stopping: Callable[[], bool]) -> bool:
+        """Keeps the step's number."""
         assert not self.batches or self.batches[-1].step == step  # what is evaluated is on record
         if not stopping():
             self.evaluated.append(step)
@@ -212,7 +239,7 @@ class World:
         recorder: Recorder | None = None,
         **changes: Any,
     ) -> None:
-        made = config(**changes)
+        made = fake_config(**changes)
         steps_open = 1 + made.run.max_staleness + made.algo.dynamic_sampling_rounds
         self.engine = FakeEngine()
         self.pipeline = FakePipeline(self.engine)
@@ -234,4 +261,5 @@ class World:
         self.controller = Controller(made, parts)
 
     def run(self) -> None:
+        """Runs to the last step, from the last checkpoint if there is one."""
         self.controller.run()
