@@ -25,6 +25,7 @@ from seed_grpo.records.files import claimed
 from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
+from seed_grpo.records.throughput import Throughput
 from seed_grpo.runtime.assembly import Running, parts_of, register, start
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
@@ -49,7 +50,7 @@ def train(config: Config) -> bool:
     with ExitStack() as stack:
         console = stack.enter_context(Console(config.run.steps))
         stack.enter_context(claimed(path))
-        directory = RunDirectory(path, config)
+        directory = RunDirectory(path, config, console.log)
         stack.callback(directory.close)
         check_unchanged(config, prepared)
         for note in prepared.notes:
@@ -65,8 +66,12 @@ def train(config: Config) -> bool:
         running = start_workers(config, plan, prepared, supervision, console)
         pipeline = running.pipeline
         stack.callback(pipeline.close)
-        rewards = FirstRewards(config)
-        recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor, rewards)
+        rewards, throughput = FirstRewards(config), Throughput(config, running.trainer.device_name())
+        if throughput.note:
+            console.log(f"note: {throughput.note}")
+        recorder = Recorder(
+            directory, console, pipeline.fetch, pipeline.gauges, supervision.monitor, rewards, throughput
+        )
         parts = parts_of(config, running, prepared.train, prepared.held_out, recorder, console.log)
         controller = Controller(config, parts)
         clock.add("start", clock.total)

@@ -139,6 +139,10 @@ class TrainerGroup:
         """Bytes that a sync sends to each engine."""
         return self._wait(self._each("weight_bytes"), "the trainer to count its weights")[0]
 
+    def device_name(self) -> str:
+        """Name of the first rank's GPU; empty without one."""
+        return self._wait(self._each("device_name"), "the trainer to name its devices")[0]
+
     def all_reduce(self, num_bytes: int) -> float:
         """Seconds that the ranks take to add up so many bytes, as they do with gradients."""
         return max(self._wait(self._each("all_reduce", num_bytes), "the trainer ranks to reach each other"))

@@ -12,12 +12,13 @@ import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from seed_grpo.commands.plan import GIB, LOGITS_AT_ONCE, Shape, Sizing, read_shape
+from seed_grpo.commands.plan import GIB, LOGITS_AT_ONCE, Sizing
 from seed_grpo.commands.plan_page import plan_page
 from seed_grpo.config import Config
 from seed_grpo.config.loading import parse_config
 from seed_grpo.config.sections import LoraConfig, ModelConfig
 from seed_grpo.errors import ConfigError, ModelError
+from seed_grpo.pretrained.shape import Shape, read_shape
 from seed_grpo.runtime.cluster.placement import make_plan
 from seed_grpo.train import logprobs
 from seed_grpo.train.lora import add_adapters
