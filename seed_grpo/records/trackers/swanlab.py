@@ -26,7 +26,7 @@ class SwanLab:
     """The experiment."""
 
     def __init__(self, run: Any, library: Any) -> None:
-        self.place = run.url or str(run.dir)
+        self.place = run.url if run.mode == "online" else str(run.dir)  # without a server its `url` raises
         self._run, self._library = run, library
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:

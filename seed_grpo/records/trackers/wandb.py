@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ def start_wandb(start: Start) -> Wandb:
     import wandb
 
     start.folder.mkdir(parents=True, exist_ok=True)
-    own = start.known_id or wandb.util.generate_id()
+    own = start.known_id or uuid.uuid4().hex[:8]
     start.keep_id(own)
     fixed = {"project": start.project, "entity": start.entity, "name": start.name, "tags": start.tags}
     run = wandb.init(
