@@ -11,8 +11,8 @@ from typing import Any
 
 NAME = re.compile(r"(^|[_.-])(api_?key|key|token|secret|password|passwd|auth|credentials?)$", re.IGNORECASE)
 """end of the name of a setting that may be a secret; `max_prompt_tokens` is none"""
-IN_ADDRESS = re.compile(r"//[^/\s@]+@")
-"""name and password in an address"""
+IN_ADDRESS = re.compile(r"(//)[^/\s@]+(?=@)|([?&][\w-]*(?:key|token|secret|password|auth)=)[^&\s]+", re.IGNORECASE)
+"""name and password in an address, and a token behind it"""
 MASK = "***"
 
 
@@ -33,8 +33,8 @@ def masked(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mask_addresses(text: str) -> str:
-    """A text whose addresses have neither names nor passwords."""
-    return IN_ADDRESS.sub(f"//{MASK}@", text)
+    """A text whose addresses have neither names and passwords nor tokens."""
+    return IN_ADDRESS.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
 
 
 def _masked_value(value: Any) -> Any:

@@ -88,7 +88,7 @@ class TrackerConfig(Section):
     @model_validator(mode="after")
     def _is_of_use(self) -> TrackerConfig:
         for name in UNUSED_BY_TRACKER.get(self.use, ()):
-            if name in self.model_fields_set:
+            if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{self.use} has no {name}; leave it out")
         if names := secret_names(self.settings):
             raise ValueError(

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
+import time
 import venv
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seed_grpo.records.trackers.process_main import CLOSE_SECONDS
 from seed_grpo.records.trackers.tracker import COLUMNS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -34,41 +39,49 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def interpreter(use: str, folder: Path) -> str:
-    """A Python that has the library of a tracker."""
-    if not PINS[use]:
-        return sys.executable
-    venv.create(folder)
-    python = folder / "bin/python"
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    (folder / f"lib/{version}/site-packages/present.pth").write_text(sysconfig.get_paths()["purelib"])
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", f"{use}=={PINS[use]}"]
-    done = subprocess.run(pip, capture_output=True, text=True, timeout=1500)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return str(python)
+@pytest.fixture(scope="module")
+def interpreters(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Pythons that have the library of a tracker, by its name."""
+
+    @cache
+    def interpreter(use: str) -> str:
+        if not PINS[use]:
+            return sys.executable
+        folder = tmp_path_factory.mktemp(use)
+        venv.create(folder)
+        python = folder / "bin/python"
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        (folder / f"lib/{version}/site-packages/present.pth").write_text(sysconfig.get_paths()["purelib"])
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", f"{use}=={PINS[use]}"]
+        done = subprocess.run(pip, capture_output=True, text=True, timeout=1500)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return str(python)
+
+    return interpreter
+
+
+def call(python: str, run: Path, module: str, *arguments: str, **environment: str) -> str:
+    """Output of a module of `support`, started in a run directory."""
+    environment |= {"PYTHONPATH": f"{ROOT}:{ROOT}/tests", "TRACKIO_DIR": f"{run}/trackio"}
+    command = [python, "-m", f"support.{module}", *arguments]
+    done = subprocess.run(
+        command, cwd=run, env={**os.environ, **environment}, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
 
 
 @pytest.mark.parametrize("use", PINS)
-def test_what_a_tracker_was_sent_is_in_its_store(use: str, tmp_path: Path) -> None:
-    python, run = interpreter(use, tmp_path / "environment"), tmp_path / "run"
-    run.mkdir()
+def test_what_a_tracker_was_sent_is_in_its_store(use: str, interpreters: Callable[[str], str], tmp_path: Path) -> None:
+    python, run = interpreters(use), tmp_path
     tracker = {"use": use, "completions": 2, **SETTINGS[use]}
     if use == "mlflow":
         tracker["settings"] = {"tracking_uri": f"sqlite:///{run}/mlflow.db"}
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT}/tests", "TRACKIO_DIR": f"{run}/trackio"}
-
-    def call(module: str, *arguments: str) -> str:
-        command = [python, "-m", f"support.{module}", *arguments]
-        done = subprocess.run(
-            command, cwd=run, env={**os.environ, **environment}, capture_output=True, text=True, timeout=600
-        )
-        assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done.stdout
 
     for begin, end in ((0, 3), (2, 4)):  # step 3 comes again after the resume
-        said = call("tracked_run", str(run), json.dumps(tracker), str(begin), str(end))
+        said = call(python, run, "tracked_run", str(run), json.dumps(tracker), str(begin), str(end))
         assert said.count("\n") == 1 and said.startswith(f"tracker {use}: "), said  # its place, and no trouble
-    found = json.loads(call("tracked_values", use, str(run)).splitlines()[-1])
+    found = json.loads(call(python, run, "tracked_values", use, str(run)).splitlines()[-1])
 
     once = use == "tensorboard"  # the others keep both step 3s
     scalars = {name: [(step, value) for step, value in values] for name, values in found["scalars"].items()}
@@ -90,3 +103,30 @@ def test_what_a_tracker_was_sent_is_in_its_store(use: str, tmp_path: Path) -> No
     assert [list(map(str, row)) for row in rows] == [list(map(str, row)) for row in (right, broken)]
     if not once:
         assert float(found["config"]["algo.scale.alpha"]) == 0.02 and len(found["config"]) > 100
+
+
+SILENT: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "wandb": ({}, {"WANDB_BASE_URL": "http://{}", "WANDB_API_KEY": "a" * 40}),
+    "mlflow": ({"tracking_uri": "http://{}"}, {}),
+    "trackio": ({"server_url": "http://{}"}, {"TRACKIO_WRITE_TOKEN": "none"}),
+    "swanlab": ({}, {"SWANLAB_API_HOST": "http://{}", "SWANLAB_API_KEY": "a" * 21}),
+}
+"""settings and environment that have a tracker talk to an address"""
+
+
+@pytest.mark.parametrize("use", SILENT)
+def test_a_server_that_never_answers_ends_no_run(use: str, interpreters: Callable[[str], str], tmp_path: Path) -> None:
+    """Connections are taken and nothing is said, as behind some firewalls."""
+    python = interpreters(use)
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        settings, environment = ({k: v.format(address) for k, v in each.items()} for each in SILENT[use])
+        tracker = json.dumps({"use": use, "settings": settings})
+        began = time.monotonic()
+        said = call(python, tmp_path, "tracked_run", str(tmp_path), tracker, "0", "3", **environment)
+        seconds = time.monotonic() - began
+    print(f"{use}: {seconds:.0f} s; {said}")
+    assert seconds < CLOSE_SECONDS + 60  # of which the start of two interpreters is a part
+    assert f"tracker {use}" in said
+    steps = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3]

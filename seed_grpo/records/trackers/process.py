@@ -33,6 +33,8 @@ from seed_grpo.records.trackers.tracker import Row, Start
 
 MOST_WAITING = 1000
 """records that wait for a tracker; further ones are dropped"""
+QUIET_SECONDS = 5.0
+"""seconds that the end of a tracker is waited for before that is said"""
 MODULE = "seed_grpo.records.trackers.process_main"
 
 
@@ -47,7 +49,7 @@ class TrackerProcess:
         self._threads: list[threading.Thread] = []
         self._given = self._arrived = 0
         self._gone = self._said = self._ending = False
-        if importlib.util.find_spec(start.use) is None:
+        if not is_installed(start.use):
             self._give_up(missing(start.use))
             return
         try:
@@ -82,17 +84,27 @@ class TrackerProcess:
             deadline: by `time.monotonic`.
         """
         if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(max(0.0, deadline - time.monotonic()))
-            if self._process.returncode is None:
-                self._say(f"did not end in time and was stopped; what it did until then is in {self._file}")
-            with contextlib.suppress(ProcessLookupError):  # what it had started goes with it
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            for thread in self._threads:
-                thread.join()
+            self._reap(self._process, deadline)
         if self._arrived < self._given:
             self._log(f"tracker {self._use}: {self._given - self._arrived} of {self._given} records did not arrive")
+
+    def _reap(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, min(QUIET_SECONDS, deadline - time.monotonic())))
+        left = deadline - time.monotonic()
+        if process.returncode is None and left > 0:
+            self._log(f"tracker {self._use}: waiting for it to send what it has, for {left:.0f} s at most")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(left)
+        if process.returncode is None:
+            self._say(f"did not end in time and was stopped; what it did until then is in {self._file}")
+        elif process.returncode and not self._gone:
+            self._say(f"ended with status {process.returncode}; its last words are in {self._file}")
+        with contextlib.suppress(ProcessLookupError):  # what it had started goes with it
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for thread in self._threads:
+            thread.join()
 
     def _write(self, process: subprocess.Popen[bytes]) -> None:
         """Body of the thread that hands records to the process; it blocks while the process takes none."""
@@ -215,6 +227,12 @@ class Trackers:
             process.wait(deadline)
 
 
+def is_installed(use: str) -> bool:
+    """Tells whether a tracker's package is here; a mere folder of its name, such as W&B's `wandb/`, is none."""
+    spec = importlib.util.find_spec(use)
+    return spec is not None and spec.origin is not None
+
+
 def missing(use: str) -> str:
     """Sentence on a tracker that is not installed."""
     return f"is not installed; install the package (pip install {use}), or take it out of run.trackers"
@@ -222,4 +240,4 @@ def missing(use: str) -> str:
 
 def not_installed(configs: Sequence[TrackerConfig]) -> list[str]:
     """Sentences on the trackers that are not installed on this machine."""
-    return [f"{each.use} {missing(each.use)}" for each in configs if importlib.util.find_spec(each.use) is None]
+    return [f"{each.use} {missing(each.use)}" for each in configs if not is_installed(each.use)]

@@ -23,7 +23,9 @@ from seed_grpo.records.trackers.table import TRACKERS
 from seed_grpo.records.trackers.tracker import Start, Tracker
 
 CLOSE_SECONDS = 60.0
-"""time to send what is left once the input has closed; then the process ends itself"""
+"""time to send what is left once the input has closed; then the owner ends the process"""
+ALONE_SECONDS = 10.0
+"""time after that in which the process ends itself, as when its owner has died"""
 SAID_CHARS = 300
 """characters of an error's own words"""
 LOWEST_PRIORITY = 19
@@ -77,7 +79,7 @@ def _end_after_input(descriptor: int) -> None:
     poll = select.poll()
     poll.register(descriptor, 0)
     poll.poll()  # the other end was closed; what it wrote may still be unread
-    time.sleep(CLOSE_SECONDS)
+    time.sleep(CLOSE_SECONDS + ALONE_SECONDS)
     os._exit(1)
 
 

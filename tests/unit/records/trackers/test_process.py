@@ -92,7 +92,9 @@ def test_numbers_and_completions_arrive_in_order(tmp_path: Path, library: Instal
     assert "a library prints" in (tmp_path / "run/trackers/trackio.log").read_text()
 
 
-def test_a_tracker_that_is_not_installed_is_said_once(tmp_path: Path) -> None:
+def test_a_tracker_that_is_not_installed_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trackio").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))  # as W&B's own folder `wandb` beside a run is no package
     said: list[str] = []
     trackers = started(tmp_path, said)
     assert len(said) == 1 and "pip install trackio" in said[0] and "The run goes on without it" in said[0]
@@ -165,7 +167,9 @@ def test_one_that_hangs_neither_slows_nor_wedges(
     assert said[2:] == ["tracker trackio: 40 of 40 records did not arrive"]
 
 
-def test_all_are_given_the_same_time_to_end(tmp_path: Path, library: Install) -> None:
+def test_one_that_hangs_as_it_ends_is_stopped(
+    tmp_path: Path, library: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library(
         SOUND.replace("def finish(self):", "def finish(self):\n        import time; time.sleep(600)\n    def f(self):")
     )
@@ -173,7 +177,18 @@ def test_all_are_given_the_same_time_to_end(tmp_path: Path, library: Install) ->
     trackers = started(tmp_path, said)
     trackers.scalars(1, {"a": 1.0})
     until(lambda: len(seen(tmp_path)) == 2 if (tmp_path / "seen").exists() else False)
+    monkeypatch.setattr(process, "QUIET_SECONDS", 0.1)
     began = time.monotonic()
     trackers.close(seconds=0.5)
     assert time.monotonic() - began < 5
-    assert "did not end in time and was stopped" in said[1] and len(said) == 2
+    assert "did not end in time and was stopped" in said[-1] and len(said) == 3
+    assert said[1] == "tracker trackio: waiting for it to send what it has, for 0 s at most"
+
+
+def test_one_that_dies_as_it_ends_is_said(tmp_path: Path, library: Install) -> None:
+    library(SOUND.replace("def finish(self):", "def finish(self):\n        os._exit(9)\n    def f(self):"))
+    said: list[str] = []
+    trackers = started(tmp_path, said)
+    trackers.scalars(1, {"a": 1.0})
+    trackers.close()
+    assert "ended with status 9" in said[1] and len(said) == 2
