@@ -35,6 +35,8 @@ MOST_WAITING = 1000
 """records that wait for a tracker; further ones are dropped"""
 QUIET_SECONDS = 5.0
 """seconds that the end of a tracker is waited for before that is said"""
+ENDING_SECONDS = 1.0
+"""seconds for what the process has said to be read, once it has ended"""
 MODULE = "seed_grpo.records.trackers.process_main"
 
 
@@ -104,7 +106,7 @@ class TrackerProcess:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         for thread in self._threads:
-            thread.join()
+            thread.join(ENDING_SECONDS)
 
     def _write(self, process: subprocess.Popen[bytes]) -> None:
         """Body of the thread that hands records to the process; it blocks while the process takes none."""

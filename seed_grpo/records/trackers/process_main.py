@@ -14,7 +14,6 @@ import json
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from typing import Any, TextIO
@@ -33,19 +32,21 @@ LOWEST_PRIORITY = 19
 
 def serve() -> None:
     """Hands records to the tracker until the input closes."""
-    replies = os.fdopen(os.dup(1), "w")
+    records, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")  # the library's children have neither
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to handle
     os.nice(LOWEST_PRIORITY)
-    threading.Thread(target=_end_after_input, args=[sys.stdin.fileno()], daemon=True).start()
-    start = Start(**json.loads(sys.stdin.readline()))
+    threading.Thread(target=_end_after_input, args=[records.fileno()], daemon=True).start()
+    start = Start(**json.loads(records.readline()))
     try:
         tracker = TRACKERS[start.use](start)
     except (Exception, SystemExit) as error:  # whatever the library raises; some of them exit
         _tell(replies, cannot=_said(error))
         return
     _tell(replies, place=tracker.place)
-    for line in sys.stdin:
+    for line in records:
         try:
             _hand_over(tracker, json.loads(line))
             _tell(replies, arrived="")
