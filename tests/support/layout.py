@@ -40,7 +40,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
 }
 """third-party package -> the folders and modules that may import it"""
 
-WITHOUT_TORCH = "config messages records loop verify.math pretrained.shape commands.plan commands.plan_page".split()
+WITHOUT_TORCH = ("config", "messages", "records", "loop", "verify.math", "commands.plan", "commands.plan_page")
 
 FILES_OF_A_FOLDER = 14
 LINES_OF_A_FILE = 350
