@@ -66,7 +66,7 @@ def train(config: Config) -> bool:
         running = start_workers(config, plan, prepared, supervision, console)
         pipeline = running.pipeline
         stack.callback(pipeline.close)
-        rewards, throughput = FirstRewards(config), Throughput(config, running.trainer.device_name())
+        rewards, throughput = FirstRewards(config), Throughput(config, running.trainer.device_name)
         if throughput.note:
             console.log(f"note: {throughput.note}")
         recorder = Recorder(
