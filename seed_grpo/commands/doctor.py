@@ -67,6 +67,7 @@ def prepare(config: Config) -> Prepared:
     check_sampling(config)
     check_machine(config)
     check_directory(config)
+    check_engine(config)
     install(config.run.code)
     tokenizer = load_policy_tokenizer(config)
     check_model(config, tokenizer)
@@ -126,6 +127,21 @@ def check_machine(config: Config) -> str:
     cpus, gpus = machine_cpus(), machine_gpus()
     check_plan(plan, [{"CPU": cpus, "GPU": gpus, **dict.fromkeys(KINDS, 1.0)}], "this machine")
     return f"{needs}; this machine has {cpus} and {gpus}"
+
+
+def check_engine(config: Config) -> str:
+    """Checks that vLLM knows the further arguments of the engines; their values it checks when an engine starts.
+
+    Raises:
+        ConfigError: it does not know one.
+    """
+    given = config.rollout.engine_args
+    if not given:
+        return "no further arguments (rollout.engine_args)"
+    from seed_grpo.rollout.vllm.startup import check_engine_args  # loads vLLM, which takes ten seconds
+
+    check_engine_args(given)
+    return f"further arguments for vLLM: {', '.join(given)}"
 
 
 def check_directory(config: Config) -> str:
@@ -288,6 +304,7 @@ def diagnose(config: Config, page: Page) -> None:
     page.check("trackers", _describe_trackers, config)
     page.check("batch", check_batch, config)
     page.check("sampling", check_sampling, config)
+    page.check("engine", check_engine, config)
     page.check("code", _describe_code, config)
     page.check("weights", _describe_sync, config)
     page.check("model", _describe_model, config)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from seed_grpo.config.engine_args import OWNED, OWNED_ON_CPU
 from seed_grpo.config.sections import DataConfig, MixtureConfig, Sections, SourceConfig
 from seed_grpo.errors import ConfigError
 
@@ -62,7 +63,7 @@ def faults_between(config: Sections) -> list[str]:
     """All faults, none where the sections fit together."""
     checks = (
         _batch_faults, _length_faults, _staleness_faults, _schedule_faults, _transport_faults, _relation_faults,
-        _template_faults, _source_faults,
+        _template_faults, _source_faults, _engine_args_faults,
     )  # fmt: skip
     return [fault for check in checks for fault in check(config)]
 
@@ -272,3 +273,9 @@ def _transport_faults(config: Sections) -> list[str]:
             f"rollout.tensor_parallel_size={sharers[2]}; use nccl, or set all three to 1"
         )
     return faults
+
+
+def _engine_args_faults(config: Sections) -> list[str]:
+    owned = {**OWNED, **(OWNED_ON_CPU if config.cluster.device == "cpu" else {})}
+    given = [name for name in config.rollout.engine_args if name in owned]
+    return [f"rollout.engine_args.{name} is decided by {owned[name]}; leave it out" for name in given]

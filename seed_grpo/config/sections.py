@@ -386,6 +386,9 @@ class RolloutConfig(Section):
     start_timeout: Seconds = 600.0
     """seconds for an engine to come up"""
     autoscale: AutoscaleConfig | None = None
+    engine_args: dict[str, JsonValue] = Field(default_factory=dict)
+    """further arguments of vLLM's `AsyncEngineArgs`, such as `speculative_config` or `quantization`; those that other
+    settings decide are refused"""
 
 
 class VerifierConfig(Section):

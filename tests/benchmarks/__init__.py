@@ -1,1 +1,1 @@
-"""What the program is measured by; `.venv/bin/python tests/benchmarks` runs it."""
+"""Benchmarks of the program; `.venv/bin/python tests/benchmarks` runs it."""

@@ -20,7 +20,7 @@ from seed_grpo.runtime.workers import pools, trainer_group
 from seed_grpo.train.worker import TrainerWorker
 
 ENGINE_STEP_SECONDS, OPTIMIZER_STEP_SECONDS = 0.03, 1.2
-"""of waiting: about 40 engine steps make a group, so generation and training take about as long"""
+"""seconds of waiting: about 40 engine steps make a group, so generation and training take about as long"""
 
 
 class WaitingScheduler(Scheduler):

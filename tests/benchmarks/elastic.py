@@ -20,9 +20,9 @@ from seed_grpo.runtime.workers.scaling import request
 SIZES = (1, 3, 1)
 """engines, one after the other"""
 STEPS = 20
-"""with each"""
+"""steps with each number of engines"""
 PROMPTS = 24
-"""of a step"""
+"""prompts of a step"""
 
 
 def elastic(_data: Path) -> None:
@@ -48,7 +48,7 @@ def elastic(_data: Path) -> None:
 
 
 def _row(engines: int, steps: list[dict[str, Any]]) -> tuple[int, int, float]:
-    """Of the steps that began and ended with so many engines."""
+    """Figures of the steps that began and ended with so many engines."""
     rates = [
         now["groups"] / (now["at"] - before["at"])
         for before, now in pairwise(steps)

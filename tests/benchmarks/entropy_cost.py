@@ -29,11 +29,11 @@ from seed_grpo.verify.judge import Judge, Judged
 COMPLETIONS = (4, 8, 16, 32)
 """G"""
 SAMPLES, STEPS = 512, 9
-"""of a step, and steps of a run, the first of which is left out"""
+"""samples of a step, and steps of a run, the first of which is left out"""
 PASSES = 3
 """over all groups, of which the median counts; each with a judge that remembers nothing"""
 TOKENS = 512
-"""of a completion of the workload, which are its likelihood's cost"""
+"""tokens of a completion of the workload, which are its likelihood's cost"""
 GOAL = 0.01
 
 Group = tuple[list[str], list[str], list[np.ndarray]]

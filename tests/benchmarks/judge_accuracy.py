@@ -20,7 +20,7 @@ from seed_grpo.verify.judge import Judge
 from support.answer_pairs import PAIRS
 
 TELLS = {Verdict.CORRECT: True, Verdict.INCORRECT: False, Verdict.NO_ANSWER: False}
-"""what a verdict says of a pair; the other two say nothing"""
+"""statement of a verdict on a pair; the other two say nothing"""
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,23 @@ class Pair:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one pair: what each grader said."""
+    """Verdicts on one pair: what each grader said."""
 
     pair: Pair
     ours: Judgement
     reversed: Judgement | None
-    """with gold and pred exchanged; None of passages"""
+    """the same with gold and pred exchanged; None of passages"""
     theirs: dict[str, bool | None]
-    """by preparation; None: not within the time"""
+    """verdict by preparation; None: not within the time"""
 
     @property
     def told(self) -> bool | None:
-        """What our verdict says of the pair."""
+        """Our verdict on the pair."""
         return TELLS.get(self.ours.verdict)
 
     @property
     def symmetric(self) -> bool:
-        """Whether the verdict is the same in the other order."""
+        """Tells whether the verdict is the same in the other order."""
         return self.reversed is None or self.reversed.verdict is self.ours.verdict
 
 

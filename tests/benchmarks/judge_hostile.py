@@ -30,16 +30,16 @@ SAMPLE_SECONDS = 0.01
 
 
 class Case(NamedTuple):
-    """What one hostile text led to."""
+    """Outcome of one hostile text."""
 
     record: dict[str, Any]
     bare: Judgement
     bare_seconds: float
     boxed: Judgement
     boxed_seconds: float
-    """of the same text as a completion, in a box"""
+    """seconds for the same text as a completion, in a box"""
     comparison_seconds: float
-    """of comparing it with the reference, as partitioning would"""
+    """seconds for comparing it with the reference, as partitioning would"""
 
     @property
     def slowest(self) -> float:
@@ -174,7 +174,7 @@ def _gold(written: str) -> str:
 
 
 def _serves(judge: Judge) -> list[tuple[str, str]]:
-    """What the judge says of two easy pairs."""
+    """Verdicts of the judge on two easy pairs."""
     pairs = ((r"\frac{1}{2}", "0.5"), (r"\int_0^1 2x\,dx", "1"))
     return [(f"{one} = {other}", judge.judge_answers([one], [other])[0].judgement.verdict) for one, other in pairs]
 

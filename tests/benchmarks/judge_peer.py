@@ -25,7 +25,7 @@ GROUP_SECONDS = 300.0
 
 
 def _has_mathematics_marked(text: str) -> bool:
-    r"""Whether Math-Verify will find the mathematics by itself: a pair of dollars, `\(`, `\[` or a box."""
+    r"""Tells whether Math-Verify will find the mathematics by itself: a pair of dollars, `\(`, `\[` or a box."""
     dollars = text.replace(r"\$", "").count("$")
     return dollars >= 2 or any(mark in text for mark in (r"\boxed", r"\(", r"\["))
 
@@ -60,7 +60,7 @@ class MathVerify:
         self._process.communicate()
 
     def same(self, gold: str, pred: str) -> bool | None:
-        """Whether it takes `pred` as an answer to `gold`, both as it shall read them; None: not within the time."""
+        """Tells whether it takes `pred` as an answer to `gold`, both as it shall read them; None: not in time."""
         reply = self._call({"gold": gold, "pred": pred}, PAIR_SECONDS)
         return None if reply is None else reply["same"]
 

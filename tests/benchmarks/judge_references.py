@@ -27,7 +27,7 @@ _TEXT = re.compile(r"\\(text|mbox|textbf|textit|mathrm|mathbf|operatorname)\b")
 
 
 def references(data: Path) -> None:
-    """Of every answer and alternative answer of the sets."""
+    """Counts over every answer and alternative answer of the sets."""
     heading("Reference answers")
     rows, listed, words = [], [], []
     for name in SETS:
@@ -52,7 +52,7 @@ def references(data: Path) -> None:
 
 
 def _kind(answer: str) -> tuple[str, str]:
-    """What counts, and what to show of it: the parsed form, or why there is none."""
+    """Kind to count under, and what to show of it: the parsed form, or why there is none."""
     if not answer.strip():
         return "empty", "nothing"
     try:

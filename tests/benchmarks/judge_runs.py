@@ -30,7 +30,7 @@ from seed_grpo.verify.judge import Judge
 from seed_grpo.verify.worker import VerifierWorker
 
 TOKENS = 512
-"""of a completion, whose arrays travel with it"""
+"""tokens of a completion, whose arrays travel with it"""
 IN_FLIGHT = 8
 """groups that one verifier worker has at a time, where its throughput is measured"""
 WARM_UP: dict[str, Any] = {"id": "warm-up", "gold": "1", "preds": [{"pred": r"\int_0^1 2x\,dx"}, {"pred": "1"}]}
@@ -39,7 +39,7 @@ WARM_UP: dict[str, Any] = {"id": "warm-up", "gold": "1", "preds": [{"pred": r"\i
 
 @dataclass
 class Timed:
-    """What one way made of one group of the workload."""
+    """Outcome of one group of the workload in one way."""
 
     record: dict[str, Any]
     verdicts_G: list[str]
@@ -50,11 +50,11 @@ class Timed:
     verification_G: list[float]
     """seconds of each verification"""
     verify_seconds: float
-    """of all verifications of the group, with the parsing of the gold"""
+    """seconds for all verifications of the group, with the parsing of the gold"""
     partition_seconds: float
-    """of the partition, parsing not included"""
+    """seconds for the partition, parsing not included"""
     seconds: float
-    """of the group as its caller sees it"""
+    """seconds for the group as its caller sees it"""
 
 
 @dataclass

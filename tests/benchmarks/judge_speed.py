@@ -20,7 +20,7 @@ from seed_grpo.messages import Verdict
 from seed_grpo.verify.judge import Judge
 
 MATH_VERIFY_GROUPS = 100
-"""of the workload, evenly spread, that Math-Verify is timed on"""
+"""groups of the workload, evenly spread, that Math-Verify is timed on"""
 
 
 def speed(data: Path) -> None:

@@ -26,7 +26,7 @@ TOKENS, VOCABULARY = 4096, 151_936
 HIDDEN = 128
 ROUNDS = 3
 ROWS_PER_CHUNK = 256
-"""of the chunks of rows"""
+"""size of the chunks of rows"""
 GOAL = 8
 """times less memory than the plain computation"""
 

@@ -21,7 +21,7 @@ from seed_grpo.arithmetic.warm_start import learn
 MEAN_DOTS, MOST_DOTS = 100, 300
 STEPS, BATCH, LEARNING_RATE = 80, 16, 5e-4
 RIGHT_SHARE = 0.1
-"""of the demonstrations, as in the quickstart"""
+"""share of the demonstrations, as in the quickstart"""
 
 
 def long_tail_model(source: Path) -> Path:

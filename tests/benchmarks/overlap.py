@@ -26,15 +26,14 @@ from seed_grpo.records.files import read_records
 STALENESS = (0, 1)
 STEPS = 15
 COUNTED = slice(3, -2)
-"""of a run, the steps that count: the first ones compile and fill the pipeline, and beside the last ones nothing is
+"""steps of a run that count: the first ones compile and fill the pipeline, and beside the last ones nothing is
 generated"""
 GOAL = 1.15
 
 
 @dataclass(frozen=True)
 class Case:
-    """What a step consists of, so that generation and training take about equal time, which is where overlap has the
-    most to give."""
+    """Sizes of a step, so that generation and training take about equal time, where overlap has the most to give."""
 
     title: str
     prompts: int

@@ -1,4 +1,4 @@
-"""What the benchmarks of the trainer share: contestants in processes of their own, and the memory that they take.
+"""Parts that the benchmarks of the trainer share: contestants in processes of their own, and the memory that they take.
 
 Consumes a module and arguments; produces the process's replies. A contestant says one JSON object a line on its
 standard output and does its next piece of work when it is given a line, so that contestants stay warm and take turns:
@@ -27,7 +27,7 @@ CORES = len(os.sched_getaffinity(0))
 REPLY_SECONDS = 600.0
 BUSY_EVERY_SECONDS = 0.1
 TAIL_LINES = 30
-"""of the log of a contestant that failed"""
+"""lines of the log of a contestant that failed"""
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -104,7 +104,7 @@ def log(**content: Any) -> None:
 
 
 def wait_for_go() -> bool:
-    """Whether a contestant is to go on; False where nobody asks any more."""
+    """Tells whether a contestant is to go on; False where nobody asks any more."""
     return bool(sys.stdin.readline())
 
 
@@ -146,7 +146,7 @@ class BusyCores:
 
 
 def exact_norm(model: Any) -> float:
-    """Of the gradient, added up in float64: `clip_grad_norm_` adds float32 squares, which is 1e-4 off from some
+    """Norm of the gradient, added up in float64: `clip_grad_norm_` adds float32 squares, which is 1e-4 off from some
     millions of entries on."""
     squares = (float(parameter.grad.double().square().sum()) for parameter in model.parameters())
     return sum(squares) ** 0.5

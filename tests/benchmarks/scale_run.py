@@ -59,11 +59,11 @@ from seed_grpo.runtime.workers.pools import CALLS_AT_ONCE
 
 COMPLETIONS = 8
 PROMPTS_PER_ENGINE = 4
-"""of a step; with a staleness of 1, twice as many are open"""
+"""prompts of a step; with a staleness of 1, twice as many are open"""
 ENGINES_PER_VERIFIER = 8
 ENGINE_HOSTS, VERIFIER_HOSTS = 2, 1
 SECONDS = (0.025, 0.075)
-"""that a simulated engine takes for a group, from ... to"""
+"""seconds that a simulated engine takes for a group, from ... to"""
 TENTHS = 10
 STEPS_BEFORE, STEPS_AFTER = 1, 2
 """around the tenths, in which the engines get their first groups, and no more are handed out"""
@@ -77,8 +77,10 @@ class Host:
     """Simulated engines and verifier workers that share a process; every call names the worker that it is for."""
 
     def __init__(self, groups_at_once: int | None) -> None:
-        """Args:
-        groups_at_once: that an engine works on, while others wait there; None: any number.
+        """Makes places for the groups of each engine.
+
+        Args:
+            groups_at_once: number that an engine works on, while others wait there; None: any number.
         """
         self._version = -1
         self._groups_at_once = groups_at_once
@@ -229,7 +231,7 @@ class _Meter:
 
     @staticmethod
     def _clocks() -> tuple[float, float, float]:
-        """Of the wall, of all threads of this process, and of this one, in which all of the program's own code runs."""
+        """Seconds of the wall, of this process, and of this thread, in which all of the program's own code runs."""
         return time.perf_counter(), time.process_time(), time.thread_time()
 
 
@@ -276,8 +278,10 @@ def _config(engines: int, prompts: int, tokens: int, steps: int, directory: str)
 
 
 def _main(config: Config, groups_at_once: int | None) -> None:
-    """Args:
-    groups_at_once: of an engine, for the part `elastic`; None for the part `scale`.
+    """Runs both pools in hosts of their own.
+
+    Args:
+        groups_at_once: number of an engine, for the part `elastic`; None for the part `scale`.
     """
     with connected(config):
         names = [f"host-{i}" for i in range(ENGINE_HOSTS + VERIFIER_HOSTS)]

@@ -41,8 +41,8 @@ def small_model() -> Path:
 
 
 def run_config(directory: Path, steps: int, prompts: int, completions: int, *changes: str) -> Config:
-    """Of the quickstart's settings, with a worker of each kind on each core, of one thread each, since engines and
-    trainer do not work at the same time; `changes` are overrides."""
+    """The quickstart's settings, with a worker of each kind on each core, of one thread each, since engines and trainer
+    do not work at the same time; `changes` are overrides."""
     tree = yaml.safe_load(QUICKSTART.read_text())
     del tree["evaluation"], tree["warm_start"]
     file = directory.with_suffix(".yaml")

@@ -21,14 +21,14 @@ LONGEST = 512
 """completion tokens allowed"""
 PROMPT_TOKENS = (20, 60)
 SPREAD = 0.9
-"""of the logarithm of a length"""
+"""standard deviation of the logarithm of a length"""
 LEARNING_RATE, BETAS = 1e-6, (0.9, 0.95)
 MAX_GRAD_NORM = 1.0
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of a model, e.g. `Size("small vocabulary", 512, 5)`: 256 wide, 4 layers, a tied output matrix."""
+    """A model's size, e.g. `Size("small vocabulary", 512, 5)`: 256 wide, 4 layers, a tied output matrix."""
 
     name: str
     vocabulary: int

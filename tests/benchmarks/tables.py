@@ -1,4 +1,4 @@
-"""What the benchmarks share: where the data are, progress, and tables on the terminal and in a file.
+"""Parts that the benchmarks share: where the data are, progress, and tables on the terminal and in a file.
 
 Consumes the files of the data folder; produces records, text, and the JSON file of a part. It measures nothing.
 """

@@ -26,15 +26,15 @@ ROWS = PROMPTS * COMPLETIONS
 
 
 def transformers_step(model_path: str, samples: Sequence[Sample], tokens_per_micro_batch: int) -> None:
-    """What one writes by hand: rows in the order they come, padded to the longest of a micro-batch of at most so many
-    tokens, an attention mask, all logits, AdamW."""
+    """A step as one writes it by hand: rows in the order they come, padded to the longest of a micro-batch of at most
+    so many tokens, an attention mask, all logits, AdamW."""
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=BETAS, weight_decay=0.0)
     model.train()
     exact = 0.0
-    """of the first step, which is not timed"""
+    """norm of the first step, which is not timed"""
     _ready()
     while wait_for_go():
         watch, total = Watch(), 0.0

@@ -58,11 +58,11 @@ class _GivenCompletions(GRPOTrainer):
         super().__init__(**arguments)
         self._samples = samples
         self.loss = self.norm = 0.0
-        """of the present step; the norm is that of the first, before clipping"""
+        """facts of the present step; the norm is that of the first, before clipping"""
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
-        """What TRL's own method returns after generation and reward: prompts padded on the left, completions on the
-        right, each to the longest of the batch."""
+        """Samples as TRL's own method returns them after generation and reward: prompts padded on the left,
+        completions on the right, each to the longest of the batch."""
         sides = {
             "prompt": ([torch.tensor(sample.prompt_ids_T, dtype=torch.int64) for sample in self._samples], "left"),
             "completion": ([torch.tensor(s.completion_ids_T, dtype=torch.int64) for s in self._samples], "right"),
@@ -152,7 +152,7 @@ class _Sampling(GRPOTrainer):
 
 
 class _Tells(TrainerCallback):
-    """Of each step, after it."""
+    """Facts of each step, after it."""
 
     def __init__(self, log: Callable[..., None]) -> None:
         self._log = log

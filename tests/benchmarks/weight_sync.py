@@ -38,7 +38,7 @@ from support.tiny_model import make_tokenizer
 
 BUCKET_MIB = 64
 ROUNDS = 7
-"""of one raw broadcast and one sync each, after one of each that is not timed"""
+"""rounds of one raw broadcast and one sync each, after one of each that is not timed"""
 TIMEOUT = 300.0
 MIB = 2**20
 

@@ -28,7 +28,7 @@ SAMPLES = PROMPTS * COMPLETIONS
 LEARNING_RATE = 3e-5
 ROUNDS = 1
 TRL_ROWS = (8, 32)
-"""of a micro-batch: sizes that are tried with TRL in the first round, of which it gets its faster"""
+"""rows of a micro-batch: sizes that are tried with TRL in the first round, of which it gets its faster"""
 GOAL = 2.0
 
 

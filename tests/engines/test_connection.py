@@ -1,4 +1,4 @@
-"""What a program is told by the Ray cluster that it starts."""
+"""Messages of the Ray cluster that a program starts."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def export(make, folder):
 
 
 def misfits(make, folder):
-    """What the errors say of checkpoints that do not fit; and a model that still trains after."""
+    """Errors of checkpoints that do not fit; and a model that still trains after."""
     trainer = make(zero_stage=3)
     trainer.save(folder)
     faults = []

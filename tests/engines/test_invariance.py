@@ -47,7 +47,7 @@ MEMORY = {
 }
 SHARED = {f"tokens shared, zero {stage}": {"zero_stage": stage, "sequence_parallel_size": 2} for stage in (1, 3)}
 WAYS = {1: ZERO | SPLITS | MEMORY, 2: ZERO | MEMORY | SHARED, 3: {"zero 1": ZERO["zero 1"], "zero 3": ZERO["zero 3"]}}
-"""By number of ranks, changes of the trainer's settings that must not matter"""
+"""Changes, by number of ranks, of the trainer's settings that must not matter"""
 
 
 def divisions(make, folder):
@@ -73,7 +73,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(model, tmp_path_factory):
-    """By number of ranks and rank: {(settings, way): (metrics, weights)}."""
+    """{(settings, way): (metrics, weights)} by number of ranks and rank."""
     folders = {count: tmp_path_factory.mktemp(f"ranks{count}") for count in WORLD_SIZES}
     return {count: run_ranks([divisions], count, folders[count], {True: model})["divisions"] for count in WORLD_SIZES}
 

@@ -75,7 +75,7 @@ def submit(head: RayHead, tmp_path: Path) -> Callable[..., str]:
 @pytest.mark.parametrize("mode", ["token", "disabled"])
 @pytest.mark.parametrize("token", ["", "0" * 64], ids=["none", "another"])
 def test_a_client_without_the_token_is_refused(head: RayHead, token: str, mode: str, tmp_path: Path) -> None:
-    """Whether it knows that one is asked for or not. At home there is none either."""
+    """Refuses it whether it knows that one is asked for or not. At home there is none either."""
     assert head.run("ray", "job", "list").returncode == 0
     refused = head.run("ray", "job", "list", RAY_AUTH_TOKEN=token, RAY_AUTH_MODE=mode, HOME=str(tmp_path))
     said = refused.stdout + refused.stderr

@@ -1,4 +1,4 @@
-"""What `doctor --live` says of workers and links that are at fault; `test_job` runs it whole on a cluster."""
+"""Findings of `doctor --live` on workers and links that are at fault; `test_job` runs it whole on a cluster."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -13,7 +13,7 @@ from support.trainer_process import run_ranks
 
 
 def refused(make, folder):
-    """What the engine says of a model that sees later tokens."""
+    """Message of the engine about a model that sees later tokens."""
     with pytest.raises(ModelError) as caught:
         make()
     return str(caught.value)

@@ -30,7 +30,7 @@ WAYS = {
     },
     2: {"two ranks": {"zero_stage": 2}, "tokens shared": {"zero_stage": 3, "sequence_parallel_size": 2}},
 }
-"""By number of ranks, ways to make the same steps; adapters, which begin as nothing, share only the first loss"""
+"""Ways to make the same steps, by number of ranks; adapters, which begin as nothing, share only the first loss"""
 
 
 def tempered(make, folder):
@@ -51,7 +51,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(model, tmp_path_factory):
-    """By way and rank: metrics, weights, canary."""
+    """Metrics, weights and canary, by way and rank."""
     of_counts = [run_ranks([tempered], count, tmp_path_factory.mktemp("ranks"), {True: model}) for count in WAYS]
     return [(way, *result) for ranks in of_counts for rank in ranks["tempered"] for way, result in rank.items()]
 

@@ -6,8 +6,10 @@ One engine per kind of model (tied and untied embeddings) serves all tests; afte
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -275,10 +277,29 @@ def test_the_engine_listens_on_loopback_only(running: RunningEngine) -> None:
     assert places and beyond_loopback(places) == set()
 
 
-def test_a_dead_engine_is_named(started: RunningEngine) -> None:
-    """Also to whom was waiting for it. Last: the engine does not survive it."""
+def engine_process() -> psutil.Process:
     processes = psutil.Process().children(recursive=True)
     (engine,) = [each for each in processes if "EngineCore" in " ".join(each.cmdline())]
+    return engine
+
+
+def test_the_engines_process_has_no_socket_of_the_worker(started: RunningEngine) -> None:
+    """A fork begins with all of them, and Ray takes a worker for alive while its connection is open somewhere."""
+
+    def sockets(pid: int) -> set[str]:
+        links = set()
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(FileNotFoundError):  # the one that lists them
+                links.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+        return {link for link in links if link.startswith("socket")}
+
+    ours, theirs = sockets(os.getpid()), sockets(engine_process().pid)
+    assert ours and theirs and not ours & theirs
+
+
+def test_a_dead_engine_is_named(started: RunningEngine) -> None:
+    """Also to whom was waiting for it. Last: the engine does not survive it."""
+    engine = engine_process()
     engine.suspend()
     asked = [started.engine.start_receiving(), started.engine.score(np.arange(2, 8)), started.engine.heartbeat()]
     waiting = [asyncio.run_coroutine_threadsafe(call, started.loop) for call in asked]

@@ -156,7 +156,7 @@ _EXPRESSIONS = (
     ),
     *(r"{@ \choose @}", "f(@)", "f(@, @)", "@e@", "@ @/@", r"\overline{@}", r"0.\overline{@}", r"\mathrm{@}", r"x_{@}"),
 )
-"""of both, @ stands for an expression"""
+"""templates of both kinds, where @ stands for an expression"""
 
 
 class Pair(NamedTuple):
@@ -165,7 +165,7 @@ class Pair(NamedTuple):
     answer: str
     reference: str
     how: str
-    """how they were made, for the report"""
+    """the way they were made, for the report"""
 
 
 class AnswerMaker:

@@ -29,7 +29,7 @@ from seed_grpo.verify.judge import Judge
 
 LIMIT_SECONDS = 1.0
 GROWTH_MIB = 300
-"""that this process may grow by, all the memories of the judge full"""
+"""MiB that this process may grow by, all the memories of the judge full"""
 LOG_EVERY_SECONDS = 10.0
 SHOWN_OF_A_KIND = 3
 MINIMISING_SECONDS = 10.0
@@ -37,18 +37,18 @@ DECIDED = (Verdict.CORRECT, Verdict.INCORRECT)
 
 
 class Finding(NamedTuple):
-    """What is wrong with one pair."""
+    """A fault of one pair."""
 
     check: str
     answer: str
     reference: str
     saw: str
-    """what makes two findings of a check the same kind"""
+    """mark of the kind; two findings of a check with equal marks are of one kind"""
 
 
 @dataclass
 class Tally:
-    """What was seen so far."""
+    """Faults seen so far."""
 
     cases: int = 0
     slowest: float = 0.0
@@ -87,7 +87,7 @@ class Fuzzer:
         return [finding for check in CHECKS for finding in check(self, pair.answer, pair.reference)]
 
     def verdict(self, answer: str, reference: str) -> tuple[Judgement, float]:
-        """What the judge says, nothing remembered, and the seconds it took."""
+        """The verdict of the judge, nothing remembered, and the seconds it took."""
         self._judge.parsed.clear()
         self._judge.decided.clear()
         self._fault.where = ""
@@ -106,7 +106,7 @@ class Fuzzer:
         return self._judge.judge([rf"So $\boxed{{{text}}}$."], [reference])[0].judgement
 
     def serves(self) -> bool:
-        """Whether it still tells right from wrong, with and without the bounded process."""
+        """Tells whether it still tells right from wrong, with and without the bounded process."""
         pairs = ((r"\frac12", "0.5", True), ("1", "2", False), (r"\int_0^1 4x\,dx", "2", True))
         return all((self.verdict(one, other)[0].verdict is Verdict.CORRECT) == same for one, other, same in pairs)
 
@@ -147,7 +147,7 @@ def is_reflexive(fuzzer: Fuzzer, answer: str, reference: str) -> Iterator[Findin
 
 
 def ignores_layout(fuzzer: Fuzzer, answer: str, reference: str) -> Iterator[Finding]:
-    """What only lays out changes nothing: neither the meaning, nor the verdict on another text."""
+    """Layout changes nothing: neither the meaning, nor the verdict on another text."""
     if "$" in answer or answer.strip().endswith("\\") or not answer.strip() or len(answer) > LONGEST:
         return  # it would not be layout
     if answer.count("{") != answer.count("}"):
@@ -240,7 +240,7 @@ def minimised(fuzzer: Fuzzer, finding: Finding) -> Finding:
 
 
 def still(fuzzer: Fuzzer, finding: Finding) -> bool:
-    """Whether the same check finds the same fault with these texts; of layouts that they differ in a verdict."""
+    """Tells whether the same check finds the same fault with these texts; of layouts that they differ in a verdict."""
     if finding.check.startswith("layout"):
         layout = LAYOUTS[finding.check.removeprefix("layout ")]
         bare = next(
@@ -257,7 +257,7 @@ def still(fuzzer: Fuzzer, finding: Finding) -> bool:
 
 
 def bare_of(finding: Finding, layout: Callable[[str], str]) -> Iterator[str]:
-    """What the layout of the answer was put around."""
+    """The text that the layout of the answer was put around."""
     for start in range(4):
         for end in range(4):
             bare = finding.answer[start : len(finding.answer) - end]

@@ -29,7 +29,7 @@ MOST_SECONDS_BETWEEN = 3.0
 STEPS = 1500
 STALENESS = 1
 NODE_CPUS = 1
-"""of each of two nodes: neither holds all workers, of 0.5 for the trainer and 0.25 for each of the three others"""
+"""CPUs of each of two nodes: neither holds all workers, of 0.5 for the trainer and 0.25 for each of the three others"""
 TOLERANCE = 0.05
 """in accuracy. At 0.95 of 500 problems two runs differ by 1.96 sqrt(2 0.95 0.05 / 500) = 0.027 in measuring alone, and
 seeds of the quickstart differ by 0.016."""

@@ -1,4 +1,4 @@
-"""What the quickstart promises, by running it: some minutes a seed, so only with `tests/run.sh long`."""
+"""Promises of the quickstart, by running it: some minutes a seed, so only with `tests/run.sh long`."""
 
 import json
 import os

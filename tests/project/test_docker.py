@@ -87,7 +87,7 @@ class Image:
             getattr(self, f"do_{word.lower()}", lambda rest: None)(rest)
 
     def here(self, path: str) -> Path:
-        """Where a path of the image lies."""
+        """Place of a path of the image."""
         return self.root / os.path.normpath(os.path.join(self.workdir, path)).lstrip("/")
 
     def local(self, text: str) -> str:
@@ -119,7 +119,7 @@ class Image:
             self.workdir = next(rest for word, rest in reversed(stage(0)) if word == "WORKDIR")
         else:
             self.here("/etc/profile.d").mkdir(parents=True)
-            # the base image has Python 3.11 on PATH
+            # the base image has one Python on PATH
             self.environment = {"PATH": f"{sys.base_prefix}/bin:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.root)}
 
     def do_env(self, rest: str) -> None:
@@ -159,7 +159,7 @@ class Image:
 def borrow(image: Image, command: str) -> None:
     """In place of the packages' installation: an environment that finds those of this one, with setup.sh's mark."""
     subprocess.run([sys.executable, "-m", "venv", image.here(".venv")], check=True)
-    site = image.here(".venv/lib/python3.11/site-packages")
+    (site,) = image.here(".venv/lib").glob("python3.*/site-packages")
     for old in site.glob("setuptools*"):  # as in the image, that of the lock file builds the program
         shutil.rmtree(old)
     (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))

@@ -103,7 +103,7 @@ def test_the_files_of_the_three_trips_are_there() -> None:
 
 def test_the_hooks_have_the_ruff_of_the_lock_files() -> None:
     hooks = re.findall(r"ruff==([\d.]+)", (ROOT / ".pre-commit-config.yaml").read_text())
-    locked = re.findall(r"(?m)^ruff==([\d.]+)$", (ROOT / "docker/requirements/cpu.lock").read_text())
+    locked = re.findall(r"(?m)^ruff==([\d.]+)$", (ROOT / "docker/requirements/test.lock").read_text())
     assert hooks == locked * 2
 
 

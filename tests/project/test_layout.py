@@ -53,7 +53,7 @@ def test_files_and_functions_stay_short(folder: Path) -> None:
 
 
 def test_every_docstring_and_every_note_stands_alone() -> None:
-    hold(layout.check_docstrings(PACKAGE))
+    hold([fault for folder in (PACKAGE, TESTS) for fault in layout.check_docstrings(folder)])
 
 
 def test_unit_tests_stand_where_their_modules_do() -> None:

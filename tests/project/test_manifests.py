@@ -57,7 +57,7 @@ def closed(schema: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def schemas() -> dict[str, Any]:
-    """Of KubeRay's custom resources, by kind."""
+    """Schemas of KubeRay's custom resources, by kind."""
     if not SCHEMAS.is_dir():
         pytest.skip("no ../shared/schemas: the schemas of KubeRay are not in this repository")
     found = {}
@@ -172,7 +172,7 @@ def test_what_ends_waits_for_the_checkpoint() -> None:
 
 
 def labels(name: str) -> dict[str, str]:
-    """Of a pod: those of its template, and those that KubeRay adds (`labelPod` in its pod.go)."""
+    """Labels of a pod: those of its template, and those that KubeRay adds (`labelPod` in its pod.go)."""
     kind, group = ("head", "headgroup") if name == "head" else ("worker", name)
     return TEMPLATES[name]["metadata"]["labels"] | {"ray.io/node-type": kind, "ray.io/group": group}
 

@@ -1,4 +1,4 @@
-"""What Grafana shows and alerts watch: the shipped files against the table of metrics, and alerts that are provoked."""
+"""Panels of Grafana and alerts: the shipped files against the table of metrics, and alerts that are provoked."""
 
 import re
 import subprocess

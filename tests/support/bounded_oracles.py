@@ -116,14 +116,14 @@ def same(first: str, second: str) -> bool:
 
 
 def counts(first: str, second: str) -> bool:
-    """Whether this process has compared nothing before."""
+    """Tells whether this process has compared nothing before."""
     global seen
     seen += 1
     return seen == 1
 
 
 def within(first: str, second: str, low: float, high: float) -> bool:
-    """Of three numbers, to show that the arguments arrive."""
+    """Compares three numbers, to show that the arguments arrive."""
     return low <= float(first) <= high
 
 

@@ -27,16 +27,18 @@ TITLES = {
     "verifier worker": "ray::VerifierWorker",
     "trainer rank": "ray::TrainerWorker",
 }
-"""how the kernel lists the processes of a run"""
+"""titles under which the kernel lists the processes of a run"""
 
 
 class ChaosRun:
     """One run directory, and the processes that work on it."""
 
     def __init__(self, directory: Path, settings: list[str], limit: float = 300.0) -> None:
-        """Args:
-        settings: configuration file and overrides.
-        limit: seconds that any one wait may take.
+        """Starts nothing.
+
+        Args:
+            settings: configuration file and overrides.
+            limit: seconds that any one wait may take.
         """
         self.directory = directory
         self.log = directory.with_suffix(".log")
@@ -105,12 +107,12 @@ class ChaosRun:
         self.process.wait()
 
     def has_stepped(self) -> bool:
-        """Whether a step was made since the last start."""
+        """Tells whether a step was made since the last start."""
         return b"\nstep " in self.log.read_bytes()[self._begun :]
 
     def is_whole(self) -> bool:
-        """Whether all workers are healthy, as far as the program knows, and there are some of each kind: a machine's
-        workers are missed one after the other."""
+        """Tells whether all workers are healthy, as far as the program knows, and there are some of each kind: a
+        machine's workers are missed one after the other."""
         file = self.directory / "workers.json"
         are_healthy = file.exists() and set(json.loads(file.read_text()).values()) == {"healthy"}
         return are_healthy and all(self.pids(kind) for kind in TITLES)
@@ -122,7 +124,7 @@ class ChaosRun:
         return int(records[-1]["step"]) if records else 0
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        """What is on record of one kind: failed, recovered, hang, added, drained."""
+        """Events on record of one kind: failed, recovered, hang, added, drained."""
         file = self.directory / "events.jsonl"
         text = file.read_text() if file.exists() else ""
         records = map(json.loads, text[: text.rfind("\n") + 1].splitlines())

@@ -46,7 +46,7 @@ class Chromium:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def _address(self) -> str:
-        """Where the browser listens, which it writes into a file when it does."""
+        """Address that the browser listens on, which it writes into a file when it does."""
         file, end = Path(self._home) / "DevToolsActivePort", time.monotonic() + DEADLINE
         while not file.exists() or len(file.read_text().split()) < 2:
             assert time.monotonic() < end, "chromium did not start"
@@ -109,11 +109,11 @@ class Chromium:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
 
     def picture(self) -> bytes:
-        """What is to be seen, as PNG."""
+        """Picture of the page, as PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
     def text(self, selector: str) -> str:
-        """What an element says."""
+        """Text of an element."""
         return self.value(f"document.querySelector({json.dumps(selector)}).textContent")
 
 

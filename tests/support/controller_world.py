@@ -73,7 +73,7 @@ class FakeTrainer:
         self._fetched: set[int] = set()
 
     def reach(self, method: str) -> None:
-        """What each method begins with."""
+        """Notes that a method was reached, or raises what a lost trainer would."""
         if self.lost is None and self.dies(method):
             self.lost = TrainerLostError(f"trainer-0 died in {method}")
         if self.lost is not None:

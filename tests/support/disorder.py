@@ -40,12 +40,12 @@ def watch_bounds(world: World, most: int) -> list[int]:
 
 
 def ids(groups: Sequence[object]) -> list[int]:
-    """Of `ReadyGroup`s."""
+    """Ids of `ReadyGroup`s."""
     return [group.summary.group_id for group in groups]  # type: ignore[attr-defined]
 
 
 def ages(batches: Sequence[Batch]) -> list[int]:
-    """Of all trained groups."""
+    """Ages of all trained groups, in weight versions."""
     return [batch.version - group.summary.version_min for batch in batches for group in batch.groups]
 
 
@@ -73,5 +73,5 @@ def audit(world: World, batches: Sequence[Batch], staleness: int, steps: int) ->
 
 
 def times_submitted(pipeline: FakePipeline) -> Counter[int]:
-    """By group id."""
+    """Times that each group was submitted, by its id."""
     return Counter(task.group_id for task in pipeline.tasks)

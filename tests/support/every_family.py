@@ -192,7 +192,7 @@ def small_model(config: PreTrainedConfig, folder: Path) -> PreTrainedModel:
 
 
 class Outcome(NamedTuple):
-    """What becomes of a family."""
+    """Fate of a family."""
 
     refused: str
     """the error's text; empty where it is accepted"""

@@ -28,8 +28,10 @@ class FakeEngine:
         self.lengths_G = np.array([3, 4], dtype=np.int32)
 
     def judged(self, task: GroupTask, begun: int) -> JudgedGroup:
-        """Args:
-        begun: version that sampled the first token; the present one samples the last.
+        """A judged group of two completions.
+
+        Args:
+            begun: version that sampled the first token; the present one samples the last.
         """
         group_id = task.group_id
         right_G = np.array([group_id not in self.wrong, group_id in self.right])

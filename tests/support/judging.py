@@ -6,7 +6,7 @@ JUDGE_TIMEOUT = 1.0
 
 
 def verdict(judge, answer, *references):
-    """What the judge says of the answer in a box."""
+    """Verdict of the judge on the answer in a box."""
     return judge.judge([rf"So \boxed{{{answer}}}."], references)[0].judgement.verdict
 
 
@@ -22,7 +22,7 @@ def said(judge, answer, reference):
 
 
 def same(judge, first, second):
-    """Whether two answers mean the same, which must not depend on their order."""
+    """Tells whether two answers mean the same, which must not depend on their order."""
     one, other = said(judge, first, second), said(judge, second, first)
     assert one is other, f"{first!r}, {second!r}: {one}, in the other order {other}"
     assert one in (Verdict.CORRECT, Verdict.INCORRECT), f"{first!r}, {second!r}: {one}"

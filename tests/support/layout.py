@@ -22,7 +22,7 @@ FLOORS = (
     ("config",),
     ("messages", "errors", "seeds", "rendezvous", "extensions"),
 )
-"""from the top; a module may import from its own floor and from those below"""
+"""floors from the top; a module may import from its own floor and from those below"""
 
 ASKED_BY_CLI = ("commands", "config", "errors")
 """parts that the command line may import; it reaches the others through the commands"""
@@ -85,7 +85,7 @@ BY_NAME = {"getattr", "setattr", "delattr", "hasattr", "attrgetter", "methodcall
 """functions that take the name of an attribute among their first two arguments"""
 
 PUBLIC_ALL_THE_SAME = {"_replace", "_asdict", "_fields", "_make"}
-"""of named tuples"""
+"""methods of named tuples"""
 
 EVALUATES = re.compile(r"\b(eval|exec|sympify|parse_expr|os\.system)\(|shell=True")
 
@@ -127,7 +127,7 @@ def graph_of(package: Path) -> dict[str, set[str]]:
 
 
 def _inside(name: str, folder: str) -> bool:
-    """Whether a module is a folder or module, or in it; "" is the whole package."""
+    """Tells whether a module is a folder or module, or in it; "" is the whole package."""
     return not folder or name == folder or name.startswith(f"{folder}.")
 
 

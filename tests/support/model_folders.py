@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 Weights = dict[str, torch.Tensor]
 Change = Callable[[Path], Any]
-"""what is done to the copy"""
+"""a change of the copy"""
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 

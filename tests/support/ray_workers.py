@@ -67,7 +67,7 @@ class Obedient:
 
 
 class FakeSink:
-    """What became of groups: who did them, and why they were given up."""
+    """Fate of groups: who did them, and why they were given up."""
 
     def __init__(self) -> None:
         self.done: dict[int, str] = {}
@@ -84,9 +84,11 @@ class Crew:
     """A pool of `Obedient` workers and a stage that gives them work."""
 
     def __init__(self, directory: Path, size: int, one_call: bool = False, seconds: float = 600.0, **limits: Any):
-        """Args:
-        seconds: that a group may take.
-        limits: of `SupervisionConfig`; heartbeats are many a second.
+        """Starts a pool.
+
+        Args:
+            seconds: limit of a group.
+            limits: of `SupervisionConfig`; heartbeats are many a second.
         """
         self.directory = directory
         self.said: list[str] = []
@@ -122,7 +124,7 @@ class Crew:
         ]
 
     def turn(self) -> None:
-        """What the pipeline's pump does."""
+        """Does what one pump of the pipeline does."""
         self.pool.poll()
         self.stage.requeue_lost()
         calls = list(self.stage.running)

@@ -1,4 +1,4 @@
-"""What each relation needs in `VerifierConfig`, for tests that run over all relations."""
+"""Needs of each relation in `VerifierConfig`, for tests that run over all relations."""
 
 from pathlib import Path
 from typing import Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -25,7 +25,9 @@ from support.tiny_model import make_tiny_model, make_tokenizer
 PROBE_IDS = np.random.default_rng(0).integers(0, len(make_tokenizer()), 96, dtype=np.int32)
 
 
-def make_config(model: Model, deterministic: bool, processes: int) -> Config:
+def make_config(
+    model: Model, deterministic: bool, processes: int, engine_args: Mapping[str, Any] | None = None
+) -> Config:
     """The deterministic engine has no prefix cache, the other has. The MLP's matrices, 1.03 MiB in float32, travel
     alone."""
     return Config.model_validate(
@@ -39,6 +41,7 @@ def make_config(model: Model, deterministic: bool, processes: int) -> Config:
                 "enforce_eager": True,
                 "stop": ["++"],
                 "tensor_parallel_size": processes,
+                "engine_args": engine_args or {},
             },
             "weight_sync": {"timeout": 60.0, "bucket_mib": 1},
             "cluster": {"device": "cpu"},
@@ -125,9 +128,9 @@ class EngineThread:
 class RunningEngine(EngineThread):
     """The engine of a small model, and another model of the same shape."""
 
-    def __init__(self, model: Model, other: Model, deterministic: bool, processes: int = 1) -> None:
+    def __init__(self, model: Model, other: Model, deterministic: bool, processes: int = 1, **engine_args: Any) -> None:
         self.model, self.other = model, other
-        super().__init__(make_config(model, deterministic, processes))
+        super().__init__(make_config(model, deterministic, processes, engine_args))
 
     def generate(self, *tasks: GroupTask) -> list[Group]:
         async def together() -> list[Group]:

@@ -1,4 +1,4 @@
-"""Whether this machine gives sandboxes, and what their tests share."""
+"""Sandboxes for tests, where this machine gives them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What processes listen on, and may."""
+"""Sockets that processes listen on, and may."""
 
 from __future__ import annotations
 

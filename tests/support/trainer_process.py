@@ -83,7 +83,7 @@ def weights_of(trainer) -> dict[str, np.ndarray]:
 
 
 def largest_difference(weights: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> float:
-    """Of any number of any weight; the names must be the same."""
+    """Largest difference of any number of any weight; the names must be the same."""
     assert weights.keys() == expected.keys()
     return max(float(np.abs(weights[name] - expected[name]).max()) for name in expected)
 

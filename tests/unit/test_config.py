@@ -36,6 +36,10 @@ def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        (
+            "rollout.engine_args={max_num_seqs: 4}",
+            r"rollout\.engine_args\.max_num_seqs is decided by rollout\.max_concurrent_sequences; leave it out",
+        ),
         ("rollout.num_wrokers=4", r"unknown key 'rollout\.num_wrokers'"),
         ("nonsense.key=1", r"unknown key 'nonsense'"),
         ("rollout.num_workers=0", r"rollout\.num_workers: .*greater than or equal to 1 \(got 0\)"),

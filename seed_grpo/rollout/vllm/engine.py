@@ -11,7 +11,7 @@ import itertools
 import os
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from seed_grpo.messages import Completion, FinishReason, Group, GroupTask, Sampl
 from seed_grpo.pretrained.fit import check_weights
 from seed_grpo.rollout.engine import ReceivingEnd
 from seed_grpo.rollout.texts import CompletionTexts
+from seed_grpo.rollout.vllm.forked_process import forked_process
 from seed_grpo.rollout.vllm.startup import engine_args, environment
 from seed_grpo.rollout.vllm.worker_extension import EngineProcess
 
@@ -73,7 +74,8 @@ class VllmEngine:
         with self._named("starting the engine"):
             # vLLM goes on with whatever is in memory where weights are missing
             was_here = check_weights(self._config.model, trains=False)
-            self._engine = AsyncLLM.from_engine_args(engine_args(self._config, self._receiving))
+            with forked_process() if self._config.cluster.device == "cpu" else nullcontext():
+                self._engine = AsyncLLM.from_engine_args(engine_args(self._config, self._receiving))
             self._death = asyncio.create_task(self._await_death())
             starting = self._engine.update_weight_version("0")
             await asyncio.wait_for(self._unless_dead(starting), self._config.rollout.start_timeout)

@@ -26,10 +26,10 @@ def register() -> None:
     if module := os.environ.get(RECEIVING_MODULE):
         importlib.import_module(module)
     keep_matrices_plain()
-    _end_with_parent()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Has the kernel kill this process when the one that started it is gone, a rollout worker or an engine.
 
     Else vLLM's processes would outlive a killed worker, and keep its devices.

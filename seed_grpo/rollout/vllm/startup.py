@@ -5,13 +5,18 @@ Consumes the configuration and the engine's end of the weight transport. Starts 
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
+import vllm
 from vllm import AsyncEngineArgs
 from vllm.config import WeightTransferConfig
 
 from seed_grpo.config import Config
+from seed_grpo.errors import ConfigError
 from seed_grpo.rollout.engine import ReceivingEnd
 from seed_grpo.rollout.vllm.plugin import RECEIVING_MODULE
 from seed_grpo.rollout.vllm.worker_extension import EngineProcess
@@ -48,7 +53,28 @@ def environment(config: Config, receiving: ReceivingEnd) -> dict[str, str]:
     return environment
 
 
+def check_engine_args(names: Iterable[str]) -> None:
+    """Checks that the installed vLLM knows the arguments in `rollout.engine_args`.
+
+    Raises:
+        ConfigError: it does not know one of them; the message has the most similar names.
+    """
+    known = [field.name for field in dataclasses.fields(AsyncEngineArgs)]
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known)
+            raise ConfigError(
+                f"rollout.engine_args.{name} is no argument of vLLM {vllm.__version__}; "
+                + (f"do you mean {' or '.join(near)}?" if near else "see its AsyncEngineArgs, and take it out")
+            )
+
+
 def engine_args(config: Config, receiving: ReceivingEnd) -> AsyncEngineArgs:
+    """The arguments that an engine is started with.
+
+    Raises:
+        ConfigError: vLLM does not know one of `rollout.engine_args`.
+    """
     rollout = config.rollout
     longest = config.data.max_prompt_tokens + rollout.max_completion_tokens
     on_cpu: dict[str, Any] = {}
@@ -56,6 +82,7 @@ def engine_args(config: Config, receiving: ReceivingEnd) -> AsyncEngineArgs:
         # Where vLLM 0.32 splits a prompt over two steps, it takes back the request's seeded generator, which the
         # generators of a CPU cannot do: the engine dies. So no prompt is split.
         on_cpu = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(CPU_STEP_TOKENS, longest)}
+    check_engine_args(rollout.engine_args)
     return AsyncEngineArgs(
         model=config.model.path,
         dtype=config.model.dtype,
@@ -79,4 +106,5 @@ def engine_args(config: Config, receiving: ReceivingEnd) -> AsyncEngineArgs:
         worker_extension_cls=f"{EngineProcess.__module__}.{EngineProcess.__name__}",
         disable_log_stats=True,
         **on_cpu,
+        **rollout.engine_args,
     )

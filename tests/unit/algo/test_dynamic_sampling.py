@@ -52,7 +52,7 @@ def fates(made: World, step: int) -> tuple[list[int], dict[int, str]]:
 
 
 def test_a_round_replaces_exactly_what_is_missing() -> None:
-    """Of groups 0, 1, 2 one is informative: a round of 2, of which one is: a round of 1. The queue holds 3 groups, so
+    """One of groups 0, 1, 2 is informative: a round of 2, of which one is: a round of 1. The queue holds 3 groups, so
     rounds of 3 would also fit; the numbers of prompts tell."""
     made = world(rounds=5)
     made.engine.right, made.engine.wrong = {0}, {2, 4}

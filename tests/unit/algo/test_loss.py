@@ -207,8 +207,8 @@ def test_every_setting_is_the_slow_reference(settings):
 
 @pytest.mark.parametrize("settings", [s for s in SETTINGS if has_derivative(s)], ids=name_of)
 def test_the_gradient_is_that_of_the_value(settings):
-    """By central differences. Left out: the ratio of sequences with weights of tokens, where GSPO-token by design has
-    each token's own gradient, and the derivative of the value would spread the weights over the completion."""
+    """Compares with central differences. Left out: the ratio of sequences with weights of tokens, where GSPO-token by
+    design has each token's own gradient, and the derivative of the value would spread the weights over all of it."""
     config, tokens = config_of(settings), random_tokens(seed=1)
     _, gradient, _ = run(tokens, config)
     step = 1e-6

@@ -1,4 +1,4 @@
-"""Which model and settings a run is sampled with, after training."""
+"""Model and settings that a run is sampled with, after training."""
 
 from __future__ import annotations
 

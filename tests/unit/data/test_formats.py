@@ -166,7 +166,7 @@ def test_a_set_loads_as_its_library_writes_it(tmp_path: Path, name: str, records
 
 
 def _conversations(record: dict[str, Any]) -> list[list[str]]:
-    """What is said in each conversation of a record, but for what the assistant says at its end."""
+    """Turns of each conversation of a record, but for those that the assistant says at its end."""
     return [
         [turn["content"] for turn in value if turn["role"] != "assistant"]
         for value in record.values()

@@ -1,4 +1,4 @@
-"""From problems to token ids with tokenizers of every kind: what is a control token, and what surrounds a prompt."""
+"""Token ids of problems with tokenizers of every kind: what is a control token, and what surrounds a prompt."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_a_tokenizer_that_pads_and_cuts_by_itself_does_not_for_prompts() -> None
 
 
 def test_a_folder_of_mistral_gives_the_tokenizer_with_templates(tmp_path: Path) -> None:
-    """With a `tekken.json`, AutoTokenizer would take that of mistral-common, which encodes `[INST]` as text."""
+    """A `tekken.json` would make AutoTokenizer take that of mistral-common, which encodes `[INST]` as text."""
     MistralConfig().save_pretrained(tmp_path)
     byte_level().save_pretrained(tmp_path)
     tekken = Path(mistral_common.__file__).parent / "data/tekken_240911.json"

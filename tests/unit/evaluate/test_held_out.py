@@ -14,7 +14,7 @@ PROBLEMS, SAMPLED = 3, 2
 
 
 class FakeRecords:
-    """What was written, by step."""
+    """Records that were written, by step."""
 
     def __init__(self) -> None:
         self.groups: dict[int, list[JudgedGroup]] = {}
@@ -131,7 +131,7 @@ def test_a_stop_gives_up_with_nothing_on_record(pumps: int) -> None:
 
 
 def test_the_best_step_is_told_again_by_a_resumed_run() -> None:
-    """Of three evaluations the second is the best: 1 of 3 right, all, all again (which is no better)."""
+    """The second of three evaluations is the best: 1 of 3 right, all, all again (which is no better)."""
     world = World()
     world.engine.wrong = {0, 1}
     assert world.evaluator.evaluate(0, never)

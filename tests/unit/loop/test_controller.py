@@ -127,7 +127,7 @@ def test_seeds_depend_on_run_seed_and_group_alone() -> None:
 
 
 def test_length_lowers_the_reward_before_the_advantage() -> None:
-    """Of 10 tokens allowed the last 4 are the margin, and lengths are 7 and 10: rewards 1 - 1/4 = 0.75 and 0 - 1 = -1,
+    """The last 4 of 10 tokens allowed are the margin, and lengths are 7 and 10: rewards 1 - 1/4 = 0.75 and 0 - 1 = -1,
     mean -0.125, advantages 0.875 and -0.875; without the punishment they would be 0.5 and -0.5."""
     rollout = {"prompts_per_step": P, "completions_per_prompt": 2, "max_completion_tokens": 10}
     world = World(rollout=rollout, algo={"overlong_tokens": 4, "scale": {"kind": "none"}})

@@ -1,4 +1,4 @@
-"""What an export passes on of a model beside its weights: copied, and tried before training begins."""
+"""Files that an export passes on beside the weights: copied, and tried before training begins."""
 
 from __future__ import annotations
 

@@ -62,7 +62,8 @@ INVALID = group(
 
 
 def batch() -> Batch:
-    """Of four groups two were trained. The overlong punishment of the completion that is not valid does not count."""
+    """A step of four groups, two of them trained. The overlong punishment of the invalid completion does not
+    count."""
     return Batch(
         step=6,
         version=5,

@@ -1,4 +1,4 @@
-"""What is said of rewards that fail: each kind once, with its place and its traceback."""
+"""Messages about rewards that fail: each kind once, with its place and its traceback."""
 
 from __future__ import annotations
 

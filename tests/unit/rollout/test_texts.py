@@ -30,7 +30,7 @@ def kind(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 def ids_of(tokenizer: Any, *pieces: str) -> list[int]:
-    """Of pieces that are control tokens or text."""
+    """Token ids of pieces that are control tokens or text."""
     added = tokenizer.get_added_vocab()
     ids: list[int] = []
     for piece in pieces:
@@ -39,7 +39,7 @@ def ids_of(tokenizer: Any, *pieces: str) -> list[int]:
 
 
 def sampled(tokenizer: Any, ids: Sequence[int], stop: Sequence[str], ends: Sequence[int]) -> tuple[str, list[int]]:
-    """What becomes of the tokens of a model that would go on: the text, and the tokens, of which an end token or a stop
+    """Text and tokens of a model that would go on, of which an end token or a stop
     may be the last. The order of the checks is that of vLLM's scheduler and output processor."""
     texts = CompletionTexts(tokenizer, stop, ends, vocab_size=len(tokenizer))
     parameters = sampling_params(Sampling(1, 1.0, 1.0, 100, 0), 0, tuple(stop), texts.stop_ids)

@@ -188,7 +188,7 @@ def test_a_result_beyond_the_parsers_bounds_leaves_its_positions_partition(worke
 
 @pytest.mark.parametrize("config", [COUNTS_SHANNON, LIKELIHOOD_PAPER], ids=["counts", "likelihood"])
 def test_the_order_of_the_completions_does_not_matter(worker, config):
-    """With 28%, which means 28 and 0.28: greedy classes at a position would depend on the order."""
+    """28% means 28 and 0.28: greedy classes at a position would depend on the order."""
     texts = [
         r"a=28\% and b=1: \boxed{1}", r"a=28 and b=2: \boxed{1}", r"a=0.28: \boxed{2}", r"a=7 and b=2: \boxed{3}", "-"
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -218,7 +218,7 @@ def test_an_object_may_know_its_number() -> None:
         (np.array(0.5), TypeError, "ndarray .*, not a list"),
         (torch.tensor(0.5), TypeError, "Tensor .*, not a list"),
     ],
-    ids=repr,
+    ids=lambda value: "generator" if isinstance(value, Iterator) else repr(value),
 )
 def test_what_are_no_numbers_is_refused(rewards: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message) as raised:

@@ -29,7 +29,7 @@ def group(*texts, reference="132", reasons=None, lengths=None):
 SURD, SAME_SURD = r"\boxed{\frac{1}{1+\sqrt2}}", r"\boxed{\sqrt2-1}"
 """equal, and only the oracle can tell"""
 BEYOND_BOUNDS = r"\boxed{1e1000000}"
-"""what the parser refuses to read"""
+"""a text that the parser refuses to read"""
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
 
 
 def logprobs_and_entropies(model, prompt, completion, temperature=1.0):
-    """Of a completion's tokens, by itself, from the whole logits."""
+    """Log-probabilities of a completion's tokens, by itself, from the whole logits."""
     logits_TV = model(torch.cat([prompt, completion])[None]).logits[0, len(prompt) - 1 : -1]
     all_logprobs_TV = torch.log_softmax(logits_TV / temperature, -1)
     return all_logprobs_TV.gather(1, completion[:, None])[:, 0], torch.special.entr(all_logprobs_TV.exp()).sum(-1)

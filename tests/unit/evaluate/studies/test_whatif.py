@@ -1,4 +1,4 @@
-"""What other settings make of recorded groups: the controller's own numbers given back, and others worked by hand."""
+"""Other settings on recorded groups: the controller's own numbers given back, and others worked by hand."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def one_prompt(staleness: int, **changes: Any) -> World:
 
 
 def arriving(*pumps: Sequence[int]) -> Callable[[list[Job]], list[Job]]:
-    """What each pump brings, by group id; after the last of them everything comes at once."""
+    """Groups that each pump brings, by group id; after the last of them everything comes at once."""
     left = list(pumps)
 
     def finish(running: list[Job]) -> list[Job]:
@@ -63,7 +63,7 @@ def test_no_group_is_trained_that_is_too_old_and_none_is_dropped_for_it(stalenes
 
 
 def test_groups_of_further_steps_are_generated_while_a_step_is_trained() -> None:
-    """With k = 1 a step's worth more is open. Each of the 3 steps looks once while it is trained."""
+    """A step's worth more is open with k = 1. Each of the 3 steps looks once while it is trained."""
     world = World(run=run_of(1, steps=3))
     while_training: list[list[int]] = []
     world.pipeline.finish = arriving([0, 1, 2], [4], [3, 5], [8], [6, 7])

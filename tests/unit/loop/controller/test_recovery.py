@@ -21,7 +21,7 @@ def world_of(staleness: int, checkpoints: FakeCheckpoints | None = None, rounds:
 
 
 class Killed(Exception):
-    """Of the whole process: nothing catches it."""
+    """Death of the whole process, which nothing catches."""
 
 
 def kill_at_random(world: World, rng: random.Random) -> None:
@@ -56,7 +56,7 @@ def kill_at_random(world: World, rng: random.Random) -> None:
 
 
 def assert_taken_up(resumed: World, before: World) -> None:
-    """Of the groups that were open at the checkpoint the ready ones are not sampled again, and the others are, from
+    """The ready ones of the groups that were open at the checkpoint are not sampled again, and the others are, from
     the very same tasks."""
     saved = resumed.checkpoints.saved[-1]
     judged = [group.group.task.group_id for group in saved.open.judged]

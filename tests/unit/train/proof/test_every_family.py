@@ -47,7 +47,7 @@ SOON = [
 ]
 """those of README and of bug reports, and one of each kind that is refused"""
 NUMERICAL = 1e-3
-"""of a gradient, relative to its largest; float32 in another order gives less"""
+"""error of a gradient, relative to its largest; float32 in another order gives less"""
 
 
 @pytest.mark.parametrize(

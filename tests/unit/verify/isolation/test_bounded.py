@@ -48,7 +48,7 @@ EXPECTED = {
     "kill worker": (JudgeFaultError, "ended in a call, status -9"),
 }
 HARMLESS = sorted(set(FAULTS) - set(EXPECTED))
-"""what does no harm, so that the comparison goes on"""
+"""calls that do no harm, so that the comparison goes on"""
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ def run(program, text="", seconds=LONG, memory_mib=MEMORY_MIB):
 
 
 def told(program, **arguments):
-    """What a program reports of itself, as one JSON line."""
+    """Report of a program on itself, as one JSON line."""
     behaviour = run(program, **arguments)
     assert behaviour.success, behaviour
     return json.loads(behaviour.stdout)

@@ -150,7 +150,7 @@ OWN_CASES = [pytest.param(text, "5", id=name) for name, text in OWN.items()]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where this process and the bounded one work, and planted code would leave its mark."""
+    """Folders where this process and the bounded one work, and planted code would leave its mark."""
     before, folder = Path.cwd(), tmp_path_factory.mktemp("work")
     os.chdir(folder)
     yield folder

@@ -1,4 +1,4 @@
-"""What the judge does with texts: it parses each once, and executes none of what a model wrote."""
+"""Texts before the judge: it parses each once, and executes none of what a model wrote."""
 
 from dataclasses import replace
 

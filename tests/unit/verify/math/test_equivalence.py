@@ -65,7 +65,7 @@ POLYNOMIAL_DIVISORS = {
 
 @pytest.fixture(scope="module")
 def cases(judge):
-    """Of each development case: whether it is labelled equal, and whether we say so."""
+    """Label of each development case and our verdict, as a pair of truth values."""
     if not CASES.exists():
         pytest.skip(f"the shared data are not beside the repository: no {CASES}")
     told = {}
@@ -206,7 +206,7 @@ CLOSE = st.sampled_from(
 """answers of which many mean the same, some only by way of a third"""
 
 SPOTS = re.compile(r"(?<=[+=<])|(?=[+=<])|(?<=[(\[])|(?=[)\]])|(?<=, )")
-"""where white space says nothing: around a sign, inside brackets, after a comma that ends an item"""
+"""places where white space says nothing: around a sign, inside brackets, after a comma that ends an item"""
 LAYOUTS = {
     "text": lambda text: rf"\text{{{text}}}" if text.isalpha() else text,
     "white space": lambda text: SPOTS.sub(" ", text),

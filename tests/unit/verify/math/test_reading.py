@@ -1,4 +1,4 @@
-r"""From text to nodes: one construct after the other, its node worked by hand; and the bounds on the work of reading.
+r"""Nodes of a text: one construct after the other, its node worked by hand; and the bounds on the work of reading.
 
 Where a text could be read in two ways, the comment beside it says what the other reading would give.
 """

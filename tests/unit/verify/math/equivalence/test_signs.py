@@ -1,4 +1,4 @@
-r"""How many values `\pm` and `\mp` make, and which: each `\pm` has a sign of its own, unless a `\mp` couples them.
+r"""Values that `\pm` and `\mp` make: each `\pm` has a sign of its own, unless a `\mp` couples them.
 
 Each pair is judged in both orders.
 """
