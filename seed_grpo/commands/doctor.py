@@ -26,7 +26,7 @@ from seed_grpo.data.source import Prompt
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import ConfigError, ModelError, SeedGrpoError
 from seed_grpo.extensions import install
-from seed_grpo.records.trackers.process import not_installed
+from seed_grpo.records.trackers.process import described
 from seed_grpo.runtime.cluster.placement import (
     KINDS,
     check_plan,
@@ -301,7 +301,7 @@ def diagnose(config: Config, page: Page) -> None:
     page.check("versions", check_versions, config)
     page.check("placement", check_machine, config)
     page.check("records", check_directory, config)
-    page.check("trackers", _describe_trackers, config)
+    page.check("trackers", described, config.run.trackers)
     page.check("batch", check_batch, config)
     page.check("sampling", check_sampling, config)
     page.check("engine", check_engine, config)
@@ -313,13 +313,6 @@ def diagnose(config: Config, page: Page) -> None:
         page.check("own code", _try_code, config)
     if config.evaluation is not None:
         page.check("evaluation", _describe_data, config, config.evaluation.data, 1)
-
-
-def _describe_trackers(config: Config) -> str:
-    """The trackers, and notes on those that are not installed here, which end no run."""
-    trackers = config.run.trackers
-    notes = [f"note: {note}" for note in not_installed(trackers)]
-    return "\n".join([", ".join(each.use for each in trackers) or "none (run.trackers)", *notes])
 
 
 def _describe_code(config: Config) -> str:

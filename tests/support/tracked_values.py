@@ -1,4 +1,4 @@
-"""What a tracker's library says that it has, read by that library, in an interpreter that has it.
+"""Values that a tracker's library has in its store, read by that library, in an interpreter that has it.
 
 Usage: `python -m support.tracked_values USE DIRECTORY`. Prints JSON: `scalars` (name -> [[step, value], ...] in the
 order of the store), `tables` ([step, columns, rows], ...), `config`, and `runs`, their number.

@@ -240,6 +240,7 @@ def missing(use: str) -> str:
     return f"is not installed; install the package (pip install {use}), or take it out of run.trackers"
 
 
-def not_installed(configs: Sequence[TrackerConfig]) -> list[str]:
-    """Sentences on the trackers that are not installed on this machine."""
-    return [f"{each.use} {missing(each.use)}" for each in configs if not is_installed(each.use)]
+def described(configs: Sequence[TrackerConfig]) -> str:
+    """The trackers of a run, and a note on each that is not installed on this machine; that ends no run."""
+    notes = [f"note: {each.use} {missing(each.use)}" for each in configs if not is_installed(each.use)]
+    return "\n".join([", ".join(each.use for each in configs) or "none (run.trackers)", *notes])

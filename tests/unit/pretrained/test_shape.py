@@ -75,7 +75,7 @@ def test_a_layer_keeps_the_activations_that_it_is_said_to_keep(dtype: torch.dtyp
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("lora", [None, LoraConfig(rank=4, target_modules=("q_proj", "down_proj"))])
 def test_flop_are_those_that_torch_counts(lora: LoraConfig | None, tied: bool, tmp_path: Path) -> None:
-    """With the attention in plain matrix products, masked ones computed too."""
+    """Attention is in plain matrix products here, masked ones computed too."""
     model = small_model("qwen2", tied, attention="eager")
     model.save_pretrained(tmp_path)
     if lora is not None:

@@ -16,7 +16,7 @@ import pytest
 
 from seed_grpo.config.sections import TrackerConfig
 from seed_grpo.records.trackers import process
-from seed_grpo.records.trackers.process import Trackers, not_installed
+from seed_grpo.records.trackers.process import Trackers, described
 
 SOUND = """
 import json, os, signal, sys
@@ -102,9 +102,11 @@ def test_a_tracker_that_is_not_installed_is_said_once(tmp_path: Path, monkeypatc
         trackers.scalars(step, {"a": 1.0})
     trackers.close()
     assert said[1:] == ["tracker trackio: 3 of 3 records did not arrive"]
-    assert not_installed([TrackerConfig(use="trackio"), TrackerConfig(use="tensorboard")]) == [
-        "trackio is not installed; install the package (pip install trackio), or take it out of run.trackers"
-    ]
+    assert described([TrackerConfig(use="tensorboard"), TrackerConfig(use="trackio")]) == (
+        "tensorboard, trackio\nnote: trackio is not installed; install the package (pip install trackio), or take it "
+        "out of run.trackers"
+    )
+    assert described([]) == "none (run.trackers)"
 
 
 @pytest.mark.parametrize("fault", ["raise SystemExit('log in first')", "import no_such_module", "raise OSError(28)"])
