@@ -28,6 +28,7 @@ from seed_grpo.data.source import Prompt
 from seed_grpo.data.survey import survey
 from seed_grpo.errors import ConfigError, ModelError
 from seed_grpo.extensions import install
+from seed_grpo.records.trackers.process import described
 from seed_grpo.runtime.cluster.placement import (
     KINDS,
     check_plan,
@@ -299,6 +300,7 @@ def diagnose(config: Config, page: Page) -> None:
     page.check("versions", check_versions, config)
     page.check("placement", check_machine, config)
     page.check("records", check_directory, config)
+    page.check("trackers", described, config.run.trackers)
     page.check("batch", check_batch, config)
     page.check("sampling", check_sampling, config)
     page.check("engine", check_engine, config)

@@ -31,6 +31,7 @@ from seed_grpo.records.files import claimed, read_records
 from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
+from seed_grpo.records.throughput import Throughput
 from seed_grpo.runtime.assembly import Running, parts_of, register, start
 from seed_grpo.runtime.checkpoints import Checkpoints
 from seed_grpo.runtime.cluster.connection import check_cluster, connected, place_gang
@@ -92,7 +93,7 @@ def train(
         plan = make_plan(config)
         console = stack.enter_context(Console(config.run.steps))
         stack.enter_context(claimed(config.run.directory))
-        directory = RunDirectory(config.run.directory, config)
+        directory = RunDirectory(config.run.directory, config, console.log)
         stack.callback(directory.close)
         check_unchanged(config, prepared)
         for note in prepared.notes:
@@ -102,8 +103,11 @@ def train(
         pipeline, monitor = running.pipeline, supervision.monitor
         stack.callback(pipeline.close)
         callbacks = Callbacks(on_step, on_evaluation, console.log)
-        rewards = FirstRewards(config)
-        recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, monitor, rewards, callbacks)
+        rewards, throughput = FirstRewards(config), Throughput(config, running.trainer.device_name)
+        if throughput.note:
+            console.log(f"note: {throughput.note}")
+        watchers = (monitor, rewards, throughput, callbacks)
+        recorder = Recorder(directory, console, pipeline.fetch, pipeline.gauges, *watchers)
         parts = parts_of(config, running, prepared.train, prepared.held_out, recorder, console.log)
         controller = Controller(config, parts)
         callbacks.stop = controller.request_stop

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, JsonVal
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
+from seed_grpo.config.secrets import secret_names
 from seed_grpo.extensions import is_import_path
 
 Positive = Annotated[int, Field(ge=1)]
@@ -50,6 +51,12 @@ class OneOf:
 
 RELATION_NAMES = ("math", "exact", "code", "text")
 EXTRACTION_NAMES = ("boxed", "answer_tag", "phrase", "last_number", "auto", "code_block")
+UNUSED_BY_TRACKER = {
+    "tensorboard": ("project", "entity", "name", "tags"),
+    "mlflow": ("entity",),
+    "trackio": ("entity", "tags"),
+}
+"""settings that a tracker has no use for"""
 REWARD_NAMES = OneOf("correct", "format", "length", "truncated", "agreement", "majority")
 
 
@@ -57,6 +64,38 @@ class Section(BaseModel):
     """Base of all sections: unknown keys fail, nothing edits a value after it was built."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class TrackerConfig(Section):
+    """One tracker. API keys come from the library's own login or environment variables, not from here."""
+
+    use: Literal["tensorboard", "wandb", "mlflow", "trackio", "swanlab"]
+    """the package: TensorBoard, Weights & Biases, MLflow, trackio or SwanLab; only the first is installed"""
+    project: str = "seed_grpo"
+    """project; of MLflow the experiment"""
+    entity: str | None = None
+    """team of W&B, workspace of SwanLab"""
+    name: str | None = None
+    """name of the run; None takes that of the run directory"""
+    tags: tuple[str, ...] = ()
+    """labels of the run"""
+    completions: NonNegative = 0
+    """completions of each step, drawn at random, that are sent as a table"""
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    """further keyword arguments of the library's own start: `wandb.init`, `mlflow.MlflowClient`, `trackio.init`,
+    `swanlab.init`; with {mode: offline}, W&B and SwanLab keep to the run directory"""
+
+    @model_validator(mode="after")
+    def _is_of_use(self) -> TrackerConfig:
+        for name in UNUSED_BY_TRACKER.get(self.use, ()):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{self.use} has no {name}; leave it out")
+        if names := secret_names(self.settings):
+            raise ValueError(
+                f"settings of {self.use}: {', '.join(names)} may be a secret, which would be written into the run "
+                "directory; log in with the library's own command, or set its environment variable"
+            )
+        return self
 
 
 class RunConfig(Section):
@@ -77,8 +116,17 @@ class RunConfig(Section):
     checkpoint_every: Positive = 20
     """steps between checkpoints; the last step always makes one"""
     keep_checkpoints: Positive = 2
-    wandb_project: str | None = None
-    """Weights & Biases project that the metrics are also logged to, if wandb is installed"""
+    trackers: tuple[TrackerConfig, ...] = (TrackerConfig(use="tensorboard"),)
+    """trackers that get the run's numbers besides its files; one that is missing or fails does not end the run"""
+
+    @field_validator("trackers")
+    @classmethod
+    def _each_tracker_comes_once(cls, trackers: tuple[TrackerConfig, ...]) -> tuple[TrackerConfig, ...]:
+        uses = [each.use for each in trackers]
+        for use in uses:
+            if uses.count(use) > 1:
+                raise ValueError(f"{use} is there {uses.count(use)} times; give each tracker once")
+        return trackers
 
 
 class LoraConfig(Section):
@@ -579,6 +627,9 @@ class ClusterConfig(Section):
     autoscaled: bool = False
     """true if machines come when workers ask for them: workers that do not fit yet are waited for, not refused"""
     dashboard: bool = True
+    peak_flops: Annotated[float, Field(gt=0)] | None = None
+    """FLOP/s that a trainer's device (a GPU, or without one a CPU core) reaches at most, of which `mfu` is a share;
+    None: by the name of the GPU in bfloat16, and no `mfu` otherwise"""
     queue_capacity: Positive = 512
     """judged groups that may wait for the trainer"""
     object_store_mib: Positive | None = None

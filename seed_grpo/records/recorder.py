@@ -21,6 +21,7 @@ from seed_grpo.records.ledger_table import LedgerRow
 from seed_grpo.records.reward_faults import RewardFaults
 from seed_grpo.records.rollout_table import Estimate
 from seed_grpo.records.run_directory import RunDirectory
+from seed_grpo.records.throughput import Throughput
 from seed_grpo.records.unjudged import Unjudged
 
 
@@ -63,6 +64,7 @@ class Recorder:
         gauges: Callable[[], Mapping[str, float]],
         dashboard: Dashboard,
         first_rewards: FirstRewards,
+        throughput: Throughput,
         callbacks: Callbacks,
     ) -> None:
         """Records nothing yet.
@@ -72,6 +74,7 @@ class Recorder:
             gauges: numbers of healthy workers and of groups by where they are.
         """
         self._first_rewards = first_rewards
+        self._throughput = throughput
         self._callbacks = callbacks
         self._gauges = gauges
         self._dashboard = dashboard
@@ -107,8 +110,10 @@ class Recorder:
                 f"step {batch.step}: {len(fetched) - len(judged)} groups were lost with a machine before they "
                 "were recorded; the rollout table lacks them"
             )
-        self._directory.write_gauges(batch.step, self._gauges())
-        self._directory.write_step(batch.step, metrics, seconds, judged, _estimates(batch))
+        gauges = self._gauges()
+        self._directory.write_gauges(batch.step, gauges)
+        throughput = self._throughput.of_step(metrics, seconds, gauges["rollout_workers"])
+        self._directory.write_step(batch.step, metrics, seconds, throughput, judged, _estimates(batch))
         lost = sum(reason == NOT_FINITE for _, reason in batch.dropped)
         if lost:
             self._screen.log(f"step {batch.step}: {lost} groups were not trained: {NOT_FINITE}")

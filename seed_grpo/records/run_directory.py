@@ -4,6 +4,7 @@
     environment.json       versions, machine, commit
     metrics.jsonl          a line per step, deterministic quantities only: equal to the byte for equal seeds
     timings.jsonl          a line per step (and per evaluation), wall-clock seconds by stage
+    throughput.jsonl       a line per step: tokens a second and device, and model FLOPs utilisation
     gauges.jsonl           a line per step: healthy workers, and groups by where they are, as the step is recorded
     events.jsonl           a line for each worker that failed, recovered, hung, was added or drained
     workers.json           the present states of all workers
@@ -13,7 +14,8 @@
     evaluations/           step_000000.parquet, the same of the evaluations
     code/                  the user's own code (run.code), as the run began with it
     ledger/                step_000012.parquet, a row per prompt group that was trained or dropped
-    tensorboard/           the same numbers as TensorBoard events
+    tensorboard/           the same numbers as TensorBoard events, unless run.trackers leaves that out
+    trackers/              what other trackers keep here, and the logs of their processes
 
 Consumes plain values and judged groups; produces these files. A resumed run calls `truncate_after` with the
 checkpoint's step first: what was written later is cut off, so that the files end as if nothing had happened. It
@@ -25,8 +27,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,8 @@ from seed_grpo.records.environment import describe_environment
 from seed_grpo.records.files import JsonLines, clear_disk_errors, read_records, write_atomically, write_table
 from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
+from seed_grpo.records.trackers.completions import choose
+from seed_grpo.records.trackers.process import Trackers
 
 CODE = "code"
 """folder of the user's own code in a run directory"""
@@ -49,22 +54,20 @@ CODE = "code"
 # and how long things are waited for. None of these enters the mathematics of a step. (On GPU the number of rollout
 # workers enters its rounding, since an engine's batches are then others; a limit of time may change a verdict.) The
 # number of trainer ranks or of compute threads would change the rounding everywhere, and is therefore not among them.
+# A section that is named stands for all its settings.
 MAY_CHANGE = (
     "run.directory",
     "run.code",  # where it lies; what it says is compared by content
     "run.steps",  # unless the schedule is linear: it ends at run.steps, so past steps had other learning rates
     "run.checkpoint_every",
     "run.keep_checkpoints",
-    "run.wandb_project",
+    "run.trackers",
     "data.directory",
     "data.sources.directory",
     "evaluation.data.directory",
     "evaluation.data.sources.directory",
     "rollout.num_workers",
     "rollout.autoscale",
-    "rollout.autoscale.min_workers",
-    "rollout.autoscale.max_workers",
-    "rollout.autoscale.every",
     "supervision.heartbeat_every",
     "supervision.heartbeat_timeout",
     "supervision.max_restarts",
@@ -90,17 +93,21 @@ MAY_CHANGE = (
     "cluster.autoscaled",
     "cluster.dashboard",
     "cluster.object_store_mib",
+    "cluster.peak_flops",
 )
 
 
 class RunDirectory:
     """Writes a run's records. Steps count from 1; step 0 is the state before training."""
 
-    def __init__(self, path: str | Path, config: Config) -> None:
-        """Creates the directory, or opens that of an earlier start of the same run.
+    def __init__(self, path: str | Path, config: Config, log: Callable[[str], None] = print) -> None:
+        """Creates the directory, or opens that of an earlier start of the same run; starts its trackers.
+
+        Args:
+            log: takes what the trackers have to say.
 
         Raises:
-            ConfigError: the directory belongs to a run with other settings, or W&B is asked for and not installed.
+            ConfigError: the directory belongs to a run with other settings.
             CheckpointError: one of its records was damaged from outside.
             SeedGrpoError: the disk is full.
         """
@@ -110,8 +117,6 @@ class RunDirectory:
         check_same_run(self.path, config)
         records = (self.path / name for name in ("metrics.jsonl", "evaluations.jsonl"))
         keep_code(self.path / CODE, any(file.is_file() and file.stat().st_size for file in records))
-        wandb_project = config.run.wandb_project
-        self._wandb = None if wandb_project is None else _start_wandb(wandb_project, self.path, config)
         write_atomically(self.path / "config.yaml", dump_config(config).encode())
         environment = json.dumps(describe_environment(), indent=2) + "\n"
         write_atomically(self.path / "environment.json", environment.encode())
@@ -119,25 +124,26 @@ class RunDirectory:
         self._timings = JsonLines(self.path / "timings.jsonl")
         self._gauges = JsonLines(self.path / "gauges.jsonl")
         self._evaluations = JsonLines(self.path / "evaluations.jsonl")
-        self._tensorboard: Any = None
-        self._first_step = 0
+        self._throughput = JsonLines(self.path / "throughput.jsonl")
+        settings = settings_by_name(config.model_dump(mode="json"))
+        self._trackers = Trackers(config.run.trackers, self.path, settings, log)
 
     def truncate_after(self, step: int) -> None:
         """Removes the records of later steps; a run that resumes the checkpoint of `step` calls it first."""
-        for records in (self._metrics, self._timings, self._gauges, self._evaluations):
+        for records in (self._metrics, self._timings, self._throughput, self._gauges, self._evaluations):
             records.truncate_after(step)
         for folder in ("rollouts", "evaluations", "ledger"):
             for file in (self.path / folder).glob("step_*.parquet"):
                 if int(file.stem.removeprefix("step_")) > step:
                     file.unlink()
-        self._close_tensorboard()
-        self._first_step = step + 1
+        self._trackers.rewind(step)
 
     def write_step(
         self,
         step: int,
         metrics: Mapping[str, float],
         seconds: Mapping[str, float],
+        throughput: Mapping[str, float],
         groups: Sequence[JudgedGroup],
         estimates: Mapping[int, Estimate],
     ) -> None:
@@ -149,20 +155,22 @@ class RunDirectory:
             seconds: wall-clock by stage. `total` is the whole step; names with a slash (`train/forward`) are parts of
                 a stage; all others are stages that do not overlap. Recording the step before is part of the first that
                 waits.
+            throughput: `Throughput.of_step`, which wall-clock enters.
             groups: all that were sampled for it, trained or dropped.
             estimates: by group id, of those that were trained.
         """
         rows = list(rollout_rows(step, groups, estimates))
         write_table(self._table("rollouts", step), rows, schema())
         self._timings.append(step, seconds)
+        self._throughput.append(step, throughput)
         self._metrics.append(step, metrics)
-        self._log(step, "train", metrics)
-        self._log(step, "seconds", seconds)
+        self._send(step, train=metrics, seconds=seconds, throughput=throughput)
+        self._trackers.completions(step, partial(choose, step, rows))
 
     def write_gauges(self, step: int, values: Mapping[str, float]) -> None:
         """Records the state of the pools when a step is recorded, which is during the next step."""
         self._gauges.append(step, values)
-        self._log(step, "gauges", values)
+        self._send(step, gauges=values)
 
     def write_ledger(self, step: int, rows: Sequence[LedgerRow]) -> None:
         """Records the fate of a step's groups: every group issued is in exactly one row of the run."""
@@ -183,7 +191,7 @@ class RunDirectory:
         self._timings.append(step, {"evaluation": seconds})
         self._evaluations.truncate_after(step - 1)
         self._evaluations.append(step, metrics)
-        self._log(step, "evaluation", metrics)
+        self._send(step, evaluation=metrics)
 
     def evaluations(self) -> dict[int, dict[str, float]]:
         """The metrics of the evaluations so far, by step; `EvaluationResult.from_metrics` reads them."""
@@ -191,31 +199,16 @@ class RunDirectory:
         return {record.pop("step"): record for record in records}
 
     def close(self) -> None:
-        """Flushes and closes TensorBoard and W&B; the files need no closing."""
-        self._close_tensorboard()
-        if self._wandb is not None:
-            self._wandb.finish()
+        """Has the trackers send what they have, for a bounded time; the files need no closing."""
+        self._trackers.close()
 
     def _table(self, folder: str, step: int) -> Path:
         return self.path / folder / f"step_{step:06d}.parquet"
 
-    def _log(self, step: int, section: str, values: Mapping[str, float]) -> None:
-        scalars = {f"{section}/{name}": float(value) for name, value in values.items()}
-        folder = self.path / "tensorboard"
-        with clear_disk_errors(folder):
-            if self._tensorboard is None:
-                from seed_grpo.records.tensorboard_events import TensorBoardEvents  # takes seconds to load
-
-                self._tensorboard = TensorBoardEvents(folder, self._first_step)
-            self._tensorboard.write(step, scalars)
-        if self._wandb is not None:
-            self._wandb.log(scalars, step=step)
-
-    def _close_tensorboard(self) -> None:
-        if self._tensorboard is not None:
-            with clear_disk_errors(self.path / "tensorboard"):
-                self._tensorboard.close()
-            self._tensorboard = None
+    def _send(self, step: int, **sections: Mapping[str, float]) -> None:
+        """Sends numbers to the trackers, as `section/name`."""
+        named = {f"{section}/{name}": value for section, values in sections.items() for name, value in values.items()}
+        self._trackers.scalars(step, {name: float(value) for name, value in named.items()})
 
 
 def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY_CHANGE) -> None:
@@ -229,9 +222,8 @@ def check_same_run(path: Path, config: Config, may_change: Collection[str] = MAY
         return
     old = settings_by_name(yaml.safe_load(file.read_text(encoding="utf-8")))
     new = settings_by_name(config.model_dump(mode="json"))
-    fixed = set(old) | set(new)
     may_change = set(may_change) - ({"run.steps"} if config.trainer.schedule == "linear" else set())
-    fixed -= {key for key in fixed if re.sub(r"\.\d+", "", key) in may_change}
+    fixed = {name for name in {*old, *new} if not _is_among(name, may_change)}
     absent = "absent"
     differing = [
         f"{key} was {old.get(key, absent)!r} and is {new.get(key, absent)!r}"
@@ -249,6 +241,12 @@ def _is_moved_server(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -
     """Tells the address of a reward server, which a new job may have started elsewhere, from other settings."""
     uses = [str(tree.get(key)) for tree in (old, new)]
     return re.search(r"\brewards\.\d+\.use$", key) is not None and all("://" in use for use in uses)
+
+
+def _is_among(name: str, settings: Collection[str]) -> bool:
+    """Tells whether a setting is one of these, or in a section that is."""
+    plain = re.sub(r"\.\d+", "", name)  # without places in lists
+    return any(f"{plain}.".startswith(f"{each}.") for each in settings)
 
 
 def keep_code(folder: Path, is_begun: bool) -> None:
@@ -289,18 +287,3 @@ def settings_by_name(tree: Any, prefix: str = "") -> dict[str, Any]:
         return {prefix.removesuffix("."): tree}
     parts = (settings_by_name(child, f"{prefix}{name}.") for name, child in tree.items())
     return {key: value for part in parts for key, value in part.items()}
-
-
-def _start_wandb(project: str, path: Path, config: Config) -> Any:
-    try:
-        import wandb
-    except ImportError as error:
-        raise ConfigError(
-            f"run.wandb_project={project} needs the package wandb, which is not installed; install it, or leave "
-            "run.wandb_project out"
-        ) from error
-    id_file = path / "wandb_id"
-    if not id_file.exists():
-        write_atomically(id_file, wandb.util.generate_id().encode())
-    settings = config.model_dump(mode="json")
-    return wandb.init(project=project, id=id_file.read_text(), name=path.name, resume="allow", config=settings)

@@ -207,7 +207,7 @@ class Updates:
             self._backend.backward(parts.loss, last)
             if self._place.leads:
                 totals.add(parts)
-                totals.add_places(sum(len(samples[row]) for row in rows), passed.places)
+                totals.add_places([len(samples[row]) for row in rows], passed.places)
         return totals
 
     def _loss(

@@ -64,6 +64,10 @@ class TrainerWorker:
         """Bytes that a sync sends to each engine."""
         return sum(weight.num_bytes for weight in self.engine.weights().metadata())
 
+    def device_name(self) -> str:
+        """Name of this rank's GPU; empty without one."""
+        return torch.cuda.get_device_name() if self._config.cluster.device == "cuda" else ""
+
     def all_reduce(self, num_bytes: int) -> float:
         """Seconds that the ranks take to add up so many bytes, as they do with gradients."""
         numbers = torch.zeros(num_bytes // 4, device=self._config.cluster.device)

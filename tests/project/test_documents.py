@@ -11,6 +11,7 @@ from seed_grpo.cli import main
 from seed_grpo.records.group_metrics import METRICS as GROUP_METRICS
 from seed_grpo.records.ledger_table import LEDGER_COLUMNS
 from seed_grpo.records.rollout_table import COLUMNS
+from seed_grpo.records.throughput import METRICS as THROUGHPUT_METRICS
 from seed_grpo.runtime.supervision.prometheus import METRICS as PROMETHEUS_METRICS
 from seed_grpo.train.loss_metrics import METRICS as TRAINER_METRICS
 
@@ -79,7 +80,7 @@ def test_the_readme_has_every_command(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_every_column_of_a_run_is_described() -> None:
     text = (ROOT / "seed_grpo/records/README.md").read_text()
-    columns = chain(COLUMNS, LEDGER_COLUMNS, GROUP_METRICS, TRAINER_METRICS)
+    columns = chain(COLUMNS, LEDGER_COLUMNS, GROUP_METRICS, TRAINER_METRICS, THROUGHPUT_METRICS)
     assert not [name for name in columns if f"`{name}`" not in text]
 
 

@@ -22,6 +22,7 @@ LIGHT: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("seed_grpo.algo.scale", "seed_grpo.algo.advantage", "seed_grpo.loop.controller"): ("vllm", "ray", "deepspeed"),
     ("seed_grpo.rollout.engine", "seed_grpo.train.engine", "seed_grpo.weight_sync.base"): HEAVY,
     ("seed_grpo.runtime.cluster.placement", "seed_grpo.loop.queue"): HEAVY,
+    ("seed_grpo.pretrained.shape", "seed_grpo.records.throughput", "seed_grpo.records.trackers.process_main"): HEAVY,
     ("seed_grpo.commands.train",): ("vllm", "deepspeed"),
 }
 """modules -> what importing them must not load"""

@@ -55,6 +55,12 @@ def test_a_dumped_configuration_reads_back_equal(minimal: Path, tmp_path: Path) 
         ("trainer.tokens_per_micro_batch=100", r"cannot hold one completion of .* = 4024 tokens; raise it to 4024"),
         ("cluster.queue_capacity=10", r"queue_capacity=10 is less .* rollout\.prompts_per_step=128 x .* = 128"),
         ("weight_sync.transport=gloo", r"gloo needs cluster\.device=cpu"),
+        ("run.trackers=[{use: mlflow, entity: team}]", r"mlflow has no entity; leave it out"),
+        ("run.trackers=[{use: wandb}, {use: wandb, project: b}]", r"wandb is there 2 times; give each tracker once"),
+        (
+            "run.trackers=[{use: wandb, settings: {api_key: x}}]",
+            r"wandb: api_key may be a secret.*environment variable",
+        ),
         ("algo.scale.alpha=.inf", r"algo\.scale\.alpha: .*finite"),
         ("trainer.adam_betas=[0.9, 1.5]", r"trainer\.adam_betas\.1: .*less than 1"),
         ("evaluation={data: {source: math500, max_prompt_tokens: 5000}}", r"max_prompt_tokens=5000 exceeds .*=1024"),

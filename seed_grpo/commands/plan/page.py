@@ -24,10 +24,10 @@ from seed_grpo.commands.plan.sizing import (
     Sizing,
     Split,
     gib,
-    read_shape,
 )
 from seed_grpo.config import Config
 from seed_grpo.errors import ConfigError
+from seed_grpo.pretrained.shape import read_shape
 
 
 def plan_page(

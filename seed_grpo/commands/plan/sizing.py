@@ -12,16 +12,14 @@ What DeepSpeed (0.19) holds is told for `train.deepspeed_engine`'s settings.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from seed_grpo.config import Config
-from seed_grpo.config.sections import ModelConfig
-from seed_grpo.errors import ConfigError, ModelError
+from seed_grpo.errors import ConfigError
+from seed_grpo.pretrained.shape import Shape, flop_of_weight
 
 GIB = 2**30
 HBM, HBM_SHARE = 3.35e12, 0.7  # bytes/s of an H100 SXM by NVIDIA's data sheet; what decoding reaches of it
@@ -34,80 +32,6 @@ LOGITS_AT_ONCE, LOGIT_COPIES = 2**26, 3  # numbers in a block of `train.logprobs
 ZERO3_AT_ONCE = 10**9  # parameters that DeepSpeed makes whole at a time
 BUCKETS = 3 * 4 * 5 * 10**7  # bytes in which ZeRO collects what it exchanges
 JUDGE_SECONDS = {"math": 0.01, "exact": 0.01, "text": 0.1}  # a completion, at the slow end; of code by its time limits
-FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A dense decoder, e.g. Qwen2.5-7B: `Shape(3584, 28, 28, 4, 128, 18944, 152064, tied=False, vectors=11776)`, where
-    the output matrix is not the embedding (tied), and a layer's norms and biases (vectors) have 11776 numbers."""
-
-    hidden: int
-    layers: int
-    heads: int
-    key_heads: int
-    head_width: int
-    intermediate: int
-    vocabulary: int
-    tied: bool
-    vectors: int
-
-    @property
-    def matrices(self) -> dict[str, tuple[int, int]]:
-        """(in, out) of each matrix of a layer."""
-        hidden, inner = self.hidden, self.intermediate
-        queries, keys = self.heads * self.head_width, self.key_heads * self.head_width
-        attention = {"q_proj": (hidden, queries), "k_proj": (hidden, keys), "v_proj": (hidden, keys)}
-        mlp = {"gate_proj": (hidden, inner), "up_proj": (hidden, inner), "down_proj": (inner, hidden)}
-        return attention | {"o_proj": (queries, hidden)} | mlp
-
-    @property
-    def parameters(self) -> int:
-        """Numbers of the model; tied matrices count once."""
-        layer = sum(inputs * outputs for inputs, outputs in self.matrices.values()) + self.vectors
-        return self.layers * layer + self.hidden + self.vocabulary * self.hidden * (1 if self.tied else 2)
-
-    def trained(self, model: ModelConfig) -> int:
-        """Numbers that have a gradient: all, or those of the adapters."""
-        if model.lora is None:
-            return self.parameters
-        ends = model.lora.target_modules
-        chosen = [sum(ab) for name, ab in self.matrices.items() if ends == "all-linear" or name.endswith(tuple(ends))]
-        return self.layers * model.lora.rank * sum(chosen)
-
-    def activations(self, width: int) -> int:
-        """Bytes that a layer keeps of a token, `width` a number: of each of two norms the input in float32, that
-        normalised, and the output; queries, keys, values and what attention makes of them; four numbers of the MLP."""
-        attention = 2 * (self.heads + self.key_heads) * self.head_width
-        return 2 * (4 + 2 * width) * self.hidden + width * (attention + 4 * self.intermediate)
-
-
-def read_shape(model: ModelConfig) -> Shape:
-    """The shape in the model's config.json, of a local folder or of the hub.
-
-    Raises:
-        ModelError: it is not there, or of a family that is not known here.
-    """
-    from huggingface_hub import hf_hub_download
-
-    folder = Path(model.path)
-    try:
-        path = folder / "config.json" if folder.is_dir() else Path(hf_hub_download(model.path, "config.json"))
-        found: dict[str, Any] = json.loads(path.read_text())
-        family = found["model_type"]
-        if family not in FAMILIES:
-            raise ModelError(f"model.path={model.path} is a {family} model; name one of {', '.join(FAMILIES)}")
-        heads, hidden = found["num_attention_heads"], found["hidden_size"]
-        layers, inner, vocabulary = found["num_hidden_layers"], found["intermediate_size"], found["vocab_size"]
-    except (OSError, ValueError, KeyError) as error:
-        why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise ModelError(
-            f"cannot tell the size of model.path={model.path} ({why}); name a model's folder or hub id"
-        ) from error
-    keys = found.get("num_key_value_heads") or heads
-    width = found.get("head_dim") or (128 if family == "qwen3" else hidden // heads)
-    vectors = 2 * hidden + {"qwen2": (heads + 2 * keys) * width, "qwen3": 2 * width}.get(family, 0)
-    return Shape(hidden, layers, heads, keys, width, inner, vocabulary, bool(found.get("tie_word_embeddings")), vectors)
 
 
 class Split(NamedTuple):
@@ -225,7 +149,7 @@ class Sizing:
     def flop(self) -> int:
         """FLOP of a trained token, by parameter of the model."""
         trainer = self.config.trainer
-        update = (6 if self.config.model.lora is None else 4) + (2 if trainer.gradient_checkpointing else 0)
+        update = flop_of_weight(self.config.model) + (2 if trainer.gradient_checkpointing else 0)
         before = (trainer.epochs * trainer.mini_batches > 1) + (self.config.algo.loss.kl_coefficient > 0)
         return trainer.epochs * update + 2 * before
 

@@ -66,6 +66,8 @@ class TrainerGroup:
         self._log = log
         self.incarnation = 0
         """number of times the ranks were started anew"""
+        self.device_name = ""
+        """name of the first rank's GPU, once the ranks are up; empty without one"""
         self._doing = "nothing"
         self._spawn()
 
@@ -211,6 +213,7 @@ class TrainerGroup:
         pulses = {name: watch(actor) for name, actor in self._ranks.items()}
         for name, place in zip(pulses, self._wait(pulses, "the trainer ranks to say where they are"), strict=True):
             self._supervision.hang_report.register(name, *place)
+        self.device_name = self._wait(self._each("device_name"), "the trainer ranks to name their devices")[0]
         self._is_up = True
         self._tell(WorkerState.HEALTHY)
 

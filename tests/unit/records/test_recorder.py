@@ -21,6 +21,7 @@ from seed_grpo.records.callbacks import Callback, Callbacks
 from seed_grpo.records.first_rewards import FirstRewards
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.run_directory import RunDirectory
+from seed_grpo.records.throughput import Throughput
 from seed_grpo.runtime.supervision.prometheus import Monitor
 from seed_grpo.testing.fake_world import FakeCheckpoints, World
 from support.judged_group import judged_group
@@ -42,12 +43,16 @@ def recorder(
     told: Callback | None = None,
 ) -> Recorder:
     """Whose payloads are group ids."""
-    tree: dict[str, Any] = {"run": {"directory": path, "steps": 4}, "model": {"path": "m"}, "data": {"source": "s"}}
+    tree: dict[str, Any] = {
+        "run": {"directory": path, "steps": 4, "trackers": []},
+        "model": {"path": "m"},
+        "data": {"source": "s"},
+    }
     made = Config.model_validate(tree)
     console = Console(4, out or io.StringIO())
     gauges = {"rollout_workers": 2.0}
-    watch, callbacks = FirstRewards(made), Callbacks(told, told, print)
-    return Recorder(RunDirectory(path, made), console, fetch, lambda: gauges, Monitor("test"), watch, callbacks)
+    watchers = Monitor("test"), FirstRewards(made), Throughput(made, "NVIDIA H200"), Callbacks(told, told, print)
+    return Recorder(RunDirectory(path, made), console, fetch, lambda: gauges, *watchers)
 
 
 def test_dropped_groups_are_recorded_with_a_reason_and_no_estimate(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
-"""The arithmetic of `seed-grpo plan`: against numbers worked by hand for Qwen2.5's public shapes, and against what
-small real models have and keep."""
+"""The arithmetic of `seed-grpo plan`, against numbers worked by hand for Qwen2.5's public shapes."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,38 +8,19 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from seed_grpo.commands.plan.page import plan_page
-from seed_grpo.commands.plan.sizing import GIB, LOGITS_AT_ONCE, Shape, Sizing, read_shape
+from seed_grpo.commands.plan.sizing import GIB, LOGITS_AT_ONCE, Sizing
 from seed_grpo.config import Config
 from seed_grpo.config.loading import parse_config
-from seed_grpo.config.sections import LoraConfig, ModelConfig
 from seed_grpo.errors import ConfigError, ModelError
+from seed_grpo.pretrained.shape import Shape, read_shape
 from seed_grpo.runtime.cluster.placement import make_plan
 from seed_grpo.train import logprobs
-from seed_grpo.train.lora import add_adapters
 from seed_grpo.train.weights import PolicyWeights
+from support.model_shapes import QWEN_1_5B, QWEN_7B, folder_of, small_model
 
-QWEN_7B = {
-    "model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28,
-    "num_key_value_heads": 4, "intermediate_size": 18944, "vocab_size": 152064, "tie_word_embeddings": False,
-}  # fmt: skip
-QWEN_1_5B = {
-    "model_type": "qwen2", "hidden_size": 1536, "num_hidden_layers": 28, "num_attention_heads": 12,
-    "num_key_value_heads": 2, "intermediate_size": 8960, "vocab_size": 151936, "tie_word_embeddings": True,
-}  # fmt: skip
-SMALL = {
-    "hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 24,
-    "intermediate_size": 256, "vocab_size": 200,
-}  # fmt: skip
 N = 7_615_616_512
-
-
-def folder_of(shape: dict[str, Any], folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(shape))
-    return folder
 
 
 def configured(folder: Path, *overrides: str) -> Config:
@@ -69,67 +48,6 @@ def model_7b(tmp_path: Path) -> Path:
 @pytest.fixture
 def model_1_5b(tmp_path: Path) -> Path:
     return folder_of(QWEN_1_5B, tmp_path / "1.5b")
-
-
-def small_model(family: str, tied: bool, dtype: torch.dtype = torch.float32) -> Any:
-    config = AutoConfig.for_model(family, **SMALL, tie_word_embeddings=tied)
-    return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
-
-
-def test_parameters_of_the_public_shapes(model_7b: Path, model_1_5b: Path) -> None:
-    # a layer of 7B: q and o 3584 x 3584 each, k and v 3584 x 512 each, MLP 3 x 3584 x 18944, norms 2 x 3584, biases
-    # 3584 + 2 x 512: 233,057,792. 28 of them, a norm, and twice 152064 x 3584.
-    assert N == 28 * 233_057_792 + 3584 + 2 * 152_064 * 3584
-    assert read_shape(ModelConfig(path=str(model_7b))).parameters == N
-    assert Shape(3584, 28, 28, 4, 128, 18944, 152064, tied=False, vectors=11776).parameters == N
-    # the model card's 1.54 billion; with the output matrix counted besides the embedding it would be 1,777,088,000
-    assert read_shape(ModelConfig(path=str(model_1_5b))).parameters == 1_543_714_304
-
-
-def test_parameters_of_the_7b_model_that_transformers_builds() -> None:
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**QWEN_7B))
-    assert sum(parameter.numel() for parameter in model.parameters()) == N
-
-
-@pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize("family", ["qwen2", "qwen3", "llama", "mistral"])
-def test_parameters_of_small_real_models(family: str, tied: bool, tmp_path: Path) -> None:
-    model = small_model(family, tied)
-    model.save_pretrained(tmp_path)
-    shape = read_shape(ModelConfig(path=str(tmp_path)))
-    assert shape.parameters == sum(parameter.numel() for parameter in model.parameters())
-
-
-@pytest.mark.parametrize("targets", ["all-linear", ("q_proj", "down_proj")])
-def test_trained_numbers_are_those_of_the_adapters(targets: Any, tmp_path: Path) -> None:
-    model = small_model("qwen2", tied=False)
-    model.save_pretrained(tmp_path)
-    config = ModelConfig(path=str(tmp_path), lora=LoraConfig(rank=4, target_modules=targets))
-    assert config.lora is not None
-    add_adapters(model, config.lora)
-    assert read_shape(config).trained(config) == sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_a_layer_keeps_the_activations_that_it_is_said_to_keep(dtype: torch.dtype, tmp_path: Path) -> None:
-    model = small_model("qwen2", tied=False, dtype=dtype)
-    model.save_pretrained(tmp_path)
-    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    tokens, kept = 64, {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in parameters:
-            kept[storage.data_ptr()] = tensor  # held, so that no other storage gets its address
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        hidden = model.base_model(input_ids=torch.arange(tokens)[None], use_cache=False).last_hidden_state
-    measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-    said = read_shape(ModelConfig(path=str(tmp_path))).activations(dtype.itemsize) * 3 * tokens
-    assert hidden.requires_grad
-    assert measured == pytest.approx(said, rel=0.1)
 
 
 def test_memory_of_a_rank_by_part(model_7b: Path) -> None:

@@ -37,6 +37,7 @@ from seed_grpo.records.ledger_table import LedgerRow, ledger_schema
 from seed_grpo.records.recorder import Recorder
 from seed_grpo.records.rollout_table import Estimate, rollout_rows, schema
 from seed_grpo.records.run_directory import RunDirectory
+from seed_grpo.records.throughput import Throughput
 from seed_grpo.runtime.supervision.prometheus import Monitor
 from seed_grpo.semantics.entropy import log_likelihood, semantic_entropy
 from seed_grpo.testing.fake_pipeline import FakeEngine
@@ -118,19 +119,14 @@ def test_a_run_is_given_back(algo: dict[str, Any], tmp_path: Path) -> None:
     probabilities of the table (float16) taken, scales would differ."""
     changes = {
         "algo": algo,
-        "run": {"directory": "unused", "steps": 4, "max_staleness": 1},
+        "run": {"directory": "unused", "steps": 4, "max_staleness": 1, "trackers": []},
         "rollout": {"prompts_per_step": 5, "completions_per_prompt": 4, "max_completion_tokens": 8},
     }
     made = fake_config(**changes)
     directory, console = RunDirectory(tmp_path, made), Console(4, io.StringIO())
-    parts = (
-        (lambda payload: world.pipeline.fetch(payload)),
-        (lambda: {}),
-        Monitor("test"),
-        FirstRewards(made),
-        Callbacks(None, None, print),
-    )
-    recorder = Recorder(directory, console, *parts)
+    gauges = {"rollout_workers": 1.0}
+    parts = (lambda payload: world.pipeline.fetch(payload)), (lambda: gauges), Monitor("test"), FirstRewards(made)
+    recorder = Recorder(directory, console, *parts, Throughput(made, ""), Callbacks(None, None, print))
     world = World(recorder=recorder, **changes)
     world.engine = world.pipeline.engine = world.sync.engine = VariedEngine(made)
     world.engine.empty = {1, 7}

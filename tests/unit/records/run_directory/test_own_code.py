@@ -21,7 +21,7 @@ from support.judged_group import judged_group
 
 
 def config_of(path: Path, **sections: dict) -> Config:
-    run = {"directory": path, "steps": 10, **sections.pop("run", {})}
+    run = {"directory": path, "steps": 10, "trackers": [], **sections.pop("run", {})}
     return Config.model_validate({"run": run, "model": {"path": "m"}, "data": {"source": "arithmetic"}, **sections})
 
 
@@ -52,7 +52,7 @@ def test_a_run_keeps_its_code_and_goes_on_with_no_other(tmp_path: Path, own_code
         "own_kept/__init__.py": hashlib.sha256(b"").hexdigest(),
         "own_kept_file.py": hashlib.sha256(b"VALUE = 2\n").hexdigest(),
     }
-    directory.write_step(1, {}, {"total": 1.0}, [judged_group(1)], {})
+    directory.write_step(1, {}, {"total": 1.0}, {}, [judged_group(1)], {})
     RunDirectory(run, config_of(run, run={"code": ["moved/own_kept_file.py", "own_kept"]}))  # where it lies is nothing
     own_code("VALUE = 3\n")
     with pytest.raises(ConfigError, match=r"run.code is not the code that .*run began with: own_kept_file.py differ"):
@@ -67,7 +67,7 @@ def test_a_run_keeps_its_code_and_goes_on_with_no_other(tmp_path: Path, own_code
 def test_a_run_without_code_keeps_none_and_takes_none_on(tmp_path: Path, own_code: Callable[[str], None]) -> None:
     directory = RunDirectory(tmp_path / "run", config_of(tmp_path / "run"))
     assert not (tmp_path / "run/code").exists() and kept_code(tmp_path / "run") == []
-    directory.write_step(1, {}, {"total": 1.0}, [judged_group(1)], {})
+    directory.write_step(1, {}, {"total": 1.0}, {}, [judged_group(1)], {})
     own_code("")
     with pytest.raises(ConfigError, match=r"own_kept_file\.py differ"):
         RunDirectory(tmp_path / "run", config_of(tmp_path / "run"))

@@ -1,0 +1,1 @@
+"""Trackers: TensorBoard, W&B, MLflow, trackio, SwanLab, each in a process of its own."""
