@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command of seed-grpo on a Ray cluster: the code of this checkout and one configuration are uploaded (1.3
+# Runs a command of seed-grpo on a Ray cluster: the code of this checkout and one configuration are uploaded (1.7
 # megabytes, without READMEs), the packages are the cluster's own. Paths in the configuration are the cluster's, but for
 # those of run.code, the files and packages of your own: they are read here, from where this is called, and uploaded too.
 #   jobs/submit.sh [OPTIONS OF ray job submit --] COMMAND CONFIG [OPTION or section.key=value ...]

@@ -169,6 +169,11 @@ def warmup(count: float, share: float, most: int | None, passes: float, prompts:
     return int(share * whole)
 
 
+def trackers(project: str | None, on: object = True) -> Any:
+    """TensorBoard, and Weights & Biases where the peer logs to a project there."""
+    return [{"use": "tensorboard"}, {"use": "wandb", "project": project}] if project and on else None
+
+
 def every(count: float | None, of: str) -> Any:
     """Steps between two acts; None where there are none."""
     if count is None or count <= 0:

@@ -196,7 +196,7 @@ def test_a_job_brings_code_and_configuration_and_returns_its_exit_code(tmp_path:
     files = [Path(name) for _, name in uploaded]
     assert {file.parts[0] for file in files} == {"config.yaml", "seed_grpo"} and Path("seed_grpo/cli.py") in files
     assert {file.suffix for file in files} <= {".py", ".yaml", ".html", ".css", ".js"}
-    assert sum(int(size) for size, _ in uploaded) < 1_500_000
+    assert sum(int(size) for size, _ in uploaded) < 2_000_000
     assert not Path((tmp_path / "calls.folder").read_text().strip()).exists()
     wrong = subprocess.run([submit, "train", "absent.yaml"], env=environment, capture_output=True, text=True)
     assert wrong.returncode == 2 and "no file 'absent.yaml'" in wrong.stderr

@@ -230,7 +230,7 @@ OAT = Peer(
         Rule("run.steps", RUN, _steps, shows=1),
         Rule("run.max_staleness", ("asynchronous",), _staleness),
         Rule("run.checkpoint_every", ("save_steps",), lambda n: makers.every(n, "run.checkpoint_every")),
-        Rule("run.wandb_project", ("wb_project", "use_wb"), lambda project, on: project if on else None),
+        Rule("run.trackers", ("wb_project", "use_wb"), makers.trackers),
         Rule("model.path", ("pretrain",)),
         Rule("model.dtype", ("bf16", "fp16"), _dtype),
         Rule("model.lora", ("lora_rank", "lora_alpha", "target_modules"), makers.lora),

@@ -415,11 +415,7 @@ OPENRLHF = Peer(
         Rule("run.max_staleness", ("train.async_enable", "train.async_queue_size"), _staleness),
         Rule("run.deterministic", ("train.full_determinism_enable",)),
         Rule("run.checkpoint_every", ("ckpt.save_steps",), lambda n: makers.every(n, "run.checkpoint_every")),
-        Rule(
-            "run.wandb_project",
-            ("logger.wandb.project", "logger.wandb.key"),
-            lambda project, key: project if key else None,
-        ),
+        Rule("run.trackers", ("logger.wandb.project", "logger.wandb.key"), makers.trackers),
         Rule("model.path", ("actor.model_name_or_path",)),
         Rule("model.dtype", ("ds.param_dtype",), _dtype),
         Rule("model.lora", ("ds.lora.rank", "ds.lora.alpha", "ds.lora.target_modules"), makers.lora),

@@ -50,8 +50,8 @@ def _steps(most: int | None, passes: int, prompts: int, problems: int | None) ->
     return Differs(outcome.value, outcome.why, "trainer.total_epochs") if isinstance(outcome, Differs) else outcome
 
 
-def _project(project: str, loggers: Any) -> str | None:
-    return project if "wandb" in (loggers if isinstance(loggers, list) else str(loggers)) else None
+def _trackers(project: str, loggers: Any) -> Any:
+    return makers.trackers(project, "wandb" in (loggers if isinstance(loggers, list) else str(loggers)))
 
 
 def _dtype(dtype: str, parameters: str) -> Any:
@@ -281,7 +281,7 @@ VERL = Peer(
         Rule("run.seed", ("data.seed",)),
         Rule("run.steps", RUN, _steps, shows=2),
         Rule("run.checkpoint_every", ("trainer.save_freq",), lambda n: makers.every(n, "run.checkpoint_every")),
-        Rule("run.wandb_project", ("trainer.project_name", "trainer.logger"), _project),
+        Rule("run.trackers", ("trainer.project_name", "trainer.logger"), _trackers),
         Rule("model.path", (MODEL + "path",)),
         Rule("model.dtype", (ROLLOUT + "dtype", ACTOR + "fsdp_config.model_dtype"), _dtype),
         Rule("model.trust_remote_code", (MODEL + "trust_remote_code", "data.trust_remote_code"), lambda a, b: a or b),

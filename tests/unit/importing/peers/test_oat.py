@@ -42,7 +42,7 @@ def test_the_example_becomes_a_configuration(example: Imported) -> None:
     assert (config.trainer.schedule, config.trainer.warmup_steps) == ("constant", 0)
     assert (config.algo.loss.kl_coefficient, config.algo.loss.importance_cap) == (0, 2.0)
     assert (config.trainer.num_workers, config.rollout.num_workers) == (4, 4)
-    assert (config.run.wandb_project, config.trainer.learning_rate) == ("zero", 1e-6)
+    assert (config.run.trackers[-1].project, config.trainer.learning_rate) == ("zero", 1e-6)
 
 
 def test_each_setting_of_the_example_is_accounted_for(example: Imported) -> None:

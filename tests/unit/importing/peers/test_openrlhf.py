@@ -105,7 +105,8 @@ def test_engines_of_their_own_keep_their_number() -> None:
         ({"data.max_len": 4096, "rollout.max_new_tokens": 3072}, "data.max_prompt_tokens", 1024),
         ({"data.prompt_dataset": "a,b"}, "data.source", ["a", "b"]),
         ({"reward.overlong_buffer_len": 512.0}, "algo.overlong_tokens", 512),
-        ({"logger.wandb.key": "x", "logger.wandb.project": "p"}, "run.wandb_project", "p"),
+        ({"logger.wandb.key": "x", "logger.wandb.project": "p"}, "run.trackers",
+         [{"use": "tensorboard"}, {"use": "wandb", "project": "p"}]),
     ],
 )  # fmt: skip
 def test_single_settings(given: dict[str, Any], to: str, value: Any) -> None:

@@ -48,7 +48,7 @@ def test_the_example_becomes_a_configuration(example: Imported) -> None:
     assert (config.algo.advantage, config.algo.scale.kind) == ("standardized", "none")
     assert (loss.aggregation, loss.kl_coefficient, loss.importance_correction) == ("per_token", 0.001, "none")
     assert (config.trainer.adam_betas, config.trainer.weight_decay) == ((0.9, 0.999), 0.01)
-    assert (config.trainer.learning_rate, config.run.wandb_project) == (1e-6, "grpo_gsm8k_math")
+    assert (config.trainer.learning_rate, config.run.trackers[-1].project) == (1e-6, "grpo_gsm8k_math")
 
 
 def test_each_setting_of_the_example_is_accounted_for(example: Imported) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from support.controller_world import STEPS, P, World
 
 from seed_grpo.errors import VerifierError
 from seed_grpo.loop.controller import MOST_UNREWARDED
 from seed_grpo.loop.ledger import TOO_FEW_VALID, UNREWARDED
+from seed_grpo.testing.fake_world import STEPS, P, World
 
 DOWN = "the reward judge failed: no answer from http://judge\nTraceback"
 
