@@ -102,7 +102,7 @@ def engine_args(config: Config, receiving: ReceivingEnd) -> AsyncEngineArgs:
         enable_prefix_caching=rollout.prefix_caching and not config.run.deterministic,
         # Of the distribution that a token is drawn from. Prompts and greedy requests have those of temperature 1, also
         # in a batch with others; at temperature 1 without top-p these are the raw ones to the bit. With drafts, vLLM
-        # 0.32 gives numbers in place of the processed ones that belong to no policy (findings/draft_logprobs.sh).
+        # 0.32 gives numbers in place of the processed ones that belong to no policy (findings/vllm-draft-logprobs.sh).
         logprobs_mode="raw_logprobs" if "speculative_config" in rollout.engine_args else "processed_logprobs",
         weight_transfer_config=WeightTransferConfig(backend=receiving.backend),
         worker_extension_cls=f"{EngineProcess.__module__}.{EngineProcess.__name__}",
