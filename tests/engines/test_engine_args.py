@@ -1,4 +1,4 @@
-"""Further arguments of vLLM's engine (`rollout.engine_args`), in a real one: speculation by n-grams.
+"""Further arguments of vLLM's engine (`rollout.engine_args`), in a real one: speculation by n-grams, quantisation.
 
 The prompt repeats itself, so that nearly every token has a draft. With drafts or without, what is sampled must be of
 the policy's own distribution: completions of two tokens are counted against the exact one.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2
 
-from seed_grpo.errors import ConfigError
+from seed_grpo.errors import ConfigError, WeightSyncError
 from seed_grpo.messages import Group, GroupTask, Problem, Sampling
 from seed_grpo.rollout.vllm.startup import check_engine_args
-from support.running_engine import Model, RunningEngine
+from support.running_engine import PROBE_IDS, Model, RunningEngine
 from support.tiny_model import make_tokenizer
 
 pytestmark = pytest.mark.engine
@@ -89,6 +90,24 @@ def test_new_weights_arrive_and_the_proof_is_at_rounding(running: RunningEngine)
     running.send(running.other, 1)
     assert running.canary(running.other) < 1e-4
     running.send(running.model, 2)
+
+
+def test_a_quantised_engine_takes_weights_and_the_canary_tells_its_error(tmp_path: Path) -> None:
+    """In bfloat16 the mean error of a log-probability of the probe is 0.012 nats, with weights in 8 bits 0.14; those of
+    the other model are 1.3 away."""
+    model, other = (Model(tmp_path / str(seed), True, seed, "bfloat16") for seed in (0, 1))
+    engine = RunningEngine(model, other, deterministic=False, quantization="fp8_per_channel")
+
+    def mean_error(of: Model) -> float:
+        return float(np.abs(engine.do(engine.engine.score(PROBE_IDS)) - of.logprobs(PROBE_IDS.tolist())).mean())
+
+    assert 0.05 < mean_error(model) < 0.3
+    engine.send(other, 1)
+    assert 0.05 < mean_error(other) < 0.3
+    assert mean_error(model) > 1
+    with pytest.raises(WeightSyncError, match=r"differ by 0\.\d+ nats .*more than 0\.2; .*weight_sync\.tolerance"):
+        engine.canary(other)
+    engine.shutdown()
 
 
 def test_unknown_arguments_are_refused_with_their_neighbours() -> None:

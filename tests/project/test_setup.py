@@ -1,6 +1,5 @@
 """Installation: what docker/setup.sh says before it installs anything, and the wheel of the program."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ("bash", "dirname", "cat", "sha256sum", "awk", "df", "wc", "rm", "grep")
-"""what setup.sh calls before it installs"""
+"""programs that setup.sh calls before it installs"""
 
 
 @pytest.fixture
