@@ -131,6 +131,7 @@ class _Found:
         """part, row and problem of each id, where it came first"""
         self._repeats: list[str] = []
         self._renamed: list[str] = []
+        self._doubtful: list[str] = []
         self._numbered = 0
 
     def add(self, record: Any, part: Part, number: int, where: str) -> None:
@@ -154,6 +155,8 @@ class _Found:
             other, there, _ = self._first[problem.id]
             first = there if other is part else f"{other.place}, {there}"
             raise BadRecordError(f"field {self._layout.columns.id!r}: id {problem.id!r} occurs first in {first}")
+        if doubt := _doubt(problem, self._layout):
+            self._doubtful.append(f"{part.place}, {where}: {doubt}")
         problem = replace(problem, record_json=write_json(record))
         self._first[problem.id] = part, where, problem
         self.problems.append(problem)
@@ -173,6 +176,12 @@ class _Found:
                 f"{len(self._renamed)} records have the id ({columns.id}) of an earlier one and another problem or "
                 f"answer; they get an id by their place, the first: {self._renamed[0]}"
             )
+        if self._doubtful:
+            remarks.append(
+                f"{len(self._doubtful)} records hold a control character, perhaps the rest of a LaTeX command whose "
+                "backslash was read as an escape (write two backslashes in JSON), the first: "
+                f"{self._doubtful[0]}"
+            )
         return ProblemSet(self.problems, len(self.skipped), self._taken(), tuple(remarks))
 
     def _taken(self) -> str:
@@ -187,6 +196,16 @@ class _Found:
             f"{f' ({turns} of {total} are conversations)' if turns else ''}, {answers}, {ids}"
             f"{self._layout.others}"
         )
+
+
+def _doubt(problem: Problem, layout: Layout) -> str | None:
+    """The field with a character that no text contains on purpose, and what stands there."""
+    answers = ((layout.columns.answer, answer, True) for answer in problem.answers)
+    for field, text, is_answer in ((layout.columns.problem, problem.text, False), *answers):
+        found = doubtful(text, is_answer=is_answer)
+        if found is not None:
+            return f"field {field!r} has {found!r}"
+    return None
 
 
 def _content(problem: Problem) -> tuple[Any, ...]:

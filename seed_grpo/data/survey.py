@@ -1,15 +1,14 @@
 """Survey of a set of problems: oddities of well-formed problems, as hints and never as errors.
 
-Consumes problems and the relation that will judge; produces a sentence each about references that are bare words, texts
-that come twice, and characters that no text means to have. References are looked at with the relation's own parser.
+Consumes problems and the relation that will judge; produces a sentence each about references that are bare words and
+texts that come twice. References are looked at with the relation's own parser.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from seed_grpo.data.escapes import doubtful
 from seed_grpo.errors import SeedGrpoError
 from seed_grpo.messages import Problem
 from seed_grpo.verify.math.parse import parse_answer
@@ -35,7 +34,7 @@ def survey(problems: Sequence[Problem], relation: str) -> list[str]:
     Args:
         relation: `verifier.relation`; only `math` reads more in a reference than its words.
     """
-    sentences = [_repeated(problems), _doubtful(problems)]
+    sentences = [_repeated(problems)]
     if relation == "math":
         sentences.insert(0, _bare_words(problems[:LOOKED_AT], len(problems)))
     return [sentence for sentence in sentences if sentence]
@@ -92,23 +91,6 @@ def _repeated(problems: Sequence[Problem]) -> str:
         f"{len(pairs)} of {len(problems)} problems have the text of an earlier one, such as {again.id!r} that of "
         f"{earlier.id!r}{conflict}: each is sampled as a prompt of its own"
     )
-
-
-def _doubtful(problems: Sequence[Problem]) -> str:
-    found = [(problem, text) for problem in problems if (text := next(_doubtful_texts(problem), None)) is not None]
-    if not found:
-        return ""
-    problem, text = found[0]
-    return (
-        f"{len(found)} of {len(problems)} problems hold a control character, perhaps the rest of a LaTeX "
-        f"command whose backslash was read as an escape, such as {text!r} in {problem.id!r}: write two "
-        "backslashes in JSON"
-    )
-
-
-def _doubtful_texts(problem: Problem) -> Iterator[str]:
-    texts = [doubtful(problem.text, is_answer=False), *(doubtful(answer, is_answer=True) for answer in problem.answers)]
-    return (text for text in texts if text is not None)
 
 
 def _shown(text: str) -> str:

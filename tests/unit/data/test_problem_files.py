@@ -162,6 +162,20 @@ def test_a_malformed_record_is_named_or_skipped(tmp_path, bad, reason):
     assert load(path, limit=1).problems == found.problems[:1]  # what lies beyond the limit is not read
 
 
+@pytest.mark.parametrize(
+    "record, shown",
+    [
+        ({"problem": "so\foo", "answer": "5"}, r"field 'problem' has '\x0coo'"),
+        ({"problem": "x", "answer": "2 \npi"}, r"field 'answer' has '\npi'"),  # 2 \pi, perhaps
+    ],
+)
+def test_a_character_that_nobody_means_is_told_by_file_record_and_field(tmp_path, record, shown):
+    path = write(tmp_path / "doubtful.jsonl", [TWO[0], record, TWO[1], record])
+    (remark,) = load(path).remarks
+    assert remark.startswith("2 records hold a control character")
+    assert remark.endswith(f"the first: {path}, line 2: {shown}")
+
+
 USER, ASSISTANT = {"role": "user", "content": "1+1="}, {"role": "assistant", "content": "2"}
 
 BAD_CONVERSATIONS = {

@@ -93,11 +93,6 @@ def test_one_question_in_two_conversations_is_two_prompts() -> None:
     assert said.startswith("1 of 3 problems have the text of an earlier one, such as 'a ' that of 'a'")
 
 
-def test_a_character_that_nobody_means_is_named() -> None:
-    (said,) = survey([problem("a", "x"), problem("b", "so\foo")], "math")
-    assert said.startswith("1 of 2 problems hold a control character") and r"'\x0coo' in 'b'" in said
-
-
 class Set:
     """Prompts in the place of files and a tokenizer."""
 
