@@ -1,13 +1,17 @@
 """Fixtures of tests of the judge and of own code, wherever they stand."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from seed_grpo.config.sections import VerifierConfig
 from seed_grpo.extensions import install
+from seed_grpo.rollout.vllm.strict_products import strict_products
 from seed_grpo.verify.judge import Judge
 from support.judging import JUDGE_TIMEOUT
+
+os.environ |= strict_products()  # engines that a test starts are forked from its process, which uses MKL before
 
 
 @pytest.fixture(scope="module")

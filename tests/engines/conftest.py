@@ -1,6 +1,7 @@
-"""Ray on this machine, and crews of its workers."""
+"""Ray on this machine, crews of its workers, and what the processes of an engine log."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,15 @@ def crew(cluster: None, tmp_path: Path) -> Iterator[MakeCrew]:
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def engine_log(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """Reads what was logged since the last call, in the processes of an engine too.
+
+    They are forked from the test's process; what pytest's own handlers are given there stays in their memory.
+    """
+    handler = logging.StreamHandler()
+    logging.getLogger("seed_grpo").addHandler(handler)
+    yield lambda: capfd.readouterr().err
+    logging.getLogger("seed_grpo").removeHandler(handler)

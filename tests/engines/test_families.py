@@ -7,6 +7,7 @@ one parameter and under other names, and that vLLM packs (Mixtral, Qwen3-MoE), T
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from support.running_engine import RunningEngine
 
 @pytest.mark.engine
 @pytest.mark.parametrize("family", [*SOON, *(pytest.param(family, marks=pytest.mark.long) for family in LONG)])
-def test_new_weights_arrive(family: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_new_weights_arrive(family: str, tmp_path: Path, engine_log: Callable[[], str]) -> None:
     model = FamilyModel(tmp_path, family)
     running = RunningEngine(model, model, deterministic=False)
     assert running.canary(model) < 1e-3
@@ -34,5 +35,4 @@ def test_new_weights_arrive(family: str, tmp_path: Path, capfd: pytest.CaptureFi
         assert running.canary(model) < 1e-3
     sender.close()
     running.shutdown()
-    output = capfd.readouterr().err
-    assert ("new weights are loaded by vLLM's reload" in output) == (family in OF_EXPERTS)
+    assert ("new weights are loaded by vLLM's reload" in engine_log()) == (family in OF_EXPERTS)

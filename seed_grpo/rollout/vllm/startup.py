@@ -19,6 +19,7 @@ from seed_grpo.config import Config
 from seed_grpo.errors import ConfigError
 from seed_grpo.rollout.engine import ReceivingEnd
 from seed_grpo.rollout.vllm.plugin import RECEIVING_MODULE
+from seed_grpo.rollout.vllm.strict_products import strict_products
 from seed_grpo.rollout.vllm.worker_extension import EngineProcess
 
 CPU_STEP_TOKENS = 8192
@@ -42,6 +43,7 @@ def environment(config: Config, receiving: ReceivingEnd) -> dict[str, str]:
             "VLLM_CPU_OMP_THREADS_BIND": os.environ.get("VLLM_CPU_OMP_THREADS_BIND", "nobind"),
             # The engine's processes are on one machine: their gloo groups need not listen on its network.
             "GLOO_SOCKET_IFNAME": "lo",
+            **strict_products(),
         }
         if config.rollout.tensor_parallel_size == 1:
             # Else vLLM takes "mp" for "uni" on a CPU, since only a new process reads OpenMP's settings; ours has them.

@@ -12,7 +12,8 @@ import torch
 from torch.nn.functional import linear, pad
 
 MULTIPLE = 4
-"""rows come in multiples of this: then MKL gives a row the same bits whatever the others are, with any threads"""
+"""rows come in multiples of this: then MKL gives a row on AMD's processors the same bits whatever the others are; on
+Intel's that takes `strict_products`"""
 
 
 torch.library.define("seed_grpo::plain_linear", "(Tensor rows, Tensor weight, Tensor? bias) -> Tensor")
