@@ -11,7 +11,9 @@ from seed_grpo.rollout.vllm.strict_products import strict_products
 from seed_grpo.verify.judge import Judge
 from support.judging import JUDGE_TIMEOUT
 
-os.environ |= strict_products()  # engines that a test starts are forked from its process, which uses MKL before
+# Engines that a test starts are forked from its process, with its threads and its products. Tensors are tiny here: a
+# second thread would only wait for the first.
+os.environ |= {"OMP_NUM_THREADS": "1", **strict_products()}
 
 
 @pytest.fixture(scope="module")

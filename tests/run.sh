@@ -10,7 +10,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 docker/setup.sh cpu tests
-export OMP_NUM_THREADS=1 # tensors are tiny here: a second thread would only wait for the first; runs set their own
 
 lint() { .venv/bin/ruff check .; }
 types() { .venv/bin/mypy; }

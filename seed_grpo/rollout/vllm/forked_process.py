@@ -7,6 +7,7 @@ Ray sees the worker's death, and ends with the worker.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import stat
@@ -25,6 +26,7 @@ class ForkedEngine(ForkProcess):
     def run(self) -> None:
         """Lets go of the rollout worker, and runs the engine."""
         end_with_parent()
+        gc.freeze()  # what is garbage in the worker stays: the threads that its destructors wait for are not here
         signal.set_wakeup_fd(-1)  # that of the worker's event loop
         for name in os.listdir("/proc/self/fd"):
             with suppress(OSError):  # the one that lists them is closed by now
