@@ -45,6 +45,9 @@ def environment(config: Config, receiving: ReceivingEnd) -> dict[str, str]:
             "GLOO_SOCKET_IFNAME": "lo",
             **strict_products(),
         }
+        if config.run.deterministic:
+            # Else two threads or more share the keys of a sequence or do not, by what else is in the batch.
+            environment["VLLM_CPU_ATTN_SPLIT_KV"] = "0"
         if config.rollout.tensor_parallel_size == 1:
             # Else vLLM takes "mp" for "uni" on a CPU, since only a new process reads OpenMP's settings; ours has them.
             # What it is named after concerns its synchronous engine alone.
